@@ -1,0 +1,1 @@
+"""The words of the service and its rules, in the standard library alone."""

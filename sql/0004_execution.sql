@@ -1,0 +1,213 @@
+-- How one prebooking is executed: claim → begin → finish, or release, or park.
+-- Each is one guarded transition, fenced by the claimer's token; a repeat with the same token gets the same answer.
+
+-- The user's AimHarder session: the background one, else the newest of a device. E-mails compare lower-cased.
+create or replace function prebooking.session_of(p_user_email text) returns public.auth_sessions
+language sql stable set search_path = '' as $$
+  select s from public.auth_sessions s
+  where pg_catalog.lower(s.user_email) = pg_catalog.lower(p_user_email)
+  order by (s.session_type = 'background') desc nulls last, s.updated_at desc, s.id
+  limit 1
+$$;
+
+create or replace function prebooking.session_as_json(p public.auth_sessions) returns jsonb
+language sql stable as $$
+  select case when p.id is not null then pg_catalog.jsonb_build_object(
+    'id', p.id, 'token', p.aimharder_token, 'cookies', p.aimharder_cookies, 'fingerprint', p.fingerprint) end
+$$;
+
+create or replace function prebooking.claim_as_json(p public.prebookings, p_max_attempts integer) returns jsonb
+language sql volatile as $$
+  select prebooking.answer('claimed', p) || pg_catalog.jsonb_build_object(
+    'now', prebooking.now(),
+    'begun', p.booking_started_at is not null and p.begun_token is distinct from p.claim_token,
+    -- Nothing may be sent any more; what was begun is claimed only to be settled.
+    'settle_only', p.booking_started_at is not null and p.begun_token is distinct from p.claim_token
+      and (prebooking.now() >= p.give_up_at or p.attempts >= p_max_attempts),
+    'give_up_at', p.give_up_at, 'parks', p.parks, 'shots', p.shots,
+    'last_outcome', p.last_outcome, 'last_message', p.last_message,
+    'session', prebooking.session_as_json(prebooking.session_of(p.user_email)))
+$$;
+
+-- The exclusive, leased right to execute one prebooking. It also ends what is over, and says so.
+-- p_version: the one the message was published for; null from the sweep, which has no message.
+-- p_horizon_seconds: how long before its opening the caller can wait for it.
+create or replace function public.claim_prebooking(
+  p_id uuid, p_token uuid, p_version integer, p_horizon_seconds double precision, p_max_attempts integer
+) returns jsonb language plpgsql set search_path = '' as $$
+declare
+  r public.prebookings;
+  t timestamptz;
+  begun boolean;
+  reason text;
+begin
+  select * into r from public.prebookings where id = p_id for update;
+  if not found then
+    return '{"outcome": "unknown_prebooking"}';
+  end if;
+  t := prebooking.now();
+  begun := prebooking.is_begun(r);
+  if r.status in ('completed', 'failed') then
+    return prebooking.answer('already_finished', r);
+  elsif r.status = 'cancelled' then
+    return prebooking.answer('cancelled', r);
+  elsif r.version <> p_version then
+    return prebooking.answer('stale', r);
+  elsif r.claim_token = p_token then
+    return prebooking.claim_as_json(r, p_max_attempts); -- the answer to the first call was lost
+  elsif r.ended_token = p_token then
+    return prebooking.answer('already_ended', r);       -- a late copy of a claim that is long over
+  elsif prebooking.lease_end(r) > t then
+    return prebooking.answer('held', r)
+      || pg_catalog.jsonb_build_object('retry_after', prebooking.seconds_until(prebooking.lease_end(r)));
+  end if;
+
+  -- Nobody holds it. First what is over.
+  if begun and t >= r.give_up_at + interval '24 hours' then
+    reason := 'outcome_unknown';
+    r := prebooking.end_row(r, reason,
+      'A booking request was sent, and the gym could not be asked what became of it. Look at your bookings there.');
+  elsif not begun and t >= r.give_up_at then
+    reason := 'expired';
+    r := prebooking.end_row(r, reason, 'The class was over before it could be booked.'
+      || coalesce(' Last: ' || r.last_message, ''));
+  elsif not begun and r.attempts >= p_max_attempts then
+    reason := coalesce(r.last_outcome, 'attempts_exhausted');
+    r := prebooking.end_row(r, reason,
+      coalesce(r.last_message, 'Each attempt to book was interrupted before it could say why.'));
+  end if;
+  if reason is not null then
+    return prebooking.answer(reason, r);
+  end if;
+
+  -- Then what is not due.
+  if r.status <> 'executing' and t < r.available_at - pg_catalog.make_interval(secs => p_horizon_seconds) then
+    return prebooking.answer('not_due', r)
+      || pg_catalog.jsonb_build_object('retry_after', prebooking.seconds_until(r.available_at));
+  elsif r.status <> 'executing' and r.retry_at > t then
+    return prebooking.answer('retry_later', r)
+      || pg_catalog.jsonb_build_object('retry_after', prebooking.seconds_until(r.retry_at));
+  end if;
+
+  update public.prebookings set
+    status = 'executing', claim_token = p_token, claimed_at = t, retry_at = null,
+    lease_until = greatest(t + interval '5 seconds', r.available_at + interval '1 second'),
+    -- A claim that only settles is no attempt, unless it begins again.
+    claim_counted = not begun, attempts = attempts + (not begun)::integer,
+    -- The old cron's request has no mark of its own.
+    booking_started_at = case when begun then coalesce(r.booking_started_at, r.available_at) end,
+    begun_token = case when begun then coalesce(r.begun_token, '00000000-0000-0000-0000-000000000000') end
+  where id = p_id returning * into r;
+  return prebooking.claim_as_json(r, p_max_attempts);
+end $$;
+
+-- The recorded intent to send the booking request. p_settled: the caller has settled the earlier begin as absent.
+create or replace function public.begin_booking(
+  p_id uuid, p_token uuid, p_lease_seconds double precision, p_max_attempts integer, p_settled boolean
+) returns jsonb language plpgsql set search_path = '' as $$
+declare
+  r public.prebookings;
+  t timestamptz;
+begin
+  select * into r from public.prebookings where id = p_id for update;
+  if not found then
+    return '{"outcome": "unknown_prebooking"}';
+  end if;
+  t := prebooking.now();
+  if r.status = 'cancelled' then
+    return prebooking.answer('cancelled', r);
+  elsif r.status <> 'executing' or r.claim_token is distinct from p_token then
+    return prebooking.answer('lost', r);
+  elsif r.begun_token = p_token then
+    return prebooking.answer('begun', r); -- the answer to the first call was lost
+  elsif r.begun_token is not null and not p_settled then
+    return prebooking.answer('unsettled', r);
+  elsif t >= r.give_up_at then
+    return prebooking.answer('expired', r);
+  elsif not r.claim_counted and r.attempts >= p_max_attempts then
+    return prebooking.answer('attempts_exhausted', r);
+  end if;
+  update public.prebookings set
+    booking_started_at = t, begun_token = p_token,
+    lease_until = t + pg_catalog.make_interval(secs => p_lease_seconds),
+    attempts = attempts + (not claim_counted)::integer, claim_counted = true
+  where id = p_id returning * into r;
+  return prebooking.answer('begun', r);
+end $$;
+
+create or replace function public.finish_booking(
+  p_id uuid, p_token uuid, p_success boolean, p_outcome text, p_message text, p_result jsonb
+) returns jsonb language plpgsql set search_path = '' as $$
+declare
+  r public.prebookings;
+begin
+  select * into r from public.prebookings where id = p_id for update;
+  if not found then
+    return '{"outcome": "unknown_prebooking"}';
+  elsif r.ended_token = p_token and r.status in ('completed', 'failed') then
+    return prebooking.answer('finished', r); -- the answer to the first call was lost
+  elsif r.status <> 'executing' or r.claim_token is distinct from p_token then
+    return prebooking.answer('lost', r);
+  end if;
+  update public.prebookings set
+    status = case when p_success then 'completed' else 'failed' end, result = p_result,
+    error_code = case when not p_success then p_outcome end,
+    error_message = case when not p_success then p_message end,
+    executed_at = prebooking.now(), claim_token = null, lease_until = null, ended_token = p_token,
+    booking_started_at = null, begun_token = null, last_outcome = null, last_message = null, shots = '[]'
+  where id = p_id returning * into r;
+  return prebooking.answer('finished', r);
+end $$;
+
+-- executing → pending: surely not booked. p_graceful: a stop on our side, which is no attempt.
+-- p_settled: the caller has settled an earlier begin as absent; without it such a row can only be parked.
+create or replace function public.release_prebooking(
+  p_id uuid, p_token uuid, p_outcome text, p_message text, p_shots jsonb,
+  p_retry_seconds double precision, p_graceful boolean, p_settled boolean
+) returns jsonb language plpgsql set search_path = '' as $$
+declare
+  r public.prebookings;
+begin
+  select * into r from public.prebookings where id = p_id for update;
+  if not found then
+    return '{"outcome": "unknown_prebooking"}';
+  elsif r.ended_token = p_token and r.status in ('pending', 'loaded') then
+    return prebooking.answer('released', r); -- the answer to the first call was lost
+  elsif r.status <> 'executing' or r.claim_token is distinct from p_token then
+    return prebooking.answer('lost', r);
+  elsif r.begun_token is not null and r.begun_token <> p_token and not p_settled then
+    return prebooking.answer('unsettled', r);
+  end if;
+  update public.prebookings set
+    status = 'pending', retry_at = prebooking.now() + pg_catalog.make_interval(secs => p_retry_seconds),
+    claim_token = null, lease_until = null, ended_token = p_token, booking_started_at = null, begun_token = null,
+    attempts = attempts - (p_graceful and claim_counted)::integer, claim_counted = false, parks = 0,
+    last_outcome = coalesce(p_outcome, last_outcome), last_message = coalesce(p_message, last_message),
+    shots = p_shots
+  where id = p_id returning * into r;
+  return prebooking.answer('released', r) || pg_catalog.jsonb_build_object('retry_after', p_retry_seconds);
+end $$;
+
+-- An unknown outcome not yet settled: it stays executing, with its begin mark, until its lease ends.
+-- p_retry_seconds: when it may be claimed again, to be settled; null: at the end of the begin's lease.
+create or replace function public.park_prebooking(
+  p_id uuid, p_token uuid, p_outcome text, p_message text, p_shots jsonb, p_retry_seconds double precision
+) returns jsonb language plpgsql set search_path = '' as $$
+declare
+  r public.prebookings;
+begin
+  select * into r from public.prebookings where id = p_id for update;
+  if not found then
+    return '{"outcome": "unknown_prebooking"}';
+  elsif r.status <> 'executing' or r.claim_token is distinct from p_token then
+    return prebooking.answer('lost', r);
+  elsif r.ended_token is distinct from p_token then -- else the answer to the first call was lost
+    update public.prebookings set
+      lease_until = coalesce(prebooking.now() + pg_catalog.make_interval(secs => p_retry_seconds), lease_until),
+      ended_token = p_token, parks = parks + 1, shots = p_shots,
+      last_outcome = coalesce(p_outcome, last_outcome), last_message = coalesce(p_message, last_message)
+    where id = p_id returning * into r;
+  end if;
+  return prebooking.answer('parked', r)
+    || pg_catalog.jsonb_build_object('retry_after', prebooking.seconds_until(r.lease_until));
+end $$;

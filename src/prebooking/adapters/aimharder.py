@@ -1,0 +1,179 @@
+"""AimHarder over HTTP/1.1, as its own web page speaks to it. One isolated client an execution."""
+
+import asyncio
+import contextlib
+import json
+import ssl
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from http.cookies import CookieError, SimpleCookie
+from typing import Any, TypeVar
+
+import httpx
+
+from prebooking.adapters.aimharder_answers import read_listing, read_new_token, read_reply, read_whoami
+from prebooking.adapters.held_http import Hold, held, holding_transport
+from prebooking.domain.errors import BoxSilentError
+from prebooking.domain.outcome import Kind, Reply
+from prebooking.domain.ports import HeldRequest, Listing, NewTokens
+from prebooking.domain.prebooking import BookingRequest, Box, Session
+
+_T = TypeVar("_T")
+
+_QUESTION_S = 3.0  # a question that takes longer is not worth waiting for
+_LARGEST_ANSWER = 1024 * 1024
+# The identity of a browser: some gyms are said to refuse others.
+_HEADERS = {
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    "Accept": "application/json, text/javascript, */*; q=0.01",
+    "Accept-Language": "es-ES,es;q=0.9,en;q=0.8",
+    "X-Requested-With": "XMLHttpRequest",
+}
+
+
+class AimHarder:
+    """See prebooking.domain.ports.Gyms. `now` is the opening's clock, which stamps the shots."""
+
+    def __init__(self, box_url: str, account_url: str, proxy: str | None, now: Callable[[], float]) -> None:
+        self._box_url = box_url.rstrip("/")
+        self._account_url = account_url.rstrip("/")
+        self._proxy = proxy
+        self._now = now
+        # Building one costs 20 ms of CPU: shared by all clients, which share nothing else.
+        self._ssl_context = ssl.create_default_context()
+
+    @asynccontextmanager
+    async def visit(self, box: Box, session: Session) -> AsyncIterator["AimHarderGym"]:
+        async with httpx.AsyncClient(
+            transport=holding_transport(self._ssl_context, self._proxy),
+            headers=_HEADERS,
+            # Cookies go as one literal header: a jar would add its own, and send one host's to another.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            timeout=None,  # noqa: S113  # each wait has its own limit
+            follow_redirects=False,
+        ) as client:
+            url = self._box_url.replace("{box}", box.subdomain)
+            yield AimHarderGym(client, url, self._account_url, box, session, self._now)
+
+
+class AimHarderGym:
+    """See prebooking.domain.ports.Gym."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        box_url: str,
+        account_url: str,
+        box: Box,
+        session: Session,
+        now: Callable[[], float],
+    ) -> None:
+        self._client = client
+        self._box_url = box_url
+        self._account_url = account_url
+        self._box = box
+        self._cookies = dict(session.cookies)
+        self._now = now
+
+    def use(self, cookies: Sequence[tuple[str, str]]) -> None:
+        self._cookies = dict(cookies)
+
+    async def whoami(self) -> bool:
+        return await self._ask(read_whoami, "GET", f"{self._account_url}/api/whoami")
+
+    async def listing(self, day: str, family_id: str) -> Listing:
+        params = {"day": day, "box": self._box.aimharder_id, "familyId": family_id}
+        return await self._ask(read_listing, "GET", f"{self._box_url}/api/bookings", params=params)
+
+    async def refresh(self, token: str, fingerprint: str) -> NewTokens | None:
+        form = {"token": token, "ciclo": "1", "fingerprint": fingerprint}
+        new = await self._ask(read_new_token, "POST", f"{self._account_url}/api/tokenUpdate", data=form)
+        return None if new is None else NewTokens(new, tuple(self._cookies.items()))
+
+    def hold(self, request: BookingRequest) -> HeldRequest:
+        form = {
+            "id": request.class_id,
+            "day": request.day,
+            "insist": str(request.insist),
+            "familyId": request.family_id,
+        }
+        headers = self._headers(self._box_url)
+        hold = Hold(self._now)
+
+        async def send() -> tuple[int, bytes]:
+            held.set(hold)
+            return await self._send("POST", f"{self._box_url}/api/book", data=form, headers=headers)
+
+        return _Held(hold, asyncio.create_task(send()))
+
+    async def _ask(self, read: Callable[[Any], _T], method: str, url: str, **content: Any) -> _T:
+        """What the JSON of a 200 says; anything else raises BoxSilentError."""
+        try:
+            async with asyncio.timeout(_QUESTION_S):
+                status, body = await self._send(method, url, headers=self._headers(url), **content)
+            if status != httpx.codes.OK:
+                raise BoxSilentError(f"{url}: HTTP {status}")
+            return read(json.loads(body))
+        except (httpx.HTTPError, ValueError, RecursionError, TimeoutError) as exc:
+            # The exception's text may quote a header: its name says enough.
+            raise BoxSilentError(f"{url}: {type(exc).__name__}") from exc
+
+    async def _send(self, method: str, url: str, **content: Any) -> tuple[int, bytes]:
+        async with self._client.stream(method, url, **content) as response:
+            body = b""
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > _LARGEST_ANSWER:
+                    raise httpx.RemoteProtocolError(f"an answer of over {_LARGEST_ANSWER} bytes")
+            self._keep_cookies(response.headers.get_list("set-cookie"))
+            return response.status_code, body
+
+    def _headers(self, url: str) -> dict[str, str]:
+        origin = httpx.URL(url).copy_with(raw_path=b"/")
+        cookie = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
+        return {"Cookie": cookie, "Origin": str(origin).rstrip("/"), "Referer": f"{origin}schedule"}
+
+    def _keep_cookies(self, headers: Sequence[str]) -> None:
+        """The load balancer's cookies change with each answer, the session's with a refresh."""
+        for header in headers:
+            with contextlib.suppress(CookieError):
+                for name, morsel in SimpleCookie(header).items():
+                    self._cookies[name] = morsel.coded_value
+
+
+class _Held:
+    """See prebooking.domain.ports.HeldRequest."""
+
+    def __init__(self, hold: Hold, sending: asyncio.Task[tuple[int, bytes]]) -> None:
+        self._hold = hold
+        self._sending = sending
+
+    async def ready(self) -> None:
+        ready = asyncio.ensure_future(self._hold.ready.wait())
+        try:
+            await asyncio.wait((ready, self._sending), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ready.cancel()
+        if self._sending.done():  # a request that was not let go can only have failed
+            raise BoxSilentError("no connection to the box") from self._sending.exception()
+
+    def fire(self) -> None:
+        self._hold.fire()
+
+    @property
+    def fired_at(self) -> float | None:
+        return self._hold.fired_at
+
+    async def reply(self, *, within_s: float) -> Reply:
+        try:
+            async with asyncio.timeout(within_s):
+                status, body = await self._sending
+        except (httpx.HTTPError, TimeoutError) as exc:
+            kind = Kind.NEVER_LEFT if self._hold.fired_at is None else Kind.NO_ANSWER
+            return Reply(kind, words=type(exc).__name__)
+        return read_reply(status, body)
+
+    async def aclose(self) -> None:
+        self._sending.cancel()
+        await asyncio.wait({self._sending})

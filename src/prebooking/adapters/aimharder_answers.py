@@ -1,0 +1,124 @@
+"""What AimHarder's answers mean, as the gyms' own page and many clients have found out.
+
+HTTP 200 and JSON carry every business outcome. Success is asserted positively; `logout` is looked at first; the
+generic refusal -12 is decided by its untranslated key, and by its text (in the account's language) only without one.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from prebooking.domain.outcome import Kind, Outcome, Reply
+from prebooking.domain.ports import ListedClass, Listing
+
+_BOOKED, _ON_A_LIST, _GENERIC = 1, 0, -12
+_REFUSALS = {
+    -1: Outcome.CLASS_FULL,
+    -2: Outcome.NO_CREDIT,
+    -5: Outcome.UNPAID,
+    -7: Outcome.TOO_LATE,
+    -8: Outcome.DAILY_LIMIT,
+    -9: Outcome.LIMIT_REACHED,
+}
+_TOO_MANY_DAYS_AHEAD = -4
+_TOO_EARLY_KEYS = ("ERROR_ANTELACION_CLIENTE", "ERROR_ANTELACION_CLIENTE_HORAS")
+_SAME_HOUR_KEY = "NOPUEDESRESERVAMISMAHORA"
+_LIMIT_KEY = "HASSUPERADOLIMITCONTR"
+_TOO_EARLY_TEXT = re.compile(r"antelaci[oó]n?|anticipation|in advance", re.IGNORECASE)
+_SAME_HOUR_TEXT = re.compile(r"misma hora|mateixa hora|same (?:time|hour)", re.IGNORECASE)
+_TEXTS = ("errorMssg", "errorMsg", "error", "message")
+_LONGEST_WORDS = 300
+
+# Statuses behind which the request may still be under way: a gateway lost its patience.
+_GATEWAY_LOST = (502, 504)
+_BLOCKED = (403, 429)
+
+
+def read_reply(status: int, body: bytes) -> Reply:
+    """Classifies the complete answer to a booking request."""
+    if status in _BLOCKED:
+        return Reply(Kind.BLOCKED, Outcome.BLOCKED, f"HTTP {status}")
+    if status in _GATEWAY_LOST:
+        return Reply(Kind.NO_ANSWER, words=f"HTTP {status}")
+    try:
+        said = json.loads(body) if status == 200 else None  # noqa: PLR2004
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        return Reply(Kind.NOTHING_SAID, words=f"HTTP {status}, no statement")
+    if said.get("logout"):
+        return Reply(Kind.LOGGED_OUT, Outcome.SESSION_EXPIRED)
+    return _read_statement(said)
+
+
+def _read_statement(said: Mapping[str, Any]) -> Reply:
+    state, words, booking_id = _whole(said.get("bookState")), _words(said), said.get("id")
+    if state in (_BOOKED, _ON_A_LIST):
+        if not booking_id:
+            return Reply(Kind.NOTHING_SAID, words="bookState without an id", book_state=state)
+        kind = Kind.BOOKED if state == _BOOKED else Kind.ON_A_LIST
+        return Reply(kind, Outcome.BOOKED if state == _BOOKED else None, words, str(booking_id), state)
+    if state == _TOO_MANY_DAYS_AHEAD:
+        return Reply(Kind.TOO_EARLY, Outcome.TOO_EARLY, words, book_state=state)
+    if state == _GENERIC:
+        return _read_generic(said, words)
+    if state is None and not words:
+        return Reply(Kind.NOTHING_SAID, words="no bookState")
+    outcome = _REFUSALS.get(state, Outcome.REFUSED) if state is not None else Outcome.REFUSED
+    return Reply(Kind.REFUSED, outcome, words, book_state=state)
+
+
+def _read_generic(said: Mapping[str, Any], words: str) -> Reply:
+    key = str(said.get("errorMssgLang") or "")
+    if key in _TOO_EARLY_KEYS or (not key and _TOO_EARLY_TEXT.search(words)):
+        return Reply(Kind.TOO_EARLY, Outcome.TOO_EARLY, words, book_state=_GENERIC)
+    if key == _SAME_HOUR_KEY or (not key and _SAME_HOUR_TEXT.search(words)):
+        return Reply(Kind.SAME_HOUR, Outcome.TIME_CLASH, words, book_state=_GENERIC)
+    outcome = Outcome.LIMIT_REACHED if key == _LIMIT_KEY else Outcome.REFUSED
+    return Reply(Kind.REFUSED, outcome, words or key, book_state=_GENERIC)
+
+
+def read_listing(said: Any) -> Listing:
+    """The classes of a day as this user sees them, by class id. Raises ValueError where it isn't a listing."""
+    if not isinstance(said, dict) or not isinstance(said.get("bookings"), list) or said.get("logout"):
+        raise ValueError("not a listing")
+    return {str(row["id"]): _read_class(row) for row in said["bookings"] if isinstance(row, dict) and row.get("id")}
+
+
+def _read_class(row: Mapping[str, Any]) -> ListedClass:
+    reservation = row.get("idres")
+    return ListedClass(
+        book_state=_whole(row.get("bookState")),
+        reservation_id=str(reservation) if reservation else None,
+        cancelled=bool(row.get("cancelledId")),
+    )
+
+
+def read_whoami(said: Any) -> bool:
+    """Whether the session is alive. Raises ValueError where the answer doesn't tell."""
+    if not isinstance(said, dict) or not ("logout" in said or isinstance(said.get("data"), list)):
+        raise ValueError("not an answer to whoami")
+    return not said.get("logout") and bool(said.get("data"))
+
+
+def read_new_token(said: Any) -> str | None:
+    """The rotated token, or None where the session is dead. Raises ValueError where the answer doesn't tell."""
+    if isinstance(said, dict) and said.get("logout"):
+        return None
+    if not isinstance(said, dict) or not isinstance(said.get("newToken"), str) or not said["newToken"]:
+        raise ValueError("not a new token")
+    return str(said["newToken"])
+
+
+def _whole(value: Any) -> int | None:
+    try:
+        return None if isinstance(value, bool) else int(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _words(said: Mapping[str, Any]) -> str:
+    """What the box says to people, without its HTML."""
+    text = next((said[name] for name in _TEXTS if isinstance(said.get(name), str) and said[name]), "")
+    return " ".join(re.sub(r"<[^>]*>", " ", text).split())[:_LONGEST_WORDS]

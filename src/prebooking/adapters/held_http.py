@@ -1,0 +1,146 @@
+"""A request held on its open connection: all of it is built, and no byte of it leaves before the word.
+
+httpcore writes a request and then reads the answer. Here the write of a held request goes into a buffer, and the read
+waits; `Hold.fire` writes the buffer in one piece. It is a plain function: many holds fired one after another leave
+one after another, with nothing in between. (asyncio's own loop writes at once; uvloop would gather the writes and
+forget their order.)
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from typing import Any
+
+import httpcore
+import httpx
+
+# The hold of the request that the current task is sending, if any. Questions to the same box have none.
+held: ContextVar["Hold | None"] = ContextVar("held", default=None)
+
+
+class Hold:
+    """Where one request waits."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._request = bytearray()
+        self._stream: _Stream | None = None
+        self._word = asyncio.Event()
+        self.ready = asyncio.Event()  #: built and connected: only the write is left
+        self.fired_at: float | None = None  #: when it was written; None: it never left
+
+    def take(self, stream: "_Stream", data: bytes) -> bool:
+        """Keeps what is written of the held request. A proxy's CONNECT before it is let through."""
+        if self.fired_at is not None or (self._stream is None and not data.startswith(b"POST ")):
+            return False
+        self._stream = stream
+        self._request += data
+        return True
+
+    async def wait(self, stream: "_Stream") -> None:
+        """The read of the answer: nothing to read before the request has left."""
+        if stream is not self._stream:
+            return
+        self.ready.set()
+        await self._word.wait()
+        if self.fired_at is None:
+            raise httpcore.WriteError("the connection was closed before the request could be written")
+
+    def fire(self) -> None:
+        """Writes the request, unless its connection is gone."""
+        if self._stream is not None and self._stream.is_open and self.fired_at is None:
+            self.fired_at = self._now()
+            self._stream.send(self._request)
+        self._word.set()
+
+
+class _Stream(httpcore.AsyncNetworkStream):
+    """A connection by asyncio's own streams, whose write is a plain function."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @property
+    def is_open(self) -> bool:
+        return not (self._reader.at_eof() or self._writer.is_closing())
+
+    def send(self, data: bytes | bytearray) -> None:
+        self._writer.write(data)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109  # httpcore's name
+        hold = held.get()
+        if not buffer or (hold is not None and hold.take(self, buffer)):
+            return
+        try:
+            async with asyncio.timeout(timeout):
+                self.send(buffer)
+                await self._writer.drain()
+        except TimeoutError as exc:
+            raise httpcore.WriteTimeout(str(exc)) from exc
+        except OSError as exc:
+            raise httpcore.WriteError(str(exc)) from exc
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        hold = held.get()
+        if hold is not None:
+            await hold.wait(self)
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._reader.read(max_bytes)
+        except TimeoutError as exc:
+            raise httpcore.ReadTimeout(str(exc)) from exc
+        except OSError as exc:
+            raise httpcore.ReadError(str(exc)) from exc
+
+    async def aclose(self) -> None:
+        self._writer.close()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> "_Stream":
+        try:
+            async with asyncio.timeout(timeout):
+                await self._writer.start_tls(ssl_context, server_hostname=server_hostname)
+        except TimeoutError as exc:
+            raise httpcore.ConnectTimeout(str(exc)) from exc
+        except OSError as exc:  # ssl.SSLError is one
+            raise httpcore.ConnectError(str(exc)) from exc
+        return self
+
+    def get_extra_info(self, info: str) -> Any:
+        if info == "is_readable":  # asked of an idle connection: data or its end means that it is no use
+            return not self.is_open
+        return self._writer.get_extra_info("sslcontext" if info == "ssl_object" else info)
+
+
+class _Backend(httpcore.AsyncNetworkBackend):
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109
+        local_address: str | None = None,  # noqa: ARG002  # never asked for
+        socket_options: Iterable[Any] | None = None,  # noqa: ARG002  # asyncio sets TCP_NODELAY
+    ) -> _Stream:
+        try:
+            async with asyncio.timeout(timeout):
+                return _Stream(*await asyncio.open_connection(host, port))
+        except TimeoutError as exc:
+            raise httpcore.ConnectTimeout(str(exc)) from exc
+        except OSError as exc:
+            raise httpcore.ConnectError(str(exc)) from exc
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+def holding_transport(ssl_context: ssl.SSLContext, proxy: str | None) -> httpx.AsyncHTTPTransport:
+    """A transport of its own for one execution; the SSL context alone is shared."""
+    transport = httpx.AsyncHTTPTransport(verify=ssl_context, proxy=proxy, trust_env=False)
+    transport._pool._network_backend = _Backend()  # noqa: SLF001  # httpx builds the pool and takes no backend
+    return transport

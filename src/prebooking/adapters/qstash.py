@@ -1,0 +1,94 @@
+"""The doorbells, through QStash's own SDK under our own deadline."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from qstash import AsyncQStash
+from qstash.errors import QStashError, RateLimitExceededError
+
+from prebooking.domain.errors import MessagingError
+from prebooking.domain.prebooking import Prebooking
+from prebooking.domain.timing import ring_at
+
+# The SDK waits 600 s for an answer and retries a refused connection for 32 s; nobody has that long.
+_DEADLINE_S = 2.0
+# QStash's free plan refuses more than five. Later ones wait 1, 2, 3 … seconds, or what our Retry-After says.
+_RETRIES = 5
+_RETRY_DELAY_MS = "1000 * (1 + retried)"
+# How much longer than we may take QStash waits for our answer.
+_TIMEOUT_MARGIN_S = 5
+
+
+@asynccontextmanager
+async def open_messages(
+    url: str, token: str, *, public_url: str, lead_s: float, max_duration_s: float
+) -> AsyncIterator["QStashMessages"]:
+    """One client a replica."""
+    client = AsyncQStash(token, base_url=url, retry=False)
+    try:
+        yield QStashMessages(client, public_url=public_url, lead_s=lead_s, max_duration_s=max_duration_s)
+    finally:
+        await client.http._client.aclose()  # noqa: SLF001  # the SDK has no close of its own
+
+
+class QStashMessages:
+    """See prebooking.domain.ports.Messages."""
+
+    def __init__(self, client: AsyncQStash, *, public_url: str, lead_s: float, max_duration_s: float) -> None:
+        self._client = client
+        self._execute_url = f"{public_url}/qstash/prebooking-execute"
+        self._failed_url = f"{public_url}/qstash/prebooking-failed"
+        self._lead_s = lead_s
+        self._timeout_s = int(max_duration_s) + _TIMEOUT_MARGIN_S
+
+    async def publish(self, prebooking: Prebooking, *, delivery_failures: int = 0) -> str:
+        key = f"pb-{prebooking.id}-v{prebooking.version}"
+        if delivery_failures:
+            key += f"-f{delivery_failures}"
+        async with _translated("publish"):
+            answer = await self._client.message.publish_json(
+                url=self._execute_url,
+                body={"prebooking_id": str(prebooking.id), "version": prebooking.version},
+                not_before=ring_at(prebooking.available_at, self._lead_s),
+                deduplication_id=key,
+                label="prebooking",
+                retries=_RETRIES,
+                retry_delay=_RETRY_DELAY_MS,
+                timeout=f"{self._timeout_s}s",
+                failure_callback=self._failed_url,
+            )
+            return str(answer.message_id)  # type: ignore[union-attr]  # one URL, one answer
+
+    async def delete(self, message_id: str) -> None:
+        if not message_id:
+            return  # QStash takes an empty id for "all messages of the account"
+        try:
+            async with _translated("delete"):
+                await self._client.message.cancel(message_id)
+        except MessagingError as exc:
+            if _status(exc.__cause__) != httpx.codes.NOT_FOUND:
+                raise
+
+
+@asynccontextmanager
+async def _translated(what: str) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(_DEADLINE_S):
+            yield
+    except QStashError as exc:
+        status = _status(exc)
+        pause = status is None or status in (401, 429) or status >= httpx.codes.INTERNAL_SERVER_ERROR
+        raise MessagingError(f"QStash, {what}: {exc}", pause=pause) from exc
+    except (TimeoutError, httpx.HTTPError, ValueError) as exc:
+        raise MessagingError(f"QStash, {what}: {type(exc).__name__} {exc}".rstrip(), pause=True) from exc
+
+
+def _status(exc: BaseException | None) -> int | None:
+    """The HTTP status of a QStashError, which has it in its text alone."""
+    if isinstance(exc, RateLimitExceededError):
+        return 429
+    found = re.search(r"status: (\d{3})", str(exc))
+    return int(found[1]) if found else None

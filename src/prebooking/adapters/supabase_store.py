@@ -1,0 +1,280 @@
+"""The rows, through Supabase's `rpc` alone: one round trip, one guarded statement, the database's clock."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import httpx
+from postgrest.exceptions import APIError
+from pydantic import TypeAdapter, ValidationError
+from supabase import AsyncClient, AsyncClientOptions, acreate_client
+
+from prebooking.domain.errors import StoreUnavailableError
+from prebooking.domain.ports import Claim, Page, SessionAnswer, Transition, Unscheduled, Work
+from prebooking.domain.prebooking import Box, Prebooking, Session
+
+_CLAIM_S = 1.5  # for all tries of a claim together
+_TRY_S = 1.0  # for one try of anything else
+_PAUSES_S = (0.1, 0.2)  # before the second and the third try
+_CONNECTIONS = 8  # httpcore's pool costs more than it gives beyond
+
+# Connection and resource troubles, deadlocks, timeouts, and the gateway's own: a repeat may do better, and every
+# function may be repeated. Decided on codes, never on texts, which change between versions.
+_TRANSIENT = ("08", "53", "57P", "PGRST00", "40P01", "55P03", "57014", "502", "503", "504", "520")
+
+_TRANSITION = TypeAdapter(Transition)
+_CLAIM = TypeAdapter(Claim)
+_WORK = TypeAdapter(Work)
+_SESSION = TypeAdapter(Session)
+_PREBOOKINGS = TypeAdapter(list[Prebooking])
+
+
+@asynccontextmanager
+async def open_store(url: str, key: str, instance_id: str) -> AsyncIterator["SupabaseStore"]:
+    """One client a replica, over our own connection pool."""
+    limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
+    # HTTP/2's GOAWAY would surface as a lost call; HTTP/1.1 has none. Waiting for a connection is part of a try.
+    async with httpx.AsyncClient(http2=False, limits=limits, timeout=None, trust_env=False) as http:  # noqa: S113
+        options = AsyncClientOptions(
+            httpx_client=http,
+            persist_session=False,
+            auto_refresh_token=False,
+            headers={"x-instance-id": instance_id},
+        )
+        yield SupabaseStore(await acreate_client(url, key, options))
+
+
+class SupabaseStore:
+    """See prebooking.domain.ports.Store."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+
+    async def create(
+        self, prebooking_id: UUID, user_email: str, box: Box, data: Mapping[str, Any], at: datetime | None
+    ) -> Transition:
+        return await self._transition(
+            "create_prebooking",
+            id=prebooking_id,
+            user_email=user_email,
+            box_subdomain=box.subdomain,
+            box_aimharder_id=box.aimharder_id,
+            booking_data=dict(data),
+            available_at=at,
+        )
+
+    async def attach_message(self, prebooking_id: UUID, version: int, message_id: str) -> Transition:
+        return await self._transition("attach_message", id=prebooking_id, version=version, message_id=message_id)
+
+    async def cancel(self, prebooking_id: UUID, user_email: str) -> Transition:
+        return await self._transition("cancel_prebooking", id=prebooking_id, user_email=user_email)
+
+    async def reschedule(self, prebooking_id: UUID, user_email: str, at: datetime) -> Transition:
+        return await self._transition("reschedule_prebooking", id=prebooking_id, user_email=user_email, available_at=at)
+
+    async def retry(self, prebooking_id: UUID, user_email: str, at: datetime | None) -> Transition:
+        return await self._transition("retry_prebooking", id=prebooking_id, user_email=user_email, available_at=at)
+
+    async def note_delivery_failure(self, prebooking_id: UUID, version: int, reason: str) -> Transition:
+        return await self._transition("note_delivery_failure", id=prebooking_id, version=version, reason=reason)
+
+    async def list(
+        self,
+        user_email: str,
+        *,
+        prebooking_id: UUID | None = None,
+        status: str | None = None,
+        box_subdomain: str | None = None,
+        limit: int = 1,
+        before: Page | None = None,
+    ) -> Sequence[Prebooking]:
+        answer = await self._call(
+            "list_prebookings",
+            user_email=user_email,
+            id=prebooking_id,
+            status=status,
+            box_subdomain=box_subdomain,
+            limit=limit,
+            before_created_at=before and before.created_at,
+            before_id=before and before.id,
+        )
+        return _PREBOOKINGS.validate_python(answer["prebookings"])
+
+    async def claim(
+        self, prebooking_id: UUID, token: UUID, version: int | None, *, horizon_s: float, max_attempts: int
+    ) -> Claim | Transition:
+        try:
+            async with asyncio.timeout(_CLAIM_S):
+                answer = await self._call(
+                    "claim_prebooking",
+                    id=prebooking_id,
+                    token=token,
+                    version=version,
+                    horizon_seconds=horizon_s,
+                    max_attempts=max_attempts,
+                )
+        except TimeoutError as exc:
+            raise StoreUnavailableError(f"claim: no answer in {_CLAIM_S} s") from exc
+        if answer["outcome"] != "claimed":
+            return _TRANSITION.validate_python(answer)
+        return _CLAIM.validate_python(answer | {"session": _session(answer["session"])})
+
+    async def begin(
+        self, prebooking_id: UUID, token: UUID, *, lease_s: float, max_attempts: int, settled: bool
+    ) -> Transition:
+        return await self._transition(
+            "begin_booking",
+            id=prebooking_id,
+            token=token,
+            lease_seconds=lease_s,
+            max_attempts=max_attempts,
+            settled=settled,
+        )
+
+    async def finish(
+        self,
+        prebooking_id: UUID,
+        token: UUID,
+        *,
+        success: bool,
+        outcome: str,
+        message: str,
+        result: Mapping[str, Any],
+    ) -> Transition:
+        return await self._transition(
+            "finish_booking",
+            id=prebooking_id,
+            token=token,
+            success=success,
+            outcome=outcome,
+            message=message,
+            result=dict(result),
+        )
+
+    async def release(
+        self,
+        prebooking_id: UUID,
+        token: UUID,
+        *,
+        outcome: str | None,
+        message: str | None,
+        shots: Sequence[Mapping[str, Any]],
+        retry_s: float,
+        graceful: bool,
+        settled: bool,
+    ) -> Transition:
+        return await self._transition(
+            "release_prebooking",
+            id=prebooking_id,
+            token=token,
+            outcome=outcome,
+            message=message,
+            shots=[dict(shot) for shot in shots],
+            retry_seconds=retry_s,
+            graceful=graceful,
+            settled=settled,
+        )
+
+    async def park(
+        self,
+        prebooking_id: UUID,
+        token: UUID,
+        *,
+        outcome: str | None,
+        message: str | None,
+        shots: Sequence[Mapping[str, Any]],
+        retry_s: float | None,
+    ) -> Transition:
+        return await self._transition(
+            "park_prebooking",
+            id=prebooking_id,
+            token=token,
+            outcome=outcome,
+            message=message,
+            shots=[dict(shot) for shot in shots],
+            retry_seconds=retry_s,
+        )
+
+    async def sweep(self, *, lead_s: float, max_delay_s: float) -> Work:
+        answer = await self._call("sweep_prebookings", lead_seconds=lead_s, max_delay_seconds=max_delay_s)
+        rows = _PREBOOKINGS.validate_python(answer["publish"])
+        publish = tuple(
+            Unscheduled(prebooking=row, delivery_failures=found["delivery_failures"])
+            for row, found in zip(rows, answer["publish"], strict=True)
+        )
+        return _WORK.validate_python(answer | {"publish": publish})
+
+    async def lease_session(self, user_email: str, token: str, lease: UUID, *, lease_s: float) -> SessionAnswer:
+        answer = await self._call(
+            "lease_session", user_email=user_email, token=token, lease=lease, lease_seconds=lease_s
+        )
+        return SessionAnswer(outcome=answer["outcome"], session=_session(answer["session"]))
+
+    async def save_session(
+        self,
+        session: Session,
+        lease: UUID,
+        *,
+        token: str | None = None,
+        cookies: Sequence[tuple[str, str]] | None = None,
+        error: str | None = None,
+    ) -> SessionAnswer:
+        answer = await self._call(
+            "save_session",
+            id=session.id,
+            lease=lease,
+            old_token=session.token,
+            new_token=token,
+            cookies=None if cookies is None else [{"name": n, "value": v} for n, v in cookies],
+            error=error,
+        )
+        return SessionAnswer(outcome=answer["outcome"], session=_session(answer["session"]))
+
+    async def check(self) -> None:
+        await self._call("sweep_prebookings", lead_seconds=0, max_delay_seconds=0, limit=1)
+
+    async def _transition(self, function: str, **arguments: Any) -> Transition:
+        return _TRANSITION.validate_python(await self._call(function, **arguments))
+
+    async def _call(self, function: str, **arguments: Any) -> dict[str, Any]:
+        """Calls it, and again after a transient failure: each function answers a repeat as it did the first."""
+        params = {f"p_{name}": _plain(value) for name, value in arguments.items()}
+        for pause in (*_PAUSES_S, None):
+            try:
+                async with asyncio.timeout(_TRY_S):
+                    answer = (await self._client.rpc(function, params).execute()).data
+                if not isinstance(answer, dict) or "outcome" not in answer:
+                    raise StoreUnavailableError(f"{function}: an answer of another shape")
+                return answer
+            except (TimeoutError, httpx.TransportError) as exc:
+                failure = StoreUnavailableError(f"{function}: {type(exc).__name__} {exc}".rstrip())
+                failure.__cause__ = exc
+            except APIError as exc:
+                failure = StoreUnavailableError(f"{function}: {exc.code} {exc.message}")
+                failure.__cause__ = exc
+                if not (exc.code or "").startswith(_TRANSIENT):
+                    raise failure from exc
+            if pause is None:
+                raise failure
+            await asyncio.sleep(pause)
+        raise AssertionError("the last try returns or raises")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, UUID):
+        return str(value)
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _session(found: Mapping[str, Any] | None) -> Session | None:
+    """The stored session; cookies come as the web application writes them, [{name, value}]."""
+    if found is None:
+        return None
+    try:
+        cookies = tuple((str(c["name"]), str(c["value"])) for c in found["cookies"])
+        return _SESSION.validate_python({**found, "cookies": cookies, "fingerprint": found["fingerprint"] or ""})
+    except (KeyError, TypeError, ValidationError):
+        return None  # nobody can be signed in by what can't be read

@@ -1,0 +1,27 @@
+"""What can go wrong outside, in our words; each adapter translates its library's exceptions into these.
+
+PrebookingError
+├── StoreUnavailableError   the database did not answer: what it was asked may have been done
+├── MessagingError          QStash did not take the order: it may have
+└── BoxSilentError          the box or the account host gave no usable answer to a question
+"""
+
+
+class PrebookingError(Exception):
+    """Base of all below."""
+
+
+class StoreUnavailableError(PrebookingError):
+    """The database did not answer in time. What was asked may have been done: only a repeat may be tried."""
+
+
+class MessagingError(PrebookingError):
+    """QStash did not confirm. `pause` tells that it is down, throttled or refuses us: no use in going on now."""
+
+    def __init__(self, message: str, *, pause: bool) -> None:
+        super().__init__(message)
+        self.pause = pause
+
+
+class BoxSilentError(PrebookingError):
+    """A question to AimHarder got no usable answer, so nothing is known."""

@@ -1,0 +1,118 @@
+"""The closed set of what can become of a prebooking, and of what a box can answer."""
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum, auto
+
+
+class Outcome(StrEnum):
+    """How an execution ends. `error_code` of a failed row is its outcome."""
+
+    BOOKED = "booked"
+    ALREADY_BOOKED = "already_booked"
+    WAITING_LIST = "waiting_list"
+
+    CLASS_FULL = "class_full"
+    NO_CREDIT = "no_credit"
+    UNPAID = "unpaid"
+    TOO_LATE = "too_late"
+    DAILY_LIMIT = "daily_limit"
+    LIMIT_REACHED = "limit_reached"
+    TIME_CLASH = "time_clash"
+    CLASS_NOT_FOUND = "class_not_found"
+    SESSION_EXPIRED = "session_expired"
+    REFUSED = "refused"
+    BOX_UNKNOWN = "box_unknown"
+    UNUSABLE = "unusable"
+
+    TOO_EARLY = "too_early"
+    GYM_UNREACHABLE = "gym_unreachable"
+    BLOCKED = "blocked"
+
+    ATTEMPTS_EXHAUSTED = "attempts_exhausted"
+    EXPIRED = "expired"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+
+    @property
+    def success(self) -> bool:
+        return self in (Outcome.BOOKED, Outcome.ALREADY_BOOKED, Outcome.WAITING_LIST)
+
+    @property
+    def retried(self) -> bool:
+        """Released and tried again; failed as such only when the attempts are used up."""
+        return self in (Outcome.TOO_EARLY, Outcome.GYM_UNREACHABLE, Outcome.BLOCKED)
+
+
+# Read by the member at 7:59: what happened, and what to do where there is something to do.
+SENTENCES = {
+    Outcome.BOOKED: "You are booked.",
+    Outcome.ALREADY_BOOKED: "You were booked into this class already.",
+    Outcome.WAITING_LIST: "The class is full: you are on its waiting list.",
+    Outcome.CLASS_FULL: "The class was full.",
+    Outcome.NO_CREDIT: "Your tariff has no session left for this class.",
+    Outcome.UNPAID: "The gym says that a payment is outstanding.",
+    Outcome.TOO_LATE: "The gym takes no bookings this close to the class.",
+    Outcome.DAILY_LIMIT: "You have reached the gym's limit of bookings for that day.",
+    Outcome.LIMIT_REACHED: "You have reached the limit of bookings of your tariff.",
+    Outcome.TIME_CLASH: "You have another booking at that hour.",
+    Outcome.CLASS_NOT_FOUND: "The gym no longer offers this class.",
+    Outcome.SESSION_EXPIRED: "Your AimHarder session has ended: sign in again, then retry.",
+    Outcome.REFUSED: "The gym refused the booking.",
+    Outcome.BOX_UNKNOWN: "This prebooking doesn't say which gym it is for: create it again.",
+    Outcome.UNUSABLE: "This prebooking doesn't say which class it is for: create it again.",
+    Outcome.TOO_EARLY: "The gym had not opened the class yet.",
+    Outcome.GYM_UNREACHABLE: "The gym could not be reached.",
+    Outcome.BLOCKED: "The gym blocked the request.",
+    Outcome.ATTEMPTS_EXHAUSTED: "Each attempt to book was interrupted before it could say why.",
+    Outcome.EXPIRED: "The class was over before it could be booked.",
+    Outcome.OUTCOME_UNKNOWN: "The gym could not be asked whether the booking was made.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """An outcome with what the box said to it."""
+
+    outcome: Outcome
+    words: str = ""  #: the box's own, where it had any
+    booking_id: str | None = None
+    book_state: int | None = None
+    sentence: str | None = None  #: an earlier attempt's, where it says more than ours
+
+    @property
+    def message(self) -> str:
+        sentence = self.sentence or SENTENCES[self.outcome]
+        return f"{sentence} ({self.words})" if self.words else sentence
+
+
+class Kind(Enum):
+    """What came back from a booking request."""
+
+    BOOKED = auto()
+    ON_A_LIST = auto()  #: bookState 0: booked or waiting, the listing tells which
+    REFUSED = auto()  #: a statement that ends it
+    TOO_EARLY = auto()  #: not open yet, by the box's clock
+    SAME_HOUR = auto()  #: ours, or another class at that hour: the listing tells
+    LOGGED_OUT = auto()
+    BLOCKED = auto()  #: 403, 429
+    NOTHING_SAID = auto()  #: a complete answer that says nothing: 500, 503, HTML
+    NO_ANSWER = auto()  #: no complete answer: timeout, reset, truncated, 502, 504
+    NEVER_LEFT = auto()  #: surely not sent: refused, TLS
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A classified answer. `outcome` is what it would end as, where it is a statement."""
+
+    kind: Kind
+    outcome: Outcome | None = None
+    words: str = ""
+    booking_id: str | None = None
+    book_state: int | None = None
+
+    @property
+    def label(self) -> str:
+        """How the shot is called in the row's timings."""
+        return str(self.outcome or self.kind.name.lower())
+
+    def ending(self, outcome: Outcome) -> Ending:
+        return Ending(outcome, self.words, self.booking_id, self.book_state)

@@ -1,0 +1,253 @@
+"""What the use cases need of the outside; the adapters fulfil it, one outside system a file."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from prebooking.domain.outcome import Reply
+from prebooking.domain.prebooking import BookingRequest, Box, Prebooking, Session
+
+
+class Clock(Protocol):
+    """The host's clocks and its patience."""
+
+    def wall(self) -> float:
+        """Epoch seconds: for facts."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds from an unknown start: for durations and deadlines."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+# ---- the database -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """The answer of a transition: what was done, or why it was refused, with the row as it is now."""
+
+    outcome: str
+    prebooking: Prebooking | None = None
+    retry_after: float = 0.0  #: seconds, where a later try makes sense
+    replaced_message_id: str | None = None  #: a message that rings for nothing now
+    give_up_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The exclusive, leased right to execute `prebooking`."""
+
+    prebooking: Prebooking
+    now: datetime  #: by the database's clock
+    begun: bool  #: an earlier claim may have booked: settle first
+    settle_only: bool  #: nothing may be sent any more
+    parks: int
+    session: Session | None
+    give_up_at: datetime
+    shots: tuple[dict[str, Any], ...] = ()
+    last_outcome: str | None = None
+    last_message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unscheduled:
+    """A row whose version has no message."""
+
+    prebooking: Prebooking
+    delivery_failures: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What the sweep found."""
+
+    now: datetime
+    execute: tuple[UUID, ...]
+    settle: tuple[UUID, ...]
+    publish: tuple[Unscheduled, ...]
+    next_at: datetime | None
+    busy: bool  #: a row is executing, or opens within 10 s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionAnswer:
+    """outcome: leased, changed (use the session given), busy, no_session, saved or noted."""
+
+    outcome: str
+    session: Session | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Where a listing goes on: before this row, newest first."""
+
+    created_at: datetime
+    id: UUID
+
+
+class Store(Protocol):
+    """The rows. Each method is one guarded SQL function; all raise StoreUnavailableError."""
+
+    async def create(
+        self, prebooking_id: UUID, user_email: str, box: Box, data: Mapping[str, Any], at: datetime | None
+    ) -> Transition: ...
+    async def attach_message(self, prebooking_id: UUID, version: int, message_id: str) -> Transition: ...
+    async def cancel(self, prebooking_id: UUID, user_email: str) -> Transition: ...
+    async def reschedule(self, prebooking_id: UUID, user_email: str, at: datetime) -> Transition: ...
+    async def retry(self, prebooking_id: UUID, user_email: str, at: datetime | None) -> Transition: ...
+    async def note_delivery_failure(self, prebooking_id: UUID, version: int, reason: str) -> Transition: ...
+    async def list(
+        self,
+        user_email: str,
+        *,
+        prebooking_id: UUID | None = None,
+        status: str | None = None,
+        box_subdomain: str | None = None,
+        limit: int = 1,
+        before: Page | None = None,
+    ) -> Sequence[Prebooking]: ...
+
+    async def claim(
+        self, prebooking_id: UUID, token: UUID, version: int | None, *, horizon_s: float, max_attempts: int
+    ) -> Claim | Transition: ...
+    async def begin(
+        self, prebooking_id: UUID, token: UUID, *, lease_s: float, max_attempts: int, settled: bool
+    ) -> Transition: ...
+    async def finish(
+        self,
+        prebooking_id: UUID,
+        token: UUID,
+        *,
+        success: bool,
+        outcome: str,
+        message: str,
+        result: Mapping[str, Any],
+    ) -> Transition: ...
+    async def release(
+        self,
+        prebooking_id: UUID,
+        token: UUID,
+        *,
+        outcome: str | None,
+        message: str | None,
+        shots: Sequence[Mapping[str, Any]],
+        retry_s: float,
+        graceful: bool,
+        settled: bool,
+    ) -> Transition: ...
+    async def park(
+        self,
+        prebooking_id: UUID,
+        token: UUID,
+        *,
+        outcome: str | None,
+        message: str | None,
+        shots: Sequence[Mapping[str, Any]],
+        retry_s: float | None,
+    ) -> Transition: ...
+
+    async def sweep(self, *, lead_s: float, max_delay_s: float) -> Work: ...
+    async def lease_session(self, user_email: str, token: str, lease: UUID, *, lease_s: float) -> SessionAnswer: ...
+    async def save_session(
+        self,
+        session: Session,
+        lease: UUID,
+        *,
+        token: str | None = None,
+        cookies: Sequence[tuple[str, str]] | None = None,
+        error: str | None = None,
+    ) -> SessionAnswer: ...
+    async def check(self) -> None:
+        """Whether the database and its functions are there."""
+        ...
+
+
+# ---- QStash -----------------------------------------------------------------------------------------------------
+
+
+class Messages(Protocol):
+    """The doorbells. Both methods raise MessagingError, within two seconds."""
+
+    async def publish(self, prebooking: Prebooking, *, delivery_failures: int = 0) -> str:
+        """Orders the message of this row's version; its id. A repeat within ten minutes is the same message."""
+        ...
+
+    async def delete(self, message_id: str) -> None:
+        """Takes a message back. One that is gone already is fine."""
+        ...
+
+
+# ---- AimHarder --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ListedClass:
+    """A class as the user sees it in the box's listing."""
+
+    book_state: int | None  #: 1 booked, 0 on the waiting list, None neither
+    reservation_id: str | None
+    cancelled: bool
+
+
+Listing = Mapping[str, ListedClass]  #: by class id
+
+
+@dataclass(frozen=True, slots=True)
+class NewTokens:
+    """What a refresh gives: token and cookies belong together. Secrets."""
+
+    token: str = field(repr=False)
+    cookies: tuple[tuple[str, str], ...] = field(repr=False)
+
+
+class HeldRequest(Protocol):
+    """A booking request, whole, held on its open connection until the gate lets it go."""
+
+    async def ready(self) -> None:
+        """Returns when only the write is left; raises BoxSilentError when there is no connection."""
+        ...
+
+    def fire(self) -> None:
+        """Writes it, here and now."""
+        ...
+
+    @property
+    def fired_at(self) -> float | None:
+        """Epoch seconds of the write, by the opening's clock; None if it never left."""
+        ...
+
+    async def reply(self, *, within_s: float) -> Reply: ...
+
+    async def aclose(self) -> None: ...
+
+
+class Gym(Protocol):
+    """One user at one box, with connections and cookies of its own. The questions raise BoxSilentError."""
+
+    async def whoami(self) -> bool:
+        """Whether the session is alive."""
+        ...
+
+    async def listing(self, day: str, family_id: str) -> Listing: ...
+
+    async def refresh(self, token: str, fingerprint: str) -> NewTokens | None:
+        """Rotates the session's token; None when the session is dead."""
+        ...
+
+    def use(self, cookies: Sequence[tuple[str, str]]) -> None:
+        """Goes on with another session of the same user."""
+        ...
+
+    def hold(self, request: BookingRequest) -> HeldRequest: ...
+
+
+class Gyms(Protocol):
+    """Opens gyms."""
+
+    def visit(self, box: Box, session: Session) -> AbstractAsyncContextManager[Gym]: ...

@@ -1,0 +1,90 @@
+"""A prebooking: the user's wish to be booked into one class at the instant it opens."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+# A box is named by the label of its sub-domain, never by a URL: this is what keeps sessions where they belong.
+BOX_LABEL = r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$"
+
+
+class Status(StrEnum):
+    """pending → executing → completed | failed; the SQL functions alone move it (sql/README.md)."""
+
+    PENDING = "pending"
+    EXECUTING = "executing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookingRequest:
+    """What is sent to the box: which class, and for whom."""
+
+    day: str  #: YYYYMMDD, in the box's own calendar
+    class_id: str
+    family_id: str  #: empty for the member itself
+    insist: int  #: 1 takes the waiting list when the class is full
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """A gym on AimHarder."""
+
+    subdomain: str
+    aimharder_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prebooking:
+    """One row. `booking_data` stays as it was written: an adopted row may hold anything."""
+
+    id: UUID
+    user_email: str
+    status: Status
+    version: int
+    attempts: int
+    available_at: datetime
+    box_subdomain: str | None
+    box_aimharder_id: str | None
+    booking_data: Mapping[str, Any]
+    qstash_schedule_id: str | None = None
+    result: Mapping[str, Any] | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    created_at: datetime
+    updated_at: datetime
+    executed_at: datetime | None = None
+
+    def request(self) -> BookingRequest | None:
+        """What to send, or None where `booking_data` is not usable."""
+        data = self.booking_data
+        day, class_id = str(data.get("day") or ""), str(data.get("id") or "")
+        insist = str(data.get("insist") or 0)
+        if not re.fullmatch(r"\d{8}", day) or not class_id or insist not in ("0", "1"):
+            return None
+        family_id = str(data.get("familyId") or "")
+        return BookingRequest(day=day, class_id=class_id, family_id=family_id, insist=int(insist))
+
+    def box(self, legacy: Box | None) -> Box | None:
+        """Where to send it; `legacy` is the box of adopted rows that name none."""
+        if self.box_subdomain is None or self.box_aimharder_id is None:
+            return legacy
+        if not re.fullmatch(BOX_LABEL, self.box_subdomain):
+            return None
+        return Box(subdomain=self.box_subdomain, aimharder_id=self.box_aimharder_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A user's AimHarder session. Its values are secrets: they are never shown, not even by repr."""
+
+    id: UUID
+    token: str = field(repr=False)
+    cookies: tuple[tuple[str, str], ...] = field(repr=False)
+    fingerprint: str = field(repr=False)

@@ -1,0 +1,164 @@
+"""When things happen: the instants of one execution, its budget, its delays, and the clock of the opening."""
+
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from math import floor
+from typing import Any
+
+from prebooking.domain.ports import Clock
+
+# A platform kills at MAX_DURATION_SECONDS; each delivery is answered this long before.
+ANSWER_MARGIN_S = 2.0
+# An answer of the box is awaited until this long before ours is due, and no shot starts later than this before.
+LAST_ANSWER_S = 1.0
+LAST_SHOT_S = 2.0
+# A delivery waits for its opening only if this much of its budget remains after it.
+AFTER_OPENING_S = 3.0
+# What a worker that began may still do after its deadline; then its request has arrived or never will.
+BEGIN_GRACE_S = 12.0
+
+RELEASE_DELAYS_S = (2, 5, 15, 45)
+PARK_DELAYS_S = (15, 45, 300)
+# How far the host's clock may be from the database's before the database's is followed (plus the round trip).
+CLOCK_TOLERANCE_S = 0.5
+
+
+def instant(epoch_s: float) -> datetime:
+    return datetime.fromtimestamp(epoch_s, UTC)
+
+
+def ring_at(available_at: datetime, lead_s: float) -> int:
+    """When the message is due, in whole epoch seconds (QStash knows no finer): never later than the lead."""
+    return floor(available_at.timestamp()) - floor(lead_s)
+
+
+def release_delay(attempts: int) -> float:
+    """Seconds until a released row is tried again: full jitter, so that 300 don't return together."""
+    longest = RELEASE_DELAYS_S[min(max(attempts, 1), len(RELEASE_DELAYS_S)) - 1]
+    return random.uniform(0, longest)  # noqa: S311  # spreads load, guards nothing
+
+
+def park_delay(parks: int) -> float:
+    """Seconds until a parked row is settled again, after the first try at the end of its begin's lease."""
+    return PARK_DELAYS_S[min(max(parks, 1), len(PARK_DELAYS_S)) - 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long one execution may take. Monotonic seconds, from the arrival of its delivery."""
+
+    clock: Clock
+    arrived: float
+    max_duration_s: float
+
+    @property
+    def answer_by(self) -> float:
+        return self.arrived + self.max_duration_s - ANSWER_MARGIN_S
+
+    @property
+    def left(self) -> float:
+        return self.answer_by - self.clock.monotonic()
+
+    @property
+    def for_answers(self) -> float:
+        """Seconds for which the box may still be waited for."""
+        return self.left - LAST_ANSWER_S
+
+    def may_shoot(self) -> bool:
+        return self.left > LAST_SHOT_S
+
+    @property
+    def horizon(self) -> float:
+        """How many seconds ahead an opening may be, to be waited for here."""
+        return max(0.0, self.left - AFTER_OPENING_S)
+
+
+class OpeningClock:
+    """Tells the gate what time it is at the box.
+
+    The host's clock is followed as it was when the database last agreed with it, carried on by the monotonic clock:
+    a step during the wait can't fire early. If the two disagreed by more than the tolerance and the round trip,
+    the database's is carried on instead. A small correction of the host's clock since then counts where it delays.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._anchor = clock.wall() - clock.monotonic()
+        self.offset_s = 0.0  #: database − host, as last measured
+
+    def compare(self, database_now: datetime, asked: float, answered: float) -> bool:
+        """Takes in a reading of the database's clock, asked and answered at these monotonic instants.
+
+        Returns whether the database's clock had to be taken for the host's.
+        """
+        middle = (asked + answered) / 2
+        database = database_now.timestamp() - middle
+        host = self._clock.wall() - self._clock.monotonic()
+        self.offset_s = database - host
+        overruled = abs(self.offset_s) > CLOCK_TOLERANCE_S + (answered - asked)
+        self._anchor = database if overruled else host
+        return overruled
+
+    def now(self) -> float:
+        """Epoch seconds."""
+        carried = self._clock.monotonic() + self._anchor
+        host = self._clock.wall()
+        return host if 0 < carried - host <= CLOCK_TOLERANCE_S else carried
+
+
+@dataclass(slots=True)
+class Shot:
+    """One booking request that left."""
+
+    fired_at: float
+    answered_at: float | None = None
+    outcome: str = "unanswered"
+
+    def as_json(self) -> dict[str, Any]:
+        answered = None if self.answered_at is None else instant(self.answered_at).isoformat()
+        return {
+            "fired_at": instant(self.fired_at).isoformat(),
+            "answered_at": answered,
+            "outcome": self.outcome,
+        }
+
+
+@dataclass(slots=True)
+class Timings:
+    """The instants of one execution (epoch seconds), and all shots of the prebooking, earlier claims' included."""
+
+    available_at: float
+    delivered_at: float
+    claimed_at: float
+    clock_offset_s: float
+    earlier_shots: tuple[dict[str, Any], ...] = ()
+    ready_at: float | None = None
+    shots: list[Shot] = field(default_factory=list)
+
+    def all_shots(self) -> list[dict[str, Any]]:
+        return [*self.earlier_shots, *(shot.as_json() for shot in self.shots)]
+
+    def as_json(self) -> dict[str, Any]:
+        first_fired, last = self._first_fired(), self.shots[-1] if self.shots else None
+        answered = last.answered_at if last else None
+        return {
+            "delivered_at": instant(self.delivered_at).isoformat(),
+            "claimed_at": instant(self.claimed_at).isoformat(),
+            "ready_at": None if self.ready_at is None else instant(self.ready_at).isoformat(),
+            "fired_at": None if first_fired is None else instant(first_fired).isoformat(),
+            "fire_lateness_ms": None if first_fired is None else _ms(max(0.0, first_fired - self.available_at)),
+            "answered_at": None if answered is None else instant(answered).isoformat(),
+            "response_ms": None if last is None or answered is None else _ms(answered - last.fired_at),
+            "clock_offset_ms": _ms(self.clock_offset_s),
+            "shots": self.all_shots(),
+        }
+
+    def _first_fired(self) -> float | None:
+        if self.earlier_shots:
+            return datetime.fromisoformat(self.earlier_shots[0]["fired_at"]).timestamp()
+        return self.shots[0].fired_at if self.shots else None
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)

@@ -1,0 +1,123 @@
+"""How an execution ends: finished, released, parked, or not ours; and what its delivery is answered."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from prebooking.domain.outcome import Ending, Outcome
+from prebooking.domain.ports import Claim, Store, Transition
+from prebooking.domain.prebooking import Status
+from prebooking.domain.timing import Timings, park_delay, release_delay
+from prebooking.usecases.execution import Execution, Park, Release
+from prebooking.usecases.shoot import Decision
+
+_LEAST_RETRY_AFTER_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a delivery is answered. `retry_after` (seconds) asks for another delivery; None: this one is done with."""
+
+    outcome: str
+    retry_after: float | None = None
+
+
+class Endings:
+    """Writes down how it ended, fenced by the claim's token."""
+
+    def __init__(self, store: Store, *, lead_s: float, max_attempts: int) -> None:
+        self._store = store
+        self._lead_s = lead_s
+        self._max_attempts = max_attempts
+
+    async def end(self, run: Execution, decision: Decision) -> Verdict:
+        match decision:
+            case Ending():
+                return await self._finish(run.claim, run.token, run.timings, decision)
+            case Release(reason) if run.attempts >= self._max_attempts:
+                return await self._finish(run.claim, run.token, run.timings, reason)
+            case Release(reason):
+                return await self._release(run, reason)
+            case Park(reason):
+                # Its own begin's lease must end first: until then its request may still arrive.
+                retry_s = None if run.begun else park_delay(run.claim.parks)
+                return await self._park(run.claim, run.token, run.timings, reason, retry_s)
+
+    async def with_nothing_to_go_by(self, claim: Claim, token: UUID, timings: Timings, why: Outcome) -> Verdict:
+        """Without a session or a class nothing can be sent, and nothing that was begun can be settled."""
+        if claim.begun:
+            return await self._park(claim, token, timings, Ending(why), park_delay(claim.parks))
+        return await self._finish(claim, token, timings, Ending(why))
+
+    async def _finish(self, claim: Claim, token: UUID, timings: Timings, ending: Ending) -> Verdict:
+        success = ending.outcome.success
+        result = {
+            "success": success,
+            "outcome": ending.outcome,
+            "bookingId": ending.booking_id,
+            "bookState": ending.book_state,
+            "message": ending.message,
+            "timings": timings.as_json(),
+        }
+        answer = await self._store.finish(
+            claim.prebooking.id,
+            token,
+            success=success,
+            outcome=ending.outcome,
+            message=ending.message,
+            result=result,
+        )
+        return Verdict(ending.outcome) if answer.outcome == "finished" else self.not_claimed(answer)
+
+    async def _release(self, run: Execution, reason: Ending) -> Verdict:
+        answer = await self._store.release(
+            run.prebooking.id,
+            run.token,
+            outcome=reason.outcome,
+            message=reason.message,
+            shots=run.timings.all_shots(),
+            retry_s=release_delay(run.attempts),
+            graceful=False,
+            settled=run.settled,
+        )
+        if answer.outcome != "released":
+            return self.not_claimed(answer)
+        return Verdict("retry-later", max(_LEAST_RETRY_AFTER_S, answer.retry_after))
+
+    async def _park(
+        self, claim: Claim, token: UUID, timings: Timings, reason: Ending, retry_s: float | None
+    ) -> Verdict:
+        answer = await self._store.park(
+            claim.prebooking.id,
+            token,
+            outcome=None if reason.outcome in (Outcome.OUTCOME_UNKNOWN, Outcome.WAITING_LIST) else reason.outcome,
+            message=reason.message,
+            shots=timings.all_shots(),
+            retry_s=retry_s,
+        )
+        if answer.outcome != "parked":
+            return self.not_claimed(answer)
+        return Verdict("retry-later", max(_LEAST_RETRY_AFTER_S, answer.retry_after))
+
+    def not_claimed(self, answer: Transition) -> Verdict:
+        """The row is not ours to execute: the answer says whose, or when."""
+        match answer.outcome:
+            case "held":
+                return Verdict("held", max(_LEAST_RETRY_AFTER_S, answer.retry_after))
+            case "not_due":
+                return Verdict("not-due", max(_LEAST_RETRY_AFTER_S, answer.retry_after - self._lead_s))
+            case "retry_later":
+                return Verdict("retry-later", max(_LEAST_RETRY_AFTER_S, answer.retry_after))
+            case "lost" | "unsettled" | "already_ended":
+                return self._lost(answer)
+            case outcome:
+                return Verdict(outcome)
+
+    def _lost(self, answer: Transition) -> Verdict:
+        """Another has taken it, or ended it (the old cron may, too)."""
+        match answer.prebooking and answer.prebooking.status:
+            case Status.COMPLETED | Status.FAILED:
+                return Verdict("already_finished")
+            case Status.CANCELLED:
+                return Verdict("cancelled")
+            case _:
+                return Verdict("held", _LEAST_RETRY_AFTER_S)

@@ -1,0 +1,193 @@
+"""The pipeline of one execution: claim → settle → make ready → begin → gate → shoot → finish, or release, or park.
+
+Between the opening and the write stand no database, no signature check, no DNS, no TLS, no refresh.
+"""
+
+import asyncio
+from uuid import UUID, uuid4
+
+import structlog
+
+from prebooking.domain.errors import BoxSilentError, StoreUnavailableError
+from prebooking.domain.outcome import Ending, Outcome
+from prebooking.domain.ports import Claim, Clock, Gyms, HeldRequest, Store, Transition
+from prebooking.domain.prebooking import Box
+from prebooking.domain.timing import BEGIN_GRACE_S, Budget, OpeningClock, Timings
+from prebooking.usecases.endings import Endings, Verdict
+from prebooking.usecases.execution import Execution, Park, Release
+from prebooking.usecases.gate import Gate, sleep_until
+from prebooking.usecases.make_ready import make_ready
+from prebooking.usecases.sessions import Sessions
+from prebooking.usecases.settle import NotFound
+from prebooking.usecases.shoot import Decision, shoot
+
+_log = structlog.get_logger()
+
+_BEGIN_BEFORE_OPENING_S = 1.5
+_TRY_AGAIN_S = 0.2
+
+DATABASE_UNAVAILABLE = Verdict("database-unavailable", 2.0)
+
+
+class Executor:
+    """Executes one prebooking, exactly once however often it is told to."""
+
+    def __init__(
+        self,
+        store: Store,
+        gyms: Gyms,
+        gate: Gate,
+        clock: Clock,
+        opening_clock: OpeningClock,
+        *,
+        lead_s: float,
+        max_duration_s: float,
+        max_attempts: int,
+        legacy_box: Box | None,
+    ) -> None:
+        self._store = store
+        self._gyms = gyms
+        self._gate = gate
+        self._clock = clock
+        self._opening_clock = opening_clock
+        self._sessions = Sessions(store, clock)
+        self._ending = Endings(store, lead_s=lead_s, max_attempts=max_attempts)
+        self._max_duration_s = max_duration_s
+        self._max_attempts = max_attempts
+        self._legacy_box = legacy_box
+
+    async def execute(self, prebooking_id: UUID, version: int | None, arrived: float | None = None) -> Verdict:
+        """`version`: the one the message was published for; None from the sweep.
+
+        `arrived`: when the delivery arrived, on the monotonic clock; each answer is due MAX_DURATION_SECONDS − 2 s
+        after it.
+        """
+        now = self._clock.monotonic()
+        budget = Budget(self._clock, now if arrived is None else arrived, self._max_duration_s)
+        try:
+            async with asyncio.timeout(budget.left):
+                verdict = await self._execute(prebooking_id, version, budget)
+        except (StoreUnavailableError, TimeoutError) as exc:
+            _log.warning("execution_interrupted", prebooking_id=str(prebooking_id), reason=str(exc) or "out of time")
+            verdict = DATABASE_UNAVAILABLE
+        _log.info(
+            "delivery_answered" if version is not None else "sweep_executed",
+            prebooking_id=str(prebooking_id),
+            outcome=verdict.outcome,
+            retry_after_s=verdict.retry_after,
+            took_ms=round((self._clock.monotonic() - budget.arrived) * 1000, 1),
+        )
+        return verdict
+
+    async def _execute(self, prebooking_id: UUID, version: int | None, budget: Budget) -> Verdict:
+        token, asked = uuid4(), self._clock.monotonic()
+        claim = await self._store.claim(
+            prebooking_id, token, version, horizon_s=budget.horizon, max_attempts=self._max_attempts
+        )
+        if isinstance(claim, Transition):
+            return self._ending.not_claimed(claim)
+        if self._opening_clock.compare(claim.now, asked, self._clock.monotonic()):
+            _log.warning("host_clock_overruled", offset_ms=round(self._opening_clock.offset_s * 1000, 1))
+        timings = self._timings(claim, budget)
+        request, box = claim.prebooking.request(), claim.prebooking.box(self._legacy_box)
+        if request is None:
+            return await self._ending.with_nothing_to_go_by(claim, token, timings, Outcome.UNUSABLE)
+        if box is None:
+            return await self._ending.with_nothing_to_go_by(claim, token, timings, Outcome.BOX_UNKNOWN)
+        if claim.session is None:
+            return await self._ending.with_nothing_to_go_by(claim, token, timings, Outcome.SESSION_EXPIRED)
+        async with self._gyms.visit(box, claim.session) as gym:
+            run = Execution(
+                claim=claim,
+                token=token,
+                request=request,
+                gym=gym,
+                session=claim.session,
+                budget=budget,
+                timings=timings,
+                clock=self._clock,
+                sessions=self._sessions,
+                attempts=claim.prebooking.attempts,
+            )
+            return await self._pipeline(run)
+
+    async def _pipeline(self, run: Execution) -> Verdict:
+        ended = await self._settle_earlier(run)
+        if ended is not None:
+            return await self._ending.end(run, ended)
+        ended = await make_ready(run, self._opening_clock.now)
+        if ended is not None:
+            return await self._ending.end(run, ended)
+        held = await self._hold(run)
+        if held is None:
+            return await self._ending.end(run, Release(Ending(Outcome.GYM_UNREACHABLE)))
+        try:
+            refused = await self._begin(run)
+            if refused is not None:
+                return refused
+            rank = (run.prebooking.created_at, run.prebooking.id)
+            await self._gate.pass_through(run.opening, rank, held.fire)
+            decision = await shoot(run, held)
+        finally:
+            await held.aclose()
+        return await self._ending.end(run, decision)
+
+    async def _settle_earlier(self, run: Execution) -> Decision | None:
+        """An earlier claim's begin may have booked: nothing is sent before that is known."""
+        if not run.claim.begun:
+            return None
+        found = await run.settle()
+        if isinstance(found, Ending):
+            return found
+        if found is NotFound.UNKNOWN:
+            return Park(run.last_reason(over=Outcome.OUTCOME_UNKNOWN))
+        run.settled = True
+        if run.claim.settle_only:
+            over = run.claim.now >= run.claim.give_up_at
+            return run.last_reason(over=Outcome.EXPIRED if over else Outcome.ATTEMPTS_EXHAUSTED)
+        return None
+
+    async def _hold(self, run: Execution) -> HeldRequest | None:
+        while run.budget.may_shoot():
+            try:
+                return await run.hold()
+            except BoxSilentError:
+                await self._clock.sleep(_TRY_AGAIN_S)
+        return None
+
+    async def _begin(self, run: Execution) -> Verdict | None:
+        """None once it is recorded that the request may leave; unconfirmed, nothing is sent."""
+        await sleep_until(self._clock, self._opening_clock.now, run.opening - _BEGIN_BEFORE_OPENING_S)
+        while True:
+            try:
+                answer = await self._store.begin(
+                    run.prebooking.id,
+                    run.token,
+                    lease_s=run.budget.left + BEGIN_GRACE_S,
+                    max_attempts=self._max_attempts,
+                    settled=run.settled,
+                )
+            except StoreUnavailableError:
+                if not run.budget.may_shoot():
+                    raise
+                await self._clock.sleep(_TRY_AGAIN_S)
+                continue
+            break
+        if answer.outcome == "begun" and answer.prebooking:
+            run.begun, run.attempts = True, answer.prebooking.attempts
+            return None
+        if answer.outcome == Outcome.EXPIRED:
+            return await self._ending.end(run, Ending(Outcome.EXPIRED))
+        if answer.outcome == Outcome.ATTEMPTS_EXHAUSTED:
+            return await self._ending.end(run, run.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED))
+        return self._ending.not_claimed(answer)
+
+    def _timings(self, claim: Claim, budget: Budget) -> Timings:
+        now = self._opening_clock.now()
+        return Timings(
+            available_at=claim.prebooking.available_at.timestamp(),
+            delivered_at=now - (self._clock.monotonic() - budget.arrived),
+            claimed_at=now,
+            clock_offset_s=self._opening_clock.offset_s,
+            earlier_shots=claim.shots,
+        )

@@ -1,0 +1,98 @@
+"""One claimed prebooking on its way: what every step of the pipeline needs to know."""
+
+import asyncio
+from dataclasses import dataclass
+from uuid import UUID
+
+from prebooking.domain.errors import BoxSilentError
+from prebooking.domain.outcome import Ending, Outcome
+from prebooking.domain.ports import Claim, Clock, Gym, HeldRequest
+from prebooking.domain.prebooking import BookingRequest, Prebooking, Session
+from prebooking.domain.timing import Budget, Shot, Timings
+from prebooking.usecases.sessions import Sessions
+from prebooking.usecases.settle import NotFound, settle
+
+_REFRESH_S = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Surely not booked: tried again later, for this reason."""
+
+    reason: Ending
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """Perhaps booked: settled later."""
+
+    reason: Ending
+
+
+@dataclass(slots=True, kw_only=True)
+class Execution:
+    claim: Claim
+    token: UUID
+    request: BookingRequest
+    gym: Gym
+    session: Session
+    budget: Budget
+    timings: Timings
+    clock: Clock
+    sessions: Sessions
+    attempts: int
+    settled: bool = False  #: the earlier begin was settled as absent
+    begun: bool = False  #: this claim has begun
+    unsure: bool = False  #: a shot of this claim got no statement: no refusal is believed any more
+    _revived: bool = False
+
+    @property
+    def prebooking(self) -> Prebooking:
+        return self.claim.prebooking
+
+    @property
+    def opening(self) -> float:
+        return self.prebooking.available_at.timestamp()
+
+    async def revive(self) -> bool:
+        """Refreshes the dead session, once an execution. Raises BoxSilentError when nobody can tell."""
+        if self._revived:
+            return False
+        session = await self.sessions.refresh(
+            self.gym,
+            self.prebooking.user_email,
+            self.session,
+            within_s=min(_REFRESH_S, max(0.0, self.budget.for_answers)),
+        )
+        self._revived = True
+        if session is not None:
+            self.session = session
+        return session is not None
+
+    async def settle(self) -> Ending | NotFound:
+        return await settle(
+            self.gym, self.request, self.clock, revive=self.revive, left_s=lambda: self.budget.for_answers
+        )
+
+    async def hold(self) -> HeldRequest:
+        """The booking request on an open connection. Raises BoxSilentError."""
+        held = self.gym.hold(self.request)
+        try:
+            async with asyncio.timeout(self.budget.for_answers):
+                await held.ready()
+        except BaseException as exc:
+            await held.aclose()
+            if isinstance(exc, TimeoutError):
+                raise BoxSilentError("no connection in time") from exc
+            raise
+        return held
+
+    def record(self, held: HeldRequest, outcome: str) -> None:
+        if held.fired_at is not None:
+            self.timings.shots.append(Shot(held.fired_at, self.clock.wall(), outcome))
+
+    def last_reason(self, *, over: Outcome) -> Ending:
+        """Why it was not booked, as far as earlier attempts know; else `over`."""
+        if over is Outcome.ATTEMPTS_EXHAUSTED and self.claim.last_outcome:
+            return Ending(Outcome(self.claim.last_outcome), sentence=self.claim.last_message)
+        return Ending(over, self.claim.last_message or "")

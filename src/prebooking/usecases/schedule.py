@@ -1,0 +1,93 @@
+"""Create, cancel, reschedule, retry: the database first, QStash second.
+
+The row is the truth and its message a doorbell: a message that could not be ordered or taken back changes no answer.
+The sweep orders what is missing, and a message that rings for nothing is answered so.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from prebooking.domain.errors import MessagingError, StoreUnavailableError
+from prebooking.domain.ports import Clock, Messages, Store, Transition
+from prebooking.domain.prebooking import Box, Prebooking
+
+_log = structlog.get_logger()
+
+
+class Scheduler:
+    """`for_now` is the local development mode: what is created opens at once. `wake` tells the local sweep."""
+
+    def __init__(
+        self,
+        store: Store,
+        messages: Messages,
+        clock: Clock,
+        *,
+        max_delay_s: float,
+        for_now: bool,
+        wake: Callable[[datetime], None],
+    ) -> None:
+        self._store = store
+        self._messages = messages
+        self._clock = clock
+        self._max_delay_s = max_delay_s
+        self._for_now = for_now
+        self._wake = wake
+
+    async def create(
+        self, prebooking_id: UUID, user_email: str, box: Box, data: Mapping[str, Any], at: datetime
+    ) -> Transition:
+        """outcome: created, existing (same wish, same opening), exists (another opening), too_late."""
+        created = await self._store.create(prebooking_id, user_email, box, data, None if self._for_now else at)
+        return await self._ring(created) if created.outcome == "created" else created
+
+    async def reschedule(self, prebooking_id: UUID, user_email: str, at: datetime) -> Transition:
+        """outcome: rescheduled, not_found, booking_in_progress, already_finished, too_late."""
+        moved = await self._store.reschedule(prebooking_id, user_email, at)
+        return await self._ring(moved) if moved.outcome == "rescheduled" else moved
+
+    async def retry(self, prebooking_id: UUID, user_email: str, at: datetime | None) -> Transition:
+        """outcome: retried, not_found, exists, not_failed, booking_in_progress, already_finished, too_late."""
+        retried = await self._store.retry(prebooking_id, user_email, at)
+        return await self._ring(retried) if retried.outcome == "retried" else retried
+
+    async def cancel(self, prebooking_id: UUID, user_email: str) -> Transition:
+        """outcome: cancelled, not_found, booking_in_progress, already_finished."""
+        cancelled = await self._store.cancel(prebooking_id, user_email)
+        if cancelled.outcome == "cancelled" and cancelled.prebooking and cancelled.prebooking.qstash_schedule_id:
+            await self._take_back(cancelled.prebooking.qstash_schedule_id)
+        return cancelled
+
+    async def publish(self, prebooking: Prebooking, *, delivery_failures: int = 0) -> Transition:
+        """Orders the message of this version and notes it on the row. Raises what the ports raise."""
+        message_id = await self._messages.publish(prebooking, delivery_failures=delivery_failures)
+        attached = await self._store.attach_message(prebooking.id, prebooking.version, message_id)
+        if attached.outcome != "attached":  # cancelled or moved meanwhile: this message rings for nothing
+            await self._take_back(message_id)
+        elif attached.replaced_message_id:
+            await self._take_back(attached.replaced_message_id)
+        return attached
+
+    async def _ring(self, changed: Transition) -> Transition:
+        prebooking = changed.prebooking
+        if prebooking is None:
+            return changed
+        self._wake(prebooking.available_at)
+        if prebooking.available_at.timestamp() - self._clock.wall() <= self._max_delay_s:
+            try:
+                prebooking = (await self.publish(prebooking)).prebooking or prebooking
+            except (MessagingError, StoreUnavailableError) as exc:
+                _log.warning("message_not_scheduled", prebooking_id=str(prebooking.id), reason=str(exc))
+        if changed.replaced_message_id:
+            await self._take_back(changed.replaced_message_id)
+        return Transition(outcome=changed.outcome, prebooking=prebooking)
+
+    async def _take_back(self, message_id: str) -> None:
+        try:
+            await self._messages.delete(message_id)
+        except MessagingError as exc:
+            _log.info("message_not_deleted", message_id=message_id, reason=str(exc))

@@ -1,0 +1,64 @@
+"""Keeps a user's rotating AimHarder session usable: one refresher at a time, across all replicas."""
+
+from dataclasses import replace
+from typing import Any
+from uuid import UUID, uuid4
+
+import structlog
+
+from prebooking.domain.errors import BoxSilentError, StoreUnavailableError
+from prebooking.domain.ports import Clock, Gym, Store
+from prebooking.domain.prebooking import Session
+
+_log = structlog.get_logger()
+
+_LEASE_S = 10.0  # longer than a refresh takes
+_LOOK_AGAIN_S = 0.2
+
+
+class Sessions:
+    """Refreshes by AimHarder's tokenUpdate. A stale token would end the session: see lease_session."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def refresh(self, gym: Gym, user_email: str, session: Session, *, within_s: float) -> Session | None:
+        """A session that was alive a moment ago, which `gym` then uses; None when it is dead for good.
+
+        Raises BoxSilentError when nobody can tell: the account host or the database is silent, or another's
+        refresh takes too long.
+        """
+        lease, until = uuid4(), self._clock.monotonic() + within_s
+        while self._clock.monotonic() < until:
+            try:
+                leased = await self._store.lease_session(user_email, session.token, lease, lease_s=_LEASE_S)
+            except StoreUnavailableError as exc:
+                raise BoxSilentError("the session could not be leased") from exc
+            if leased.outcome == "changed" and leased.session:
+                gym.use(leased.session.cookies)
+                return leased.session
+            if leased.session is None:
+                return None
+            if leased.outcome == "leased":
+                return await self._rotate(gym, leased.session, lease)
+            await self._clock.sleep(_LOOK_AGAIN_S)
+        raise BoxSilentError("another refresh of the session is taking too long")
+
+    async def _rotate(self, gym: Gym, session: Session, lease: UUID) -> Session | None:
+        new = await gym.refresh(session.token, session.fingerprint)
+        if new is None:
+            await self._save(session, lease, error="logout")
+            return None
+        saved = await self._save(session, lease, token=new.token, cookies=new.cookies)
+        if saved is None:  # the gym has rotated it and we could not keep it: it serves this execution
+            saved = replace(session, token=new.token, cookies=new.cookies)
+        gym.use(saved.cookies)
+        return saved
+
+    async def _save(self, session: Session, lease: UUID, **change: Any) -> Session | None:
+        try:
+            return (await self._store.save_session(session, lease, **change)).session
+        except StoreUnavailableError as exc:
+            _log.error("session_not_saved", session_id=str(session.id), reason=str(exc))
+            return None

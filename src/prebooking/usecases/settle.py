@@ -1,0 +1,60 @@
+"""Finds out from the box what became of a begun request, by the listing asked for the right family member."""
+
+from collections.abc import Awaitable, Callable
+from enum import Enum, auto
+
+from prebooking.domain.errors import BoxSilentError
+from prebooking.domain.outcome import Ending, Outcome
+from prebooking.domain.ports import Clock, Gym, ListedClass, Listing
+from prebooking.domain.prebooking import BookingRequest
+
+_PAUSE_S = 0.3
+
+
+class NotFound(Enum):
+    """ABSENT is knowledge, UNKNOWN is none."""
+
+    ABSENT = auto()
+    UNKNOWN = auto()
+
+
+def present(listed: ListedClass | None, booked: Outcome = Outcome.BOOKED) -> Ending | None:
+    """How the user stands in the class, if in it. `booked` says whether that was this prebooking's doing."""
+    if listed is None or listed.book_state not in (0, 1):
+        return None
+    outcome = booked if listed.book_state == 1 else Outcome.WAITING_LIST
+    return Ending(outcome, booking_id=listed.reservation_id, book_state=listed.book_state)
+
+
+async def settle(
+    gym: Gym,
+    request: BookingRequest,
+    clock: Clock,
+    *,
+    revive: Callable[[], Awaitable[bool]],
+    left_s: Callable[[], float],
+) -> Ending | NotFound:
+    """Asks until it is told, or until the time is up: then UNKNOWN.
+
+    Absent is believed only if the listing shows the class, the user isn't in it, and the session proves alive after
+    it was asked: a dead one sees nobody's bookings. `revive` refreshes a dead session, once.
+    """
+    while left_s() > 0:
+        try:
+            listed = _find(await gym.listing(request.day, request.family_id), request)
+            ending = present(listed)
+            if ending is not None:
+                return ending
+            if listed is None:
+                return NotFound.UNKNOWN
+            if await gym.whoami():
+                return NotFound.ABSENT
+            if not await revive():
+                return NotFound.UNKNOWN
+        except BoxSilentError:
+            await clock.sleep(min(_PAUSE_S, max(0.0, left_s())))
+    return NotFound.UNKNOWN
+
+
+def _find(listing: Listing, request: BookingRequest) -> ListedClass | None:
+    return listing.get(request.class_id)

@@ -1,0 +1,121 @@
+"""From the first shot to a decision: each answer is an ending, a reason to shoot again, to release or to park."""
+
+import random
+from dataclasses import dataclass
+
+from prebooking.domain.errors import BoxSilentError
+from prebooking.domain.outcome import Ending, Kind, Outcome, Reply
+from prebooking.domain.ports import HeldRequest
+from prebooking.usecases.execution import Execution, Park, Release
+from prebooking.usecases.settle import NotFound, present
+
+_PAUSE_S = (0.1, 0.3)  # between shots, but for the second, which goes at once
+
+Decision = Ending | Release | Park
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    reason: Ending
+
+
+async def shoot(run: Execution, held: HeldRequest) -> Decision:
+    """Follows up the request that was fired, until it is decided or the budget is used up."""
+    shots = 1
+    while True:
+        try:
+            reply = await held.reply(within_s=max(0.0, run.budget.for_answers))
+        finally:
+            await held.aclose()
+        run.record(held, reply.label)
+        decision = await _decide(run, reply)
+        if not isinstance(decision, _Again):
+            return decision
+        again = await _shoot_again(run, first=shots == 1)
+        if again is None:
+            return Park(decision.reason) if run.unsure else Release(decision.reason)
+        held, shots = again, shots + 1
+
+
+async def _shoot_again(run: Execution, *, first: bool) -> HeldRequest | None:
+    while run.budget.may_shoot():
+        if not first:
+            await run.clock.sleep(random.uniform(*_PAUSE_S))  # noqa: S311  # spreads load, guards nothing
+        try:
+            held = await run.hold()
+        except BoxSilentError:
+            first = False
+            continue
+        if run.budget.may_shoot():
+            held.fire()
+            return held
+        await held.aclose()
+    return None
+
+
+async def _decide(run: Execution, reply: Reply) -> Decision | _Again:  # noqa: PLR0911  # one return a kind of answer
+    match reply.kind:
+        case Kind.BOOKED:
+            return reply.ending(Outcome.BOOKED)
+        case Kind.ON_A_LIST:
+            return await _which_list(run, reply)
+        case Kind.TOO_EARLY:
+            return _Again(reply.ending(Outcome.TOO_EARLY))
+        case Kind.NEVER_LEFT:
+            return _Again(reply.ending(Outcome.GYM_UNREACHABLE))
+        case Kind.LOGGED_OUT:
+            return await _logged_out(run, reply)
+        case Kind.BLOCKED:
+            reason = reply.ending(Outcome.BLOCKED)
+            return Park(reason) if run.unsure else Release(reason)
+        case Kind.REFUSED:
+            return await _refused(run, reply.ending(reply.outcome or Outcome.REFUSED))
+        case Kind.SAME_HOUR | Kind.NOTHING_SAID | Kind.NO_ANSWER:
+            return await _settled(run, reply)
+
+
+async def _settled(run: Execution, reply: Reply) -> Decision | _Again:
+    """What only the listing can tell."""
+    found = await run.settle()
+    if isinstance(found, Ending):
+        return found
+    if reply.kind is Kind.SAME_HOUR:
+        clash = reply.ending(Outcome.TIME_CLASH)
+        return clash if found is NotFound.ABSENT and not run.unsure else Park(clash)
+    run.unsure = True
+    reason = reply.ending(Outcome.GYM_UNREACHABLE)
+    complete = reply.kind is Kind.NOTHING_SAID
+    return _Again(reason) if complete and found is NotFound.ABSENT else Park(reason)
+
+
+async def _refused(run: Execution, ending: Ending) -> Decision:
+    """A refusal stands, unless an earlier shot may have booked: the listing may be older than that."""
+    if not run.unsure:
+        return ending
+    found = await run.settle()
+    return found if isinstance(found, Ending) else Park(ending)
+
+
+async def _logged_out(run: Execution, reply: Reply) -> Decision | _Again:
+    """The box says so; the account host knows."""
+    ending = reply.ending(Outcome.SESSION_EXPIRED)
+    try:
+        if await run.gym.whoami() or await run.revive():
+            return _Again(ending)
+    except BoxSilentError:
+        return _Again(ending)
+    return Park(ending) if run.unsure else ending
+
+
+async def _which_list(run: Execution, reply: Reply) -> Decision:
+    """bookState 0 is a place in the class or on its waiting list. Until the listing tells, it is neither."""
+    while run.budget.for_answers > 0:
+        try:
+            listing = await run.gym.listing(run.request.day, run.request.family_id)
+        except BoxSilentError:
+            listing = {}
+        ending = present(listing.get(run.request.class_id))
+        if ending is not None:
+            return Ending(ending.outcome, reply.words, reply.booking_id, ending.book_state)
+        await run.clock.sleep(_PAUSE_S[1])
+    return Park(reply.ending(Outcome.WAITING_LIST))

@@ -1,0 +1,123 @@
+"""The pass that repairs. One function, three callers: the loop of each replica, the command, the QStash schedule.
+
+It executes what is due and unclaimed, settles what is parked, ends what is over, and orders the messages that are
+missing. Several replicas may sweep side by side: each id goes through the same claim.
+"""
+
+import asyncio
+import random
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from prebooking.domain.errors import MessagingError, StoreUnavailableError
+from prebooking.domain.ports import Clock, Store, Unscheduled, Work
+from prebooking.usecases.execute import Executor
+from prebooking.usecases.schedule import Scheduler
+
+_log = structlog.get_logger()
+
+_BUSY_S = 1.0  # the longest nap while a row is executing or opens within 10 s
+_SHORTEST_S = 0.02
+_DATABASE_PAUSE_S = 1.0
+_PUBLISHING = UUID(int=0)  # the key of the one publishing task among the executions
+_PUBLISH_PAUSES_S = (5.0, 300.0)  # first and longest, doubling, while QStash takes no orders
+
+
+class Sweeper:
+    def __init__(
+        self,
+        store: Store,
+        executor: Executor,
+        scheduler: Scheduler,
+        clock: Clock,
+        *,
+        lead_s: float,
+        max_delay_s: float,
+        every_s: float,
+    ) -> None:
+        self._store = store
+        self._executor = executor
+        self._scheduler = scheduler
+        self._clock = clock
+        self._lead_s = lead_s
+        self._max_delay_s = max_delay_s
+        self._every_s = every_s
+        self._under_way: dict[UUID, asyncio.Task[object]] = {}
+        self._publish_from = 0.0
+        self._publish_pause = _PUBLISH_PAUSES_S[0]
+        self._planned = float("inf")
+        self._woken = asyncio.Event()
+
+    async def sweep(self, arrived: float | None = None) -> Work:
+        """One pass: what it found is under way when it returns (see `settled`). Raises StoreUnavailableError."""
+        work = await self._store.sweep(lead_s=self._lead_s, max_delay_s=self._max_delay_s)
+        due = [i for i in (*work.execute, *work.settle) if i not in self._under_way]
+        for prebooking_id in due:
+            self._start(prebooking_id, self._executor.execute(prebooking_id, None, arrived))
+        if work.publish and _PUBLISHING not in self._under_way and self._clock.monotonic() >= self._publish_from:
+            self._start(_PUBLISHING, self._publish(work.publish))
+        if due:
+            _log.info("swept", executed=len(due), to_publish=len(work.publish))
+        return work
+
+    async def settled(self) -> None:
+        """Returns when all that was started has ended."""
+        if self._under_way:
+            await asyncio.wait(self._under_way.values())
+
+    def _start(self, key: UUID, work: Coroutine[Any, Any, object]) -> None:
+        """Beside the sweep, which goes on: a slow gym or QStash must not keep the next opening waiting."""
+        task = self._under_way[key] = asyncio.create_task(work)
+
+        def ended(task: asyncio.Task[object]) -> None:
+            del self._under_way[key]
+            if not task.cancelled() and task.exception():
+                _log.error("sweep_failed", prebooking_id=str(key), exc_info=task.exception())
+
+        task.add_done_callback(ended)
+
+    async def run(self) -> None:
+        """Sweeps until it is cancelled, at the instants at which there is something to do."""
+        while True:
+            self._woken.clear()
+            try:
+                nap = self._nap(await self.sweep())
+            except StoreUnavailableError as exc:
+                _log.warning("sweep_interrupted", reason=str(exc))
+                nap = _DATABASE_PAUSE_S
+            self._planned = self._clock.wall() + nap
+            with suppress(TimeoutError):
+                async with asyncio.timeout(nap):
+                    await self._woken.wait()
+
+    def wake(self, available_at: datetime) -> None:
+        """A row that opens then was just made here: the nap may be too long for it."""
+        if available_at.timestamp() - self._lead_s < self._planned:
+            self._woken.set()
+
+    def _nap(self, work: Work) -> float:
+        longest = min(self._every_s, _BUSY_S) if work.busy else self._every_s
+        jittered = longest * random.uniform(0.8, 1)  # noqa: S311  # spreads replicas, guards nothing
+        if work.next_at is not None:
+            jittered = min(jittered, (work.next_at - work.now).total_seconds())
+        return max(_SHORTEST_S, jittered)
+
+    async def _publish(self, missing: Sequence[Unscheduled]) -> None:
+        for found in missing:
+            try:
+                await self._scheduler.publish(found.prebooking, delivery_failures=found.delivery_failures)
+            except (MessagingError, StoreUnavailableError) as exc:
+                _log.warning("message_not_scheduled", prebooking_id=str(found.prebooking.id), reason=str(exc))
+                if isinstance(exc, StoreUnavailableError):
+                    return
+                if exc.pause:
+                    self._publish_from = self._clock.monotonic() + self._publish_pause
+                    self._publish_pause = min(2 * self._publish_pause, _PUBLISH_PAUSES_S[1])
+                    return
+            else:
+                self._publish_pause = _PUBLISH_PAUSES_S[0]
