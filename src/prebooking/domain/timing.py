@@ -116,9 +116,9 @@ class Shot:
     outcome: str = "unanswered"
 
     def as_json(self) -> dict[str, Any]:
-        answered = None if self.answered_at is None else instant(self.answered_at).isoformat()
+        answered = None if self.answered_at is None else _iso(self.answered_at)
         return {
-            "fired_at": instant(self.fired_at).isoformat(),
+            "fired_at": _iso(self.fired_at),
             "answered_at": answered,
             "outcome": self.outcome,
         }
@@ -143,12 +143,12 @@ class Timings:
         first_fired, last = self._first_fired(), self.shots[-1] if self.shots else None
         answered = last.answered_at if last else None
         return {
-            "delivered_at": instant(self.delivered_at).isoformat(),
-            "claimed_at": instant(self.claimed_at).isoformat(),
-            "ready_at": None if self.ready_at is None else instant(self.ready_at).isoformat(),
-            "fired_at": None if first_fired is None else instant(first_fired).isoformat(),
+            "delivered_at": _iso(self.delivered_at),
+            "claimed_at": _iso(self.claimed_at),
+            "ready_at": None if self.ready_at is None else _iso(self.ready_at),
+            "fired_at": None if first_fired is None else _iso(first_fired),
             "fire_lateness_ms": None if first_fired is None else _ms(max(0.0, first_fired - self.available_at)),
-            "answered_at": None if answered is None else instant(answered).isoformat(),
+            "answered_at": None if answered is None else _iso(answered),
             "response_ms": None if last is None or answered is None else _ms(answered - last.fired_at),
             "clock_offset_ms": _ms(self.clock_offset_s),
             "shots": self.all_shots(),
@@ -158,6 +158,10 @@ class Timings:
         if self.earlier_shots:
             return datetime.fromisoformat(self.earlier_shots[0]["fired_at"]).timestamp()
         return self.shots[0].fired_at if self.shots else None
+
+
+def _iso(epoch_s: float) -> str:
+    return instant(epoch_s).isoformat().replace("+00:00", "Z")
 
 
 def _ms(seconds: float) -> float:

@@ -28,6 +28,26 @@ _PUBLISHING = UUID(int=0)  # the key of the one publishing task among the execut
 _PUBLISH_PAUSES_S = (5.0, 300.0)  # first and longest, doubling, while QStash takes no orders
 
 
+class Alarm:
+    """Wakes the sweep of this process for a row that was made here and is due before the nap ends."""
+
+    def __init__(self, lead_s: float) -> None:
+        self._lead_s = lead_s
+        self._until = float("inf")
+        self._rung = asyncio.Event()
+
+    def ring_for(self, available_at: datetime) -> None:
+        if available_at.timestamp() - self._lead_s < self._until:
+            self._rung.set()
+
+    async def nap(self, now: float, seconds: float) -> None:
+        self._until = now + seconds
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._rung.wait()
+        self._rung.clear()
+
+
 class Sweeper:
     def __init__(
         self,
@@ -35,6 +55,7 @@ class Sweeper:
         executor: Executor,
         scheduler: Scheduler,
         clock: Clock,
+        alarm: Alarm,
         *,
         lead_s: float,
         max_delay_s: float,
@@ -44,14 +65,13 @@ class Sweeper:
         self._executor = executor
         self._scheduler = scheduler
         self._clock = clock
+        self._alarm = alarm
         self._lead_s = lead_s
         self._max_delay_s = max_delay_s
         self._every_s = every_s
         self._under_way: dict[UUID, asyncio.Task[object]] = {}
         self._publish_from = 0.0
         self._publish_pause = _PUBLISH_PAUSES_S[0]
-        self._planned = float("inf")
-        self._woken = asyncio.Event()
 
     async def sweep(self, arrived: float | None = None) -> Work:
         """One pass: what it found is under way when it returns (see `settled`). Raises StoreUnavailableError."""
@@ -84,21 +104,12 @@ class Sweeper:
     async def run(self) -> None:
         """Sweeps until it is cancelled, at the instants at which there is something to do."""
         while True:
-            self._woken.clear()
             try:
                 nap = self._nap(await self.sweep())
             except StoreUnavailableError as exc:
                 _log.warning("sweep_interrupted", reason=str(exc))
                 nap = _DATABASE_PAUSE_S
-            self._planned = self._clock.wall() + nap
-            with suppress(TimeoutError):
-                async with asyncio.timeout(nap):
-                    await self._woken.wait()
-
-    def wake(self, available_at: datetime) -> None:
-        """A row that opens then was just made here: the nap may be too long for it."""
-        if available_at.timestamp() - self._lead_s < self._planned:
-            self._woken.set()
+            await self._alarm.nap(self._clock.wall(), nap)
 
     def _nap(self, work: Work) -> float:
         longest = min(self._every_s, _BUSY_S) if work.busy else self._every_s

@@ -1,0 +1,1 @@
+"""The HTTP surface: routes, identity, and errors that say what to do."""

@@ -1,0 +1,225 @@
+"""Everything on this machine: Postgres, Supabase's gateway, QStash, AimHarder, and the service in its own process.
+
+Each runs as a process of its own, which ends when its standard input closes; so nothing outlives the stack.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+import httpx
+
+from prebooking.local.postgres import Postgres, postgres
+from prebooking.local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN
+from prebooking.local.serving import listen, url_of
+from prebooking.local.supabase import PUBLISHABLE_KEY, SECRET_KEY
+
+SERVICE_KEY = "local_service_key_for_development_only"
+_HOST = "127.0.0.1"
+_START_S = 30.0
+_STOP_S = 15.0
+
+
+class StartFailedError(RuntimeError):
+    """A part of the stack did not come up; the text says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the parts listen; 0 takes a free port."""
+
+    service: int = 8000
+    qstash: int = 8080
+    supabase: int = 54321
+    aimharder: int = 9000
+
+    def check(self) -> None:
+        """Raises PortBusyError before anything is started."""
+        for port in (self.service, self.qstash, self.supabase, self.aimharder):
+            if port:
+                listen(_HOST, port).close()
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Somebody with an account at AimHarder, an AimHarder session in the database, and a Supabase login."""
+
+    email: str
+    password: str
+    name: str
+
+
+@dataclass(slots=True)
+class Stack:
+    """The running stack."""
+
+    postgres: Postgres
+    database_url: str
+    supabase_url: str
+    qstash_url: str
+    aimharder_url: str
+    service_url: str
+    environment: dict[str, str]
+    http: httpx.AsyncClient
+    processes: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+
+    async def control(self, url: str, what: str, content: Any = None) -> Any:
+        """A switch of a stand-in."""
+        answer = await self.http.request("GET" if content is None else "POST", f"{url}/_control/{what}", json=content)
+        answer.raise_for_status()
+        return answer.json()
+
+    async def enrol(self, members: Sequence[Member]) -> None:
+        """Signs the members up at AimHarder and stores their sessions, as the web application does."""
+        wanted = [{"email": m.email, "password": m.password, "name": m.name} for m in members]
+        sessions = (await self.control(self.aimharder_url, "members", wanted))["members"]
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            await connection.executemany(
+                "insert into public.auth_sessions"
+                " (user_email, aimharder_token, aimharder_cookies, fingerprint, session_type)"
+                " values ($1, $2, $3, $4, 'background')",
+                [(s["email"], s["token"], json.dumps(_pairs(s["cookies"])), s["fingerprint"]) for s in sessions],
+            )
+        finally:
+            await connection.close()
+
+    def headers(self, member: Member) -> dict[str, str]:
+        """How a trusted server speaks for a member."""
+        return {"Authorization": f"Bearer {SERVICE_KEY}", "X-User-Email": member.email}
+
+
+def _pairs(cookies: Any) -> Any:
+    return [{"name": n, "value": v} for n, v in cookies.items()] if isinstance(cookies, Mapping) else cookies
+
+
+@asynccontextmanager
+async def local_stack(ports: Ports, members: Sequence[Member] = (), **settings: str) -> AsyncIterator[Stack]:
+    """Starts everything, ready to serve; `settings` are more of the service's environment."""
+    ports.check()
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="prebooking-"))
+        http = await stack.enter_async_context(httpx.AsyncClient(timeout=30, trust_env=False))
+        # The stand-ins first, beside each other; the service needs all of them.
+        qstash, aimharder, server = await asyncio.gather(
+            stack.enter_async_context(_stand_in("qstash", folder, "--port", str(ports.qstash))),
+            stack.enter_async_context(_stand_in("aimharder", folder, "--port", str(ports.aimharder))),
+            stack.enter_async_context(postgres()),
+        )
+        logins = [part for m in members for part in ("--member", f"{m.email}:{m.password}")]
+        gateway = ("--port", str(ports.supabase), "--database-url", server.dsn(user="authenticator"), *logins)
+        supabase, _ = await asyncio.gather(
+            stack.enter_async_context(_stand_in("supabase", folder, *gateway)),
+            _migrate(folder, server.dsn()),
+        )
+        service_port = ports.service or _free_port()
+        service_url = f"http://{_HOST}:{service_port}"
+        environment = {
+            "SUPABASE_URL": supabase,
+            "SUPABASE_SECRET_KEY": SECRET_KEY,
+            "SUPABASE_PUBLISHABLE_KEY": PUBLISHABLE_KEY,
+            "QSTASH_URL": qstash,
+            "QSTASH_TOKEN": DEV_TOKEN,
+            "QSTASH_CURRENT_SIGNING_KEY": DEV_CURRENT_KEY,
+            "QSTASH_NEXT_SIGNING_KEY": DEV_NEXT_KEY,
+            "PUBLIC_URL": service_url,
+            "SERVICE_API_KEY": SERVICE_KEY,
+            "AIMHARDER_BOX_URL": aimharder + "/{box}",
+            "AIMHARDER_ACCOUNT_URL": aimharder,
+            "HOST": _HOST,
+            "PORT": str(service_port),
+            **settings,
+        }
+        running = Stack(server, server.dsn(), supabase, qstash, aimharder, service_url, environment, http)
+        await stack.enter_async_context(service(running, folder))
+        yield running
+
+
+@asynccontextmanager
+async def service(stack: Stack, folder: str, name: str = "service") -> AsyncIterator[None]:
+    """The service itself, unmodified, with nothing but its environment to go by."""
+    process = await _spawn(["-m", "prebooking", "serve"], folder, stack.environment, stdout=None)
+    stack.processes[name] = process
+    try:
+        await _until_ready(stack, process)
+        yield
+    finally:
+        await _stop(process)
+
+
+async def _until_ready(stack: Stack, process: asyncio.subprocess.Process) -> None:
+    for _ in range(int(_START_S / 0.05)):
+        with contextlib.suppress(httpx.TransportError):
+            if (await stack.http.get(f"{stack.service_url}/readyz")).is_success:
+                return
+        if process.returncode is not None:
+            break
+        await asyncio.sleep(0.05)
+    raise StartFailedError("the service did not start: what it said stands above")
+
+
+@asynccontextmanager
+async def _stand_in(name: str, folder: str, *arguments: str) -> AsyncIterator[str]:
+    """A stand-in as a process; yields its URL."""
+    command = ["-m", f"prebooking.local.{name}", *arguments]
+    process = await _spawn(command, folder, {}, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert process.stdout
+        async with asyncio.timeout(_START_S):
+            line = await process.stdout.readline()
+        if not line:
+            raise StartFailedError(f"{name} did not start: what it said stands above")
+        yield json.loads(line)["url"]
+    finally:
+        await _stop(process)
+
+
+async def _spawn(
+    command: Sequence[str], folder: str, environment: Mapping[str, str], *, stdout: int | None
+) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=stdout,
+        env=os.environ | environment,
+        cwd=folder,  # away from a .env, which may name the real systems
+        start_new_session=True,  # Ctrl-C is the stack's, which ends its parts in order
+    )
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGTERM)
+    try:
+        async with asyncio.timeout(_STOP_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+async def _migrate(folder: str, database_url: str) -> None:
+    command = ["-m", "prebooking", "migrate"]
+    process = await _spawn(command, folder, {"DATABASE_URL": database_url}, stdout=asyncio.subprocess.PIPE)
+    said, _ = await process.communicate()
+    if process.returncode:
+        raise StartFailedError(f"the database could not be migrated: {said.decode()}")
+
+
+def _free_port() -> int:
+    sock = listen(_HOST, 0)
+    try:
+        return int(url_of(sock).rpartition(":")[2])
+    finally:
+        sock.close()

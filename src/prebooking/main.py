@@ -1,0 +1,131 @@
+"""The composition root: the one place that knows the concrete parts, and puts them together."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
+from uuid import uuid4
+
+import httpx
+from pydantic import SecretStr
+from starlette.applications import Starlette
+
+from prebooking.adapters.aimharder import AimHarder
+from prebooking.adapters.clock import SystemClock
+from prebooking.adapters.qstash import open_messages
+from prebooking.adapters.supabase_store import open_store
+from prebooking.domain.timing import OpeningClock
+from prebooking.logs import configure_logs
+from prebooking.settings import Settings, read_settings
+from prebooking.usecases.execute import Executor
+from prebooking.usecases.gate import Gate
+from prebooking.usecases.schedule import Scheduler
+from prebooking.usecases.sweep import Alarm, Sweeper
+from prebooking.web.app import create_app as create_web_app
+from prebooking.web.auth import KeySet, Users
+from prebooking.web.deliveries import Deliveries
+from prebooking.web.parts import Parts
+
+_KEY_FETCH_S = 2.0
+
+
+def create_app() -> Starlette:
+    """The ASGI factory: `uvicorn --factory prebooking.main:create_app --loop asyncio`. Raises SettingsError."""
+    settings = read_settings(Settings)
+    configure_logs(settings.log_level)
+    return create_web_app(partial(open_replica, settings), settings.frontend_origins)
+
+
+@asynccontextmanager
+async def open_replica(settings: Settings) -> AsyncIterator[Parts]:
+    """The parts, and the sweep of a living replica beside them."""
+    async with open_parts(settings) as parts:
+        if not settings.sweep_seconds:
+            yield parts
+            return
+        sweeping = asyncio.create_task(parts.sweeper.run())
+        try:
+            yield parts
+        finally:
+            sweeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await sweeping
+            await parts.sweeper.settled()
+
+
+@asynccontextmanager
+async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
+    async with AsyncExitStack() as stack:
+        clock = SystemClock()
+        opening_clock = OpeningClock(clock)
+        public_url = settings.public_url
+        store = await stack.enter_async_context(
+            open_store(settings.supabase_url, settings.supabase_secret_key.get_secret_value(), str(uuid4()))
+        )
+        messages = await stack.enter_async_context(
+            open_messages(
+                settings.qstash_url,
+                settings.qstash_token.get_secret_value(),
+                public_url=public_url,
+                lead_s=settings.lead_seconds,
+                max_duration_s=settings.max_duration_seconds,
+            )
+        )
+        gyms = AimHarder(
+            settings.aimharder_box_url, settings.aimharder_account_url, settings.aimharder_proxy, opening_clock.now
+        )
+        executor = Executor(
+            store,
+            gyms,
+            Gate(clock, opening_clock.now),
+            clock,
+            opening_clock,
+            lead_s=settings.lead_seconds,
+            max_duration_s=settings.max_duration_seconds,
+            max_attempts=settings.max_attempts,
+            legacy_box=settings.legacy_box,
+        )
+        alarm = Alarm(settings.lead_seconds)
+        scheduler = Scheduler(
+            store,
+            messages,
+            clock,
+            max_delay_s=settings.qstash_max_delay_seconds,
+            for_now=settings.schedule_for_now,
+            wake=alarm.ring_for,
+        )
+        sweeper = Sweeper(
+            store,
+            executor,
+            scheduler,
+            clock,
+            alarm,
+            lead_s=settings.lead_seconds,
+            max_delay_s=settings.qstash_max_delay_seconds,
+            every_s=settings.sweep_seconds,
+        )
+        keys_http = await stack.enter_async_context(httpx.AsyncClient(timeout=_KEY_FETCH_S, trust_env=False))
+        issuer = f"{settings.supabase_url}/auth/v1"
+        yield Parts(
+            clock=clock,
+            store=store,
+            scheduler=scheduler,
+            executor=executor,
+            sweeper=sweeper,
+            users=Users(
+                issuer=issuer,
+                keys=KeySet(keys_http, f"{issuer}/.well-known/jwks.json"),
+                jwt_secret=_plain(settings.supabase_jwt_secret),
+                service_key=_plain(settings.service_api_key),
+            ),
+            deliveries=Deliveries(
+                public_url,
+                settings.qstash_current_signing_key.get_secret_value(),
+                settings.qstash_next_signing_key.get_secret_value(),
+            ),
+            max_duration_s=settings.max_duration_seconds,
+        )
+
+
+def _plain(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None

@@ -1,0 +1,124 @@
+"""The environment, read once into one frozen object. A missing or wrong value stops the start and is named."""
+
+from typing import Annotated, Self, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from prebooking.domain.prebooking import Box
+
+_SHORTEST_KEY = 20
+# After the opening an execution needs this much: to shoot, to hear, to write down, to answer.
+_AFTER_LEAD_S = 6
+
+
+class SettingsError(Exception):
+    """The text names each variable that is missing or wrong, and what would be right."""
+
+
+def _url(value: str) -> str:
+    if urlsplit(value).scheme not in ("http", "https") or not urlsplit(value.replace("{box}", "box")).netloc:
+        raise ValueError("must be an http(s) URL")
+    return value.rstrip("/")
+
+
+def _list(value: str | list[str]) -> list[str]:
+    """Comma-separated, as an environment has lists."""
+    parts = value.split(",") if isinstance(value, str) else value
+    return [part.strip().rstrip("/") for part in parts if part.strip()]
+
+
+_Kind = TypeVar("_Kind", bound=BaseSettings)
+_Url = Annotated[str, AfterValidator(_url)]
+
+
+class Settings(BaseSettings):
+    """See .env.example, which has one line on each."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    supabase_url: _Url
+    supabase_secret_key: SecretStr = Field(
+        validation_alias=AliasChoices("SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY")
+    )
+    supabase_jwt_secret: SecretStr | None = None
+
+    qstash_url: _Url = "https://qstash.upstash.io"
+    qstash_token: SecretStr
+    qstash_current_signing_key: SecretStr = Field(min_length=_SHORTEST_KEY)
+    qstash_next_signing_key: SecretStr = Field(min_length=_SHORTEST_KEY)
+    public_url: _Url
+
+    frontend_origins: Annotated[list[str], NoDecode, BeforeValidator(_list)] = Field(default_factory=list)
+    service_api_key: SecretStr | None = Field(default=None, min_length=_SHORTEST_KEY)
+
+    aimharder_box_url: _Url = "https://{box}.aimharder.com"
+    aimharder_account_url: _Url = "https://aimharder.com"
+    aimharder_proxy: _Url | None = None
+
+    lead_seconds: int = Field(default=3, ge=0)
+    max_duration_seconds: float = Field(default=10, gt=0)
+    max_attempts: int = Field(default=5, ge=1)
+    sweep_seconds: float = Field(default=5, ge=0)
+    qstash_max_delay_seconds: float = Field(default=518_400, gt=0)
+
+    legacy_box_subdomain: str | None = None
+    legacy_box_aimharder_id: str | None = None
+    schedule_for_now: bool = False
+
+    log_level: str = "INFO"
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if self.lead_seconds + _AFTER_LEAD_S > self.max_duration_seconds:
+            raise ValueError(
+                f"LEAD_SECONDS={self.lead_seconds} leaves too little of "
+                f"MAX_DURATION_SECONDS={self.max_duration_seconds:g}: lower it, or raise the other to lead + 6"
+            )
+        if self.qstash_current_signing_key == self.qstash_next_signing_key:
+            raise ValueError("QSTASH_CURRENT_SIGNING_KEY and QSTASH_NEXT_SIGNING_KEY are equal: copy both anew")
+        if self.schedule_for_now and (urlsplit(self.qstash_url).hostname or "").endswith("upstash.io"):
+            raise ValueError(
+                "SCHEDULE_FOR_NOW=true is for local development: it would book at once. "
+                "Unset it, or point QSTASH_URL at a local server"
+            )
+        return self
+
+    @property
+    def legacy_box(self) -> Box | None:
+        """The box of adopted rows that name none."""
+        if self.legacy_box_subdomain is None or self.legacy_box_aimharder_id is None:
+            return None
+        return Box(subdomain=self.legacy_box_subdomain, aimharder_id=self.legacy_box_aimharder_id)
+
+
+class MigrationSettings(BaseSettings):
+    """`migrate` needs the database alone, and nothing else needs it."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    database_url: SecretStr
+
+
+def read_settings(kind: type[_Kind]) -> _Kind:
+    """Raises SettingsError."""
+    try:
+        return kind()
+    except ValidationError as exc:
+        raise SettingsError("\n".join(_told(error) for error in exc.errors())) from exc
+
+
+def _told(error: ErrorDetails) -> str:
+    message = error["msg"].removeprefix("Value error, ")
+    if not error["loc"]:
+        return message
+    name = str(error["loc"][0]).upper()
+    if error["type"] == "missing":
+        return f"{name} is missing: set it in the environment or in .env (.env.example says what it is)"
+    return f"{name}: {message}"

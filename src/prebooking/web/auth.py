@@ -1,0 +1,114 @@
+"""Who is asking: a signed-in user by Supabase's access token, or a trusted server by the service key."""
+
+import asyncio
+import hmac
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import jwt
+import structlog
+from starlette.requests import Request
+
+from prebooking.web.problems import Problem, invalid
+
+_log = structlog.get_logger()
+
+_KEYS_LIVE_S = 300.0
+_REFETCH_AFTER_S = 30.0  # an unknown key id asks again no sooner
+_LEEWAY_S = 30
+_LONGEST_EMAIL = 254
+
+
+class KeySet:
+    """Supabase's public keys, fetched when needed, kept while the key host is silent."""
+
+    def __init__(self, http: httpx.AsyncClient, url: str) -> None:
+        self._http = http
+        self._url = url
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._fetched = float("-inf")
+        self._lock = asyncio.Lock()
+
+    async def key(self, key_id: str) -> jwt.PyJWK | None:
+        known = self._keys.get(key_id)
+        if known is None or self._older_than(_KEYS_LIVE_S):
+            async with self._lock:
+                if self._older_than(_REFETCH_AFTER_S):
+                    await self._fetch()
+            known = self._keys.get(key_id)
+        return known
+
+    def _older_than(self, seconds: float) -> bool:
+        return time.monotonic() - self._fetched > seconds
+
+    async def _fetch(self) -> None:
+        self._fetched = time.monotonic()
+        try:
+            answer = await self._http.get(self._url)
+            answer.raise_for_status()
+            found = jwt.PyJWKSet.from_dict(answer.json())
+            self._keys = {key.key_id: key for key in found.keys if key.key_id}
+        except (httpx.HTTPError, ValueError, jwt.PyJWTError) as exc:
+            _log.warning("key_set_unavailable", url=self._url, reason=type(exc).__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """Tells the user's e-mail, lower-cased, or raises a Problem."""
+
+    issuer: str
+    keys: KeySet
+    jwt_secret: str | None  #: set: tokens are HS256, and nothing else is taken
+    service_key: str | None
+
+    async def email(self, request: Request) -> str:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise _unauthorized("Send the header Authorization: Bearer <access token>.")
+        if self.service_key and hmac.compare_digest(token.encode(), self.service_key.encode()):
+            return _checked(request.headers.get("x-user-email", ""))
+        return await self._from_token(token)
+
+    async def _from_token(self, token: str) -> str:
+        try:
+            claims = await self._claims(token)
+            email = claims["email"]
+            if claims.get("role") != "authenticated" or not isinstance(email, str) or not email:
+                raise _unauthorized("The access token is not a signed-in user's.")
+            return email.lower()
+        except jwt.ExpiredSignatureError as exc:
+            raise _unauthorized("The access token has expired: sign in again or refresh it.") from exc
+        except (jwt.PyJWTError, KeyError) as exc:
+            raise _unauthorized("The access token is not valid here.") from exc
+
+    async def _claims(self, token: str) -> dict[str, Any]:
+        if self.jwt_secret:
+            return self._decoded(token, self.jwt_secret, ["HS256"])
+        key_id = jwt.get_unverified_header(token).get("kid")
+        key = await self.keys.key(key_id) if key_id else None
+        if key is None:
+            raise jwt.InvalidKeyError("unknown key id")
+        return self._decoded(token, key, ["ES256", "RS256"])
+
+    def _decoded(self, token: str, key: jwt.PyJWK | str, algorithms: list[str]) -> dict[str, Any]:
+        return jwt.decode(
+            token,
+            key,
+            algorithms=algorithms,
+            audience="authenticated",
+            issuer=self.issuer,
+            leeway=_LEEWAY_S,
+            options={"require": ["exp", "iss", "aud", "sub"]},
+        )
+
+
+def _checked(email: str) -> str:
+    if "@" not in email or len(email) > _LONGEST_EMAIL or not email.isprintable():
+        raise invalid("X-User-Email", "name the user by e-mail, such as ana@example.com")
+    return email.strip().lower()
+
+
+def _unauthorized(detail: str) -> Problem:
+    return Problem(401, detail, headers={"WWW-Authenticate": "Bearer"})

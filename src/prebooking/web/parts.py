@@ -1,0 +1,29 @@
+"""What the routes work with; the composition root puts it together, the lifespan hands it out."""
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from prebooking.domain.ports import Clock, Store
+from prebooking.usecases.execute import Executor
+from prebooking.usecases.schedule import Scheduler
+from prebooking.usecases.sweep import Sweeper
+from prebooking.web.auth import Users
+from prebooking.web.deliveries import Deliveries
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    clock: Clock
+    store: Store
+    scheduler: Scheduler
+    executor: Executor
+    sweeper: Sweeper
+    users: Users
+    deliveries: Deliveries
+    max_duration_s: float
+
+
+def parts_of(request: Request) -> Parts:
+    parts: Parts = request.state.parts
+    return parts

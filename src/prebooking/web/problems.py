@@ -1,0 +1,107 @@
+"""Errors as RFC 9457 problem details, each with a code to act on and the request's id to ask about."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from prebooking.domain.errors import StoreUnavailableError
+
+_log = structlog.get_logger()
+
+_CODES = {
+    400: "malformed-json",
+    401: "unauthorized",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "too-large",
+    415: "unsupported-media-type",
+    500: "internal-error",
+    503: "database-unavailable",
+}
+
+
+class Problem(Exception):  # noqa: N818  # the RFC's own word
+    """Answers the request with this error."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        **extra: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.code = code or _CODES[status]
+        self.headers = dict(headers or {})
+        self.extra = extra
+
+    def response(self, request: Request) -> JSONResponse:
+        body = {
+            "type": "about:blank",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            "instance": request.url.path,
+            "code": self.code,
+            "request_id": request.scope.get("request_id", ""),
+            **self.extra,
+        }
+        return JSONResponse(body, self.status, self.headers, media_type="application/problem+json")
+
+
+def invalid(field: str, message: str) -> Problem:
+    return Problem(422, f"{field}: {message}", code="invalid-request", errors=[{"field": field, "message": message}])
+
+
+def invalid_from(error: ValidationError) -> Problem:
+    """All fields that are wrong, each with what would be right."""
+    errors = [
+        {"field": ".".join(str(part) for part in found["loc"]) or "body", "message": _message(found["msg"])}
+        for found in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+    detail = "; ".join(f"{e['field']}: {e['message']}" for e in errors)
+    return Problem(422, detail, code="invalid-request", errors=errors)
+
+
+def _message(pydantic_message: str) -> str:
+    return pydantic_message.removeprefix("Value error, ")
+
+
+async def _on_problem(request: Request, exc: Exception) -> JSONResponse:
+    assert isinstance(exc, Problem)  # registered for it alone
+    return exc.response(request)
+
+
+async def _on_http_exception(request: Request, exc: Exception) -> JSONResponse:
+    assert isinstance(exc, HTTPException)
+    code = _CODES.get(exc.status_code, "error")
+    return Problem(exc.status_code, exc.detail, code=code, headers=exc.headers).response(request)
+
+
+async def _on_store_unavailable(request: Request, exc: Exception) -> JSONResponse:
+    _log.warning("database_unavailable", path=request.url.path, reason=str(exc))
+    detail = "The database does not answer. Nothing is lost: try again in a moment."
+    return Problem(503, detail, headers={"Retry-After": "2"}).response(request)
+
+
+async def _on_anything(request: Request, exc: Exception) -> JSONResponse:
+    _log.error("request_failed", path=request.url.path, exc_info=exc)
+    return Problem(500, "Something broke on our side. It is logged under this request_id.").response(request)
+
+
+HANDLERS = {
+    Problem: _on_problem,
+    HTTPException: _on_http_exception,
+    StoreUnavailableError: _on_store_unavailable,
+    Exception: _on_anything,
+}

@@ -1,0 +1,128 @@
+"""What QStash delivers: the opening of a prebooking, the failure of a message, a sweep."""
+
+import asyncio
+import base64
+import json
+from contextlib import suppress
+from math import ceil
+from typing import Any
+from uuid import UUID
+
+import structlog
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from prebooking.domain.timing import Budget
+from prebooking.usecases.endings import Verdict
+from prebooking.web.deliveries import NotFromQStashError
+from prebooking.web.parts import Parts, parts_of
+from prebooking.web.problems import Problem
+from prebooking.web.requests import read_body
+
+_log = structlog.get_logger()
+
+# A failure callback quotes the last answer, which may be a proxy's error page.
+_LARGEST_CALLBACK = 1024 * 1024
+# QStash's own status for "don't try again".
+_NOT_RETRYABLE = 489
+_LONGEST_REASON = 300
+
+
+class Ring(BaseModel):
+    """The body of a message. What it doesn't know it refuses: a later version may mean something else by it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    prebooking_id: str
+    version: int
+
+
+async def execute(request: Request) -> Response:
+    parts = parts_of(request)
+    arrived = parts.clock.monotonic()
+    body = await _verified_body(request, parts)
+    try:
+        ring = Ring.model_validate_json(body)
+        prebooking_id = UUID(ring.prebooking_id)
+    except (ValidationError, ValueError) as exc:
+        return _refused("not a prebooking's message", exc)
+    verdict = await parts.executor.execute(prebooking_id, ring.version, arrived)
+    return _answer(verdict, prebooking_id)
+
+
+async def failed(request: Request) -> Response:
+    """QStash has given up on a message: the row loses it, the sweep goes on."""
+    parts = parts_of(request)
+    body = await _verified_body(request, parts, _LARGEST_CALLBACK)
+    try:
+        callback = json.loads(body)
+        ring = Ring.model_validate_json(base64.b64decode(callback["sourceBody"]))
+        prebooking_id = UUID(ring.prebooking_id)
+    except (ValidationError, ValueError, KeyError, TypeError, RecursionError) as exc:
+        return _refused("not a failure callback of a prebooking's message", exc)
+    noted = await parts.store.note_delivery_failure(prebooking_id, ring.version, _reason(callback))
+    _log.warning("delivery_failed", prebooking_id=str(prebooking_id), outcome=noted.outcome, reason=_reason(callback))
+    return JSONResponse({"outcome": noted.outcome, "prebooking_id": str(prebooking_id)})
+
+
+async def sweep(request: Request) -> Response:
+    """One sweep, for hosts that sleep between requests: what it starts is waited for, within the budget."""
+    parts = parts_of(request)
+    arrived = parts.clock.monotonic()
+    await _verified_body(request, parts)
+    work = await parts.sweeper.sweep(arrived)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(Budget(parts.clock, arrived, parts.max_duration_s).left):
+            await parts.sweeper.settled()
+    counts = {"execute": len(work.execute), "settle": len(work.settle), "publish": len(work.publish)}
+    return JSONResponse({"outcome": "swept", "found": counts})
+
+
+ROUTES = [
+    Route("/qstash/prebooking-execute", execute, methods=["POST"]),
+    Route("/qstash/prebooking-failed", failed, methods=["POST"]),
+    Route("/qstash/sweep", sweep, methods=["POST"]),
+]
+
+
+async def _verified_body(request: Request, parts: Parts, limit: int | None = None) -> bytes:
+    body = await (read_body(request, limit) if limit else read_body(request))
+    try:
+        parts.deliveries.verify(request.headers.get("upstash-signature", ""), body, request.url.path)
+    except NotFromQStashError as exc:
+        _log.warning("delivery_refused", path=request.url.path, reason=str(exc))
+        raise Problem(401, "This is not a delivery that QStash signed for this service.") from exc
+    return body
+
+
+_PENDING = {
+    "held": "Another delivery is executing it.",
+    "not-due": "It opens later.",
+    "retry-later": "It is tried again later.",
+    "database-unavailable": "The database does not answer.",
+}
+
+
+def _answer(verdict: Verdict, prebooking_id: UUID) -> Response:
+    if verdict.retry_after is None:
+        return JSONResponse({"outcome": verdict.outcome, "prebooking_id": str(prebooking_id)})
+    headers = {"Retry-After": str(ceil(verdict.retry_after))}
+    raise Problem(
+        503, _PENDING[verdict.outcome], code=verdict.outcome, headers=headers, prebooking_id=str(prebooking_id)
+    )
+
+
+def _refused(what: str, exc: Exception) -> Response:
+    _log.warning("delivery_malformed", reason=f"{what}: {type(exc).__name__}")
+    return JSONResponse(
+        {"outcome": "malformed", "detail": what}, _NOT_RETRYABLE, {"Upstash-NonRetryable-Error": "true"}
+    )
+
+
+def _reason(callback: dict[str, Any]) -> str:
+    said = ""
+    with suppress(ValueError, TypeError):
+        said = base64.b64decode(callback.get("body") or "").decode(errors="replace")
+    return f"QStash gave up: HTTP {callback.get('status')} {said}".strip()[:_LONGEST_REASON]

@@ -1,0 +1,72 @@
+"""What every request goes through: its id, and its body read within a limit that is counted, not believed."""
+
+import json
+import re
+import secrets
+from typing import Any, TypeVar
+
+import structlog
+from pydantic import BaseModel, ValidationError
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from prebooking.web.problems import Problem, invalid_from
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+LARGEST_BODY = 16 * 1024
+_GIVEN_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+
+
+class RequestId:
+    """Takes or makes the request's id; it is in the answer and in every log line."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+        request_id = scope["request_id"] = given if _GIVEN_ID.fullmatch(given) else secrets.token_hex(8)
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            await self._app(scope, receive, send_with_id)
+
+
+async def read_body(request: Request, limit: int = LARGEST_BODY) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise Problem(413, f"The body is larger than {limit} bytes.", headers={"Connection": "close"})
+    return bytes(body)
+
+
+async def read_json(request: Request, model: type[_Model], *, optional: bool = False) -> _Model:
+    """The body as `model`. `optional`: no body at all is an empty object."""
+    body = await read_body(request)
+    if optional and not body:
+        return _validated(model, {})
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise Problem(415, "Send JSON, with the header Content-Type: application/json.")
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError) as exc:
+        raise Problem(400, f"The body is not JSON: {exc}") from exc
+    return _validated(model, said)
+
+
+def _validated(model: type[_Model], said: Any) -> _Model:
+    try:
+        return model.model_validate(said)
+    except ValidationError as exc:
+        raise invalid_from(exc) from exc
