@@ -6,7 +6,11 @@ import asyncpg
 import pytest
 
 from prebooking.adapters.migrations import migrate
+from prebooking.local.aimharder import AimHarder
 from prebooking.local.postgres import Postgres, postgres
+from prebooking.local.qstash.server import QStashServer
+from prebooking.local.supabase import Gateway
+from world import World, open_world, stand_ins
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +36,17 @@ async def database(migrated: str) -> AsyncIterator[asyncpg.Connection]:
         yield connection
     finally:
         await connection.close()
+
+
+@pytest.fixture(scope="session")
+async def outside(server: Postgres, migrated: str) -> AsyncIterator[tuple[Gateway, QStashServer, AimHarder]]:
+    """The stand-ins of the outside systems."""
+    async with stand_ins(server, migrated.rpartition("/")[2]) as systems:
+        yield systems
+
+
+@pytest.fixture
+async def world(database: asyncpg.Connection, outside: tuple[Gateway, QStashServer, AimHarder]) -> AsyncIterator[World]:
+    """The service, ready; the stand-ins as new."""
+    async with open_world(database, *outside) as running:
+        yield running

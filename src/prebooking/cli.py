@@ -2,8 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Coroutine
-from typing import Any
+from typing import Annotated
 
 import asyncpg
 import typer
@@ -73,11 +72,17 @@ def sweep() -> None:
 
 
 @app.command()
-def dev() -> None:
+def dev(
+    port: Annotated[int, typer.Option(envvar="PORT", help="The service's port; 0 takes a free one.")] = 8000,
+    qstash_port: Annotated[int, typer.Option(envvar="LOCAL_QSTASH_PORT")] = 8080,
+    supabase_port: Annotated[int, typer.Option(envvar="LOCAL_SUPABASE_PORT")] = 54321,
+    aimharder_port: Annotated[int, typer.Option(envvar="LOCAL_AIMHARDER_PORT")] = 9000,
+) -> None:
     """Run everything on this machine: database, QStash, AimHarder and the service, with a demo prebooking."""
     from prebooking.local.dev import dev as run  # noqa: PLC0415  # the stand-ins are no part of the service
+    from prebooking.local.stack import Ports  # noqa: PLC0415
 
-    _run_locally(run())
+    sys.exit(asyncio.run(run(Ports(port, qstash_port, supabase_port, aimharder_port))))
 
 
 @app.command()
@@ -85,11 +90,7 @@ def demo() -> None:
     """30 members want one class that opens in 10 s: show who was booked, and how late each request left."""
     from prebooking.local.demo import demo as run  # noqa: PLC0415
 
-    _run_locally(run())
-
-
-def _run_locally(work: Coroutine[Any, Any, int]) -> None:
-    sys.exit(asyncio.run(work))
+    sys.exit(asyncio.run(run()))
 
 
 def main() -> None:

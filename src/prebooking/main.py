@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from uuid import uuid4
 
-import httpx
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
@@ -22,11 +21,9 @@ from prebooking.usecases.gate import Gate
 from prebooking.usecases.schedule import Scheduler
 from prebooking.usecases.sweep import Alarm, Sweeper
 from prebooking.web.app import create_app as create_web_app
-from prebooking.web.auth import KeySet, Users
+from prebooking.web.auth import Users, open_key_set
 from prebooking.web.deliveries import Deliveries
 from prebooking.web.parts import Parts
-
-_KEY_FETCH_S = 2.0
 
 
 def create_app() -> Starlette:
@@ -104,8 +101,8 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             max_delay_s=settings.qstash_max_delay_seconds,
             every_s=settings.sweep_seconds,
         )
-        keys_http = await stack.enter_async_context(httpx.AsyncClient(timeout=_KEY_FETCH_S, trust_env=False))
         issuer = f"{settings.supabase_url}/auth/v1"
+        keys = await stack.enter_async_context(open_key_set(f"{issuer}/.well-known/jwks.json"))
         yield Parts(
             clock=clock,
             store=store,
@@ -114,7 +111,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             sweeper=sweeper,
             users=Users(
                 issuer=issuer,
-                keys=KeySet(keys_http, f"{issuer}/.well-known/jwks.json"),
+                keys=keys,
                 jwt_secret=_plain(settings.supabase_jwt_secret),
                 service_key=_plain(settings.service_api_key),
             ),

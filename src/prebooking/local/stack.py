@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 import tempfile
-import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field

@@ -3,6 +3,8 @@
 import asyncio
 import hmac
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +17,17 @@ from prebooking.web.problems import Problem, invalid
 
 _log = structlog.get_logger()
 
+_KEY_FETCH_S = 2.0
 _KEYS_LIVE_S = 300.0
 _REFETCH_AFTER_S = 30.0  # an unknown key id asks again no sooner
 _LEEWAY_S = 30
 _LONGEST_EMAIL = 254
+
+
+@asynccontextmanager
+async def open_key_set(url: str) -> AsyncIterator["KeySet"]:
+    async with httpx.AsyncClient(timeout=_KEY_FETCH_S, trust_env=False) as http:
+        yield KeySet(http, url)
 
 
 class KeySet:

@@ -1,0 +1,66 @@
+"""Everything on this machine, for development, with one prebooking to look at; it runs until Ctrl-C."""
+
+import asyncio
+import signal
+
+from rich.console import Console
+from rich.table import Table
+
+from prebooking.local.opening import CLASS_ID, Opening, members
+from prebooking.local.serving import PortBusyError
+from prebooking.local.stack import Ports, Stack, StartFailedError, local_stack
+
+_MEMBERS = 3
+_OPENS_IN_S = 8
+_CAPACITY = 20
+
+
+async def dev(ports: Ports, console: Console | None = None) -> int:
+    out = console or Console()
+    stop = asyncio.Event()
+    for sig in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(sig, stop.set)
+    crowd = members(_MEMBERS)
+    out.print("Starting Postgres, Supabase's gateway, QStash, AimHarder and the service …")
+    try:
+        async with local_stack(ports, crowd, SCHEDULE_FOR_NOW="false") as stack:
+            await stack.enrol(crowd)
+            out.print(_addresses(stack))
+            showing = asyncio.create_task(_show_one(stack, out))
+            await stop.wait()
+            showing.cancel()
+            out.print("Stopping …")
+    except (PortBusyError, StartFailedError) as exc:
+        out.print(f"[bold red]Not started.[/] {exc}")
+        return 1
+    return 0
+
+
+def _addresses(stack: Stack) -> Table:
+    table = Table(title="Running on this machine; Ctrl-C ends all of it")
+    table.add_column("what")
+    table.add_column("where", overflow="fold")
+    table.add_row("the service", stack.service_url)
+    table.add_row("Supabase", f"{stack.supabase_url}  (the database itself: {stack.database_url})")
+    table.add_row("QStash", f"{stack.qstash_url}  (what it has done: {stack.qstash_url}/_control/messages)")
+    table.add_row("AimHarder", f"{stack.aimharder_url}  (what it has seen: {stack.aimharder_url}/_control/ledger)")
+    table.add_row("speak for a member", f"Authorization: Bearer {stack.environment['SERVICE_API_KEY']}")
+    table.add_row("", f"X-User-Email: {members(1)[0].email}")
+    return table
+
+
+async def _show_one(stack: Stack, out: Console) -> None:
+    member, opening = members(1)[0], Opening(stack, _OPENS_IN_S)
+    await opening.announce(capacity=_CAPACITY)
+    row = await opening.prebook(member)
+    out.print(f"{member.name} wants class {CLASS_ID}, which opens at {opening.at:%H:%M:%S} UTC: prebooking {row['id']}")
+    row = await opening.result(member, row)
+    result = row["result"] or {}
+    timings = result.get("timings", {})
+    out.print(
+        f"[bold green]✓[/] {result.get('message')} The request left {timings.get('fire_lateness_ms')} ms after the "
+        f"opening and was answered {timings.get('response_ms')} ms later."
+        if result.get("success")
+        else f"[bold red]✗[/] {row['status']}: {row['error_message']}"
+    )
+    out.print("Create more with POST /prebookings; the README has the request.")

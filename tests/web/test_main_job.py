@@ -1,0 +1,21 @@
+"""The main job: created over HTTP, rung by QStash, booked at the gym exactly once, the result told."""
+
+from world import World
+
+ANA = "ana@example.com"
+
+
+async def test_a_prebooking_is_booked_at_its_opening_and_its_result_told(world: World) -> None:
+    await world.member(ANA)
+    opens_at = world.open_class(2.5)
+
+    created = await world.prebook(ANA, opens_at)
+    assert created["status"] == "pending"
+    assert created["qstash_schedule_id"]
+
+    row = await world.finished(ANA, created["id"])
+    assert row["status"] == "completed"
+    assert row["result"]["success"] is True
+    assert row["result"]["outcome"] == "booked"
+    assert 0 <= row["result"]["timings"]["fire_lateness_ms"] < 500
+    assert world.booking_requests(ANA) == world.bookings(ANA) == 1
