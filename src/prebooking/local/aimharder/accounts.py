@@ -1,0 +1,168 @@
+"""Members and their sessions: passwords, cookies, tokens, and what ends a session."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from prebooking.local.aimharder.moments import SECOND
+
+TOKEN_LIFE_S = 90 * 86_400
+
+
+class Relative(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    name: str = "Familiar"
+
+
+class Member(BaseModel):
+    """A person with an account. The limits are counted in reservations held, family included."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    email: str
+    password: str = "secret"
+    name: str = "Socio"
+    id: int = Field(default_factory=lambda: 10_000 + secrets.randbelow(90_000))
+    language: Literal["es", "ca", "en"] = "es"
+    family: list[Relative] = []
+    unpaid: bool = False
+    credits: int | None = None
+    class_limit: int | None = None
+    contract_limit: int | None = None
+
+
+class SessionRules(BaseModel):
+    """What is contradicted or unknown of accounts, switchable."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    login_failure: Literal[401, 200] = 401
+    dead_whoami: Literal["empty", "logout"] = "empty"
+    needs_setrefresh: bool = False  # a session logged in is dead at the boxes until /setrefresh was visited
+    session_minutes: float | None = None  # counted from the login or the last refresh
+    refresh_renews_cookie: bool = True  # tokenUpdate gives a new amhrdrauth, and the old one is dead
+    stale_token_kills: bool = False  # a refresh with an old token ends the session
+
+
+@dataclass(slots=True)
+class Session:
+    member: Member
+    fingerprint: str
+    token: str
+    auth: str
+    renewed_ns: int
+    admitted: bool
+    php_ids: list[str] = field(default_factory=list)
+    dies_ns: int | None = None
+
+    def cookies(self) -> list[dict[str, str]]:
+        """As the web application stores them."""
+        jar = {"amhrdrauth": self.auth, **balancer_cookies()}
+        if self.php_ids:
+            jar["PHPSESSID"] = self.php_ids[-1]
+        return [{"name": name, "value": value} for name, value in jar.items()]
+
+
+def balancer_cookies() -> dict[str, str]:
+    """The load balancer's stickiness, another one on each answer."""
+    value = secrets.token_urlsafe(72)
+    return {"AWSALB": value, "AWSALBCORS": value}
+
+
+class Accounts:
+    def __init__(self) -> None:
+        self.rules = SessionRules()
+        self.members: dict[str, Member] = {}
+        self._by_cookie: dict[str, Session] = {}  # also cookies that are dead: the ledger names their member
+        self._by_token: dict[str, Session] = {}
+
+    def put_member(self, member: Member) -> None:
+        self.members[member.email.lower()] = member
+        for session in self.sessions(member.email):
+            session.member = member
+
+    def sessions(self, email: str) -> list[Session]:
+        unique = {id(s): s for s in self._by_cookie.values() if s.member.email.lower() == email.lower()}
+        return list(unique.values())
+
+    def stored_session(self, email: str, now_ns: int) -> Session:
+        """A session as a browser has it after a while: good at every box at once."""
+        session = self._open_session(self._member(email), now_ns, fingerprint=secrets.token_hex(25))
+        session.admitted = True
+        session.php_ids.append(secrets.token_hex(13))
+        return session
+
+    def log_in(self, username: str, password: str, fingerprint: str, now_ns: int) -> Session | None:
+        member = self.members.get(username.lower())
+        if member is None or not secrets.compare_digest(member.password.encode(), password.encode()):
+            return None
+        return self._open_session(member, now_ns, fingerprint=fingerprint)
+
+    def owner(self, cookies: Mapping[str, str]) -> Session | None:
+        """Whose cookie this is, or was."""
+        return self._by_cookie.get(cookies.get("amhrdrauth", ""))
+
+    def living(self, cookies: Mapping[str, str], now_ns: int) -> Session | None:
+        session = self.owner(cookies)
+        if session is None or session.auth != cookies["amhrdrauth"]:
+            return None
+        minutes = self.rules.session_minutes
+        expired = minutes is not None and now_ns >= session.renewed_ns + int(minutes * 60 * SECOND)
+        killed = session.dies_ns is not None and now_ns >= session.dies_ns
+        return None if expired or killed else session
+
+    def admit(self, token: str) -> Session | None:
+        """The visit of /setrefresh after a login."""
+        session = self._by_token.get(token)
+        if session is None or session.token != token:
+            return None
+        session.admitted = True
+        return session
+
+    def refresh(self, session: Session, token: str, now_ns: int) -> bool:
+        if token != session.token:
+            if self.rules.stale_token_kills:
+                session.dies_ns = now_ns
+            return False
+        session.renewed_ns = now_ns
+        session.token = self._new_token(session.member, now_ns)
+        self._by_token[session.token] = session
+        if self.rules.refresh_renews_cookie:
+            session.auth = secrets.token_hex(32)
+            self._by_cookie[session.auth] = session
+        return True
+
+    def kill(self, email: str, at_ns: int) -> int:
+        """Ends all sessions of a member at that instant; how many."""
+        sessions = self.sessions(self._member(email).email)
+        for session in sessions:
+            session.dies_ns = at_ns
+        return len(sessions)
+
+    def _member(self, email: str) -> Member:
+        member = self.members.get(email.lower())
+        if member is None:
+            raise LookupError(f"no member {email!r}: put them up first")
+        return member
+
+    def _open_session(self, member: Member, now_ns: int, *, fingerprint: str) -> Session:
+        session = Session(
+            member=member,
+            fingerprint=fingerprint,
+            token=self._new_token(member, now_ns),
+            auth=secrets.token_hex(32),
+            renewed_ns=now_ns,
+            admitted=not self.rules.needs_setrefresh,
+        )
+        self._by_cookie[session.auth] = session
+        self._by_token[session.token] = session
+        return session
+
+    @staticmethod
+    def _new_token(member: Member, now_ns: int) -> str:
+        return f"{member.id}|{now_ns // SECOND + TOKEN_LIFE_S}|{secrets.token_hex(16)}"

@@ -1,0 +1,41 @@
+"""Signing keys and their rotation."""
+
+import pytest
+from qstash import Receiver
+from qstash.errors import SignatureError
+
+from local.qstash.qstash_world import Delivery, Front, World, qstash_world
+from prebooking.local.qstash import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN
+
+
+def verify(receiver: Receiver, delivery: Delivery) -> None:
+    receiver.verify(signature=delivery.headers["upstash-signature"], body=delivery.body.decode())
+
+
+async def test_token_and_keys_are_by_default_those_of_the_official_development_server(world: World) -> None:
+    assert world.qstash.token == DEV_TOKEN
+    keys = (await world.http.get("/v2/keys")).json()
+    assert keys == {"current": DEV_CURRENT_KEY, "next": DEV_NEXT_KEY}
+
+
+async def test_the_keys_can_be_chosen(front: Front) -> None:
+    current, following = "sig_" + "c" * 28, "sig_" + "n" * 28
+    async with qstash_world(front, current_key=current, next_key=following) as world:
+        keys = await world.sdk.signing_key.get()
+        assert (keys.current, keys.next) == (current, following)
+        await world.publish()
+        (delivery,) = await world.target.received()
+        verify(Receiver(current, current), delivery)
+
+
+async def test_a_receiver_survives_one_rotation_and_not_two(world: World) -> None:
+    receiver = Receiver(DEV_CURRENT_KEY, DEV_NEXT_KEY)
+    rotated = await world.sdk.signing_key.rotate()
+    assert rotated.current == DEV_NEXT_KEY
+    assert rotated.next not in {DEV_CURRENT_KEY, DEV_NEXT_KEY}
+    await world.publish()
+    verify(receiver, (await world.target.received(1))[0])
+    await world.sdk.signing_key.rotate()
+    await world.publish()
+    with pytest.raises(SignatureError):
+        verify(receiver, (await world.target.received(2))[1])
