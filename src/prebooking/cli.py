@@ -1,19 +1,16 @@
-"""The command line: serve, dev, demo, migrate, sweep."""
+"""The command line: serve, dev, demo, migrate, sweep.
+
+Each command imports what it needs when it runs: loading all of it takes longer than a migration.
+"""
 
 import asyncio
 import sys
 from typing import Annotated
 
-import asyncpg
 import typer
-import uvicorn
 from rich.console import Console
 
-from prebooking.adapters.migrations import MigrationChangedError
-from prebooking.adapters.migrations import migrate as apply_migrations
 from prebooking.domain.errors import PrebookingError
-from prebooking.logs import configure_logs
-from prebooking.main import create_app, open_parts
 from prebooking.settings import MigrationSettings, Settings, SettingsError, read_settings
 
 app = typer.Typer(
@@ -30,6 +27,10 @@ _GRACE_S = 10
 @app.command()
 def serve() -> None:
     """Run the service, with the settings of the environment."""
+    import uvicorn
+
+    from prebooking.main import create_app
+
     settings = read_settings(Settings)
     uvicorn.run(
         create_app(),
@@ -46,16 +47,26 @@ def serve() -> None:
 @app.command()
 def migrate() -> None:
     """Apply sql/ to the database at DATABASE_URL. What is applied already is left alone."""
+    import asyncpg
+
+    from prebooking.adapters.migrations import MigrationChangedError
+    from prebooking.adapters.migrations import migrate as apply
+
     url = read_settings(MigrationSettings).database_url.get_secret_value()
-    applied = asyncio.run(apply_migrations(url))
-    for name in applied:
-        _out.print(f"applied {name}")
+    try:
+        for name in asyncio.run(apply(url)):
+            _out.print(f"applied {name}")
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, MigrationChangedError) as exc:
+        _fail("Not migrated.", exc)
     _out.print("The database is up to date.")
 
 
 @app.command()
 def sweep() -> None:
     """Do one sweep: execute what is due, settle what is parked, schedule what has no message."""
+    from prebooking.logs import configure_logs
+    from prebooking.main import open_parts
+
     settings = read_settings(Settings)
     configure_logs(settings.log_level)
 
@@ -64,8 +75,8 @@ def sweep() -> None:
             work = await parts.sweeper.sweep()
             await parts.sweeper.settled()
             _out.print(
-                f"Executed {len(work.execute)}, settled {len(work.settle)}, "
-                f"scheduled {len(work.publish)} without a message."
+                f"Found {len(work.execute)} to execute, {len(work.settle)} to settle, "
+                f"{len(work.publish)} without a message."
             )
 
     asyncio.run(once())
@@ -79,33 +90,31 @@ def dev(
     aimharder_port: Annotated[int, typer.Option(envvar="LOCAL_AIMHARDER_PORT")] = 9000,
 ) -> None:
     """Run everything on this machine: database, QStash, AimHarder and the service, with a demo prebooking."""
-    from prebooking.local.dev import dev as run  # noqa: PLC0415  # the stand-ins are no part of the service
-    from prebooking.local.stack import Ports  # noqa: PLC0415
+    from prebooking.local.dev import dev as run
+    from prebooking.local.stack import Ports
 
-    sys.exit(asyncio.run(run(Ports(port, qstash_port, supabase_port, aimharder_port))))
+    sys.exit(asyncio.run(run(Ports(port, qstash_port, supabase_port, aimharder_port), _out)))
 
 
 @app.command()
 def demo() -> None:
     """30 members want one class that opens in 10 s: show who was booked, and how late each request left."""
-    from prebooking.local.demo import demo as run  # noqa: PLC0415
+    from prebooking.local.demo import demo as run
 
-    sys.exit(asyncio.run(run()))
+    sys.exit(asyncio.run(run(_out)))
 
 
 def main() -> None:
-    """Errors a person can mend are told in one line, without a trace."""
+    """Errors that a person can mend are told in their words, without a trace."""
     try:
         app()
     except SettingsError as exc:
-        _err.print(f"[bold red]Not started.[/] {exc}", highlight=False)
-        sys.exit(2)
-    except MigrationChangedError as exc:
-        _err.print(f"[bold red]Not migrated.[/] {exc}", highlight=False)
-        sys.exit(1)
-    except (OSError, asyncpg.PostgresError) as exc:
-        _err.print(f"[bold red]The database could not be reached or refused:[/] {exc}", highlight=False)
-        sys.exit(1)
+        _fail("Not started.", exc)
     except PrebookingError as exc:
-        _err.print(f"[bold red]Failed.[/] {exc}", highlight=False)
-        sys.exit(1)
+        _fail("Failed.", exc)
+
+
+def _fail(what: str, exc: Exception) -> None:
+    _err.print(f"[bold red]{what}[/] ", end="")
+    _err.print(str(exc), markup=False, highlight=False, soft_wrap=True)
+    sys.exit(1)

@@ -101,7 +101,9 @@ class Settings(BaseSettings):
 class MigrationSettings(BaseSettings):
     """`migrate` needs the database alone, and nothing else needs it."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     database_url: SecretStr
 

@@ -52,6 +52,8 @@ class SupabaseStore:
 
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
+        # httpcore's pool searches all that wait in it at each request: 300 are better kept in line outside.
+        self._line = asyncio.Semaphore(_CONNECTIONS)
 
     async def create(
         self, prebooking_id: UUID, user_email: str, box: Box, data: Mapping[str, Any], at: datetime | None
@@ -244,7 +246,7 @@ class SupabaseStore:
         params = {f"p_{name}": _plain(value) for name, value in arguments.items()}
         for pause in (*_PAUSES_S, None):
             try:
-                async with asyncio.timeout(_TRY_S):
+                async with self._line, asyncio.timeout(_TRY_S):
                     answer = (await self._client.rpc(function, params).execute()).data
                 if not isinstance(answer, dict) or "outcome" not in answer:
                     raise StoreUnavailableError(f"{function}: an answer of another shape")
@@ -255,7 +257,8 @@ class SupabaseStore:
             except APIError as exc:
                 failure = StoreUnavailableError(f"{function}: {exc.code} {exc.message}")
                 failure.__cause__ = exc
-                if not (exc.code or "").startswith(_TRANSIENT):
+                # An empty code: PostgREST's first call on a connection that died while it was idle.
+                if exc.code != "" and not (exc.code or "").startswith(_TRANSIENT):
                     raise failure from exc
             if pause is None:
                 raise failure

@@ -17,22 +17,20 @@ from rich.table import Table
 from prebooking.local.opening import Opening, members
 from prebooking.local.stack import Member, Ports, Stack, local_stack
 
-MEMBERS = 30
-OPENS_IN_S = 10
-_CAPACITY = 40
+_MEMBERS = 30
+_OPENS_IN_S = 10
 
 
-async def demo(console: Console | None = None) -> int:
+async def demo(out: Console, *, count: int = _MEMBERS, opens_in_s: float = _OPENS_IN_S) -> int:
     """The exit code: 0 only if the ledgers agree that each was booked exactly once, and none too early."""
-    out = console or Console()
-    crowd = members(MEMBERS)
-    out.print(f"Starting Postgres, Supabase's gateway, QStash, AimHarder and the service for {MEMBERS} members …")
+    crowd = members(count)
+    out.print(f"Starting Postgres, Supabase's gateway, QStash, AimHarder and the service for {count} members …")
     async with local_stack(Ports(0, 0, 0, 0), crowd, LOG_LEVEL="WARNING") as stack:
         await stack.enrol(crowd)
-        opening = Opening(stack, OPENS_IN_S)
-        await opening.announce(capacity=_CAPACITY)
+        opening = Opening(stack, opens_in_s)
+        await opening.announce(capacity=count)
         wishes = [(member, await opening.prebook(member)) for member in crowd]
-        out.print(f"{MEMBERS} prebookings stand. The class opens at {opening.at:%H:%M:%S} UTC.")
+        out.print(f"{count} prebookings stand. The class opens at {opening.at:%H:%M:%S} UTC.")
         await _count_down(opening, out)
         rows = await opening.results(wishes)
         arrivals = await _arrivals(stack, opening)

@@ -15,10 +15,10 @@ _OPENS_IN_S = 8
 _CAPACITY = 20
 
 
-async def dev(ports: Ports, console: Console | None = None) -> int:
-    out = console or Console()
+async def dev(ports: Ports, out: Console) -> int:
+    """Runs until Ctrl-C; the exit code."""
     stop = asyncio.Event()
-    for sig in (signal.SIGINT, signal.SIGTERM):
+    for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(sig, stop.set)
     crowd = members(_MEMBERS)
     out.print("Starting Postgres, Supabase's gateway, QStash, AimHarder and the service …")

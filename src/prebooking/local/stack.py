@@ -116,9 +116,9 @@ async def local_stack(ports: Ports, members: Sequence[Member] = (), **settings: 
             stack.enter_async_context(postgres()),
         )
         logins = [part for m in members for part in ("--member", f"{m.email}:{m.password}")]
-        gateway = ("--port", str(ports.supabase), "--database-url", server.dsn(user="authenticator"), *logins)
+        login = {"DATABASE_URL": server.dsn(user="authenticator")}
         supabase, _ = await asyncio.gather(
-            stack.enter_async_context(_stand_in("supabase", folder, *gateway)),
+            stack.enter_async_context(_stand_in("supabase", folder, "--port", str(ports.supabase), *logins, **login)),
             _migrate(folder, server.dsn()),
         )
         service_port = ports.service or _free_port()
@@ -147,7 +147,12 @@ async def local_stack(ports: Ports, members: Sequence[Member] = (), **settings: 
 @asynccontextmanager
 async def service(stack: Stack, folder: str, name: str = "service") -> AsyncIterator[None]:
     """The service itself, unmodified, with nothing but its environment to go by."""
-    process = await _spawn(["-m", "prebooking", "serve"], folder, stack.environment, stdout=None)
+    process = await _spawn(
+        ["-m", "prebooking.local.leash", sys.executable, "-m", "prebooking", "serve"],
+        folder,
+        stack.environment,
+        stdout=None,
+    )
     stack.processes[name] = process
     try:
         await _until_ready(stack, process)
@@ -168,10 +173,10 @@ async def _until_ready(stack: Stack, process: asyncio.subprocess.Process) -> Non
 
 
 @asynccontextmanager
-async def _stand_in(name: str, folder: str, *arguments: str) -> AsyncIterator[str]:
+async def _stand_in(name: str, folder: str, *arguments: str, **environment: str) -> AsyncIterator[str]:
     """A stand-in as a process; yields its URL."""
     command = ["-m", f"prebooking.local.{name}", *arguments]
-    process = await _spawn(command, folder, {}, stdout=asyncio.subprocess.PIPE)
+    process = await _spawn(command, folder, environment, stdout=asyncio.subprocess.PIPE)
     try:
         assert process.stdout
         async with asyncio.timeout(_START_S):

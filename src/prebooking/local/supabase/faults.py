@@ -1,0 +1,86 @@
+"""Bad days on demand: what shall go wrong with the next calls, and what a broken connection looks like."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+class Fault(BaseModel):
+    """Waits `seconds`, then does what `kind` says; for the next `times` calls (None: until replaced)."""
+
+    kind: Literal["delay", "unavailable", "blank", "drop", "lose_answer"]
+    function: str | None = None
+    times: int | None = 1
+    seconds: float = 0
+
+
+_FAULTS = TypeAdapter(list[Fault])
+
+
+class Faults:
+    """The faults in force; the first one that fits a call happens to it."""
+
+    def __init__(self) -> None:
+        self.active: list[Fault] = []
+
+    def set(self, *faults: Fault) -> None:
+        self.active = [fault.model_copy() for fault in faults]
+
+    def take(self, function: str) -> Fault | None:
+        for fault in self.active:
+            if fault.times != 0 and fault.function in (None, function):
+                if fault.times is not None:
+                    fault.times -= 1
+                return fault
+        return None
+
+    async def befall(self, function: str, answer: Callable[[], Awaitable[Response]]) -> Response:
+        """Answers a call, or whatever is in force for it instead."""
+        fault = self.take(function)
+        if fault is None:
+            return await answer()
+        await asyncio.sleep(fault.seconds)
+        if fault.kind == "drop":
+            return HangUp()
+        if fault.kind == "blank":  # what PostgREST says when it finds a pooled connection dead
+            return JSONResponse({"code": "", "details": None, "hint": None, "message": ""}, 400)
+        if fault.kind == "unavailable":
+            return PlainTextResponse("upstream connect error or disconnect/reset before headers", 503)
+        answered = await answer()
+        return HangUp() if fault.kind == "lose_answer" else answered
+
+    async def control(self, request: Request) -> Response:
+        """GET shows the faults that are left; POST replaces them all."""
+        if request.method == "POST":
+            try:
+                self.set(*_FAULTS.validate_json(await request.body()))
+            except ValidationError as exc:
+                return PlainTextResponse(str(exc), 422)
+        return JSONResponse(_FAULTS.dump_python([fault for fault in self.active if fault.times != 0]))
+
+
+class HangUp(Response):
+    """No answer: the connection closes without a byte."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # ASGI's shape
+        scope["connection"].abort()
+        # The server takes a handler that returns in silence for a broken one until it has noticed the end.
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+
+class KnowsConnection:
+    """Hands the connection itself to the app, which ASGI hides: outermost, where `send` is still the server's."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        server_side: Any = getattr(send, "__self__", None)
+        scope["connection"] = getattr(server_side, "transport", None)
+        await self._app(scope, receive, send)
