@@ -115,7 +115,7 @@ class _Stream(httpcore.AsyncNetworkStream):
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable":  # asked of an idle connection: data or its end means that it is no use
             return not self.is_open
-        return self._writer.get_extra_info("sslcontext" if info == "ssl_object" else info)
+        return self._writer.get_extra_info(info)
 
 
 class _Backend(httpcore.AsyncNetworkBackend):

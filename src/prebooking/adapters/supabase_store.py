@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+from httpx_aiohttp import AiohttpTransport
 from postgrest.exceptions import APIError
 from pydantic import TypeAdapter, ValidationError
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
@@ -19,7 +20,7 @@ from prebooking.domain.prebooking import Box, Prebooking, Session
 _CLAIM_S = 1.5  # for all tries of a claim together
 _TRY_S = 1.0  # for one try of anything else
 _PAUSES_S = (0.1, 0.2)  # before the second and the third try
-_CONNECTIONS = 8  # httpcore's pool costs more than it gives beyond
+_CONNECTIONS = 8  # of one replica; a database has few, and more in flight make each slower
 
 # Connection and resource troubles, deadlocks, timeouts, and the gateway's own: a repeat may do better, and every
 # function may be repeated. Decided on codes, never on texts, which change between versions.
@@ -34,10 +35,14 @@ _PREBOOKINGS = TypeAdapter(list[Prebooking])
 
 @asynccontextmanager
 async def open_store(url: str, key: str, instance_id: str) -> AsyncIterator["SupabaseStore"]:
-    """One client a replica, over our own connection pool."""
+    """One client a replica, over our own connection pool.
+
+    HTTP/1.1, because HTTP/2's GOAWAY would surface as a lost call. Over aiohttp, because a call costs half the CPU of
+    httpcore's there; that it reports some lost answers as a failed connect is no matter, as any call may be repeated.
+    """
     limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
-    # HTTP/2's GOAWAY would surface as a lost call; HTTP/1.1 has none. Waiting for a connection is part of a try.
-    async with httpx.AsyncClient(http2=False, limits=limits, timeout=None, trust_env=False) as http:  # noqa: S113
+    transport = AiohttpTransport(limits=limits, trust_env=False)
+    async with httpx.AsyncClient(transport=transport, timeout=None) as http:  # noqa: S113  # each try has its own
         options = AsyncClientOptions(
             httpx_client=http,
             persist_session=False,
@@ -52,7 +57,7 @@ class SupabaseStore:
 
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
-        # httpcore's pool searches all that wait in it at each request: 300 are better kept in line outside.
+        # In line outside the client: a try's second begins when it has a connection.
         self._line = asyncio.Semaphore(_CONNECTIONS)
 
     async def create(
