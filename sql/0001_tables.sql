@@ -48,7 +48,10 @@ alter table public.prebookings
   add column if not exists claimed_at timestamptz,
   add column if not exists claim_counted boolean not null default false, -- whether this claim counts as an attempt
   add column if not exists lease_until timestamptz,
-  add column if not exists ended_token uuid,             -- the token that released or finished it last
+  add column if not exists ended_token uuid,             -- the token that released or parked it last
+  add column if not exists finished_token uuid,          -- the token that finished it
+  add column if not exists retry_token uuid,             -- the call that retried it last
+  add column if not exists replaced_message_id text,     -- the message that this one replaced, to be deleted
   add column if not exists booking_started_at timestamptz, -- the begin mark
   add column if not exists begun_token uuid,             -- the claim that set the begin mark
   add column if not exists parks integer not null default 0,
@@ -88,6 +91,8 @@ create unique index if not exists prebookings_one_active_wish
 -- The sweep: what is due, what has no message, whose lease ends.
 create index if not exists prebookings_due
   on public.prebookings (available_at, created_at) where status in ('pending', 'loaded');
+create index if not exists prebookings_over
+  on public.prebookings (give_up_at) where status in ('pending', 'loaded');
 create index if not exists prebookings_without_message
   on public.prebookings (available_at)
   where status in ('pending', 'loaded') and scheduled_version is distinct from version;

@@ -19,7 +19,8 @@ create or replace function prebooking.give_up_at(p_booking_data jsonb, p_availab
 returns timestamptz language plpgsql stable set search_path = '' set timezone = 'UTC' as $$
 begin
   begin
-    if p_booking_data ->> 'classTimeUTC' <> '' then
+    -- A date first: the database also takes `infinity`, `now` and `tomorrow` for instants.
+    if p_booking_data ->> 'classTimeUTC' ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}' then
       return (p_booking_data ->> 'classTimeUTC')::timestamptz;
     end if;
   exception when data_exception then
@@ -40,6 +41,9 @@ create or replace function prebooking.fill_row() returns trigger language plpgsq
 begin
   if new.give_up_at is null then
     new.give_up_at := prebooking.give_up_at(new.booking_data, new.available_at);
+  end if;
+  if new.status <> 'failed' then
+    new.error_code := null; -- the old writers don't know of it
   end if;
   new.updated_at := prebooking.now();
   return new;
@@ -114,8 +118,9 @@ begin
       'success', false, 'outcome', p_outcome, 'bookingId', null, 'bookState', null, 'message', p_message,
       'timings', pg_catalog.jsonb_build_object(
         'delivered_at', null, 'claimed_at', null, 'ready_at', null, 'fired_at', p.shots -> 0 -> 'fired_at',
-        'fire_lateness_ms', null, 'answered_at', null, 'response_ms', null, 'clock_offset_ms', null,
-        'shots', p.shots))
+        'fire_lateness_ms', case when p.shots -> 0 is not null then greatest(0, pg_catalog.round(
+          1000 * extract(epoch from (p.shots -> 0 ->> 'fired_at')::timestamptz - p.available_at), 3)) end,
+        'answered_at', null, 'response_ms', null, 'clock_offset_ms', null, 'shots', p.shots))
   where id = p.id
   returning * into p;
   return p;

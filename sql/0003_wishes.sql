@@ -19,7 +19,8 @@ begin
       where wish_key = key and status in ('pending', 'loaded', 'executing');
     if found then
       return prebooking.answer(
-        case when p_available_at is null or r.available_at = p_available_at then 'existing' else 'exists' end, r);
+        case when r.id = p_id then 'created' -- the first call was still under way
+          when p_available_at is null or r.available_at = p_available_at then 'existing' else 'exists' end, r);
     elsif greatest(opening, prebooking.now()) >= give_up then
       return pg_catalog.jsonb_build_object('outcome', 'too_late', 'give_up_at', give_up);
     end if;
@@ -29,7 +30,7 @@ begin
     values (
       p_id, pg_catalog.lower(p_user_email), p_box_subdomain, p_box_aimharder_id, p_booking_data, key,
       opening, give_up, prebooking.now(), prebooking.now())
-    on conflict (wish_key) where status in ('pending', 'loaded', 'executing') do nothing
+    on conflict do nothing
     returning * into r;
     if found then
       return prebooking.answer('created', r);
@@ -53,8 +54,10 @@ begin
   elsif r.version <> p_version then
     return prebooking.answer('stale', r);
   end if;
-  replaced := nullif(r.qstash_schedule_id, p_message_id);
-  update public.prebookings set qstash_schedule_id = p_message_id, scheduled_version = p_version
+  -- Remembered, because this answer may be lost too, and the old cron's message would book beside us.
+  replaced := nullif(coalesce(nullif(r.qstash_schedule_id, p_message_id), r.replaced_message_id), p_message_id);
+  update public.prebookings set
+    qstash_schedule_id = p_message_id, scheduled_version = p_version, replaced_message_id = replaced
     where id = p_id returning * into r;
   return prebooking.answer('attached', r) || pg_catalog.jsonb_build_object('replaced_message_id', replaced);
 end $$;
@@ -123,7 +126,8 @@ begin
   elsif r.status not in ('pending', 'loaded') then
     return prebooking.answer('already_finished', r);
   elsif r.available_at = p_available_at then
-    return prebooking.answer('rescheduled', r); -- the answer to the first call was lost
+    return prebooking.answer('rescheduled', r) -- the answer to the first call was lost
+      || pg_catalog.jsonb_build_object('replaced_message_id', r.replaced_message_id);
   end if;
   refusal := prebooking.refuse_opening(r, p_available_at);
   if refusal is not null then
@@ -133,14 +137,14 @@ begin
   update public.prebookings set
     status = 'pending', available_at = p_available_at, version = version + 1, qstash_schedule_id = null,
     armed_at = prebooking.now(), attempts = 0, retry_at = null, delivery_failures = 0, delivery_failure = null,
-    last_outcome = null, last_message = null
+    last_outcome = null, last_message = null, shots = '[]', replaced_message_id = old_message
   where id = p_id returning * into r;
   return prebooking.answer('rescheduled', r) || pg_catalog.jsonb_build_object('replaced_message_id', old_message);
 end $$;
 
--- failed → pending, by the user's hand. A begin mark (outcome_unknown alone has one) is kept: it is settled first.
+-- failed → pending, by the user's hand. The caller makes the token. A begin mark (outcome_unknown alone has one) is kept: it is settled first.
 create or replace function public.retry_prebooking(
-  p_id uuid, p_user_email text, p_available_at timestamptz default null
+  p_id uuid, p_user_email text, p_token uuid, p_available_at timestamptz default null
 ) returns jsonb language plpgsql set search_path = '' as $$
 declare
   r public.prebookings;
@@ -151,6 +155,9 @@ begin
     where id = p_id and pg_catalog.lower(user_email) = pg_catalog.lower(p_user_email) for update;
   if not found then
     return '{"outcome": "not_found"}';
+  elsif r.retry_token = p_token then -- the answer to the first call was lost
+    return prebooking.answer('retried', r)
+      || pg_catalog.jsonb_build_object('replaced_message_id', r.replaced_message_id);
   elsif r.status = 'executing' then
     return prebooking.answer('booking_in_progress', r);
   elsif r.status in ('completed', 'cancelled') then
@@ -167,12 +174,16 @@ begin
     update public.prebookings set
       status = 'pending', available_at = coalesce(p_available_at, available_at), version = version + 1,
       qstash_schedule_id = null, armed_at = prebooking.now(), attempts = 0, parks = 0, retry_at = null,
-      ended_token = null, delivery_failures = 0, delivery_failure = null, last_outcome = null, last_message = null,
-      shots = '[]', result = null, error_code = null, error_message = null, executed_at = null
+      ended_token = null, retry_token = p_token, replaced_message_id = old_message, delivery_failures = 0,
+      delivery_failure = null, last_outcome = null, last_message = null, shots = '[]', result = null,
+      error_code = null, error_message = null, executed_at = null
     where id = p_id returning * into r;
   exception when unique_violation then
     select * into r from public.prebookings
       where wish_key = r.wish_key and status in ('pending', 'loaded', 'executing');
+    if not found then -- the other one ended between the two statements: the wish is free again
+      return public.retry_prebooking(p_id, p_user_email, p_token, p_available_at);
+    end if;
     return prebooking.answer('exists', r);
   end;
   return prebooking.answer('retried', r) || pg_catalog.jsonb_build_object('replaced_message_id', old_message);

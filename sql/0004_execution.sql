@@ -6,7 +6,7 @@ create or replace function prebooking.session_of(p_user_email text) returns publ
 language sql stable set search_path = '' as $$
   select s from public.auth_sessions s
   where pg_catalog.lower(s.user_email) = pg_catalog.lower(p_user_email)
-  order by (s.session_type = 'background') desc nulls last, s.updated_at desc, s.id
+  order by coalesce(s.session_type = 'background', false) desc, s.updated_at desc nulls last, s.id
   limit 1
 $$;
 
@@ -144,7 +144,7 @@ begin
   select * into r from public.prebookings where id = p_id for update;
   if not found then
     return '{"outcome": "unknown_prebooking"}';
-  elsif r.ended_token = p_token and r.status in ('completed', 'failed') then
+  elsif r.finished_token = p_token and r.status in ('completed', 'failed') then
     return prebooking.answer('finished', r); -- the answer to the first call was lost
   elsif r.status <> 'executing' or r.claim_token is distinct from p_token then
     return prebooking.answer('lost', r);
@@ -153,8 +153,10 @@ begin
     status = case when p_success then 'completed' else 'failed' end, result = p_result,
     error_code = case when not p_success then p_outcome end,
     error_message = case when not p_success then p_message end,
-    executed_at = prebooking.now(), claim_token = null, lease_until = null, ended_token = p_token,
-    booking_started_at = null, begun_token = null, last_outcome = null, last_message = null, shots = '[]'
+    executed_at = prebooking.now(), claim_token = null, lease_until = null, finished_token = p_token,
+    booking_started_at = case when p_outcome = 'outcome_unknown' then booking_started_at end,
+    begun_token = case when p_outcome = 'outcome_unknown' then begun_token end,
+    last_outcome = null, last_message = null, shots = '[]'
   where id = p_id returning * into r;
   return prebooking.answer('finished', r);
 end $$;
@@ -172,7 +174,8 @@ begin
   if not found then
     return '{"outcome": "unknown_prebooking"}';
   elsif r.ended_token = p_token and r.status in ('pending', 'loaded') then
-    return prebooking.answer('released', r); -- the answer to the first call was lost
+    return prebooking.answer('released', r) -- the answer to the first call was lost
+      || pg_catalog.jsonb_build_object('retry_after', coalesce(prebooking.seconds_until(r.retry_at), 0));
   elsif r.status <> 'executing' or r.claim_token is distinct from p_token then
     return prebooking.answer('lost', r);
   elsif r.begun_token is not null and r.begun_token <> p_token and not p_settled then
@@ -203,7 +206,10 @@ begin
     return prebooking.answer('lost', r);
   elsif r.ended_token is distinct from p_token then -- else the answer to the first call was lost
     update public.prebookings set
-      lease_until = coalesce(prebooking.now() + pg_catalog.make_interval(secs => p_retry_seconds), lease_until),
+      -- Until its own begin's lease ends, its request may still arrive at the gym.
+      lease_until = greatest(
+        prebooking.now() + pg_catalog.make_interval(secs => p_retry_seconds),
+        case when begun_token = p_token or p_retry_seconds is null then lease_until end),
       ended_token = p_token, parks = parks + 1, shots = p_shots,
       last_outcome = coalesce(p_outcome, last_outcome), last_message = coalesce(p_message, last_message)
     where id = p_id returning * into r;

@@ -16,7 +16,7 @@ begin
   select coalesce(pg_catalog.jsonb_agg(d.id order by d.available_at, d.created_at, d.id), '[]') into execute_ids
   from (
     select p.id, p.available_at, p.created_at from public.prebookings p
-    where p.status in ('pending', 'loaded') and p.available_at <= due_until
+    where p.status in ('pending', 'loaded') and (p.available_at <= due_until or p.give_up_at <= t)
       and coalesce(p.armed_at, p.created_at) <= t - interval '1 second'
       and (p.retry_at is null or p.retry_at <= t)
     order by p.available_at, p.created_at limit p_limit) d;
@@ -40,7 +40,7 @@ begin
   from (
     select * from public.prebookings p
     where p.status in ('pending', 'loaded') and p.scheduled_version is distinct from p.version
-      and p.available_at > t + pg_catalog.make_interval(secs => p_lead_seconds)
+      and p.available_at > t + pg_catalog.make_interval(secs => p_lead_seconds) and p.give_up_at > t
       and p.available_at <= t + pg_catalog.make_interval(secs => p_max_delay_seconds)
       and coalesce(p.armed_at, p.created_at) <= t - interval '10 seconds'
     order by p.available_at limit p_limit) w;

@@ -38,7 +38,7 @@ begin
   select * into s from public.auth_sessions where id = p_id for update;
   if not found then
     return '{"outcome": "no_session", "session": null}';
-  elsif s.aimharder_token = p_new_token then -- the answer to the first call was lost
+  elsif s.aimharder_token = p_new_token and p_new_token <> p_old_token then -- the answer to the first call was lost
     return pg_catalog.jsonb_build_object('outcome', 'saved', 'session', prebooking.session_as_json(s));
   elsif s.aimharder_token <> p_old_token then
     return pg_catalog.jsonb_build_object('outcome', 'changed', 'session', prebooking.session_as_json(s));

@@ -82,8 +82,10 @@ class SupabaseStore:
     async def reschedule(self, prebooking_id: UUID, user_email: str, at: datetime) -> Transition:
         return await self._transition("reschedule_prebooking", id=prebooking_id, user_email=user_email, available_at=at)
 
-    async def retry(self, prebooking_id: UUID, user_email: str, at: datetime | None) -> Transition:
-        return await self._transition("retry_prebooking", id=prebooking_id, user_email=user_email, available_at=at)
+    async def retry(self, prebooking_id: UUID, user_email: str, token: UUID, at: datetime | None) -> Transition:
+        return await self._transition(
+            "retry_prebooking", id=prebooking_id, user_email=user_email, token=token, available_at=at
+        )
 
     async def note_delivery_failure(self, prebooking_id: UUID, version: int, reason: str) -> Transition:
         return await self._transition("note_delivery_failure", id=prebooking_id, version=version, reason=reason)

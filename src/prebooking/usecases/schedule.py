@@ -7,7 +7,7 @@ The sweep orders what is missing, and a message that rings for nothing is answer
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import structlog
 
@@ -52,7 +52,7 @@ class Scheduler:
 
     async def retry(self, prebooking_id: UUID, user_email: str, at: datetime | None) -> Transition:
         """outcome: retried, not_found, exists, not_failed, booking_in_progress, already_finished, too_late."""
-        retried = await self._store.retry(prebooking_id, user_email, at)
+        retried = await self._store.retry(prebooking_id, user_email, uuid4(), at)
         return await self._ring(retried) if retried.outcome == "retried" else retried
 
     async def cancel(self, prebooking_id: UUID, user_email: str) -> Transition:

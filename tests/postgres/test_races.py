@@ -1,0 +1,149 @@
+"""Real races on a real Postgres: many sessions at once, and the row lock decides."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from postgres.factories import BEGUN_BEFORE, begun, claimed, failed, prebooking
+from postgres.functions import Functions, Many, until_waiting
+
+Work = Callable[[Functions, UUID], Awaitable[None]]
+
+# Due by the real clock, of a class that is far away.
+DUE: dict[str, Any] = {"available_at": datetime(2026, 1, 1, tzinfo=UTC)}
+
+
+async def rows(db: Functions, number: int, **columns: Any) -> list[UUID]:
+    return [await prebooking(db, **{**DUE, **columns}) for _ in range(number)]
+
+
+async def each_at_all(workers: list[Functions], ids: list[UUID], work: Work) -> None:
+    """Every worker comes to every row, all to the same one at about the same time."""
+
+    async def come(worker: Functions) -> None:
+        for row in ids:
+            await work(worker, row)
+
+    await asyncio.gather(*map(come, workers))
+
+
+async def test_of_sixteen_claims_on_a_row_exactly_one_wins(many: Many) -> None:
+    workers = await many(16)
+    ids = await rows(workers[0], 80)
+    wins: Counter[UUID] = Counter()
+    reasons: set[str] = set()
+
+    async def claim(worker: Functions, row: UUID) -> None:
+        answer = await worker.claim(row, uuid4())
+        reasons.add(answer["outcome"])
+        wins[row] += answer["outcome"] == "claimed"
+
+    await each_at_all(workers, ids, claim)
+
+    assert wins == Counter(ids)
+    assert reasons == {"claimed", "held"}
+    attempts = await workers[0].connection.fetch("select distinct attempts from public.prebookings")
+    assert [row["attempts"] for row in attempts] == [1]
+
+
+async def test_of_sixteen_claims_on_a_row_whose_claimer_died_exactly_one_wins(many: Many) -> None:
+    workers = await many(16)
+    ended = datetime.now(UTC) - timedelta(seconds=1)
+    ids = await rows(workers[0], 20, **claimed(uuid4(), lease_until=ended))
+    ids += await rows(workers[0], 20, **begun(BEGUN_BEFORE, lease_until=ended))
+    wins: Counter[UUID] = Counter()
+
+    async def claim(worker: Functions, row: UUID) -> None:
+        answer = await worker.claim(row, uuid4())
+        wins[row] += answer["outcome"] == "claimed"
+
+    await each_at_all(workers, ids, claim)
+
+    assert wins == Counter(ids)
+
+
+async def test_nothing_is_both_cancelled_and_begun(many: Many) -> None:
+    workers = await many(16)
+    ids = await rows(workers[0], 100)
+    begins: Counter[UUID] = Counter()
+    cancels: Counter[UUID] = Counter()
+    dice = random.Random(7)
+
+    async def come(worker: Functions, row: UUID) -> None:
+        if dice.random() < 0.1:
+            if (await worker.cancel(row))["outcome"] == "cancelled":
+                cancels[row] += 1
+            return
+        token = uuid4()
+        if (await worker.claim(row, token))["outcome"] == "claimed":
+            begun_or_not = await worker.begin(row, token)
+            begins[row] += begun_or_not["outcome"] == "begun"
+
+    await each_at_all(workers, ids, come)
+
+    assert all(bool(begins[row]) != bool(cancels[row]) for row in ids)
+    assert max(begins.values()) == 1
+    assert sum(begins.values()) > 10  # both happened, or nothing is shown
+    assert len(+cancels) > 10
+
+
+async def test_of_a_begin_and_a_cancel_the_one_that_waited_learns_that_it_lost(many: Many) -> None:
+    first, second = await many(2)
+    token = uuid4()
+    cancelled, begins = await rows(first, 2, **claimed(token))
+
+    async with first.connection.transaction():
+        await first.cancel(cancelled)
+        waiting = asyncio.create_task(second.begin(cancelled, token))
+        await until_waiting(second, for_=first)
+    assert (await waiting)["outcome"] == "cancelled"
+
+    async with first.connection.transaction():
+        await first.begin(begins, token)
+        waiting = asyncio.create_task(second.cancel(begins))
+        await until_waiting(second, for_=first)
+    assert (await waiting)["outcome"] == "booking_in_progress"
+
+
+async def test_of_a_finish_and_a_claim_that_takes_over_only_one_stands(many: Many) -> None:
+    workers = await many(8)
+    old, slow = uuid4(), workers[0]
+    ended = datetime.now(UTC) - timedelta(seconds=1)
+    ids = await rows(workers[0], 60, **begun(old, lease_until=ended))
+    finishes: Counter[UUID] = Counter()
+    takeovers: Counter[UUID] = Counter()
+
+    async def come(worker: Functions, row: UUID) -> None:
+        if worker is slow:
+            answer = await worker.finish(row, old)
+            finishes[row] += answer["outcome"] == "finished"
+        else:
+            answer = await worker.claim(row, uuid4())
+            takeovers[row] += answer["outcome"] == "claimed"
+
+    await each_at_all(workers, ids, come)
+
+    assert all(finishes[row] + takeovers[row] == 1 for row in ids)
+
+
+async def test_a_wish_retried_and_wished_again_at_once_is_active_once(many: Many) -> None:
+    workers = await many(8)
+    for _ in range(12):
+        row = await prebooking(workers[0], **{**DUE, **failed()})
+        wanted = (await workers[0].row(row))["booking_data"]
+        answers = await asyncio.gather(
+            *(
+                worker.retry(row) if place % 2 else worker.create(wanted, DUE["available_at"])
+                for place, worker in enumerate(workers)
+            )
+        )
+        outcomes = Counter(a["outcome"] for a in answers)
+        assert outcomes["retried"] + outcomes["created"] == 1, outcomes
+        active = await workers[0].connection.fetchval(
+            "select count(*) from public.prebookings where booking_data = $1 and status = 'pending'", wanted
+        )
+        assert active == 1
