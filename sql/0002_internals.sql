@@ -78,7 +78,8 @@ begin
   end if;
 end $$;
 
--- The row as the API shows it.
+-- The row as the API shows it. What an old writer left in another shape must not keep anybody else's row from
+-- being read.
 create or replace function prebooking.as_json(p public.prebookings) returns jsonb
 language plpgsql stable set search_path = '' set timezone = 'UTC' as $$
 declare
@@ -88,9 +89,12 @@ begin
   return pg_catalog.jsonb_build_object(
     'id', p.id, 'user_email', p.user_email,
     'status', case p.status when 'loaded' then 'pending' else p.status end,
-    'version', p.version, 'attempts', p.attempts, 'available_at', p.available_at,
-    'box_subdomain', box.subdomain, 'box_aimharder_id', box.aimharder_id, 'booking_data', p.booking_data,
-    'qstash_schedule_id', p.qstash_schedule_id, 'result', p.result, 'error_code', p.error_code,
+    'version', p.version, 'attempts', p.attempts,
+    'available_at', case when isfinite(p.available_at) then p.available_at else '2100-01-01' end,
+    'box_subdomain', box.subdomain, 'box_aimharder_id', box.aimharder_id,
+    'booking_data', case when pg_catalog.jsonb_typeof(p.booking_data) = 'object' then p.booking_data else '{}' end,
+    'qstash_schedule_id', p.qstash_schedule_id,
+    'result', case when pg_catalog.jsonb_typeof(p.result) = 'object' then p.result end, 'error_code', p.error_code,
     'error_message', p.error_message, 'created_at', p.created_at, 'updated_at', p.updated_at,
     'executed_at', p.executed_at);
 end $$;

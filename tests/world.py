@@ -17,6 +17,7 @@ import httpx
 
 from prebooking.local.aimharder import AimHarder, Box, GymClass, Member, aimharder_server
 from prebooking.local.postgres import Postgres
+from prebooking.local.qstash.message import Message
 from prebooking.local.qstash.server import QStashServer, qstash_server
 from prebooking.local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN
 from prebooking.local.serving import listen, serve_asgi, url_of
@@ -105,6 +106,13 @@ class World:
                 await asyncio.sleep(0.03)
         return row
 
+    def messages(self, prebooking_id: str) -> list[Message]:
+        """All messages that QStash took for a prebooking, callbacks aside, the oldest first."""
+        broker = self.qstash.qstash.broker
+        of_it = f'"prebooking_id": "{prebooking_id}"'.encode()
+        found = (message for message in (*broker.pending.values(), *broker.finished) if of_it in message.order.body)
+        return sorted(found, key=lambda message: message.created_at)
+
     def booking_requests(self, email: str | None = None) -> int:
         """How many booking requests the gym got."""
         return len(self.gym.ledger.of("/api/book", email))
@@ -129,11 +137,21 @@ async def stand_ins(server: Postgres, database: str) -> AsyncIterator[tuple[Gate
 
 @asynccontextmanager
 async def open_world(
-    database: asyncpg.Connection, gateway: Gateway, qstash: QStashServer, gym: AimHarder, **settings: Any
+    database: asyncpg.Connection,
+    gateway: Gateway,
+    qstash: QStashServer,
+    gym: AimHarder,
+    *,
+    beside: bool = False,
+    **settings: Any,
 ) -> AsyncIterator[World]:
-    """One replica of the service, fresh, with these settings."""
-    gym.site.reset()
-    gym.gym.put_box(BOX)
+    """One replica of the service, with these settings. `beside`: another runs, so the stand-ins stay as they are."""
+    if not beside:
+        gym.site.reset()
+        gym.gym.put_box(BOX)
+        gateway.faults.set()
+        qstash.qstash.faults.clear()
+        qstash.qstash.broker.heed_faults()
     sock = listen("127.0.0.1", 0)
     url = url_of(sock)
     sock.close()

@@ -15,7 +15,7 @@ def configure_logs(level: str) -> None:
     ]
     pretty = sys.stderr.isatty()
     last: list[Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]  # no locals: they hold keys
         if pretty
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )

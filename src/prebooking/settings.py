@@ -1,13 +1,13 @@
 """The environment, read once into one frozen object. A missing or wrong value stops the start and is named."""
 
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from prebooking.domain.prebooking import Box
+from prebooking.domain.prebooking import BOX_LABEL, Box
 
 _SHORTEST_KEY = 20
 # After the opening an execution needs this much: to shoot, to hear, to write down, to answer.
@@ -32,13 +32,19 @@ def _list(value: str | list[str]) -> list[str]:
 
 _Kind = TypeVar("_Kind", bound=BaseSettings)
 _Url = Annotated[str, AfterValidator(_url)]
+_LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
 
 
 class Settings(BaseSettings):
     """See .env.example, which has one line on each."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
     )
 
     supabase_url: _Url
@@ -66,11 +72,11 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(default=5, ge=0)
     qstash_max_delay_seconds: float = Field(default=518_400, gt=0)
 
-    legacy_box_subdomain: str | None = None
+    legacy_box_subdomain: str | None = Field(default=None, pattern=BOX_LABEL)
     legacy_box_aimharder_id: str | None = None
     schedule_for_now: bool = False
 
-    log_level: str = "INFO"
+    log_level: _LogLevel = "INFO"
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
 
@@ -83,6 +89,8 @@ class Settings(BaseSettings):
             )
         if self.qstash_current_signing_key == self.qstash_next_signing_key:
             raise ValueError("QSTASH_CURRENT_SIGNING_KEY and QSTASH_NEXT_SIGNING_KEY are equal: copy both anew")
+        if (self.legacy_box_subdomain is None) != (self.legacy_box_aimharder_id is None):
+            raise ValueError("LEGACY_BOX_SUBDOMAIN and LEGACY_BOX_AIMHARDER_ID name one box: set both, or neither")
         if self.schedule_for_now and (urlsplit(self.qstash_url).hostname or "").endswith("upstash.io"):
             raise ValueError(
                 "SCHEDULE_FOR_NOW=true is for local development: it would book at once. "

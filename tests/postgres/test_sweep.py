@@ -168,7 +168,7 @@ async def test_what_was_made_within_10_s_is_its_makers_to_publish(db: Functions)
 
 
 @pytest.mark.parametrize(
-    "state", [claimed(uuid4()), {"status": "cancelled"}, {"status": "completed"}, failed()], ids=str
+    "state", [claimed(uuid4()), {"status": "cancelled"}, {"status": "completed"}, failed()], ids=lambda s: s["status"]
 )
 async def test_only_a_pending_row_is_published(db: Functions, state: dict[str, Any]) -> None:
     await prebooking(db, **state, available_at=FAR)

@@ -1,4 +1,4 @@
-"""The rows, through Supabase's `rpc` alone: one round trip, one guarded statement, the database's clock."""
+"""The rows: each method is one SQL function, one round trip, one guarded statement, by the database's clock."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -7,24 +7,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import httpx
-from httpx_aiohttp import AiohttpTransport
-from postgrest.exceptions import APIError
 from pydantic import TypeAdapter, ValidationError
-from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
+from prebooking.adapters.supabase_rpc import SupabaseRpc, open_rpc
 from prebooking.domain.errors import StoreUnavailableError
 from prebooking.domain.ports import Claim, Page, SessionAnswer, Transition, Unscheduled, Work
 from prebooking.domain.prebooking import Box, Prebooking, Session
 
 _CLAIM_S = 1.5  # for all tries of a claim together
-_TRY_S = 1.0  # for one try of anything else
-_PAUSES_S = (0.1, 0.2)  # before the second and the third try
-_CONNECTIONS = 8  # of one replica; a database has few, and more in flight make each slower
-
-# Connection and resource troubles, deadlocks, timeouts, and the gateway's own: a repeat may do better, and every
-# function may be repeated. Decided on codes, never on texts, which change between versions.
-_TRANSIENT = ("08", "53", "57P", "PGRST00", "40P01", "55P03", "57014", "502", "503", "504", "520")
 
 _TRANSITION = TypeAdapter(Transition)
 _CLAIM = TypeAdapter(Claim)
@@ -35,30 +25,15 @@ _PREBOOKINGS = TypeAdapter(list[Prebooking])
 
 @asynccontextmanager
 async def open_store(url: str, key: str, instance_id: str) -> AsyncIterator["SupabaseStore"]:
-    """One client a replica, over our own connection pool.
-
-    HTTP/1.1, because HTTP/2's GOAWAY would surface as a lost call. Over aiohttp, because a call costs half the CPU of
-    httpcore's there; that it reports some lost answers as a failed connect is no matter, as any call may be repeated.
-    """
-    limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
-    transport = AiohttpTransport(limits=limits, trust_env=False)
-    async with httpx.AsyncClient(transport=transport, timeout=None) as http:  # noqa: S113  # each try has its own
-        options = AsyncClientOptions(
-            httpx_client=http,
-            persist_session=False,
-            auto_refresh_token=False,
-            headers={"x-instance-id": instance_id},
-        )
-        yield SupabaseStore(await acreate_client(url, key, options))
+    async with open_rpc(url, key, instance_id) as rpc:
+        yield SupabaseStore(rpc)
 
 
 class SupabaseStore:
     """See prebooking.domain.ports.Store."""
 
-    def __init__(self, client: AsyncClient) -> None:
-        self._client = client
-        # In line outside the client: a try's second begins when it has a connection.
-        self._line = asyncio.Semaphore(_CONNECTIONS)
+    def __init__(self, rpc: SupabaseRpc) -> None:
+        self._rpc = rpc
 
     async def create(
         self, prebooking_id: UUID, user_email: str, box: Box, data: Mapping[str, Any], at: datetime | None
@@ -100,7 +75,7 @@ class SupabaseStore:
         limit: int = 1,
         before: Page | None = None,
     ) -> Sequence[Prebooking]:
-        answer = await self._call(
+        answer = await self._rpc.call(
             "list_prebookings",
             user_email=user_email,
             id=prebooking_id,
@@ -117,7 +92,7 @@ class SupabaseStore:
     ) -> Claim | Transition:
         try:
             async with asyncio.timeout(_CLAIM_S):
-                answer = await self._call(
+                answer = await self._rpc.call(
                     "claim_prebooking",
                     id=prebooking_id,
                     token=token,
@@ -208,7 +183,7 @@ class SupabaseStore:
         )
 
     async def sweep(self, *, lead_s: float, max_delay_s: float) -> Work:
-        answer = await self._call("sweep_prebookings", lead_seconds=lead_s, max_delay_seconds=max_delay_s)
+        answer = await self._rpc.call("sweep_prebookings", lead_seconds=lead_s, max_delay_seconds=max_delay_s)
         rows = _PREBOOKINGS.validate_python(answer["publish"])
         publish = tuple(
             Unscheduled(prebooking=row, delivery_failures=found["delivery_failures"])
@@ -217,7 +192,7 @@ class SupabaseStore:
         return _WORK.validate_python(answer | {"publish": publish})
 
     async def lease_session(self, user_email: str, token: str, lease: UUID, *, lease_s: float) -> SessionAnswer:
-        answer = await self._call(
+        answer = await self._rpc.call(
             "lease_session", user_email=user_email, token=token, lease=lease, lease_seconds=lease_s
         )
         return SessionAnswer(outcome=answer["outcome"], session=_session(answer["session"]))
@@ -231,7 +206,7 @@ class SupabaseStore:
         cookies: Sequence[tuple[str, str]] | None = None,
         error: str | None = None,
     ) -> SessionAnswer:
-        answer = await self._call(
+        answer = await self._rpc.call(
             "save_session",
             id=session.id,
             lease=lease,
@@ -243,40 +218,10 @@ class SupabaseStore:
         return SessionAnswer(outcome=answer["outcome"], session=_session(answer["session"]))
 
     async def check(self) -> None:
-        await self._call("sweep_prebookings", lead_seconds=0, max_delay_seconds=0, limit=1)
+        await self._rpc.call("sweep_prebookings", lead_seconds=0, max_delay_seconds=0, limit=1)
 
     async def _transition(self, function: str, **arguments: Any) -> Transition:
-        return _TRANSITION.validate_python(await self._call(function, **arguments))
-
-    async def _call(self, function: str, **arguments: Any) -> dict[str, Any]:
-        """Calls it, and again after a transient failure: each function answers a repeat as it did the first."""
-        params = {f"p_{name}": _plain(value) for name, value in arguments.items()}
-        for pause in (*_PAUSES_S, None):
-            try:
-                async with self._line, asyncio.timeout(_TRY_S):
-                    answer = (await self._client.rpc(function, params).execute()).data
-                if not isinstance(answer, dict) or "outcome" not in answer:
-                    raise StoreUnavailableError(f"{function}: an answer of another shape")
-                return answer
-            except (TimeoutError, httpx.TransportError) as exc:
-                failure = StoreUnavailableError(f"{function}: {type(exc).__name__} {exc}".rstrip())
-                failure.__cause__ = exc
-            except APIError as exc:
-                failure = StoreUnavailableError(f"{function}: {exc.code} {exc.message}")
-                failure.__cause__ = exc
-                # An empty code: PostgREST's first call on a connection that died while it was idle.
-                if exc.code != "" and not (exc.code or "").startswith(_TRANSIENT):
-                    raise failure from exc
-            if pause is None:
-                raise failure
-            await asyncio.sleep(pause)
-        raise AssertionError("the last try returns or raises")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, UUID):
-        return str(value)
-    return value.isoformat() if isinstance(value, datetime) else value
+        return _TRANSITION.validate_python(await self._rpc.call(function, **arguments))
 
 
 def _session(found: Mapping[str, Any] | None) -> Session | None:

@@ -2,6 +2,7 @@
 
 PrebookingError
 ├── StoreUnavailableError   the database did not answer: what it was asked may have been done
+├── StoreRefusedError       the database refused what it was asked: an error of ours
 ├── MessagingError          QStash did not take the order: it may have
 └── BoxSilentError          the box or the account host gave no usable answer to a question
 """
@@ -13,6 +14,10 @@ class PrebookingError(Exception):
 
 class StoreUnavailableError(PrebookingError):
     """The database did not answer in time. What was asked may have been done: only a repeat may be tried."""
+
+
+class StoreRefusedError(PrebookingError):
+    """The database takes no such value. Asking again would change nothing."""
 
 
 class MessagingError(PrebookingError):

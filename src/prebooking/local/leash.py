@@ -3,6 +3,7 @@
 It ends the command when its own standard input closes: when the owner stops it, and when the owner is killed.
 """
 
+import os
 import signal
 import subprocess
 import sys
@@ -15,7 +16,8 @@ def main() -> int:
         signal.signal(sig, lambda *_: process.terminate())
 
     def watch() -> None:
-        sys.stdin.buffer.read()
+        while os.read(0, 64):  # not through sys.stdin, whose lock a thread may hold when the interpreter ends
+            pass
         process.terminate()
 
     threading.Thread(target=watch, daemon=True).start()

@@ -78,40 +78,44 @@ class Stack:
         answer.raise_for_status()
         return answer.json()
 
-    async def enrol(self, members: Sequence[Member]) -> None:
+    async def enrol(self, members: Sequence[Member]) -> list[dict[str, Any]]:
         """Signs the members up at AimHarder and stores their sessions, as the web application does."""
         wanted = [{"email": m.email, "password": m.password, "name": m.name} for m in members]
-        sessions = (await self.control(self.aimharder_url, "members", wanted))["members"]
+        sessions: list[dict[str, Any]] = (await self.control(self.aimharder_url, "members", wanted))["members"]
         connection = await asyncpg.connect(self.database_url)
         try:
             await connection.executemany(
                 "insert into public.auth_sessions"
                 " (user_email, aimharder_token, aimharder_cookies, fingerprint, session_type)"
                 " values ($1, $2, $3, $4, 'background')",
-                [(s["email"], s["token"], json.dumps(_pairs(s["cookies"])), s["fingerprint"]) for s in sessions],
+                [(s["email"], s["token"], json.dumps(s["cookies"]), s["fingerprint"]) for s in sessions],
             )
         finally:
             await connection.close()
+        return sessions
 
     def headers(self, member: Member) -> dict[str, str]:
         """How a trusted server speaks for a member."""
         return {"Authorization": f"Bearer {SERVICE_KEY}", "X-User-Email": member.email}
 
 
-def _pairs(cookies: Any) -> Any:
-    return [{"name": n, "value": v} for n, v in cookies.items()] if isinstance(cookies, Mapping) else cookies
-
-
 @asynccontextmanager
-async def local_stack(ports: Ports, members: Sequence[Member] = (), **settings: str) -> AsyncIterator[Stack]:
-    """Starts everything, ready to serve; `settings` are more of the service's environment."""
+async def local_stack(
+    ports: Ports, members: Sequence[Member] = (), *, parallelism: int = 100, **settings: str
+) -> AsyncIterator[Stack]:
+    """Starts everything, ready to serve; `settings` are more of the service's environment.
+
+    `parallelism` is QStash's: how many deliveries are under way at once (100 as with its pay-as-you-go plan).
+    """
     ports.check()
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="prebooking-"))
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=30, trust_env=False))
         # The stand-ins first, beside each other; the service needs all of them.
         qstash, aimharder, server = await asyncio.gather(
-            stack.enter_async_context(_stand_in("qstash", folder, "--port", str(ports.qstash))),
+            stack.enter_async_context(
+                _stand_in("qstash", folder, "--port", str(ports.qstash), "--parallelism", str(parallelism))
+            ),
             stack.enter_async_context(_stand_in("aimharder", folder, "--port", str(ports.aimharder))),
             stack.enter_async_context(postgres()),
         )

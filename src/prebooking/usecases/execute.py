@@ -25,6 +25,7 @@ _log = structlog.get_logger()
 
 _BEGIN_BEFORE_OPENING_S = 1.5
 _TRY_AGAIN_S = 0.2
+_TO_ANSWER_S = 0.1  # what is left of the budget for the answer itself
 
 DATABASE_UNAVAILABLE = Verdict("database-unavailable", 2.0)
 
@@ -65,7 +66,7 @@ class Executor:
         now = self._clock.monotonic()
         budget = Budget(self._clock, now if arrived is None else arrived, self._max_duration_s)
         try:
-            async with asyncio.timeout(budget.left):
+            async with asyncio.timeout(budget.left - _TO_ANSWER_S):
                 verdict = await self._execute(prebooking_id, version, budget)
         except (StoreUnavailableError, TimeoutError) as exc:
             _log.warning("execution_interrupted", prebooking_id=str(prebooking_id), reason=str(exc) or "out of time")
@@ -109,18 +110,21 @@ class Executor:
                 sessions=self._sessions,
                 attempts=claim.prebooking.attempts,
             )
-            return await self._pipeline(run)
+            try:
+                return await self._pipeline(run)
+            finally:
+                await run.aclose()
 
     async def _pipeline(self, run: Execution) -> Verdict:
         ended = await self._settle_earlier(run)
         if ended is not None:
-            return await self._ending.end(run, ended)
+            return await self._end(run, ended)
         ended = await make_ready(run, self._opening_clock.now)
         if ended is not None:
-            return await self._ending.end(run, ended)
+            return await self._end(run, ended)
         held = await self._hold(run)
         if held is None:
-            return await self._ending.end(run, Release(Ending(Outcome.GYM_UNREACHABLE)))
+            return await self._end(run, Release(Ending(Outcome.GYM_UNREACHABLE)))
         try:
             refused = await self._begin(run)
             if refused is not None:
@@ -130,7 +134,17 @@ class Executor:
             decision = await shoot(run, held)
         finally:
             await held.aclose()
-        return await self._ending.end(run, decision)
+        return await self._end(run, decision)
+
+    async def _end(self, run: Execution, decision: Decision) -> Verdict:
+        """Written down as long as the budget lasts: what is known now must be found out anew otherwise."""
+        while True:
+            try:
+                return await self._ending.end(run, decision)
+            except StoreUnavailableError:
+                if run.budget.left <= _TRY_AGAIN_S:
+                    raise
+                await self._clock.sleep(_TRY_AGAIN_S)
 
     async def _settle_earlier(self, run: Execution) -> Decision | None:
         """An earlier claim's begin may have booked: nothing is sent before that is known."""
@@ -177,9 +191,9 @@ class Executor:
             run.begun, run.attempts = True, answer.prebooking.attempts
             return None
         if answer.outcome == Outcome.EXPIRED:
-            return await self._ending.end(run, Ending(Outcome.EXPIRED))
+            return await self._end(run, Ending(Outcome.EXPIRED))
         if answer.outcome == Outcome.ATTEMPTS_EXHAUSTED:
-            return await self._ending.end(run, run.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED))
+            return await self._end(run, run.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED))
         return self._ending.not_claimed(answer)
 
     def _timings(self, claim: Claim, budget: Budget) -> Timings:

@@ -45,6 +45,7 @@ class Execution:
     begun: bool = False  #: this claim has begun
     unsure: bool = False  #: a shot of this claim got no statement: no refusal is believed any more
     _revived: bool = False
+    _refreshing: asyncio.Task[Session | None] | None = None
 
     @property
     def prebooking(self) -> Prebooking:
@@ -55,19 +56,35 @@ class Execution:
         return self.prebooking.available_at.timestamp()
 
     async def revive(self) -> bool:
-        """Refreshes the dead session, once an execution. Raises BoxSilentError when nobody can tell."""
+        """Refreshes the dead session, once an execution. Raises BoxSilentError when nobody can tell.
+
+        Whoever loses patience leaves the refresh running, since a token that the gym has rotated must be kept; the
+        next one to ask waits for that same refresh.
+        """
         if self._revived:
             return False
-        session = await self.sessions.refresh(
-            self.gym,
-            self.prebooking.user_email,
-            self.session,
-            within_s=min(_REFRESH_S, max(0.0, self.budget.for_answers)),
-        )
+        if self._refreshing is None:
+            patience = min(_REFRESH_S, max(0.0, self.budget.for_answers))
+            self._refreshing = asyncio.create_task(
+                self.sessions.refresh(self.gym, self.prebooking.user_email, self.session, within_s=patience)
+            )
+        refreshing = self._refreshing
+        try:
+            session = await asyncio.shield(refreshing)
+        except BoxSilentError:
+            self._refreshing = None
+            raise
         self._revived = True
         if session is not None:
             self.session = session
         return session is not None
+
+    async def aclose(self) -> None:
+        """Ends what may still be running."""
+        if self._refreshing is not None:
+            await asyncio.wait({self._refreshing}, timeout=max(0.0, self.budget.left))
+            self._refreshing.cancel()
+            await asyncio.gather(self._refreshing, return_exceptions=True)
 
     async def settle(self) -> Ending | NotFound:
         return await settle(

@@ -55,8 +55,14 @@ class Gate:
     async def _open(self, opening: float) -> None:
         await sleep_until(self._clock, self._now, opening)
         for waiting in sorted(self._waiting.pop(opening)):
-            waiting.fire()
-            waiting.passed.set_result(None)
+            if waiting.passed.done():  # cancelled at this very instant
+                continue
+            try:
+                waiting.fire()
+            except Exception as exc:  # noqa: BLE001  # its waiter's trouble, not that of those behind it
+                waiting.passed.set_exception(exc)
+            else:
+                waiting.passed.set_result(None)
 
 
 async def sleep_until(clock: Clock, now: Callable[[], float], instant: float) -> None:

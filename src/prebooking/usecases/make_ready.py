@@ -24,20 +24,21 @@ _AT_LEAST_S = 1.0
 
 async def make_ready(run: Execution, now: Callable[[], float]) -> Ending | None:
     """An ending where there is nothing to send; the connection to the box is open afterwards."""
-    left_s = max(run.opening - _STOP_BEFORE_OPENING_S - now(), _AT_LEAST_S)
+    until = max(run.opening - _STOP_BEFORE_OPENING_S, now() + _AT_LEAST_S)
     alive, listing = await asyncio.gather(
-        _known(run.gym.whoami(), left_s),
-        _known(run.gym.listing(run.request.day, run.request.family_id), left_s),
+        _known(run.gym.whoami(), until - now()),
+        _known(run.gym.listing(run.request.day, run.request.family_id), until - now()),
     )
     if alive is False:
-        try:
-            if not await run.revive():
-                return Ending(Outcome.SESSION_EXPIRED)
-            listing = await _known(run.gym.listing(run.request.day, run.request.family_id), left_s)
-        except BoxSilentError as exc:
-            _log.warning("session_not_refreshed", prebooking_id=str(run.prebooking.id), reason=str(exc))
+        revived = await _known(run.revive(), until - now())
+        if revived is False:
+            return Ending(Outcome.SESSION_EXPIRED)
+        if revived is None:
+            _log.warning("session_not_refreshed", prebooking_id=str(run.prebooking.id))
+        else:
+            listing = await _known(run.gym.listing(run.request.day, run.request.family_id), until - now())
     run.timings.ready_at = now()
-    return _ending(listing, run) if listing else None
+    return _ending(listing, run) if listing else None  # a day without any class says nothing
 
 
 def _ending(listing: Listing, run: Execution) -> Ending | None:

@@ -77,13 +77,17 @@ class Scheduler:
         if prebooking is None:
             return changed
         self._wake(prebooking.available_at)
+        replaced = changed.replaced_message_id
         if prebooking.available_at.timestamp() - self._clock.wall() <= self._max_delay_s:
             try:
-                prebooking = (await self.publish(prebooking)).prebooking or prebooking
+                attached = await self.publish(prebooking)
+                prebooking = attached.prebooking or prebooking
+                if attached.outcome == "attached":
+                    replaced = None  # taken back with the attaching
             except (MessagingError, StoreUnavailableError) as exc:
                 _log.warning("message_not_scheduled", prebooking_id=str(prebooking.id), reason=str(exc))
-        if changed.replaced_message_id:
-            await self._take_back(changed.replaced_message_id)
+        if replaced:
+            await self._take_back(replaced)
         return Transition(outcome=changed.outcome, prebooking=prebooking)
 
     async def _take_back(self, message_id: str) -> None:

@@ -109,6 +109,9 @@ class Sweeper:
             except StoreUnavailableError as exc:
                 _log.warning("sweep_interrupted", reason=str(exc))
                 nap = _DATABASE_PAUSE_S
+            except Exception:  # noqa: BLE001  # an error of ours, in one pass; without sweeps nothing heals
+                _log.exception("sweep_failed")
+                nap = self._every_s
             await self._alarm.nap(self._clock.wall(), nap)
 
     def _nap(self, work: Work) -> float:

@@ -4,7 +4,7 @@ import asyncio
 import hmac
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ _log = structlog.get_logger()
 _KEY_FETCH_S = 2.0
 _KEYS_LIVE_S = 300.0
 _REFETCH_AFTER_S = 30.0  # an unknown key id asks again no sooner
+_ASK_AGAIN_S = 2.0  # but where the key host said nothing
 _LEEWAY_S = 30
 _LONGEST_EMAIL = 254
 
@@ -38,29 +39,39 @@ class KeySet:
         self._url = url
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched = float("-inf")
+        self._heard = False  # whether the last fetch got an answer
         self._lock = asyncio.Lock()
 
     async def key(self, key_id: str) -> jwt.PyJWK | None:
+        """Raises Problem where it can't be told whether the key is one of ours."""
         known = self._keys.get(key_id)
         if known is None or self._older_than(_KEYS_LIVE_S):
             async with self._lock:
-                if self._older_than(_REFETCH_AFTER_S):
+                if self._older_than(_REFETCH_AFTER_S if known or self._heard else _ASK_AGAIN_S):
                     await self._fetch()
             known = self._keys.get(key_id)
+        if known is None and not self._heard:
+            raise Problem(503, "Who you are can't be checked right now: try again.", headers={"Retry-After": "2"})
         return known
 
     def _older_than(self, seconds: float) -> bool:
         return time.monotonic() - self._fetched > seconds
 
     async def _fetch(self) -> None:
-        self._fetched = time.monotonic()
+        self._fetched, self._heard = time.monotonic(), False
         try:
             answer = await self._http.get(self._url)
             answer.raise_for_status()
-            found = jwt.PyJWKSet.from_dict(answer.json())
-            self._keys = {key.key_id: key for key in found.keys if key.key_id}
-        except (httpx.HTTPError, ValueError, jwt.PyJWTError) as exc:
+            self._keys = _keys_of(answer.json())
+            self._heard = True
+        except (httpx.HTTPError, ValueError, TypeError, KeyError, jwt.PyJWTError) as exc:
             _log.warning("key_set_unavailable", url=self._url, reason=type(exc).__name__)
+
+
+def _keys_of(key_set: Any) -> dict[str, jwt.PyJWK]:
+    if not key_set["keys"]:  # a project that signs with HS256 alone publishes none
+        return {}
+    return {key.key_id: key for key in jwt.PyJWKSet.from_dict(key_set).keys if key.key_id}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +88,14 @@ class Users:
         if scheme.lower() != "bearer" or not token:
             raise _unauthorized("Send the header Authorization: Bearer <access token>.")
         if self.service_key and hmac.compare_digest(token.encode(), self.service_key.encode()):
-            return _checked(request.headers.get("x-user-email", ""))
+            return _named_in(request)
         return await self._from_token(token)
 
     async def _from_token(self, token: str) -> str:
         try:
             claims = await self._claims(token)
             email = claims["email"]
-            if claims.get("role") != "authenticated" or not isinstance(email, str) or not email:
+            if claims.get("role") != "authenticated" or not isinstance(email, str) or not _is_email(email):
                 raise _unauthorized("The access token is not a signed-in user's.")
             return email.lower()
         except jwt.ExpiredSignatureError as exc:
@@ -113,10 +124,17 @@ class Users:
         )
 
 
-def _checked(email: str) -> str:
-    if "@" not in email or len(email) > _LONGEST_EMAIL or not email.isprintable():
-        raise invalid("X-User-Email", "name the user by e-mail, such as ana@example.com")
-    return email.strip().lower()
+def _named_in(request: Request) -> str:
+    with suppress(UnicodeDecodeError):
+        # A header is bytes: what clients write is UTF-8, what Starlette reads is Latin-1.
+        email = request.headers.get("x-user-email", "").encode("latin-1").decode().strip()
+        if _is_email(email):
+            return email.lower()
+    raise invalid("X-User-Email", "name the user by e-mail, such as ana@example.com")
+
+
+def _is_email(text: str) -> bool:
+    return "@" in text and len(text) <= _LONGEST_EMAIL and text.isprintable()
 
 
 def _unauthorized(detail: str) -> Problem:

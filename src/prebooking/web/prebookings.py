@@ -3,7 +3,8 @@
 import base64
 import binascii
 import json
-from datetime import date, datetime
+import re
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
@@ -20,6 +21,8 @@ from prebooking.web.problems import Problem, invalid, invalid_from
 from prebooking.web.requests import read_json
 
 _PAGE = 50
+# Pydantic reads a bare number as seconds since 1970; RFC 3339 has the date and the time of day.
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 
 
 def _day(value: str) -> str:
@@ -33,32 +36,44 @@ def _day(value: str) -> str:
 
 
 def _instant(value: Any) -> Any:
-    if not isinstance(value, str):
-        raise ValueError("write an instant with its offset, such as 2026-11-22T07:00:00Z")  # noqa: TRY004
+    if not isinstance(value, str) or not _RFC3339.match(value):
+        raise ValueError("write an instant with its offset, such as 2026-11-22T07:00:00Z")
     return value
 
 
 def _known_year(value: datetime) -> datetime:
     if not 2000 <= value.year <= 2100:  # noqa: PLR2004
         raise ValueError("lies too far away")
+    return value.astimezone(UTC)  # Postgres knows no offset beyond 16 h
+
+
+def _no_nul(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("must not contain the character U+0000, which the database can't store")
     return value
 
 
 _Id = Annotated[
     str,
     BeforeValidator(lambda v: str(v) if isinstance(v, int) and not isinstance(v, bool) else v),
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=r"^[\w.:-]+$"),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$"),
 ]
+_FamilyId = Annotated[_Id | None, BeforeValidator(lambda v: None if v == "" else v)]
 _Instant = Annotated[_Aware, BeforeValidator(_instant), AfterValidator(_known_year)]
-_Text = Annotated[str, StringConstraints(max_length=200)]
+_Text = Annotated[str, StringConstraints(max_length=200), AfterValidator(_no_nul)]
+_BoxLabel = Annotated[
+    str,
+    BeforeValidator(lambda v: v.lower() if isinstance(v, str) else v),  # to_lower=True comes after the pattern
+    StringConstraints(pattern=BOX_LABEL),
+]
 
 
 class BookingData(BaseModel):
     """Which class, and for whom. Only day, id, familyId and insist go to the box."""
 
-    day: Annotated[str, StringConstraints(pattern=r"^\d{8}$"), AfterValidator(_day)]
+    day: Annotated[str, StringConstraints(pattern=r"^[0-9]{8}$"), AfterValidator(_day)]
     id: _Id
-    familyId: _Id | Literal[""] | None = ""  # noqa: N815  # AimHarder's word
+    familyId: _FamilyId = None  # noqa: N815  # AimHarder's word
     insist: Literal[0, 1] = 0
     classTimeUTC: _Instant | None = None  # noqa: N815
     activityName: _Text | None = None  # noqa: N815
@@ -70,7 +85,7 @@ class BookingData(BaseModel):
 
 
 class NewPrebooking(BaseModel):
-    box_subdomain: Annotated[str, StringConstraints(to_lower=True, pattern=BOX_LABEL)]
+    box_subdomain: _BoxLabel
     box_aimharder_id: _Id
     booking_data: BookingData
     available_at: _Instant
@@ -86,7 +101,7 @@ class Retry(BaseModel):
 
 class Query(BaseModel):
     status: Status | None = None
-    box_subdomain: Annotated[str, StringConstraints(to_lower=True, pattern=BOX_LABEL)] | None = None
+    box_subdomain: _BoxLabel | None = None
     limit: int = _PAGE
     cursor: str | None = None
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import structlog
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 
 from prebooking.domain.errors import StoreUnavailableError
@@ -66,15 +67,17 @@ def invalid(field: str, message: str) -> Problem:
 def invalid_from(error: ValidationError) -> Problem:
     """All fields that are wrong, each with what would be right."""
     errors = [
-        {"field": ".".join(str(part) for part in found["loc"]) or "body", "message": _message(found["msg"])}
+        {"field": ".".join(str(part) for part in found["loc"]) or "body", "message": _message(found)}
         for found in error.errors(include_url=False, include_context=False, include_input=False)
     ]
     detail = "; ".join(f"{e['field']}: {e['message']}" for e in errors)
     return Problem(422, detail, code="invalid-request", errors=errors)
 
 
-def _message(pydantic_message: str) -> str:
-    return pydantic_message.removeprefix("Value error, ")
+def _message(error: ErrorDetails) -> str:
+    if error["type"] == "model_type":  # pydantic's text names our class
+        return "must be an object"
+    return error["msg"].removeprefix("Value error, ")
 
 
 async def _on_problem(request: Request, exc: Exception) -> JSONResponse:
@@ -99,7 +102,12 @@ async def _on_anything(request: Request, exc: Exception) -> JSONResponse:
     return Problem(500, "Something broke on our side. It is logged under this request_id.").response(request)
 
 
+async def _on_hang_up(request: Request, _: Exception) -> JSONResponse:
+    return Problem(400, "The connection closed before the body was complete.").response(request)
+
+
 HANDLERS = {
+    ClientDisconnect: _on_hang_up,
     Problem: _on_problem,
     HTTPException: _on_http_exception,
     StoreUnavailableError: _on_store_unavailable,

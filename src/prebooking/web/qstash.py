@@ -5,11 +5,11 @@ import base64
 import json
 from contextlib import suppress
 from math import ceil
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import structlog
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -28,6 +28,7 @@ _LARGEST_CALLBACK = 1024 * 1024
 # QStash's own status for "don't try again".
 _NOT_RETRYABLE = 489
 _LONGEST_REASON = 300
+_LARGEST_VERSION = 2**31 - 1  # as the column has it
 
 
 class Ring(BaseModel):
@@ -36,7 +37,7 @@ class Ring(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     prebooking_id: str
-    version: int
+    version: Annotated[int, Field(ge=1, le=_LARGEST_VERSION)]
 
 
 async def execute(request: Request) -> Response:
@@ -125,4 +126,6 @@ def _reason(callback: dict[str, Any]) -> str:
     said = ""
     with suppress(ValueError, TypeError):
         said = base64.b64decode(callback.get("body") or "").decode(errors="replace")
-    return f"QStash gave up: HTTP {callback.get('status')} {said}".strip()[:_LONGEST_REASON]
+    told = f"QStash gave up: HTTP {callback.get('status')} {said}".strip()
+    # A proxy's page or a status may hold what no database stores: U+0000, half a surrogate pair.
+    return told.replace("\0", "").encode(errors="replace").decode()[:_LONGEST_REASON]

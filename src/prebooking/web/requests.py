@@ -46,7 +46,8 @@ async def read_body(request: Request, limit: int = LARGEST_BODY) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > limit:
-            raise Problem(413, f"The body is larger than {limit} bytes.", headers={"Connection": "close"})
+            # The connection stays open, and the server discards the rest: closing it could reset it over our answer.
+            raise Problem(413, f"The body is larger than {limit} bytes.")
     return bytes(body)
 
 
@@ -60,8 +61,10 @@ async def read_json(request: Request, model: type[_Model], *, optional: bool = F
         raise Problem(415, "Send JSON, with the header Content-Type: application/json.")
     try:
         said = json.loads(body)
-    except (ValueError, RecursionError) as exc:
+    except json.JSONDecodeError as exc:
         raise Problem(400, f"The body is not JSON: {exc}") from exc
+    except (ValueError, RecursionError) as exc:  # not UTF-8, a number of 5000 digits, nested without end
+        raise Problem(400, "The body is not JSON that can be read.") from exc
     return _validated(model, said)
 
 

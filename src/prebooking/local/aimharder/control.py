@@ -126,6 +126,11 @@ def _clear_faults(site: Site, request: Request) -> Any:
     return _list_faults(site, request)
 
 
+def _forget_requests(site: Site, _: Request) -> Any:
+    site.ledger.entries.clear()
+    return {}
+
+
 def _reset(site: Site, _: Request) -> Any:
     site.reset()
     return {}
@@ -145,6 +150,7 @@ _ROUTES: dict[tuple[str, str], Callable[[Site, Request], Any]] = {
     ("GET", "faults"): _list_faults,
     ("DELETE", "faults"): _clear_faults,
     ("GET", "ledger"): lambda site, _: {"requests": [entry.as_json() for entry in site.ledger.entries]},
+    ("DELETE", "ledger"): _forget_requests,
     ("GET", "bookings"): lambda site, _: {"bookings": site.bookings()},
     ("GET", "stamps"): lambda site, _: {"stamps": site.ledger.stamps()},
     ("POST", "reset"): _reset,

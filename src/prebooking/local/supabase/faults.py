@@ -1,6 +1,7 @@
 """Bad days on demand: what shall go wrong with the next calls, and what a broken connection looks like."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
@@ -27,9 +28,13 @@ class Faults:
 
     def __init__(self) -> None:
         self.active: list[Fault] = []
+        self._replaced = asyncio.Event()
 
     def set(self, *faults: Fault) -> None:
+        """Replaces them all. A call that an old one holds up is dropped, so that it can't surprise what comes next."""
         self.active = [fault.model_copy() for fault in faults]
+        self._replaced.set()
+        self._replaced = asyncio.Event()
 
     def take(self, function: str) -> Fault | None:
         for fault in self.active:
@@ -44,7 +49,10 @@ class Faults:
         fault = self.take(function)
         if fault is None:
             return await answer()
-        await asyncio.sleep(fault.seconds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(fault.seconds):
+                await self._replaced.wait()
+                return HangUp()
         if fault.kind == "drop":
             return HangUp()
         if fault.kind == "blank":  # what PostgREST says when it finds a pooled connection dead

@@ -1,0 +1,96 @@
+"""One opening for a harness that brings its own box: N prebookings, member i with the session cookie `job=i`.
+
+The full path, with nothing left out: created over HTTP, delivered by QStash, booked at the target.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+
+from prebooking.local.stack import Member, Ports, Stack, local_stack
+
+_IN_FLIGHT = 16
+_CLASS_ID = 1
+# 30 are ready within the usual lead; hundreds want more time on the same cores.
+_FEW = 50
+_PATIENCE_S = 60
+
+
+async def main(count: int, at: float, target: str) -> int:
+    lead_s = 3 if count <= _FEW else 10
+    settings = {
+        "AIMHARDER_BOX_URL": target,
+        "AIMHARDER_ACCOUNT_URL": target,
+        "LEAD_SECONDS": str(lead_s),
+        "MAX_DURATION_SECONDS": str(lead_s + 8),
+        "LOG_LEVEL": "ERROR",
+    }
+    async with local_stack(Ports(0, 0, 0, 0), (), parallelism=max(100, count), **settings) as stack:
+        people = [Member(f"m{i:04}@example.com", "", str(i)) for i in range(count)]
+        await _store_sessions(stack, people)
+        line = asyncio.Semaphore(_IN_FLIGHT)
+
+        async def create(person: Member) -> None:
+            async with line:
+                await _create(stack, person, at)
+
+        await asyncio.gather(*(create(person) for person in people))
+        sys.stdout.write(json.dumps({"event": "created", "at": time.time()}) + "\n")
+        sys.stdout.flush()
+        return await _until_finished(stack, count, at)
+
+
+async def _store_sessions(stack: Stack, people: list[Member]) -> None:
+    connection = await asyncpg.connect(stack.database_url)
+    try:
+        await connection.executemany(
+            "insert into public.auth_sessions"
+            " (user_email, aimharder_token, aimharder_cookies, fingerprint, session_type)"
+            " values ($1, 'token', $2, 'fingerprint', 'background')",
+            [(p.email, json.dumps([{"name": "job", "value": p.name}])) for p in people],
+        )
+    finally:
+        await connection.close()
+
+
+async def _create(stack: Stack, person: Member, at: float) -> None:
+    answer = await stack.http.post(
+        f"{stack.service_url}/prebookings",
+        headers=stack.headers(person),
+        json={
+            "box_subdomain": "box",
+            "box_aimharder_id": 1,
+            "booking_data": {"day": f"{datetime.now(UTC) + timedelta(days=4):%Y%m%d}", "id": _CLASS_ID},
+            "available_at": datetime.fromtimestamp(at, UTC).isoformat(),
+        },
+    )
+    answer.raise_for_status()
+
+
+async def _until_finished(stack: Stack, count: int, at: float) -> int:
+    """The exit code: 0 once all are booked."""
+    await asyncio.sleep(max(0.0, at - time.time()))
+    connection = await asyncpg.connect(stack.database_url)
+    try:
+        while time.time() < at + _PATIENCE_S:
+            booked = await connection.fetchval("select count(*) from public.prebookings where status = 'completed'")
+            if booked == count:
+                return 0
+            await asyncio.sleep(0.1)
+    finally:
+        await connection.close()
+    return 1
+
+
+if __name__ == "__main__":
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--n", type=int, required=True)
+    options.add_argument("--at", type=float, required=True, help="epoch seconds")
+    options.add_argument("--target", required=True)
+    chosen = options.parse_args()
+    sys.exit(asyncio.run(main(chosen.n, chosen.at, chosen.target)))

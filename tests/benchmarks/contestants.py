@@ -1,0 +1,180 @@
+"""Who fires how late: each contestant has the first `count` people booked into a class that opens at `opens_at`."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import asyncpg
+import httpx
+import plain_webhook
+from floor import floor
+from qstash import AsyncQStash
+from scene import BOX, Scene, sleep_until
+
+from prebooking.local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN
+from prebooking.local.serving import listen
+
+_IN_FLIGHT = 16
+_SETTLE_S = 1.5
+
+
+@dataclass(slots=True)
+class Round:
+    """One opening."""
+
+    class_id: int
+    order: list[int]  #: people in the order in which they asked
+    own_ms: list[float] = field(default_factory=list)  #: the contestant's own word on its lateness
+
+
+class Contestant(Protocol):
+    name: str
+
+    def ahead_s(self, count: int) -> float:
+        """How long before the opening it wants to be told."""
+        ...
+
+    async def run(self, count: int, opens_at: datetime) -> Round: ...
+
+
+class Floor:
+    name = "floor: bare prepared sockets"
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+
+    def ahead_s(self, count: int) -> float:
+        return 1.0 + count / 400
+
+    async def run(self, count: int, opens_at: datetime) -> Round:
+        class_id, day = await self._scene.announce(opens_at)
+        await sleep_until(opens_at, -self.ahead_s(count))
+        await floor(self._scene, opens_at, class_id, day, count)
+        return Round(class_id, list(range(count)))
+
+
+class Ours:
+    """The full path: HTTP create → QStash → service → box."""
+
+    name = "prebooking"
+
+    def __init__(self, scene: Scene, lead_s: float) -> None:
+        self._scene = scene
+        self._lead_s = lead_s
+
+    def ahead_s(self, count: int) -> float:
+        return self._lead_s + 1.0 + count / 80
+
+    async def run(self, count: int, opens_at: datetime) -> Round:
+        class_id, day = await self._scene.announce(opens_at)
+        line = asyncio.Semaphore(_IN_FLIGHT)
+
+        async def create(person: int) -> dict[str, Any]:
+            async with line:
+                return await self._create(person, class_id, day, opens_at)
+
+        created = await asyncio.gather(*(create(i) for i in range(count)))
+        await sleep_until(opens_at, _SETTLE_S + count / 200)
+        asked = sorted(range(count), key=lambda i: (created[i]["created_at"], created[i]["id"]))
+        return Round(class_id, asked, await self._own_word(class_id))
+
+    async def _create(self, person: int, class_id: int, day: str, opens_at: datetime) -> dict[str, Any]:
+        stack = self._scene.stack
+        answer = await stack.http.post(
+            f"{stack.service_url}/prebookings",
+            headers=stack.headers(self._scene.people[person].member),
+            json={
+                "box_subdomain": BOX["slug"],
+                "box_aimharder_id": BOX["boid"],
+                "booking_data": {"day": day, "id": class_id},
+                "available_at": opens_at.isoformat(),
+            },
+        )
+        answer.raise_for_status()
+        row: dict[str, Any] = answer.json()
+        return row
+
+    async def _own_word(self, class_id: int) -> list[float]:
+        connection = await asyncpg.connect(self._scene.stack.database_url)
+        try:
+            rows = await connection.fetch(
+                "select (result -> 'timings' ->> 'fire_lateness_ms')::float as ms from public.prebookings"
+                " where booking_data ->> 'id' = $1 and status = 'completed'",
+                str(class_id),
+            )
+        finally:
+            await connection.close()
+        return [row["ms"] for row in rows]
+
+
+class PlainWebhook:
+    name = "plain webhook, no lead"
+
+    def __init__(self, scene: Scene, url: str) -> None:
+        self._scene = scene
+        self._url = url
+        self._qstash = AsyncQStash(DEV_TOKEN, base_url=scene.stack.qstash_url)
+
+    def ahead_s(self, count: int) -> float:
+        return 2.0 + count / 80
+
+    async def run(self, count: int, opens_at: datetime) -> Round:
+        class_id, day = await self._scene.announce(opens_at)
+        first_id = class_id * len(self._scene.people)
+        connection = await asyncpg.connect(self._scene.stack.database_url)
+        try:
+            rows = [(first_id + i, self._scene.people[i].member.email, str(class_id), day) for i in range(count)]
+            await connection.executemany("insert into plain (id, email, class_id, day) values ($1, $2, $3, $4)", rows)
+        finally:
+            await connection.close()
+        line = asyncio.Semaphore(_IN_FLIGHT)
+
+        async def publish(person: int) -> None:
+            async with line:
+                await self._qstash.message.publish_json(
+                    url=self._url, body={"id": first_id + person}, not_before=int(opens_at.timestamp()), retries=0
+                )
+
+        await asyncio.gather(*(publish(i) for i in range(count)))
+        await sleep_until(opens_at, _SETTLE_S + count / 50)
+        return Round(class_id, list(range(count)))
+
+
+@asynccontextmanager
+async def plain_webhook_server(scene: Scene) -> AsyncIterator[PlainWebhook]:
+    connection = await asyncpg.connect(scene.stack.database_url)
+    try:
+        await connection.execute(plain_webhook.SCHEMA)
+    finally:
+        await connection.close()
+    sock = listen("127.0.0.1", 0)
+    port = sock.getsockname()[1]
+    sock.close()
+    environment = {
+        "DATABASE_URL": scene.stack.database_url,
+        "BOX_URL": f"{scene.stack.aimharder_url}/{BOX['slug']}",
+        "QSTASH_CURRENT_SIGNING_KEY": DEV_CURRENT_KEY,
+        "QSTASH_NEXT_SIGNING_KEY": DEV_NEXT_KEY,
+    }
+    script = Path(plain_webhook.__file__)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(script), str(port), env=os.environ | environment, stdin=asyncio.subprocess.DEVNULL
+    )
+    try:
+        url = f"http://127.0.0.1:{port}/hook"
+        for _ in range(200):
+            try:
+                await scene.stack.http.get(url)
+                break
+            except httpx.TransportError:
+                await asyncio.sleep(0.05)
+        yield PlainWebhook(scene, url)
+    finally:
+        process.terminate()
+        await process.wait()

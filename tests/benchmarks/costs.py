@@ -1,0 +1,134 @@
+"""What a create and a delivery cost, and what waiting takes in memory. `python costs.py`"""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import psutil
+from contestants import Ours
+from rich.console import Console
+from rich.table import Table
+from scene import BOX, Scene, open_scene, sleep_until, whole_second
+
+from prebooking.adapters.qstash import open_messages
+from prebooking.adapters.supabase_store import open_store
+from prebooking.domain.prebooking import Box
+from prebooking.local.qstash.signing import DEV_TOKEN
+from prebooking.local.supabase import SECRET_KEY
+
+_OUT = Console(width=140)
+_CREATES = 480
+_WAITING = 1000
+_LEAD_S = 30
+_MIB = 1024 * 1024
+
+_Create = Callable[[int], Awaitable[None]]
+
+
+async def creates(scene: Scene) -> Table:
+    """A create over HTTP beside the bare cost of its two rpcs and one publish, by the same adapters."""
+    stack, box = scene.stack, Box(subdomain=BOX["slug"], aimharder_id=str(BOX["boid"]))  # type: ignore[arg-type]
+    opens_at = datetime.now(UTC) + timedelta(days=2)
+    day = f"{opens_at + timedelta(days=4):%Y%m%d}"
+    async with (
+        open_store(stack.supabase_url, SECRET_KEY, "bench") as store,
+        open_messages(stack.qstash_url, DEV_TOKEN, public_url=stack.service_url, lead_s=3, max_duration_s=10) as qstash,
+    ):
+
+        async def over_http(i: int) -> None:
+            answer = await stack.http.post(
+                f"{stack.service_url}/prebookings",
+                headers=stack.headers(scene.people[0].member),
+                json={
+                    "box_subdomain": box.subdomain,
+                    "box_aimharder_id": box.aimharder_id,
+                    "booking_data": {"day": day, "id": i},
+                    "available_at": opens_at.isoformat(),
+                },
+            )
+            assert answer.status_code == 201, answer.text
+
+        async def bare(i: int) -> None:
+            data = {"day": day, "id": str(i), "familyId": "", "insist": 0}
+            created = await store.create(uuid4(), scene.people[0].member.email, box, data, opens_at)
+            assert created.prebooking
+            message_id = await qstash.publish(created.prebooking)
+            await store.attach_message(created.prebooking.id, created.prebooking.version, message_id)
+
+        table = Table(title="A create, in milliseconds")
+        for name in ("in flight", "what", "p50", "p99", "a second"):
+            table.add_column(name, justify="left" if name == "what" else "right")
+        class_ids = iter(range(10_000_000))
+        for in_flight in (1, 16):
+            medians: dict[str, list[float]] = {"over HTTP": [], "its two rpcs and one publish": []}
+            everything: dict[str, list[float]] = {name: [] for name in medians}
+            spent = dict.fromkeys(medians, 0.0)
+            for _ in range(6):  # in turn, so that both meet the same weather
+                for name, create in (("over HTTP", over_http), ("its two rpcs and one publish", bare)):
+                    started = time.perf_counter()
+                    took = await _timed(create, class_ids, _CREATES // 6, in_flight)
+                    spent[name] += time.perf_counter() - started
+                    medians[name].append(statistics.median(took))
+                    everything[name] += took
+            for name, took in everything.items():
+                took.sort()
+                p99 = took[int(len(took) * 0.99) - 1]
+                rate = f"{len(took) / spent[name]:.0f}"
+                table.add_row(str(in_flight), name, f"{statistics.median(took):.2f}", f"{p99:.2f}", rate)
+            pairs = zip(medians["over HTTP"], medians["its two rpcs and one publish"], strict=True)
+            table.add_row(str(in_flight), "[bold]ratio of the p50, median of 6 rounds", *["", "", ""])
+            table.add_row("", f"[bold]{statistics.median(a / b for a, b in pairs):.2f}", *["", "", ""])
+        return table
+
+
+async def _timed(create: _Create, class_ids: "iter[int]", count: int, in_flight: int) -> list[float]:  # type: ignore[valid-type]
+    took: list[float] = []
+
+    async def worker() -> None:
+        for _ in range(count // in_flight):
+            started = time.perf_counter()
+            await create(next(class_ids))
+            took.append((time.perf_counter() - started) * 1000)
+
+    await asyncio.gather(*(worker() for _ in range(in_flight)))
+    return took
+
+
+async def waiting(scene: Scene) -> list[str]:
+    """Memory of the idle service and with a thousand at the gate; CPU of a delivery, from create to result."""
+    service = _service(scene)
+    idle = service.memory_info().rss
+    opens_at = whole_second(_LEAD_S + _WAITING / 80 + 2)
+    before = service.cpu_times()
+    running = asyncio.create_task(Ours(scene, _LEAD_S).run(_WAITING, opens_at))
+    await sleep_until(opens_at, -0.5)
+    full = service.memory_info().rss
+    await running
+    after = service.cpu_times()
+    cpu_ms = ((after.user + after.system) - (before.user + before.system)) * 1000 / _WAITING
+    return [
+        f"memory of the service, idle: {idle / _MIB:.0f} MiB",
+        f"memory of the service, {_WAITING} waiting at the gate: {full / _MIB:.0f} MiB",
+        f"CPU of the service for one prebooking, create and delivery: {cpu_ms:.1f} ms",
+    ]
+
+
+def _service(scene: Scene) -> psutil.Process:
+    """The service itself, behind its leash."""
+    leash = psutil.Process(scene.stack.processes["service"].pid)
+    return leash.children()[0]
+
+
+async def main() -> None:
+    settings = {"LEAD_SECONDS": str(_LEAD_S), "MAX_DURATION_SECONDS": str(_LEAD_S + 10), "LOG_LEVEL": "WARNING"}
+    async with open_scene(_WAITING, **settings) as scene:
+        for line in await waiting(scene):
+            _OUT.print(line)
+        _OUT.print(await creates(scene))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

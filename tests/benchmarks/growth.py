@@ -1,0 +1,80 @@
+"""How claim, sweep and list grow with the table, in the database alone. `python growth.py`"""
+
+import asyncio
+import statistics
+import time
+from uuid import uuid4
+
+import asyncpg
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from prebooking.adapters.migrations import migrate
+from prebooking.local.postgres import postgres
+
+SIZES = (1_000, 10_000, 100_000, 1_000_000)
+_CALLS = 400
+_OUT = Console(width=140)
+
+# Three years of a busy service: nearly all ended, a thousandth still waits, spread over a week.
+_FILL = """
+insert into public.prebookings (user_email, box_subdomain, box_aimharder_id, booking_data, status, available_at,
+  created_at, armed_at, scheduled_version, version, executed_at, result)
+select 'member' || (i % 5000) || '@example.com', 'mygym', '7',
+  jsonb_build_object('day', '20991231', 'id', i::text, 'familyId', '', 'insist', 0),
+  case when i % 1000 = 0 then 'pending' else 'completed' end,
+  now() + case when i % 1000 = 0 then (i % 604800 + 3600) * interval '1 second' else -(i % 1000) * interval '1 day' end,
+  now() - (i % 1000) * interval '1 day', now() - interval '1 day', 1, 1, now(), '{"success": true}'
+from generate_series($1::int, $2::int) i
+"""
+_DUE = """
+insert into public.prebookings (id, user_email, box_subdomain, box_aimharder_id, booking_data, available_at, armed_at)
+values ($1, 'member7@example.com', 'mygym', '7', '{"day": "20991231", "id": "1"}', now(), now() - interval '1 minute')
+"""
+_CLAIM = "select public.claim_prebooking($1, $2, 1, 5, 5)"
+_FINISH = "select public.finish_booking($1, $2, true, 'booked', '', '{}')"
+_SWEEP = "select public.sweep_prebookings(3, 518400)"
+_LIST = "select public.list_prebookings('member7@example.com')"
+
+
+async def measure(connection: asyncpg.Connection) -> dict[str, list[float]]:
+    """Milliseconds of each call, sorted."""
+    took: dict[str, list[float]] = {"claim": [], "sweep": [], "list": []}
+
+    async def timed(name: str, query: str, *arguments: object) -> None:
+        started = time.perf_counter()
+        await connection.fetchval(query, *arguments)
+        took[name].append((time.perf_counter() - started) * 1000)
+
+    for _ in range(_CALLS):
+        due, token = uuid4(), uuid4()
+        await connection.execute(_DUE, due)
+        await timed("sweep", _SWEEP)
+        await timed("claim", _CLAIM, due, token)
+        await connection.fetchval(_FINISH, due, token)
+        await timed("list", _LIST)
+    return {name: sorted(values) for name, values in took.items()}
+
+
+async def main() -> None:
+    table = Table(title="Milliseconds a call, one connection, p50 / p99")
+    for name in ("rows", "claim", "sweep", "list"):
+        table.add_column(name, justify="right")
+    async with postgres() as server:
+        await migrate(server.dsn())
+        connection = await asyncpg.connect(server.dsn())
+        filled = 0
+        for size in track(SIZES, "filling and measuring", console=_OUT):
+            await connection.execute(_FILL, filled + 1, size)
+            filled = size
+            await connection.execute("vacuum analyze public.prebookings")
+            took = await measure(connection)
+            cells = [f"{statistics.median(v):.2f} / {v[int(len(v) * 0.99) - 1]:.2f}" for v in took.values()]
+            table.add_row(f"{size:,}", *cells)
+        await connection.close()
+    _OUT.print(table)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,160 @@
+"""How late do the requests arrive? `make bench`: one run, side by side, rounds interleaved.
+
+Lateness is the gym's stamp of a request's last byte minus the opening; early is a first byte before it.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import statistics
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from contestants import Contestant, Floor, Ours, Round, plain_webhook_server
+from picture import draw
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from scene import Arrival, open_scene, whole_second
+
+RESULTS = Path(__file__).parent / "results"
+_OUT = Console(width=160)
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How many want one opening, and what the service is told about it."""
+
+    count: int
+    rounds: int
+    lead_s: int
+    duration_s: int
+
+
+SIZES = (Size(1, 100, 3, 10), Size(30, 12, 3, 10), Size(300, 10, 10, 18), Size(1000, 10, 30, 40))
+
+
+@dataclass(slots=True)
+class Tally:
+    """All rounds of one contestant at one size."""
+
+    contestant: str
+    count: int
+    late_ms: list[list[float]] = field(default_factory=list)  #: a list a round
+    own_gap_ms: list[float] = field(default_factory=list)  #: the gym's median minus the contestant's own, a round
+    early: int = 0
+    inversions: int = 0
+    lost: int = 0
+    doubled: int = 0
+
+    def take(self, round_: Round, arrivals: list[Arrival]) -> None:
+        people = [arrival.person for arrival in arrivals]
+        self.late_ms.append([arrival.last_byte_ms for arrival in arrivals])
+        self.early += sum(arrival.first_byte_ms < 0 for arrival in arrivals)
+        self.lost += self.count - len(set(people))
+        self.doubled += len(people) - len(set(people))
+        rank = {person: i for i, person in enumerate(round_.order)}
+        self.inversions += sum(rank[a] > rank[b] for a, b in pairwise(people))
+        if round_.own_ms and arrivals:
+            own = statistics.median(round_.own_ms)
+            self.own_gap_ms.append(statistics.median(a.last_byte_ms for a in arrivals) - own)
+
+    def pooled(self) -> list[float]:
+        return sorted(ms for one in self.late_ms for ms in one)
+
+    def worst(self) -> list[float]:
+        """The last arrival of each round."""
+        return [max(one) for one in self.late_ms if one]
+
+
+def percentile(values: list[float], p: float) -> float:
+    """By nearest rank, of sorted values."""
+    return values[max(0, -(-len(values) * int(p * 10) // 1000) - 1)]
+
+
+async def measure(size: Size, progress: Progress, variant: dict[str, Any]) -> list[Tally]:
+    settings = {"LEAD_SECONDS": str(size.lead_s), "MAX_DURATION_SECONDS": str(size.duration_s), "LOG_LEVEL": "WARNING"}
+    async with open_scene(size.count, **settings) as scene, plain_webhook_server(scene) as webhook:
+        if variant:
+            await scene.stack.control(scene.stack.qstash_url, "faults", variant)
+        contestants: list[Contestant] = [Floor(scene), Ours(scene, size.lead_s), webhook]
+        tallies = {c.name: Tally(c.name, size.count) for c in contestants}
+        for contestant in contestants:  # to warm up
+            await contestant.run(min(size.count, 5), whole_second(contestant.ahead_s(5)))
+        task = progress.add_task(f"N = {size.count}", total=size.rounds * len(contestants))
+
+        async def one(contestant: Contestant, opens_at: datetime) -> None:
+            round_ = await contestant.run(size.count, opens_at)
+            tallies[contestant.name].take(round_, await scene.arrivals(opens_at, round_.class_id))
+            progress.advance(task)
+
+        if size.count == 1:  # openings of one second each, in turn: a hundred would take long one after another
+            first = whole_second(max(c.ahead_s(1) for c in contestants))
+            openings = [
+                (contestant, first + timedelta(seconds=len(contestants) * i + turn))
+                for i in range(size.rounds)
+                for turn, contestant in enumerate(contestants)
+            ]
+            await asyncio.gather(*(one(contestant, opens_at) for contestant, opens_at in openings))
+        else:
+            for _ in range(size.rounds):
+                for contestant in random.sample(contestants, len(contestants)):
+                    await scene.forget()
+                    await one(contestant, whole_second(contestant.ahead_s(size.count)))
+        return list(tallies.values())
+
+
+def table(tallies: list[Tally]) -> Table:
+    shown = Table(title="Milliseconds after the opening, at the gym (last byte in hand)")
+    for name in ("N", "contestant", "rounds", "min", "p50", "p95", "p99", "max", "last ÷ floor's", "own word off by"):
+        shown.add_column(name, justify="left" if name == "contestant" else "right")
+    for name in ("early", "inversions", "lost", "doubled"):
+        shown.add_column(name, justify="right")
+    floors = {t.count: t for t in tallies if t.contestant == Floor.name}
+    for tally in tallies:
+        pooled = tally.pooled()
+        figures = [f"{percentile(pooled, p):.2f}" for p in (0, 50, 95, 99, 100)] if pooled else ["-"] * 5
+        ratios = [a / b for a, b in zip(tally.worst(), floors[tally.count].worst(), strict=False)]
+        shown.add_row(
+            str(tally.count),
+            tally.contestant,
+            str(len(tally.late_ms)),
+            *figures,
+            f"{statistics.median(ratios):.2f}" if ratios else "-",
+            f"{statistics.median(tally.own_gap_ms):.2f}" if tally.own_gap_ms else "-",
+            *(str(n) for n in (tally.early, tally.inversions, tally.lost, tally.doubled)),
+        )
+    return shown
+
+
+async def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--n", type=int, nargs="*", help="only these sizes (default: 1 30 300 1000)")
+    options.add_argument("--rounds", type=int, help="openings of each size")
+    options.add_argument("--lead", type=int, help="LEAD_SECONDS, such as 60")
+    options.add_argument("--deliver-late", type=float, default=0.0, help="QStash delivers so many seconds late")
+    chosen = options.parse_args()
+    variant = {"shift_s": chosen.deliver_late} if chosen.deliver_late else {}
+    tallies: list[Tally] = []
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+    with Progress(*columns, TimeElapsedColumn(), console=_OUT) as progress:
+        for size in SIZES:
+            if chosen.n and size.count not in chosen.n:
+                continue
+            lead = chosen.lead or size.lead_s
+            fitted = Size(size.count, chosen.rounds or size.rounds, lead, max(size.duration_s, lead + 10))
+            tallies += await measure(fitted, progress, variant)
+    _OUT.print(table(tallies))
+    RESULTS.mkdir(exist_ok=True)
+    stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    (RESULTS / f"lateness-{stamp}.json").write_text(json.dumps([asdict(t) for t in tallies], indent=1))
+    draw(tallies, RESULTS / f"lateness-{stamp}.svg")
+    _OUT.print(f"Kept in {RESULTS}/lateness-{stamp}.json and .svg")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,99 @@
+"""Where the contestants meet: one gym that stamps every arrival, one QStash, one Postgres, and the same members."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from prebooking.local.stack import Member, Ports, Stack, local_stack
+
+BOX = {"slug": "mygym", "boid": 7}
+BOOK = "/api/book"
+NANO = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    member: Member
+    cookie: str  #: the session as one header
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One booking request, by the gym's own stamps, in milliseconds after the opening."""
+
+    person: int
+    first_byte_ms: float
+    last_byte_ms: float
+
+
+class Scene:
+    """A stack with `count` members signed up, and a new class for each round."""
+
+    def __init__(self, stack: Stack, people: list[Person]) -> None:
+        self.stack = stack
+        self.people = people
+        self._numbers = {person.member.email: i for i, person in enumerate(people)}
+        self._class_id = 1000
+
+    async def announce(self, opens_at: datetime) -> tuple[int, str]:
+        """Puts a class up that has room for all; its id and day."""
+        self._class_id += 1
+        # One class an hour and person: each round has a day of its own.
+        day = f"{opens_at + timedelta(days=4 + self._class_id):%Y%m%d}"
+        await self.stack.control(
+            self.stack.aimharder_url,
+            "classes",
+            {
+                "box": BOX["slug"],
+                "id": self._class_id,
+                "day": day,
+                "opens_at": opens_at.isoformat(),
+                "capacity": len(self.people) + 10,
+            },
+        )
+        return self._class_id, day
+
+    async def arrivals(self, opens_at: datetime, class_id: int) -> list[Arrival]:
+        """Who asked for this class, in the order of arrival."""
+        opened = int(opens_at.timestamp() * 1_000_000) * 1000
+        ledger = (await self.stack.control(self.stack.aimharder_url, "ledger"))["requests"]
+        mine = [e for e in ledger if e["path"] == BOOK and str(e["form"].get("id")) == str(class_id)]
+        found = [
+            Arrival(
+                self._numbers[entry["member"]],
+                (entry["first_byte_ns"] - opened) / 1e6,
+                (entry["last_byte_ns"] - opened) / 1e6,
+            )
+            for entry in mine
+        ]
+        return sorted(found, key=lambda arrival: arrival.last_byte_ms)
+
+    async def forget(self) -> None:
+        """Empties the gym's ledger, so that reading it stays quick."""
+        await self.stack.http.request("DELETE", f"{self.stack.aimharder_url}/_control/ledger")
+
+
+def whole_second(ahead_s: float) -> datetime:
+    """The first whole second at least so far ahead: QStash rings at whole seconds."""
+    later = datetime.now(UTC) + timedelta(seconds=ahead_s)
+    return later.replace(microsecond=0) + timedelta(seconds=1)
+
+
+async def sleep_until(instant: datetime, extra_s: float = 0.0) -> None:
+    await asyncio.sleep(max(0.0, (instant - datetime.now(UTC)).total_seconds() + extra_s))
+
+
+@asynccontextmanager
+async def open_scene(count: int, **settings: str) -> AsyncIterator[Scene]:
+    members = [Member(f"m{i:04}@example.com", "secret", f"Member {i}") for i in range(count)]
+    async with local_stack(Ports(0, 0, 0, 0), (), parallelism=max(100, count), **settings) as stack:
+        await stack.control(stack.aimharder_url, "boxes", BOX)
+        sessions = await stack.enrol(members)
+        people = [Person(m, _header(s["cookies"])) for m, s in zip(members, sessions, strict=True)]
+        yield Scene(stack, people)
+
+
+def _header(cookies: list[dict[str, str]]) -> str:
+    return "; ".join(f"{c['name']}={c['value']}" for c in cookies)

@@ -1,0 +1,164 @@
+"""The command line: what a person can mend is told in their words, without a trace, and without a secret."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from prebooking.cli import main
+from prebooking.local.aimharder import AimHarder
+from prebooking.local.postgres import Postgres
+from prebooking.local.qstash.server import QStashServer
+from prebooking.local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN
+from prebooking.local.supabase import Gateway
+from prebooking.settings import MigrationSettings, Settings
+from world import open_world
+
+ANA = "ana@example.com"
+NAMES = {name.upper() for kind in (Settings, MigrationSettings) for name in kind.model_fields} | {
+    "SUPABASE_SERVICE_ROLE_KEY"
+}
+NOWHERE = "http://127.0.0.1:1"  # nobody listens there
+COMPLETE = {
+    "SUPABASE_URL": NOWHERE,
+    "SUPABASE_SECRET_KEY": "sb_secret_topsecret",
+    "QSTASH_URL": NOWHERE,
+    "QSTASH_TOKEN": DEV_TOKEN,
+    "QSTASH_CURRENT_SIGNING_KEY": DEV_CURRENT_KEY,
+    "QSTASH_NEXT_SIGNING_KEY": DEV_NEXT_KEY,
+    "PUBLIC_URL": NOWHERE,
+}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended."""
+
+    code: object
+    out: str
+    err: str
+
+    def assert_told(self, *lines: str) -> None:
+        """One line each, whole however long, and no trace."""
+        assert self.code == 1
+        told = self.err.splitlines()
+        assert len(told) == len(lines), self.err
+        for line, start in zip(told, lines, strict=True):
+            assert line.startswith(start)
+        assert "topsecret" not in self.err
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., Ran]:
+    """Runs a command that fails, in this process."""
+
+    def run(command: str, **settings: str) -> Ran:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["prebooking", command])
+        for name in NAMES:
+            monkeypatch.delenv(name, raising=False)
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        told = capsys.readouterr()
+        return Ran(ended.value.code, told.out, told.err)
+
+    return run
+
+
+async def run(folder: Path, command: str, **settings: str) -> Ran:
+    """In a process of its own, with nothing but these settings."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "prebooking", command),
+        env={name: value for name, value in os.environ.items() if name not in NAMES} | settings,
+        cwd=folder,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return Ran(process.returncode, out.decode(), err.decode())
+
+
+@pytest.mark.parametrize("command", ["serve", "sweep"])
+def test_each_missing_setting_is_named_in_a_line_of_its_own(here: Callable[..., Ran], command: str) -> None:
+    first, *rest = COMPLETE
+    told = here(command, **{name: value for name, value in COMPLETE.items() if name in rest})
+    told.assert_told(f"Not started. {first} is missing: set it in the environment or in .env (.env.example says")
+    others = [name for name in rest if name != "QSTASH_URL"]
+    here(command).assert_told(f"Not started. {first} is missing", *(f"{name} is missing" for name in others))
+
+
+def test_a_wrong_setting_is_named_without_what_it_held(here: Callable[..., Ran]) -> None:
+    here("sweep", **COMPLETE | {"SERVICE_API_KEY": "topsecret"}).assert_told("Not started. SERVICE_API_KEY: ")
+    here("sweep", **COMPLETE | {"MAX_DURATION_SECONDS": "inf"}).assert_told("Not started. MAX_DURATION_SECONDS: ")
+    here("serve", **COMPLETE | {"LEAD_SECONDS": "9"}).assert_told("Not started. LEAD_SECONDS=9 leaves too little")
+
+
+def test_a_sweep_without_a_database_says_so(here: Callable[..., Ran]) -> None:
+    here("sweep", **COMPLETE).assert_told("Failed. sweep_prebookings: ")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:topsecret@127.0.0.1:1/x",
+        "postgresql://u:topsecret@127.0.0.1:port/x",
+        "postgresql://u:topsecret@[/x",
+        "postgresql://u:topsecret@127.0.0.1:1/x?sslmode=[/red]",
+        "mysql://u:topsecret@127.0.0.1/x",
+        "topsecret",
+    ],
+)
+def test_a_database_that_can_not_be_reached_is_told_in_a_line(here: Callable[..., Ran], url: str) -> None:
+    here("migrate", DATABASE_URL=url).assert_told("Not migrated. ")
+
+
+def test_a_migration_without_a_database_names_its_setting(here: Callable[..., Ran]) -> None:
+    for settings in ({}, {"DATABASE_URL": ""}):
+        here("migrate", **settings).assert_told("Not started. DATABASE_URL is missing")
+
+
+async def test_migrating_twice_applies_each_file_once_and_refuses_an_edited_one(
+    server: Postgres, tmp_path: Path
+) -> None:
+    dsn = await server.create_database("migrated_by_hand")
+    first, second = [await run(tmp_path, "migrate", DATABASE_URL=dsn) for _ in range(2)]
+
+    applied = [line.split()[1] for line in first.out.splitlines() if line.startswith("applied ")]
+    assert applied == sorted(applied)
+    assert len(applied) >= 7
+    assert first.out.splitlines()[-1] == second.out.strip() == "The database is up to date."
+    assert (first.code, second.code, first.err, second.err) == (0, 0, "", "")
+
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("update prebooking.migrations set checksum = 'x' where name like '0001%'")
+    await connection.close()
+    edited = await run(tmp_path, "migrate", DATABASE_URL=dsn)
+    edited.assert_told("Not migrated. 0001_tables.sql was applied in another wording: restore it and put the change")
+
+
+async def test_a_sweep_does_once_what_there_is_to_do(
+    database: asyncpg.Connection, outside: tuple[Gateway, QStashServer, AimHarder], tmp_path: Path
+) -> None:
+    async with open_world(database, *outside, sweep_seconds=0) as world:
+        world.qstash.qstash.faults.change({"api_status": {"value": 500, "next": 1}})
+        row = await world.prebook(ANA, datetime.now(UTC) + timedelta(hours=5))
+        await database.execute("update public.prebookings set armed_at = armed_at - interval '10 seconds'")
+        systems = {
+            "SUPABASE_URL": world.gateway.url,
+            "SUPABASE_SECRET_KEY": world.gateway.secret_key,
+            "QSTASH_URL": world.qstash.url,
+            "PUBLIC_URL": world.url,
+        }
+        ran = await run(tmp_path, "sweep", **COMPLETE | systems)
+
+        assert (ran.code, ran.out) == (0, "Found 0 to execute, 0 to settle, 1 without a message.\n")
+        assert (await world.read(ANA, row["id"]))["qstash_schedule_id"]

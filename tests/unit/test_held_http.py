@@ -1,0 +1,211 @@
+"""A held request, on real sockets: nothing of it leaves before the word, then all of it at once."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from itertools import count
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from prebooking.adapters.held_http import Hold, held, holding_transport
+from raw_servers import Receiver, receiver, tunnels
+
+FORM = {"id": "501", "day": "20260301", "insist": "0", "familyId": ""}
+PLAIN = ssl.create_default_context()
+_HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Key and certificate of 127.0.0.1, signed by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a gym of the tests")])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - _HOUR, now + _HOUR)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "gym.pem"
+    path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + signed.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
+
+
+def server_side(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+@dataclass
+class Sending:
+    hold: Hold
+    answer: asyncio.Task[httpx.Response]
+
+
+@dataclass
+class Guest:
+    """A client of one gym, as an execution has it."""
+
+    client: httpx.AsyncClient
+    url: str
+    now: Callable[[], float]
+
+    async def hold(self, **more: str) -> Sending:
+        """A request that only lacks the word."""
+        hold = Hold(self.now)
+
+        async def send() -> httpx.Response:
+            held.set(hold)
+            return await self.client.post(f"{self.url}/api/book", data=FORM | more)
+
+        sending = Sending(hold, asyncio.create_task(send()))
+        await asyncio.wait_for(hold.ready.wait(), 5)
+        return sending
+
+    async def ask(self) -> None:
+        """A question beside it, answered: time enough for any byte that has left to arrive."""
+        answer = await self.client.get(f"{self.url}/api/bookings")
+        assert answer.is_success
+
+
+@asynccontextmanager
+async def guest(
+    url: str, context: ssl.SSLContext = PLAIN, proxy: str | None = None, now: Callable[[], float] = lambda: 1.0
+) -> AsyncIterator[Guest]:
+    transport = holding_transport(context, proxy)
+    async with httpx.AsyncClient(transport=transport, timeout=None) as client:
+        yield Guest(client, url, now)
+
+
+def bookings(gym: Receiver) -> list[bytes]:
+    return [data for data in gym.arrived if data.startswith(b"POST ")]
+
+
+async def leaves_whole_and_only_at_the_word(visitor: Guest, gym: Receiver) -> None:
+    sending = await visitor.hold()
+    await visitor.ask()
+    assert not bookings(gym)
+    assert sending.hold.fired_at is None
+
+    sending.hold.fire()
+    assert (await asyncio.wait_for(sending.answer, 5)).json() == {}
+    (booking,) = bookings(gym)
+    head, _, body = booking.partition(b"\r\n\r\n")
+    assert head.startswith(b"POST ")
+    assert body == b"id=501&day=20260301&insist=0&familyId="
+    assert sending.hold.fired_at == 1.0
+
+
+async def test_no_byte_leaves_before_the_word_and_then_all_in_one_piece() -> None:
+    async with receiver() as gym, guest(f"http://127.0.0.1:{gym.port}") as visitor:
+        await leaves_whole_and_only_at_the_word(visitor, gym)
+
+
+async def test_so_it_is_over_tls_whose_handshake_is_done_before(certificate: Path) -> None:
+    trusting = ssl.create_default_context(cafile=certificate)
+    async with (
+        receiver(server_side(certificate)) as gym,
+        guest(f"https://127.0.0.1:{gym.port}", trusting) as visitor,
+    ):
+        await leaves_whole_and_only_at_the_word(visitor, gym)
+
+
+async def test_so_it_is_through_a_proxy_whose_tunnel_is_open_before(certificate: Path) -> None:
+    trusting = ssl.create_default_context(cafile=certificate)
+    async with (
+        receiver(server_side(certificate)) as gym,
+        tunnels(gym.port, as_proxy=True) as proxy,
+        guest(f"https://127.0.0.1:{gym.port}", trusting, f"http://127.0.0.1:{proxy.port}") as visitor,
+    ):
+        await leaves_whole_and_only_at_the_word(visitor, gym)
+        assert proxy.connects[0] == f"CONNECT 127.0.0.1:{gym.port} HTTP/1.1".encode()
+
+
+async def test_it_waits_on_the_connection_that_a_question_has_opened() -> None:
+    async with receiver() as gym, guest(f"http://127.0.0.1:{gym.port}") as visitor:
+        await visitor.ask()
+        sending = await visitor.hold()
+        sending.hold.fire()
+        await sending.answer
+        assert len(gym.connections) == 1
+
+
+async def test_several_leave_one_after_another_in_the_order_of_their_words() -> None:
+    ticks = count(1)
+    async with receiver() as gym, guest(f"http://127.0.0.1:{gym.port}", now=lambda: next(ticks)) as visitor:
+        sendings = [await visitor.hold(id=str(n)) for n in range(5)]
+        order = (3, 0, 4, 1, 2)
+        for n in order:
+            sendings[n].hold.fire()
+        await asyncio.gather(*(sending.answer for sending in sendings))
+        assert [sendings[n].hold.fired_at for n in order] == [1, 2, 3, 4, 5]
+        assert [data.partition(b"\r\n\r\n")[2][:4] for data in bookings(gym)] == [b"id=%d" % n for n in order]
+
+
+async def test_on_a_connection_that_was_closed_meanwhile_it_never_leaves_and_says_so() -> None:
+    async with receiver() as gym, guest(f"http://127.0.0.1:{gym.port}") as visitor:
+        sending = await visitor.hold()
+        gym.close_connections()
+        await visitor.ask()  # on another connection; the end of the first has arrived with it
+        sending.hold.fire()
+        with pytest.raises(httpx.WriteError):
+            await sending.answer
+        assert sending.hold.fired_at is None
+        assert not bookings(gym)
+
+
+async def test_one_given_up_while_it_is_held_never_leaves() -> None:
+    async with receiver() as gym, guest(f"http://127.0.0.1:{gym.port}") as visitor:
+        sending = await visitor.hold()
+        sending.answer.cancel()
+        await asyncio.wait([sending.answer])
+        sending.hold.fire()
+        await visitor.ask()
+        assert sending.hold.fired_at is None
+        assert not bookings(gym)
+
+
+async def test_a_second_word_sends_nothing_more() -> None:
+    async with receiver() as gym, guest(f"http://127.0.0.1:{gym.port}") as visitor:
+        sending = await visitor.hold()
+        sending.hold.fire()
+        sending.hold.fire()
+        await sending.answer
+        await visitor.ask()
+        assert len(bookings(gym)) == 1
+
+
+async def test_without_a_server_the_request_fails_and_never_left() -> None:
+    async with receiver() as gym:
+        port = gym.port
+    async with guest(f"http://127.0.0.1:{port}") as visitor:
+        hold = Hold(lambda: 1.0)
+        held.set(hold)
+        with pytest.raises(httpx.ConnectError):
+            await visitor.client.post(f"{visitor.url}/api/book", data=FORM)
+        assert hold.fired_at is None
+        held.set(None)
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_refused(certificate: Path) -> None:
+    async with (
+        receiver(server_side(certificate)) as gym,
+        guest(f"https://127.0.0.1:{gym.port}") as visitor,
+    ):
+        with pytest.raises(httpx.ConnectError):
+            await visitor.ask()
+        assert not gym.arrived

@@ -1,0 +1,162 @@
+"""The environment: what is missing or wrong stops the start, named, and no secret is told."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prebooking.domain.prebooking import Box
+from prebooking.settings import MigrationSettings, Settings, SettingsError, read_settings
+
+COMPLETE = {
+    "SUPABASE_URL": "https://project.supabase.co",
+    "SUPABASE_SECRET_KEY": "sb_secret_of_the_project",
+    "QSTASH_TOKEN": "token",
+    "QSTASH_CURRENT_SIGNING_KEY": "sig_current_0123456789abc",
+    "QSTASH_NEXT_SIGNING_KEY": "sig_next_0123456789abc",
+    "PUBLIC_URL": "https://prebooking.example.com",
+}
+
+
+@pytest.fixture(autouse=True)
+def empty_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the machine's, no .env."""
+    monkeypatch.chdir(tmp_path)
+    names = {name.upper() for kind in (Settings, MigrationSettings) for name in kind.model_fields}
+    for name in names | {"SUPABASE_SERVICE_ROLE_KEY"}:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def read_with(**changed: str | None) -> Settings:
+        for name, value in (COMPLETE | changed).items():
+            if value is None:
+                monkeypatch.delenv(name, raising=False)
+            else:
+                monkeypatch.setenv(name, value)
+        return read_settings(Settings)
+
+    return read_with
+
+
+def test_what_must_be_set_is_enough(read: Any) -> None:
+    settings = read()
+    assert settings.qstash_url == "https://qstash.upstash.io"
+    assert (settings.aimharder_box_url, settings.aimharder_account_url) == (
+        "https://{box}.aimharder.com",
+        "https://aimharder.com",
+    )
+    assert (settings.lead_seconds, settings.max_duration_seconds, settings.max_attempts) == (3, 10, 5)
+    assert (settings.sweep_seconds, settings.qstash_max_delay_seconds) == (5, 518_400)
+    assert (settings.schedule_for_now, settings.service_api_key, settings.supabase_jwt_secret) == (False, None, None)
+    assert (settings.frontend_origins, settings.legacy_box) == ([], None)
+
+
+@pytest.mark.parametrize("name", COMPLETE)
+@pytest.mark.parametrize("value", [None, ""])
+def test_each_missing_variable_is_named(read: Any, name: str, value: str | None) -> None:
+    with pytest.raises(SettingsError, match=f"^{name} is missing"):
+        read(**{name: value})
+
+
+def test_all_that_is_missing_is_named_at_once() -> None:
+    with pytest.raises(SettingsError) as told:
+        read_settings(Settings)
+    assert [line.split()[0] for line in str(told.value).splitlines()] == list(COMPLETE)
+    with pytest.raises(SettingsError, match=r"^DATABASE_URL is missing"):
+        read_settings(MigrationSettings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, "not-a-url") for name in ("SUPABASE_URL", "QSTASH_URL", "PUBLIC_URL", "AIMHARDER_PROXY")),
+        *(("SUPABASE_URL", value) for value in ("http://", "http://[", "ftp://x", "//x")),
+        *(("AIMHARDER_BOX_URL", value) for value in ("{box}.aimharder.com", "https://")),
+        *((f"QSTASH_{which}_SIGNING_KEY", "short") for which in ("CURRENT", "NEXT")),
+        *(("SERVICE_API_KEY", value) for value in ("short", "x" * 19)),
+        *(("LEAD_SECONDS", value) for value in ("-1", "3.5", "x", "nan")),
+        *(("MAX_DURATION_SECONDS", value) for value in ("0", "nan", "inf", "x")),
+        *(("SWEEP_SECONDS", value) for value in ("-1", "nan", "inf")),
+        *(("QSTASH_MAX_DELAY_SECONDS", value) for value in ("0", "nan", "inf")),
+        *(("MAX_ATTEMPTS", value) for value in ("0", "1.5")),
+        *(("PORT", value) for value in ("-1", "65536", "http")),
+        *(("LOG_LEVEL", value) for value in ("loud", "5")),
+        *(("SCHEDULE_FOR_NOW", value) for value in ("perhaps", "2")),
+        *(("LEGACY_BOX_SUBDOMAIN", value) for value in ("evil.example.com/", "My Gym")),
+    ],
+)
+def test_each_wrong_variable_is_named_alone(read: Any, name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as told:
+        read(**{name: value})
+    (line,) = str(told.value).splitlines()
+    assert line.startswith(f"{name}: ")
+
+
+def test_the_lead_must_leave_time_for_the_booking(read: Any) -> None:
+    with pytest.raises(SettingsError, match="LEAD_SECONDS=5 leaves too little"):
+        read(LEAD_SECONDS="5")
+    assert read(LEAD_SECONDS="4").lead_seconds == 4
+    assert read(LEAD_SECONDS="5", MAX_DURATION_SECONDS="11").lead_seconds == 5
+
+
+def test_two_equal_signing_keys_are_a_mistake(read: Any) -> None:
+    with pytest.raises(SettingsError, match="QSTASH_CURRENT_SIGNING_KEY and QSTASH_NEXT_SIGNING_KEY are equal"):
+        read(QSTASH_NEXT_SIGNING_KEY=COMPLETE["QSTASH_CURRENT_SIGNING_KEY"])
+
+
+def test_the_local_development_mode_refuses_the_cloud(read: Any) -> None:
+    for url in (None, "https://qstash.upstash.io", "https://qstash-us-east-1.upstash.io/", "https://QSTASH.UPSTASH.IO"):
+        with pytest.raises(SettingsError, match="SCHEDULE_FOR_NOW"):
+            read(SCHEDULE_FOR_NOW="true", QSTASH_URL=url)
+    assert read(SCHEDULE_FOR_NOW="true", QSTASH_URL="http://127.0.0.1:8080").schedule_for_now
+
+
+def test_the_legacy_name_of_the_key_works_and_the_new_one_wins(read: Any) -> None:
+    legacy = read(SUPABASE_SECRET_KEY=None, SUPABASE_SERVICE_ROLE_KEY="legacy")
+    assert legacy.supabase_secret_key.get_secret_value() == "legacy"
+    both = read(SUPABASE_SERVICE_ROLE_KEY="legacy")
+    assert both.supabase_secret_key.get_secret_value() == COMPLETE["SUPABASE_SECRET_KEY"]
+
+
+def test_values_are_read_as_an_environment_has_them(read: Any) -> None:
+    settings = read(
+        PUBLIC_URL="https://prebooking.example.com/api/",
+        FRONTEND_ORIGINS=" https://a.example.com/, ,https://b.example.com",
+        AIMHARDER_BOX_URL="http://127.0.0.1:9000/{box}/",
+        LOG_LEVEL="debug",
+        LEGACY_BOX_SUBDOMAIN="mygym",
+        LEGACY_BOX_AIMHARDER_ID="7",
+    )
+    assert settings.public_url == "https://prebooking.example.com/api"
+    assert settings.frontend_origins == ["https://a.example.com", "https://b.example.com"]
+    assert settings.aimharder_box_url == "http://127.0.0.1:9000/{box}"
+    assert settings.log_level == "DEBUG"
+    assert settings.legacy_box == Box(subdomain="mygym", aimharder_id="7")
+
+
+def test_half_a_legacy_box_is_a_mistake(read: Any) -> None:
+    for name, value in (("LEGACY_BOX_SUBDOMAIN", "mygym"), ("LEGACY_BOX_AIMHARDER_ID", "7")):
+        with pytest.raises(SettingsError, match="set both, or neither"):
+            read(**{"LEGACY_BOX_SUBDOMAIN": None, "LEGACY_BOX_AIMHARDER_ID": None, name: value})
+
+
+def test_the_environment_comes_before_the_file(read: Any) -> None:
+    Path(".env").write_text("PORT=1\nHOST=0.0.0.0\nUNKNOWN=ignored\n", encoding="utf-8")
+    settings = read(PORT="2")
+    assert (settings.port, settings.host) == (2, "0.0.0.0")
+
+
+def test_no_secret_is_shown(read: Any) -> None:
+    with pytest.raises(SettingsError) as told:
+        read(QSTASH_NEXT_SIGNING_KEY="topsecret", SERVICE_API_KEY="topsecret")
+    assert "topsecret" not in str(told.value)
+    settings = read(
+        QSTASH_NEXT_SIGNING_KEY=COMPLETE["QSTASH_NEXT_SIGNING_KEY"],
+        SERVICE_API_KEY="a-service-key-0123456789",
+        SUPABASE_JWT_SECRET="a-jwt-secret-0123456789",
+    )
+    shown = repr(settings) + str(settings.model_dump())
+    for secret in ("a-service-key", "a-jwt-secret", "sb_secret", "sig_current", "sig_next", "'token'"):
+        assert secret not in shown

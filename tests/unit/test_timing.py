@@ -1,0 +1,176 @@
+"""The instants of an execution: its budget, its delays, and the clock of the opening."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fake_clock import FakeClock
+from prebooking.domain.timing import (
+    Budget,
+    OpeningClock,
+    Shot,
+    Timings,
+    instant,
+    park_delay,
+    release_delay,
+    ring_at,
+)
+from prebooking.usecases.gate import sleep_until
+
+OPENING = datetime(2026, 3, 1, 7, 0, tzinfo=UTC)
+
+
+def compared(clock: FakeClock, *, database_ahead_s: float, round_trip_s: float = 0.0) -> tuple[OpeningClock, bool]:
+    opening_clock, asked = OpeningClock(clock), clock.monotonic()
+    clock.true_time += round_trip_s
+    read = instant(clock.wall() + database_ahead_s - round_trip_s / 2)
+    return opening_clock, opening_clock.compare(read, asked, clock.monotonic())
+
+
+def test_a_delivery_is_answered_two_seconds_before_the_platform_kills() -> None:
+    clock = FakeClock()
+    budget = Budget(clock, clock.monotonic(), max_duration_s=10)
+    assert budget.left == pytest.approx(8)
+    assert budget.for_answers == pytest.approx(7)
+
+
+def test_no_shot_starts_in_the_last_two_seconds_of_the_budget() -> None:
+    clock = FakeClock()
+    budget = Budget(clock, clock.monotonic(), max_duration_s=10)
+    clock.true_time += 5.9
+    assert budget.may_shoot()
+    clock.true_time += 0.1
+    assert not budget.may_shoot()
+
+
+def test_an_opening_is_waited_for_only_if_three_seconds_remain_after_it() -> None:
+    clock = FakeClock()
+    budget = Budget(clock, clock.monotonic(), max_duration_s=10)
+    assert budget.horizon == pytest.approx(5)
+    clock.true_time += 6
+    assert budget.horizon == 0
+
+
+@given(st.floats(min_value=-5, max_value=5))
+def test_a_step_of_the_wall_clock_changes_no_budget(step: float) -> None:
+    clock = FakeClock()
+    budget = Budget(clock, clock.monotonic(), max_duration_s=10)
+    left = budget.left
+    clock.wall_offset = step
+    assert budget.left == left
+
+
+@given(st.lists(st.floats(min_value=-30, max_value=30), max_size=8))
+async def test_steps_of_the_host_clock_during_the_wait_never_fire_early(steps: list[float]) -> None:
+    clock = FakeClock()
+    opening_clock, _ = compared(clock, database_ahead_s=0)
+    opening, remaining = clock.true_time + 3, list(steps)
+
+    def step() -> None:
+        clock.wall_offset += remaining.pop() if remaining else 0
+
+    clock.on_sleep = step
+    await sleep_until(clock, opening_clock.now, opening)
+    assert clock.true_time >= opening - 1e-6
+
+
+async def test_a_large_step_backwards_does_not_delay_the_shot() -> None:
+    clock = FakeClock()
+    opening_clock, _ = compared(clock, database_ahead_s=0)
+    opening = clock.true_time + 3
+    clock.wall_offset = -20
+    await sleep_until(clock, opening_clock.now, opening)
+    assert clock.true_time - opening < 0.01
+
+
+def test_a_small_correction_backwards_is_followed_because_it_only_delays() -> None:
+    clock = FakeClock()
+    opening_clock, _ = compared(clock, database_ahead_s=0)
+    clock.wall_offset = -0.2
+    assert opening_clock.now() == pytest.approx(clock.true_time - 0.2)
+    clock.wall_offset = 0.2
+    assert opening_clock.now() == pytest.approx(clock.true_time)
+
+
+@pytest.mark.parametrize("ahead", [-4.0, -0.6, 0.6, 4.0])
+def test_the_database_overrules_a_host_that_is_off_by_more_than_half_a_second(ahead: float) -> None:
+    clock = FakeClock()
+    opening_clock, overruled = compared(clock, database_ahead_s=ahead)
+    assert overruled
+    assert opening_clock.offset_s == pytest.approx(ahead, abs=1e-3)
+    clock.true_time += 2
+    assert opening_clock.now() == pytest.approx(clock.true_time + ahead, abs=1e-3)
+
+
+@pytest.mark.parametrize("ahead", [-0.4, 0.0, 0.4])
+def test_a_host_within_half_a_second_of_the_database_is_followed(ahead: float) -> None:
+    clock = FakeClock()
+    opening_clock, overruled = compared(clock, database_ahead_s=ahead)
+    assert not overruled
+    assert opening_clock.now() == pytest.approx(clock.true_time)
+    assert opening_clock.offset_s == pytest.approx(ahead, abs=1e-3)
+
+
+def test_a_slow_answer_of_the_database_is_not_taken_for_a_wrong_host() -> None:
+    assert not compared(FakeClock(), database_ahead_s=0.9, round_trip_s=0.5)[1]
+    assert compared(FakeClock(), database_ahead_s=1.1, round_trip_s=0.5)[1]
+
+
+def test_a_host_that_was_overruled_is_followed_again_once_it_agrees() -> None:
+    clock = FakeClock()
+    opening_clock, _ = compared(clock, database_ahead_s=3)
+    clock.wall_offset = 3
+    asked = clock.monotonic()
+    assert not opening_clock.compare(instant(clock.wall()), asked, asked)
+    assert opening_clock.now() == pytest.approx(clock.true_time + 3)
+
+
+@given(st.floats(min_value=0, max_value=0.999999), st.integers(min_value=0, max_value=60))
+def test_the_message_rings_at_a_whole_second_and_no_later_than_the_lead(fraction: float, lead: int) -> None:
+    opening = OPENING + timedelta(seconds=fraction)
+    rings = ring_at(opening, lead)
+    assert rings == int(OPENING.timestamp()) - lead
+    assert rings <= opening.timestamp() - lead
+
+
+@pytest.mark.parametrize(("attempts", "longest"), [(0, 2), (1, 2), (2, 5), (3, 15), (4, 45), (9, 45)])
+def test_a_released_row_waits_longer_each_time_with_full_jitter(attempts: int, longest: float) -> None:
+    delays = [release_delay(attempts) for _ in range(200)]
+    assert 0 <= min(delays) < longest / 4
+    assert longest * 3 / 4 < max(delays) <= longest
+
+
+def test_a_parked_row_is_asked_for_after_15_s_then_45_s_then_every_5_minutes() -> None:
+    assert [park_delay(parks) for parks in (1, 2, 3, 4, 99)] == [15, 45, 300, 300, 300]
+
+
+def timings() -> Timings:
+    return Timings(available_at=100.0, delivered_at=97.0, claimed_at=97.1, clock_offset_s=0.0015)
+
+
+def test_the_timings_tell_of_the_first_shot_how_late_and_of_the_last_how_long() -> None:
+    told = timings()
+    told.shots += [Shot(100.0012, 100.5, "too_early"), Shot(100.6, 100.85, "booked")]
+    said = told.as_json()
+    assert said["fire_lateness_ms"] == pytest.approx(1.2)
+    assert said["response_ms"] == pytest.approx(250)
+    assert said["clock_offset_ms"] == 1.5
+    assert said["fired_at"] == "1970-01-01T00:01:40.001200Z"
+    assert [shot["outcome"] for shot in said["shots"]] == ["too_early", "booked"]
+
+
+def test_the_lateness_is_that_of_the_first_shot_though_an_earlier_claim_fired_it() -> None:
+    told = timings()
+    told.earlier_shots = (Shot(100.25, None, "no_answer").as_json(),)
+    told.shots.append(Shot(160.0, 160.1, "booked"))
+    said = told.as_json()
+    assert said["fire_lateness_ms"] == pytest.approx(250)
+    assert len(said["shots"]) == 2
+
+
+def test_nothing_sent_means_no_lateness() -> None:
+    said = timings().as_json()
+    assert said["fire_lateness_ms"] is said["fired_at"] is said["answered_at"] is said["response_ms"] is None
+    assert said["shots"] == []

@@ -1,0 +1,27 @@
+"""Replicas whose sweep doesn't run, so that only what a test does happens."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from prebooking.local.aimharder import AimHarder
+from prebooking.local.qstash.server import QStashServer
+from prebooking.local.supabase import Gateway
+from world import World, open_world
+
+Outside = tuple[Gateway, QStashServer, AimHarder]
+
+
+@pytest.fixture
+async def sweepless(database: asyncpg.Connection, outside: Outside) -> AsyncIterator[World]:
+    """As deployed where hosts sleep between requests."""
+    async with open_world(database, *outside, sweep_seconds=0) as running:
+        yield running
+
+
+@pytest.fixture
+async def brief(database: asyncpg.Connection, outside: Outside) -> AsyncIterator[World]:
+    """With a budget of 4 s, for gyms that hang."""
+    async with open_world(database, *outside, sweep_seconds=0, lead_seconds=0, max_duration_seconds=6) as running:
+        yield running

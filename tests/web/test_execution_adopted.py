@@ -1,0 +1,106 @@
+"""Rows that the web application and its old cron have written."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from executions import ANA, book, bookings_asked, deliver, sweep
+from prebooking.local.aimharder import AimHarder
+from prebooking.local.qstash.message import State
+from prebooking.local.qstash.server import QStashServer
+from prebooking.local.supabase import Gateway
+from world import BOX, CLASS_ID, World, open_world
+
+Outside = tuple[Gateway, QStashServer, AimHarder]
+LEGACY: dict[str, Any] = {"legacy_box_subdomain": BOX.slug, "legacy_box_aimharder_id": str(BOX.boid)}
+
+
+async def adopted(world: World, data: dict[str, Any] | None = None, **columns: Any) -> dict[str, Any]:
+    """A row as the web application writes it, for a class that is open."""
+    await world.member(ANA)
+    opens_at = world.open_class()
+    wish = {"day": world.day(opens_at), "familyId": "", "id": str(CLASS_ID), "insist": 0} if data is None else data
+    values = {"user_email": "Ana@Example.com", "booking_data": json.dumps(wish), "available_at": opens_at} | columns
+    names, marks = ", ".join(values), ", ".join(f"${n}" for n in range(1, len(values) + 1))
+    row = await world.database.fetchval(
+        f"insert into public.prebookings ({names}) values ({marks}) returning id", *values.values()
+    )
+    await world.database.execute("update public.prebookings set created_at = now() - interval '1 h'")
+    return {"id": str(row)}
+
+
+async def swept(world: World, row: dict[str, Any]) -> dict[str, Any]:
+    await sweep(world)
+    return await world.read(ANA, row["id"])
+
+
+@pytest.mark.parametrize("status", ["pending", "loaded"])
+async def test_a_row_that_names_no_box_is_booked_at_the_one_of_the_settings(
+    database: asyncpg.Connection, outside: Outside, status: str
+) -> None:
+    async with open_world(database, *outside, sweep_seconds=0, **LEGACY) as world:
+        row = await swept(world, await adopted(world, status=status))
+        assert (row["status"], row["result"]["outcome"]) == ("completed", "booked")
+
+
+async def test_a_row_that_names_its_box_by_the_web_applications_table_is_booked_there(sweepless: World) -> None:
+    box_id = uuid4()
+    await sweepless.database.execute("create table public.boxes (id uuid primary key, box_id text, subdomain text)")
+    try:
+        await sweepless.database.execute("grant select on public.boxes to service_role")
+        await sweepless.database.execute("insert into public.boxes values ($1, '7', 'mygym')", box_id)
+        row = await swept(sweepless, await adopted(sweepless, box_id=box_id))
+    finally:
+        await sweepless.database.execute("drop table public.boxes")
+    assert (row["status"], row["result"]["outcome"]) == ("completed", "booked")
+
+
+async def test_without_any_box_it_fails_as_such(sweepless: World) -> None:
+    row = await swept(sweepless, await adopted(sweepless))
+    assert (row["status"], row["error_code"]) == ("failed", "box_unknown")
+
+
+@pytest.mark.parametrize("data", [{}, {"day": "tomorrow", "id": "501"}, {"day": "20990101", "id": "", "insist": 0}])
+async def test_without_a_class_it_fails_as_unusable(
+    database: asyncpg.Connection, outside: Outside, data: dict[str, Any]
+) -> None:
+    async with open_world(database, *outside, sweep_seconds=0, **LEGACY) as world:
+        row = await swept(world, await adopted(world, data))
+        assert (row["status"], row["error_code"]) == ("failed", "unusable")
+        assert not bookings_asked(world)
+
+
+async def test_what_the_old_cron_was_executing_is_settled_two_minutes_after_its_opening(
+    database: asyncpg.Connection, outside: Outside
+) -> None:
+    async with open_world(database, *outside, sweep_seconds=0, **LEGACY) as world:
+        row = await adopted(world, status="executing")
+        assert (await deliver(world, row["id"])).outcome == "held"
+        book(world)  # by the cron
+        await world.database.execute("update public.prebookings set available_at = now() - interval '121 s'")
+        row = await swept(world, row)
+        assert (row["status"], row["result"]["outcome"]) == ("completed", "booked")
+        assert not bookings_asked(world)
+
+
+async def test_what_is_long_over_is_ended_untouched_by_the_gym(sweepless: World) -> None:
+    row = await adopted(sweepless, {"day": "20200101", "id": "501"})
+    row = await swept(sweepless, row)
+    assert (row["status"], row["error_code"]) == ("failed", "expired")
+    assert not sweepless.gym.ledger.entries
+
+
+async def test_one_that_waits_in_the_future_gets_a_message_in_place_of_the_one_it_carried(sweepless: World) -> None:
+    await sweepless.member(ANA)
+    other = await sweepless.prebook(ANA, sweepless.open_class(3600, class_id=502), id=502)
+    (carried,) = sweepless.messages(other["id"])
+    later = datetime.now(UTC) + timedelta(hours=2)
+    row = await adopted(sweepless, available_at=later, qstash_schedule_id=carried.id, status="loaded")
+    now = await swept(sweepless, row)
+    (message,) = sweepless.messages(row["id"])
+    assert (now["qstash_schedule_id"], message.state) == (message.id, State.WAITING)
+    assert carried.state is State.CANCELLED

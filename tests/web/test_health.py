@@ -1,0 +1,61 @@
+"""Is it alive, can it work, and one sweep on demand."""
+
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+
+from prebooking.local.aimharder import AimHarder
+from prebooking.local.qstash.server import QStashServer
+from prebooking.local.supabase import Gateway
+from signing import SWEEP, deliver
+from world import World, open_world
+
+ANA = "ana@example.com"
+SOON = datetime.now(UTC) + timedelta(hours=5)
+
+
+async def test_it_is_alive_and_ready_and_asks_nobody_who_asks(world: World) -> None:
+    alive, ready = await world.http.get("/healthz"), await world.http.get("/readyz")
+    assert (alive.status_code, alive.json()) == (200, {"status": "alive"})
+    assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
+    assert (await world.http.head("/healthz")).status_code == 200
+
+
+async def test_it_is_alive_but_not_ready_with_a_key_that_the_database_does_not_know(
+    database: asyncpg.Connection, outside: tuple[Gateway, QStashServer, AimHarder]
+) -> None:
+    async with open_world(database, *outside, SUPABASE_SECRET_KEY="sb_secret_of_another_project") as world:
+        assert (await world.http.get("/healthz")).status_code == 200
+        ready = await world.http.get("/readyz")
+        assert (ready.status_code, ready.json()["code"]) == (503, "database-unavailable")
+
+
+async def test_it_is_not_ready_before_the_database_is_migrated(sweepless: World) -> None:
+    async with sweepless.database.transaction():
+        await sweepless.database.execute("alter function public.sweep_prebookings rename to not_there")
+        await sweepless.database.execute("notify pgrst, 'reload schema'")
+    try:
+        assert (await sweepless.http.get("/readyz")).status_code == 503
+    finally:
+        await sweepless.database.execute("alter function public.not_there rename to sweep_prebookings")
+        await sweepless.database.execute("notify pgrst, 'reload schema'")
+    assert (await sweepless.http.get("/readyz")).status_code == 200
+
+
+async def test_a_sweep_by_schedule_executes_what_is_due_and_orders_what_is_missing(sweepless: World) -> None:
+    await sweepless.member(ANA)
+    sweepless.qstash.qstash.faults.change({"api_status": {"value": 500, "next": 2}})
+    due = await sweepless.prebook(ANA, sweepless.open_class(-1))
+    waiting = await sweepless.prebook(ANA, SOON, class_id=2)
+    await sweepless.database.execute("update public.prebookings set armed_at = armed_at - interval '10 seconds'")
+
+    answer = await deliver(sweepless, SWEEP, b"")
+    assert answer.status_code == 200
+    assert answer.json() == {"outcome": "swept", "found": {"execute": 1, "settle": 0, "publish": 1}}
+    assert (await sweepless.read(ANA, due["id"]))["result"]["outcome"] == "booked"
+    assert (await sweepless.read(ANA, waiting["id"]))["qstash_schedule_id"]
+
+
+async def test_a_sweep_for_nothing_finds_nothing(sweepless: World) -> None:
+    answer = await deliver(sweepless, SWEEP, b'{"whatever": "the schedule sends"}')
+    assert answer.json()["found"] == {"execute": 0, "settle": 0, "publish": 0}

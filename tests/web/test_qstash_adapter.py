@@ -1,0 +1,144 @@
+"""The messages, through QStash's own SDK to a real server."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from prebooking.adapters.qstash import QStashMessages, open_messages
+from prebooking.domain.errors import MessagingError
+from prebooking.domain.prebooking import Prebooking, Status
+from prebooking.local.aimharder import AimHarder
+from prebooking.local.qstash.message import State
+from prebooking.local.qstash.server import QStashServer
+from prebooking.local.qstash.signing import DEV_TOKEN
+from prebooking.local.supabase import Gateway
+
+PUBLIC_URL = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def qstash(outside: tuple[Gateway, QStashServer, AimHarder]) -> QStashServer:
+    outside[1].qstash.faults.clear()
+    return outside[1]
+
+
+@pytest.fixture
+async def messages(qstash: QStashServer) -> AsyncIterator[QStashMessages]:
+    async with open_messages(qstash.url, DEV_TOKEN, public_url=PUBLIC_URL, lead_s=3, max_duration_s=10) as running:
+        yield running
+
+
+def prebooking(**changed: Any) -> Prebooking:
+    now = datetime.now(UTC)
+    values: dict[str, Any] = {
+        "id": uuid4(),
+        "user_email": "ana@example.com",
+        "status": Status.PENDING,
+        "version": 1,
+        "attempts": 0,
+        "available_at": now + timedelta(hours=1),
+        "box_subdomain": "mygym",
+        "box_aimharder_id": "7",
+        "booking_data": {},
+        "created_at": now,
+        "updated_at": now,
+    }
+    return Prebooking(**(values | changed))
+
+
+async def test_a_message_is_ordered_as_the_execution_needs_it(messages: QStashMessages, qstash: QStashServer) -> None:
+    row = prebooking(available_at=datetime.now(UTC).replace(microsecond=750_000) + timedelta(hours=1), version=4)
+    message = qstash.qstash.broker.pending[await messages.publish(row)]
+    order = message.order
+    assert (order.method, order.url) == ("POST", f"{PUBLIC_URL}/qstash/prebooking-execute")
+    assert json.loads(order.body) == {"prebooking_id": str(row.id), "version": 4}
+    assert message.not_before == int(row.available_at.timestamp()) - 3
+    assert (order.retries, order.retry_delay, order.timeout_s) == (5, "1000 * (1 + retried)", 15)
+    assert order.deduplication_id == f"pb-{row.id}-v4"
+    assert order.setting("upstash-label") == "prebooking"
+    assert order.setting("upstash-failure-callback") == f"{PUBLIC_URL}/qstash/prebooking-failed"
+
+
+async def test_the_same_version_is_the_same_message_and_after_a_noted_failure_another(
+    messages: QStashMessages, qstash: QStashServer
+) -> None:
+    row = prebooking()
+    first = await messages.publish(row)
+    assert await messages.publish(row) == first
+    again = await messages.publish(row, delivery_failures=2)
+    assert qstash.qstash.broker.pending[again].order.deduplication_id == f"pb-{row.id}-v1-f2"
+
+
+async def test_a_publish_whose_answer_was_lost_is_repeated_without_a_second_message(
+    messages: QStashMessages, qstash: QStashServer
+) -> None:
+    row, before = prebooking(), len(qstash.qstash.broker.pending)
+    qstash.qstash.faults.change({"api_answer_lost": {"value": True, "next": 1}})
+    with pytest.raises(MessagingError) as failed:
+        await messages.publish(row)
+    assert failed.value.pause
+    await messages.publish(row)
+    assert len(qstash.qstash.broker.pending) == before + 1
+
+
+async def test_a_deleted_message_will_not_ring(messages: QStashMessages, qstash: QStashServer) -> None:
+    message_id = await messages.publish(prebooking())
+    message = qstash.qstash.broker.pending[message_id]
+    await messages.delete(message_id)
+    assert message.state is State.CANCELLED
+
+
+async def test_deleting_what_is_gone_is_fine_and_an_empty_id_deletes_nothing(
+    messages: QStashMessages, qstash: QStashServer
+) -> None:
+    message_id = await messages.publish(prebooking())
+    await messages.delete("msg_that_nobody_knows")
+    await messages.delete("")
+    assert message_id in qstash.qstash.broker.pending
+
+
+@pytest.mark.parametrize(("status", "pause"), [(500, True), (503, True), (401, True), (400, False), (412, False)])
+async def test_a_refusal_tells_whether_it_is_of_use_to_go_on(
+    messages: QStashMessages, qstash: QStashServer, status: int, pause: Any
+) -> None:
+    qstash.qstash.faults.change({"api_status": {"value": status, "next": 1, "on": "any"}})
+    with pytest.raises(MessagingError) as failed:
+        await messages.publish(prebooking())
+    assert failed.value.pause is pause
+
+
+@pytest.mark.parametrize("limit", ["daily", "burst"])
+async def test_throttling_is_a_reason_to_pause(messages: QStashMessages, qstash: QStashServer, limit: str) -> None:
+    qstash.qstash.faults.change({"api_limit": {"value": limit, "next": 1}})
+    with pytest.raises(MessagingError) as failed:
+        await messages.publish(prebooking())
+    assert failed.value.pause
+
+
+@pytest.mark.parametrize("call", ["publish", "delete"])
+async def test_a_server_that_hangs_costs_two_seconds_at_most(
+    messages: QStashMessages, qstash: QStashServer, call: str
+) -> None:
+    qstash.qstash.faults.change({"api_hangs": {"value": True, "on": "any"}})
+    started = time.monotonic()
+    with pytest.raises(MessagingError) as failed:
+        await (messages.publish(prebooking()) if call == "publish" else messages.delete("msg_1"))
+    assert failed.value.pause
+    assert time.monotonic() - started < 2.5
+
+
+async def test_a_server_that_refuses_the_connection_is_not_tried_for_long() -> None:
+    async with open_messages(
+        "http://127.0.0.1:1", DEV_TOKEN, public_url=PUBLIC_URL, lead_s=3, max_duration_s=10
+    ) as messages:
+        async with asyncio.timeout(1):
+            with pytest.raises(MessagingError) as failed:
+                await messages.publish(prebooking())
+    assert failed.value.pause
+    assert DEV_TOKEN not in str(failed.value)
