@@ -5,15 +5,21 @@ from collections.abc import Callable
 
 
 class FakeClock:
-    """See prebooking.domain.ports.Clock. Every sleep passes at once; `on_sleep` may meddle meanwhile."""
+    """See prebooking.domain.ports.Clock. Every sleep passes at once, and each look takes a microsecond.
+
+    `on_sleep` and `on_look` may meddle meanwhile.
+    """
 
     def __init__(self, now: float = 1_000_000.0) -> None:
         self.true_time = now
         self.wall_offset = 0.0
         self.slept: list[float] = []
         self.on_sleep: Callable[[], None] = lambda: None
+        self.on_look: Callable[[], None] = lambda: None
 
     def wall(self) -> float:
+        self.true_time += 1e-6
+        self.on_look()
         return self.true_time + self.wall_offset
 
     def monotonic(self) -> float:

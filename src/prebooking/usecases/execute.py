@@ -81,6 +81,7 @@ class Executor:
         return verdict
 
     async def _execute(self, prebooking_id: UUID, version: int | None, budget: Budget) -> Verdict:
+        await self._gate.quiet()
         token, asked = uuid4(), self._clock.monotonic()
         claim = await self._store.claim(
             prebooking_id, token, version, horizon_s=budget.horizon, max_attempts=self._max_attempts
@@ -119,9 +120,11 @@ class Executor:
         ended = await self._settle_earlier(run)
         if ended is not None:
             return await self._end(run, ended)
+        await self._gate.quiet()
         ended = await make_ready(run, self._opening_clock.now)
         if ended is not None:
             return await self._end(run, ended)
+        await self._gate.quiet()
         held = await self._hold(run)
         if held is None:
             return await self._end(run, Release(Ending(Outcome.GYM_UNREACHABLE)))
@@ -172,6 +175,7 @@ class Executor:
     async def _begin(self, run: Execution) -> Verdict | None:
         """None once it is recorded that the request may leave; unconfirmed, nothing is sent."""
         await sleep_until(self._clock, self._opening_clock.now, run.opening - _BEGIN_BEFORE_OPENING_S)
+        await self._gate.quiet()
         while True:
             try:
                 answer = await self._store.begin(
