@@ -142,7 +142,7 @@ class PlainWebhook:
                 )
 
         await asyncio.gather(*(publish(i) for i in range(count)))
-        await sleep_until(opens_at, _SETTLE_S + count / 50)
+        await sleep_until(opens_at, _SETTLE_S + count / 25)
         return Round(class_id, list(range(count)))
 
 

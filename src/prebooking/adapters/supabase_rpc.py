@@ -16,6 +16,7 @@ from prebooking.domain.errors import StoreRefusedError, StoreUnavailableError
 
 _TRY_S = 1.0
 _PAUSES_S = (0.1, 0.2)  # before the second and the third try
+_WITHIN_S = 3.5
 _IN_LINE_S = 5.0
 _CONNECTIONS = 8  # of one replica; a database has few, and more in flight make each slower
 
@@ -48,30 +49,43 @@ async def open_rpc(url: str, key: str, instance_id: str) -> AsyncIterator["Supab
 class SupabaseRpc:
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
-        # In line outside the client: a try's second begins when it has a connection.
         self._line = asyncio.Semaphore(_CONNECTIONS)
 
-    async def call(self, function: str, **arguments: Any) -> dict[str, Any]:
+    async def call(self, function: str, *, within_s: float = _WITHIN_S, **arguments: Any) -> dict[str, Any]:
         """Calls it, and twice again after transient failures: each function answers a repeat as it did the first.
 
-        Arguments go without their prefix `p_`. Raises StoreUnavailableError, StoreRefusedError.
+        Arguments go without their prefix `p_`. `within_s` is for all tries together, from when a connection is free:
+        a hundred calls at one instant are no sign of a database in trouble.
+        Raises StoreUnavailableError, StoreRefusedError.
         """
         params = {f"p_{name}": _plain(value) for name, value in arguments.items()}
-        for pause in (*_PAUSES_S, None):
+        try:
+            async with self._connection(), asyncio.timeout(within_s):
+                return await self._tries(function, params)
+        except TimeoutError as exc:
+            raise StoreUnavailableError(f"{function}: no answer in {within_s} s") from exc
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[None]:
+        async with asyncio.timeout(_IN_LINE_S):
+            await self._line.acquire()
+        try:
+            yield
+        finally:
+            self._line.release()
+
+    async def _tries(self, function: str, params: dict[str, Any]) -> dict[str, Any]:
+        for pause in _PAUSES_S:
             try:
                 return await self._try(function, params)
-            except _TransientError as exc:
-                if pause is None:
-                    raise StoreUnavailableError(str(exc)) from exc
+            except _TransientError:
                 await asyncio.sleep(pause)
-        raise AssertionError("the last try returns or raises")
+        try:
+            return await self._try(function, params)
+        except _TransientError as exc:
+            raise StoreUnavailableError(str(exc)) from exc
 
     async def _try(self, function: str, params: dict[str, Any]) -> dict[str, Any]:
-        try:
-            async with asyncio.timeout(_IN_LINE_S):
-                await self._line.acquire()
-        except TimeoutError as exc:
-            raise StoreUnavailableError(f"{function}: no connection was free for {_IN_LINE_S} s") from exc
         try:
             async with asyncio.timeout(_TRY_S):
                 answer = (await self._client.rpc(function, params).execute()).data
@@ -79,8 +93,6 @@ class SupabaseRpc:
             raise _TransientError(f"{function}: {type(exc).__name__} {exc}".rstrip()) from exc
         except APIError as exc:
             raise _translated(function, exc) from exc
-        finally:
-            self._line.release()
         if not isinstance(answer, dict) or "outcome" not in answer:
             raise StoreUnavailableError(f"{function}: an answer of another shape")
         return answer

@@ -1,6 +1,5 @@
 """The rows: each method is one SQL function, one round trip, one guarded statement, by the database's clock."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -10,7 +9,6 @@ from uuid import UUID
 from pydantic import TypeAdapter, ValidationError
 
 from prebooking.adapters.supabase_rpc import SupabaseRpc, open_rpc
-from prebooking.domain.errors import StoreUnavailableError
 from prebooking.domain.ports import Claim, Page, SessionAnswer, Transition, Unscheduled, Work
 from prebooking.domain.prebooking import Box, Prebooking, Session
 
@@ -90,18 +88,15 @@ class SupabaseStore:
     async def claim(
         self, prebooking_id: UUID, token: UUID, version: int | None, *, horizon_s: float, max_attempts: int
     ) -> Claim | Transition:
-        try:
-            async with asyncio.timeout(_CLAIM_S):
-                answer = await self._rpc.call(
-                    "claim_prebooking",
-                    id=prebooking_id,
-                    token=token,
-                    version=version,
-                    horizon_seconds=horizon_s,
-                    max_attempts=max_attempts,
-                )
-        except TimeoutError as exc:
-            raise StoreUnavailableError(f"claim: no answer in {_CLAIM_S} s") from exc
+        answer = await self._rpc.call(
+            "claim_prebooking",
+            within_s=_CLAIM_S,
+            id=prebooking_id,
+            token=token,
+            version=version,
+            horizon_seconds=horizon_s,
+            max_attempts=max_attempts,
+        )
         if answer["outcome"] != "claimed":
             return _TRANSITION.validate_python(answer)
         return _CLAIM.validate_python(answer | {"session": _session(answer["session"])})
