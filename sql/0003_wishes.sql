@@ -173,6 +173,7 @@ begin
   begin
     update public.prebookings set
       status = 'pending', available_at = coalesce(p_available_at, available_at), version = version + 1,
+      claim_token = null, lease_until = null, -- the old cron may have ended a row that we held
       qstash_schedule_id = null, armed_at = prebooking.now(), attempts = 0, parks = 0, retry_at = null,
       ended_token = null, retry_token = p_token, replaced_message_id = old_message, delivery_failures = 0,
       delivery_failure = null, last_outcome = null, last_message = null, shots = '[]', result = null,

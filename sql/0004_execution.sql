@@ -130,7 +130,7 @@ begin
   update public.prebookings set
     booking_started_at = t, begun_token = p_token,
     lease_until = t + pg_catalog.make_interval(secs => p_lease_seconds),
-    attempts = attempts + (not claim_counted)::integer, claim_counted = true
+    attempts = attempts + (not claim_counted)::integer, claim_counted = true, parks = 0
   where id = p_id returning * into r;
   return prebooking.answer('begun', r);
 end $$;

@@ -56,7 +56,9 @@ def migrate() -> None:
     try:
         for name in asyncio.run(apply(url)):
             _out.print(f"applied {name}")
-    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, MigrationChangedError) as exc:
+    except ValueError:  # its text quotes what it took for a port: part of a password
+        _fail("Not migrated.", SettingsError("DATABASE_URL can't be read: percent-encode its user and password"))
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, MigrationChangedError) as exc:
         _fail("Not migrated.", exc)
     _out.print("The database is up to date.")
 

@@ -47,7 +47,7 @@ async def open_replica(settings: Settings) -> AsyncIterator[Parts]:
             sweeping.cancel()
             with suppress(asyncio.CancelledError):
                 await sweeping
-            await parts.sweeper.settled()
+            await parts.sweeper.close()
 
 
 @asynccontextmanager

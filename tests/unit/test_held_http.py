@@ -168,6 +168,20 @@ async def test_on_a_connection_that_was_closed_meanwhile_it_never_leaves_and_say
         assert not bookings(gym)
 
 
+async def test_on_a_connection_that_was_answered_unasked_and_closed_it_never_leaves() -> None:
+    """A server that tires of waiting says 408 before it closes: that is no answer to the request."""
+    async with receiver() as gym, guest(f"http://127.0.0.1:{gym.port}") as visitor:
+        sending = await visitor.hold()
+        for connection in gym.connections:
+            connection.transport.write(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+        gym.close_connections()
+        await visitor.ask()
+        sending.hold.fire()
+        with pytest.raises(httpx.WriteError):
+            await sending.answer
+        assert not bookings(gym)
+
+
 async def test_one_given_up_while_it_is_held_never_leaves() -> None:
     async with receiver() as gym, guest(f"http://127.0.0.1:{gym.port}") as visitor:
         sending = await visitor.hold()

@@ -174,3 +174,13 @@ def test_nothing_sent_means_no_lateness() -> None:
     said = timings().as_json()
     assert said["fire_lateness_ms"] is said["fired_at"] is said["answered_at"] is said["response_ms"] is None
     assert said["shots"] == []
+
+
+def test_a_reading_that_came_after_lost_tries_never_makes_the_clock_run_ahead() -> None:
+    clock = FakeClock()
+    clock.wall_offset = -3
+    opening_clock = OpeningClock(clock)
+    asked = clock.monotonic()
+    clock.true_time += 1.1  # the first try's answer was lost, the second came at once
+    assert opening_clock.compare(datetime.fromtimestamp(clock.true_time, UTC), asked, clock.monotonic())
+    assert opening_clock.now() <= clock.true_time

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import httpx
+import pytest
+import structlog
 
 from prebooking.local.aimharder import AimHarder
 from prebooking.local.qstash.server import QStashServer
@@ -85,6 +87,24 @@ async def test_the_id_of_a_request_is_taken_or_made(world: World) -> None:
     made = {await answered_id(given) for given in (None, "short", "x" * 65, "with space", 'quote"quote')}
     assert len(made) == 5
     assert all(re.fullmatch(r"[0-9a-f]{16}", one) for one in made)
+
+
+async def test_an_error_of_ours_is_logged_under_the_id_that_it_tells(
+    database: asyncpg.Connection, outside: tuple[Gateway, QStashServer, AimHarder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    origin = "https://app.example.com"
+    async with open_world(database, *outside, frontend_origins=[origin]) as world:
+
+        async def broken(_: object) -> None:
+            raise RuntimeError("a bug")
+
+        monkeypatch.setattr(type(world.parts.store), "check", broken)
+        with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logged:
+            answer = await world.http.get("/readyz", headers={"Origin": origin})
+    assert_problem(answer, 500, "internal-error")
+    assert answer.headers["access-control-allow-origin"] == origin
+    (line,) = [line for line in logged if line["event"] == "request_failed"]
+    assert line["request_id"] == answer.json()["request_id"] == answer.headers["x-request-id"]
 
 
 async def test_a_page_of_a_known_origin_can_read_answers_and_errors(

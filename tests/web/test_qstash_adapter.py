@@ -99,7 +99,8 @@ async def test_deleting_what_is_gone_is_fine_and_an_empty_id_deletes_nothing(
 ) -> None:
     message_id = await messages.publish(prebooking())
     await messages.delete("msg_that_nobody_knows")
-    await messages.delete("")
+    for no_id in ("", "..", "?x", "a/b"):  # an adopted row may hold anything
+        await messages.delete(no_id)
     assert message_id in qstash.qstash.broker.pending
 
 
@@ -131,6 +132,22 @@ async def test_a_server_that_hangs_costs_two_seconds_at_most(
         await (messages.publish(prebooking()) if call == "publish" else messages.delete("msg_1"))
     assert failed.value.pause
     assert time.monotonic() - started < 2.5
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[]", b"null", b"no json"])
+async def test_a_success_of_another_shape_is_no_message(body: bytes) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with open_messages(url, DEV_TOKEN, public_url=PUBLIC_URL, lead_s=3, max_duration_s=10) as messages:
+        with pytest.raises(MessagingError):
+            await messages.publish(prebooking())
+    server.close()
 
 
 async def test_a_server_that_refuses_the_connection_is_not_tried_for_long() -> None:

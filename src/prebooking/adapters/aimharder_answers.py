@@ -29,6 +29,7 @@ _TOO_EARLY_TEXT = re.compile(r"antelaci[oó]n?|anticipation|in advance", re.IGNO
 _SAME_HOUR_TEXT = re.compile(r"misma hora|mateixa hora|same (?:time|hour)", re.IGNORECASE)
 _TEXTS = ("errorMssg", "errorMsg", "error", "message")
 _LONGEST_WORDS = 300
+_LONGEST_ID = 64
 
 # Statuses behind which the request may still be under way: a gateway lost its patience.
 _GATEWAY_LOST = (502, 504)
@@ -58,7 +59,9 @@ def _read_statement(said: Mapping[str, Any]) -> Reply:
         if not booking_id:
             return Reply(Kind.NOTHING_SAID, words="bookState without an id", book_state=state)
         kind = Kind.BOOKED if state == _BOOKED else Kind.ON_A_LIST
-        return Reply(kind, Outcome.BOOKED if state == _BOOKED else None, words, str(booking_id), state)
+        return Reply(
+            kind, Outcome.BOOKED if state == _BOOKED else None, words, _storable(str(booking_id))[:_LONGEST_ID], state
+        )
     if state == _TOO_MANY_DAYS_AHEAD:
         return Reply(Kind.TOO_EARLY, Outcome.TOO_EARLY, words, book_state=state)
     if state == _GENERIC:
@@ -70,7 +73,7 @@ def _read_statement(said: Mapping[str, Any]) -> Reply:
 
 
 def _read_generic(said: Mapping[str, Any], words: str) -> Reply:
-    key = str(said.get("errorMssgLang") or "")
+    key = _storable(str(said.get("errorMssgLang") or ""))[:_LONGEST_WORDS]
     if key in _TOO_EARLY_KEYS or (not key and _TOO_EARLY_TEXT.search(words)):
         return Reply(Kind.TOO_EARLY, Outcome.TOO_EARLY, words, book_state=_GENERIC)
     if key == _SAME_HOUR_KEY or (not key and _SAME_HOUR_TEXT.search(words)):
@@ -90,7 +93,7 @@ def _read_class(row: Mapping[str, Any]) -> ListedClass:
     reservation = row.get("idres")
     return ListedClass(
         book_state=_whole(row.get("bookState")),
-        reservation_id=str(reservation) if reservation else None,
+        reservation_id=_storable(str(reservation))[:_LONGEST_ID] if reservation else None,
         cancelled=bool(row.get("cancelledId")),
     )
 
@@ -121,4 +124,9 @@ def _whole(value: Any) -> int | None:
 def _words(said: Mapping[str, Any]) -> str:
     """What the box says to people, without its HTML."""
     text = next((said[name] for name in _TEXTS if isinstance(said.get(name), str) and said[name]), "")
-    return " ".join(re.sub(r"<[^>]*>", " ", text).split())[:_LONGEST_WORDS]
+    return _storable(" ".join(re.sub(r"<[^>]*>", " ", text).split()))[:_LONGEST_WORDS]
+
+
+def _storable(text: str) -> str:
+    """Without what no database takes: U+0000, half a surrogate pair."""
+    return "".join(c for c in text if c.isprintable())

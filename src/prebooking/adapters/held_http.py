@@ -64,7 +64,9 @@ class _Stream(httpcore.AsyncNetworkStream):
 
     @property
     def is_open(self) -> bool:
-        return not (self._reader.at_eof() or self._writer.is_closing())
+        # at_eof is false while unread data lies before the end: an answer that nobody asked for, such as 408.
+        stray = self._reader._buffer  # type: ignore[attr-defined]  # noqa: SLF001
+        return not (stray or self._reader.at_eof() or self._writer.is_closing())
 
     def send(self, data: bytes | bytearray) -> None:
         self._writer.write(data)

@@ -63,8 +63,8 @@ class QStashMessages:
             return str(answer.message_id)  # type: ignore[union-attr]  # one URL, one answer
 
     async def delete(self, message_id: str) -> None:
-        if not message_id:
-            return  # QStash takes an empty id for "all messages of the account"
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", message_id):
+            return  # no id of QStash's; an empty one, or a path, would mean all messages of the account
         try:
             async with _translated("delete"):
                 await self._client.message.cancel(message_id)
@@ -82,7 +82,7 @@ async def _translated(what: str) -> AsyncIterator[None]:
         status = _status(exc)
         pause = status is None or status in (401, 429) or status >= httpx.codes.INTERNAL_SERVER_ERROR
         raise MessagingError(f"QStash, {what}: {exc}", pause=pause) from exc
-    except (TimeoutError, httpx.HTTPError, ValueError) as exc:
+    except (TimeoutError, httpx.HTTPError, ValueError, LookupError, TypeError, AttributeError) as exc:
         raise MessagingError(f"QStash, {what}: {type(exc).__name__} {exc}".rstrip(), pause=True) from exc
 
 

@@ -1,5 +1,6 @@
 """The rows: each method is one SQL function, one round trip, one guarded statement, by the database's clock."""
 
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -13,6 +14,8 @@ from prebooking.domain.ports import Claim, Page, SessionAnswer, Transition, Unsc
 from prebooking.domain.prebooking import Box, Prebooking, Session
 
 _CLAIM_S = 1.5  # for all tries of a claim together
+
+_IN_A_HEADER = re.compile(r"[ -:<-~]*")  # ASCII, without a semicolon or a line's end
 
 _TRANSITION = TypeAdapter(Transition)
 _CLAIM = TypeAdapter(Claim)
@@ -225,6 +228,8 @@ def _session(found: Mapping[str, Any] | None) -> Session | None:
         return None
     try:
         cookies = tuple((str(c["name"]), str(c["value"])) for c in found["cookies"])
+        if not all(_IN_A_HEADER.fullmatch(part) for pair in cookies for part in pair):
+            return None
         return _SESSION.validate_python({**found, "cookies": cookies, "fingerprint": found["fingerprint"] or ""})
     except (KeyError, TypeError, ValidationError):
         return None  # nobody can be signed in by what can't be read

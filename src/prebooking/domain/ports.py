@@ -92,7 +92,7 @@ class Page:
 
 
 class Store(Protocol):
-    """The rows. Each method is one guarded SQL function; all raise StoreUnavailableError."""
+    """The rows. Each method is one guarded SQL function; all raise StoreUnavailableError and StoreRefusedError."""
 
     async def create(
         self, prebooking_id: UUID, user_email: str, box: Box, data: Mapping[str, Any], at: datetime | None

@@ -73,8 +73,10 @@ class Prebooking:
 
     def box(self, legacy: Box | None) -> Box | None:
         """Where to send it; `legacy` is the box of adopted rows that name none."""
-        if self.box_subdomain is None or self.box_aimharder_id is None:
+        if self.box_subdomain is None and self.box_aimharder_id is None:
             return legacy
+        if self.box_subdomain is None or self.box_aimharder_id is None:
+            return None
         if not re.fullmatch(BOX_LABEL, self.box_subdomain):
             return None
         return Box(subdomain=self.box_subdomain, aimharder_id=self.box_aimharder_id)

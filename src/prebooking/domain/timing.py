@@ -97,7 +97,8 @@ class OpeningClock:
         host = self._clock.wall() - self._clock.monotonic()
         self.offset_s = database - host
         overruled = abs(self.offset_s) > CLOCK_TOLERANCE_S + (answered - asked)
-        self._anchor = database if overruled else host
+        # The reading is no younger than its arrival: so carried on it can't run ahead, though tries were lost before.
+        self._anchor = database_now.timestamp() - answered if overruled else host
         return overruled
 
     def now(self) -> float:

@@ -86,11 +86,13 @@ class Endings:
     async def _park(
         self, claim: Claim, token: UUID, timings: Timings, reason: Ending, retry_s: float | None
     ) -> Verdict:
+        # What only says that nothing is known must not replace the last true reason.
+        says = reason.outcome not in (Outcome.OUTCOME_UNKNOWN, Outcome.WAITING_LIST)
         answer = await self._store.park(
             claim.prebooking.id,
             token,
-            outcome=None if reason.outcome in (Outcome.OUTCOME_UNKNOWN, Outcome.WAITING_LIST) else reason.outcome,
-            message=reason.message,
+            outcome=reason.outcome if says else None,
+            message=reason.message if says else None,
             shots=timings.all_shots(),
             retry_s=retry_s,
         )

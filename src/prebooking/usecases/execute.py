@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from prebooking.domain.errors import BoxSilentError, StoreUnavailableError
+from prebooking.domain.errors import BoxSilentError, StoreRefusedError, StoreUnavailableError
 from prebooking.domain.outcome import Ending, Outcome
 from prebooking.domain.ports import Claim, Clock, Gyms, HeldRequest, Store, Transition
 from prebooking.domain.prebooking import Box
@@ -68,7 +68,7 @@ class Executor:
         try:
             async with asyncio.timeout(budget.left - _TO_ANSWER_S):
                 verdict = await self._execute(prebooking_id, version, budget)
-        except (StoreUnavailableError, TimeoutError) as exc:
+        except (StoreUnavailableError, StoreRefusedError, TimeoutError) as exc:
             _log.warning("execution_interrupted", prebooking_id=str(prebooking_id), reason=str(exc) or "out of time")
             verdict = DATABASE_UNAVAILABLE
         _log.info(
@@ -108,6 +108,7 @@ class Executor:
                 budget=budget,
                 timings=timings,
                 clock=self._clock,
+                now=self._opening_clock.now,
                 sessions=self._sessions,
                 attempts=claim.prebooking.attempts,
             )
@@ -133,7 +134,8 @@ class Executor:
             if refused is not None:
                 return refused
             rank = (run.prebooking.created_at, run.prebooking.id)
-            await self._gate.pass_through(run.opening, rank, held.fire)
+            # A process that was stopped here may wake after its lease has ended: then nothing may leave.
+            await self._gate.pass_through(run.opening, rank, lambda: held.fire() if run.budget.may_shoot() else None)
             decision = await shoot(run, held)
         finally:
             await held.aclose()
@@ -193,7 +195,9 @@ class Executor:
             break
         if answer.outcome == "begun" and answer.prebooking:
             run.begun, run.attempts = True, answer.prebooking.attempts
-            return None
+            if run.budget.may_shoot():
+                return None
+            return await self._end(run, Release(run.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED)))
         if answer.outcome == Outcome.EXPIRED:
             return await self._end(run, Ending(Outcome.EXPIRED))
         if answer.outcome == Outcome.ATTEMPTS_EXHAUSTED:

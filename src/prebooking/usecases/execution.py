@@ -1,6 +1,7 @@
 """One claimed prebooking on its way: what every step of the pipeline needs to know."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from prebooking.usecases.sessions import Sessions
 from prebooking.usecases.settle import NotFound, settle
 
 _REFRESH_S = 4.0
+_LEAST_REFRESH_S = 2.0  # with less left, a token that the gym has rotated could not be kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Execution:
     budget: Budget
     timings: Timings
     clock: Clock
+    now: Callable[[], float]  #: the opening's clock, which stamps the shots
     sessions: Sessions
     attempts: int
     settled: bool = False  #: the earlier begin was settled as absent
@@ -64,6 +67,8 @@ class Execution:
         if self._revived:
             return False
         if self._refreshing is None:
+            if self.budget.for_answers < _LEAST_REFRESH_S:
+                raise BoxSilentError("no time left for a refresh")
             patience = min(_REFRESH_S, max(0.0, self.budget.for_answers))
             self._refreshing = asyncio.create_task(
                 self.sessions.refresh(self.gym, self.prebooking.user_email, self.session, within_s=patience)
@@ -87,9 +92,13 @@ class Execution:
             await asyncio.gather(self._refreshing, return_exceptions=True)
 
     async def settle(self) -> Ending | NotFound:
-        return await settle(
-            self.gym, self.request, self.clock, revive=self.revive, left_s=lambda: self.budget.for_answers
-        )
+        try:
+            async with asyncio.timeout(self.budget.for_answers):
+                return await settle(
+                    self.gym, self.request, self.clock, revive=self.revive, left_s=lambda: self.budget.for_answers
+                )
+        except TimeoutError:
+            return NotFound.UNKNOWN
 
     async def hold(self) -> HeldRequest:
         """The booking request on an open connection. Raises BoxSilentError."""
@@ -106,7 +115,7 @@ class Execution:
 
     def record(self, held: HeldRequest, outcome: str) -> None:
         if held.fired_at is not None:
-            self.timings.shots.append(Shot(held.fired_at, self.clock.wall(), outcome))
+            self.timings.shots.append(Shot(held.fired_at, self.now(), outcome))
 
     def last_reason(self, *, over: Outcome) -> Ending:
         """Why it was not booked, as far as earlier attempts know; else `over`."""

@@ -5,6 +5,7 @@ The sweep orders what is missing, and a message that rings for nothing is answer
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -81,9 +82,10 @@ class Scheduler:
         if prebooking.available_at.timestamp() - self._clock.wall() <= self._max_delay_s:
             try:
                 attached = await self.publish(prebooking)
-                prebooking = attached.prebooking or prebooking
-                if attached.outcome == "attached":
+                if attached.outcome == "attached" and attached.prebooking:
                     replaced = None  # taken back with the attaching
+                    # As it was made: by now its delivery may have begun.
+                    prebooking = replace(prebooking, qstash_schedule_id=attached.prebooking.qstash_schedule_id)
             except (MessagingError, StoreUnavailableError) as exc:
                 _log.warning("message_not_scheduled", prebooking_id=str(prebooking.id), reason=str(exc))
         if replaced:

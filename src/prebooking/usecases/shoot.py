@@ -1,5 +1,6 @@
 """From the first shot to a decision: each answer is an ending, a reason to shoot again, to release or to park."""
 
+import asyncio
 import random
 from dataclasses import dataclass
 
@@ -100,9 +101,10 @@ async def _logged_out(run: Execution, reply: Reply) -> Decision | _Again:
     """The box says so; the account host knows."""
     ending = reply.ending(Outcome.SESSION_EXPIRED)
     try:
-        if await run.gym.whoami() or await run.revive():
-            return _Again(ending)
-    except BoxSilentError:
+        async with asyncio.timeout(run.budget.for_answers):
+            if await run.gym.whoami() or await run.revive():
+                return _Again(ending)
+    except (BoxSilentError, TimeoutError):
         return _Again(ending)
     return Park(ending) if run.unsure else ending
 
@@ -111,8 +113,9 @@ async def _which_list(run: Execution, reply: Reply) -> Decision:
     """bookState 0 is a place in the class or on its waiting list. Until the listing tells, it is neither."""
     while run.budget.for_answers > 0:
         try:
-            listing = await run.gym.listing(run.request.day, run.request.family_id)
-        except BoxSilentError:
+            async with asyncio.timeout(run.budget.for_answers):
+                listing = await run.gym.listing(run.request.day, run.request.family_id)
+        except (BoxSilentError, TimeoutError):
             listing = {}
         ending = present(listing.get(run.request.class_id))
         if ending is not None:

@@ -46,6 +46,7 @@ class Alarm:
             async with asyncio.timeout(seconds):
                 await self._rung.wait()
         self._rung.clear()
+        self._until = float("inf")  # what is made while the sweep looks it may not have seen
 
 
 class Sweeper:
@@ -84,6 +85,12 @@ class Sweeper:
         if due:
             _log.info("swept", executed=len(due), to_publish=len(work.publish))
         return work
+
+    async def close(self) -> None:
+        """At the end of the process: what is executing ends by its budget; messages can wait for another sweep."""
+        if publishing := self._under_way.get(_PUBLISHING):
+            publishing.cancel()
+        await self.settled()
 
     async def settled(self) -> None:
         """Returns when all that was started has ended."""

@@ -35,7 +35,7 @@ def create_app(
     )
     return Starlette(
         routes=[*prebookings.ROUTES, *qstash.ROUTES, *health.ROUTES],
-        middleware=[Middleware(RequestId), cors],
+        middleware=[cors, Middleware(RequestId)],
         exception_handlers=HANDLERS,
         lifespan=lifespan,
     )

@@ -60,11 +60,12 @@ class KeySet:
     async def _fetch(self) -> None:
         self._fetched, self._heard = time.monotonic(), False
         try:
-            answer = await self._http.get(self._url)
+            async with asyncio.timeout(_KEY_FETCH_S):  # httpx's own limit is for each read
+                answer = await self._http.get(self._url)
             answer.raise_for_status()
             self._keys = _keys_of(answer.json())
             self._heard = True
-        except (httpx.HTTPError, ValueError, TypeError, KeyError, jwt.PyJWTError) as exc:
+        except (httpx.HTTPError, TimeoutError, ValueError, TypeError, KeyError, jwt.PyJWTError) as exc:
             _log.warning("key_set_unavailable", url=self._url, reason=type(exc).__name__)
 
 

@@ -97,7 +97,7 @@ async def _on_store_unavailable(request: Request, exc: Exception) -> JSONRespons
     return Problem(503, detail, headers={"Retry-After": "2"}).response(request)
 
 
-async def _on_anything(request: Request, exc: Exception) -> JSONResponse:
+def on_anything(request: Request, exc: Exception) -> JSONResponse:
     _log.error("request_failed", path=request.url.path, exc_info=exc)
     return Problem(500, "Something broke on our side. It is logged under this request_id.").response(request)
 
@@ -111,5 +111,4 @@ HANDLERS = {
     Problem: _on_problem,
     HTTPException: _on_http_exception,
     StoreUnavailableError: _on_store_unavailable,
-    Exception: _on_anything,
 }

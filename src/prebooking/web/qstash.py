@@ -3,7 +3,8 @@
 import asyncio
 import base64
 import json
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from math import ceil
 from typing import Annotated, Any
 from uuid import UUID
@@ -43,7 +44,8 @@ class Ring(BaseModel):
 async def execute(request: Request) -> Response:
     parts = parts_of(request)
     arrived = parts.clock.monotonic()
-    body = await _verified_body(request, parts)
+    async with _in_time(parts, arrived):
+        body = await _verified_body(request, parts)
     try:
         ring = Ring.model_validate_json(body)
         prebooking_id = UUID(ring.prebooking_id)
@@ -56,6 +58,11 @@ async def execute(request: Request) -> Response:
 async def failed(request: Request) -> Response:
     """QStash has given up on a message: the row loses it, the sweep goes on."""
     parts = parts_of(request)
+    async with _in_time(parts, parts.clock.monotonic()):
+        return await _note_failure(request, parts)
+
+
+async def _note_failure(request: Request, parts: Parts) -> Response:
     body = await _verified_body(request, parts, _LARGEST_CALLBACK)
     try:
         callback = json.loads(body)
@@ -72,8 +79,9 @@ async def sweep(request: Request) -> Response:
     """One sweep, for hosts that sleep between requests: what it starts is waited for, within the budget."""
     parts = parts_of(request)
     arrived = parts.clock.monotonic()
-    await _verified_body(request, parts)
-    work = await parts.sweeper.sweep(arrived)
+    async with _in_time(parts, arrived):
+        await _verified_body(request, parts)
+        work = await parts.sweeper.sweep(arrived)
     with suppress(TimeoutError):
         async with asyncio.timeout(Budget(parts.clock, arrived, parts.max_duration_s).left):
             await parts.sweeper.settled()
@@ -86,6 +94,16 @@ ROUTES = [
     Route("/qstash/prebooking-failed", failed, methods=["POST"]),
     Route("/qstash/sweep", sweep, methods=["POST"]),
 ]
+
+
+@asynccontextmanager
+async def _in_time(parts: Parts, arrived: float) -> AsyncIterator[None]:
+    """Whatever a sender or the database do, a delivery is answered before a platform would kill it."""
+    try:
+        async with asyncio.timeout(Budget(parts.clock, arrived, parts.max_duration_s).left):
+            yield
+    except TimeoutError as exc:
+        raise Problem(503, "It took too long.", headers={"Retry-After": "2"}) from exc
 
 
 async def _verified_body(request: Request, parts: Parts, limit: int | None = None) -> bytes:

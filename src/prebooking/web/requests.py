@@ -11,7 +11,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from prebooking.web.problems import Problem, invalid_from
+from prebooking.web.problems import Problem, invalid_from, on_anything
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -32,13 +32,22 @@ class RequestId:
         given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
         request_id = scope["request_id"] = given if _GIVEN_ID.fullmatch(given) else secrets.token_hex(8)
 
+        started = False
+
         async def send_with_id(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 MutableHeaders(scope=message)["X-Request-Id"] = request_id
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            await self._app(scope, receive, send_with_id)
+            try:
+                await self._app(scope, receive, send_with_id)
+            except Exception as exc:
+                if started:
+                    raise
+                await on_anything(Request(scope), exc)(scope, receive, send_with_id)
 
 
 async def read_body(request: Request, limit: int = LARGEST_BODY) -> bytes:
