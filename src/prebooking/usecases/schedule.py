@@ -85,7 +85,11 @@ class Scheduler:
                 if attached.outcome == "attached" and attached.prebooking:
                     replaced = None  # taken back with the attaching
                     # As it was made: by now its delivery may have begun.
-                    prebooking = replace(prebooking, qstash_schedule_id=attached.prebooking.qstash_schedule_id)
+                    prebooking = replace(
+                        prebooking,
+                        qstash_schedule_id=attached.prebooking.qstash_schedule_id,
+                        updated_at=attached.prebooking.updated_at,
+                    )
             except (MessagingError, StoreUnavailableError) as exc:
                 _log.warning("message_not_scheduled", prebooking_id=str(prebooking.id), reason=str(exc))
         if replaced:
