@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test check format lock
+.PHONY: help install run demo test check bench format lock
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ check: $(INSTALLED) ## Format, lint, strict types, import direction: looks, chan
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+bench: $(INSTALLED) ## How late, beside bare sockets and a plain webhook (25 minutes; ARGS="--n 30 --rounds 3")
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/benchmarks/requirements.lock
+	@cd tests/benchmarks && ../../$(BIN)/python lateness.py $(ARGS)
+
 format: $(INSTALLED) ## Format, and mend what the linter can mend
 	@$(BIN)/ruff format --quiet
 	@$(BIN)/ruff check --fix --quiet
@@ -41,3 +45,6 @@ format: $(INSTALLED) ## Format, and mend what the linter can mend
 lock: ## Pin the dependencies anew (needs uv)
 	@uv pip compile --universal --python-version 3.11 --no-emit-index-url --generate-hashes --quiet \
 	  --custom-compile-command "make lock" --extra local --group dev pyproject.toml -o requirements.lock
+	@uv pip compile --universal --python-version 3.11 --no-emit-index-url --generate-hashes --quiet \
+	  --custom-compile-command "make lock" --constraint requirements.lock --group bench \
+	  -o tests/benchmarks/requirements.lock

@@ -39,21 +39,21 @@ class Scene:
 
     async def announce(self, opens_at: datetime) -> tuple[int, str]:
         """Puts a class up that has room for all; its id and day."""
-        self._class_id += 1
+        class_id = self._class_id = self._class_id + 1
         # One class an hour and person: each round has a day of its own.
-        day = f"{opens_at + timedelta(days=4 + self._class_id):%Y%m%d}"
+        day = f"{opens_at + timedelta(days=4 + class_id):%Y%m%d}"
         await self.stack.control(
             self.stack.aimharder_url,
             "classes",
             {
                 "box": BOX["slug"],
-                "id": self._class_id,
+                "id": class_id,
                 "day": day,
                 "opens_at": opens_at.isoformat(),
                 "capacity": len(self.people) + 10,
             },
         )
-        return self._class_id, day
+        return class_id, day
 
     async def arrivals(self, opens_at: datetime, class_id: int) -> list[Arrival]:
         """Who asked for this class, in the order of arrival."""

@@ -2,9 +2,11 @@
 
 import asyncio
 import gc
+from bisect import insort
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from uuid import UUID
 
 from prebooking.domain.ports import Clock
@@ -22,11 +24,11 @@ _WATCH_S = (0.001, 0.02)
 _QUIET_S = 0.1
 
 
-@dataclass(order=True, slots=True)
+@dataclass(eq=False, slots=True)
 class _Waiting:
     rank: Rank
-    fire: Callable[[], None] = field(compare=False)
-    passed: asyncio.Future[None] = field(compare=False)
+    fire: Callable[[], None]
+    passed: asyncio.Future[None]
 
 
 class Gate:
@@ -49,7 +51,7 @@ class Gate:
             group = self._waiting[opening] = []
             opener = self._openers[opening] = asyncio.create_task(self._open(opening))
             opener.add_done_callback(lambda _: self._openers.pop(opening))
-        group.append(waiting)
+        insort(group, waiting, key=attrgetter("rank"))  # sorted now, because at the opening it would take milliseconds
         try:
             await waiting.passed
         finally:
@@ -68,7 +70,7 @@ class Gate:
         gc.disable()  # a collection takes longer than a hundred writes
         try:
             await _approach(self._clock, self._now, opening)
-            for waiting in sorted(self._waiting.pop(opening)):
+            for waiting in self._waiting.pop(opening):
                 _let_go(waiting)
         finally:
             if collecting:
