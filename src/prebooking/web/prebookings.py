@@ -25,9 +25,15 @@ _PAGE = 50
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 
 
+def _box_label(value: str) -> str:
+    if not re.fullmatch(BOX_LABEL, value):
+        raise ValueError("is not a gym's sub-domain: write what stands before .aimharder.com, such as mygym")
+    return value
+
+
 def _day(value: str) -> str:
     try:
-        year = date(int(value[:4]), int(value[4:6]), int(value[6:])).year
+        year = 0 if not re.fullmatch(r"[0-9]{8}", value) else date(int(value[:4]), int(value[4:6]), int(value[6:])).year
     except ValueError:
         year = 0
     if not 2000 <= year <= 2100:  # noqa: PLR2004
@@ -63,15 +69,15 @@ _Instant = Annotated[_Aware, BeforeValidator(_instant), AfterValidator(_known_ye
 _Text = Annotated[str, StringConstraints(max_length=200), AfterValidator(_no_nul)]
 _BoxLabel = Annotated[
     str,
-    BeforeValidator(lambda v: v.lower() if isinstance(v, str) else v),  # to_lower=True comes after the pattern
-    StringConstraints(pattern=BOX_LABEL),
+    StringConstraints(to_lower=True),
+    AfterValidator(_box_label),
 ]
 
 
 class BookingData(BaseModel):
     """Which class, and for whom. Only day, id, familyId and insist go to the box."""
 
-    day: Annotated[str, StringConstraints(pattern=r"^[0-9]{8}$"), AfterValidator(_day)]
+    day: Annotated[str, AfterValidator(_day)]
     id: _Id
     familyId: _FamilyId = None  # noqa: N815  # AimHarder's word
     insist: Literal[0, 1] = 0

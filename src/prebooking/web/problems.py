@@ -74,10 +74,17 @@ def invalid_from(error: ValidationError) -> Problem:
     return Problem(422, detail, code="invalid-request", errors=errors)
 
 
+# What a person can act on, where pydantic's own text speaks of its insides.
+_FIXES = {
+    "missing": "is missing",
+    "model_type": "must be an object",
+    "string_too_short": "must not be empty",
+    "timezone_aware": "needs an offset, such as 2026-11-22T07:00:00Z",
+}
+
+
 def _message(error: ErrorDetails) -> str:
-    if error["type"] == "model_type":  # pydantic's text names our class
-        return "must be an object"
-    return error["msg"].removeprefix("Value error, ")
+    return _FIXES.get(error["type"]) or error["msg"].removeprefix("Value error, ")
 
 
 async def _on_problem(request: Request, exc: Exception) -> JSONResponse:
