@@ -36,11 +36,6 @@ class Outcome(StrEnum):
     def success(self) -> bool:
         return self in (Outcome.BOOKED, Outcome.ALREADY_BOOKED, Outcome.WAITING_LIST)
 
-    @property
-    def retried(self) -> bool:
-        """Released and tried again; failed as such only when the attempts are used up."""
-        return self in (Outcome.TOO_EARLY, Outcome.GYM_UNREACHABLE, Outcome.BLOCKED)
-
 
 # Read by the member at 7:59: what happened, and what to do where there is something to do.
 SENTENCES = {

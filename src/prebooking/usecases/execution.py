@@ -94,9 +94,7 @@ class Execution:
     async def settle(self) -> Ending | NotFound:
         try:
             async with asyncio.timeout(self.budget.for_answers):
-                return await settle(
-                    self.gym, self.request, self.clock, revive=self.revive, left_s=lambda: self.budget.for_answers
-                )
+                return await settle(self.gym, self.request, self.clock, revive=self.revive)
         except TimeoutError:
             return NotFound.UNKNOWN
 

@@ -5,7 +5,7 @@ from enum import Enum, auto
 
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Ending, Outcome
-from prebooking.domain.ports import Clock, Gym, ListedClass, Listing
+from prebooking.domain.ports import Clock, Gym, ListedClass
 from prebooking.domain.prebooking import BookingRequest
 
 _PAUSE_S = 0.3
@@ -32,16 +32,15 @@ async def settle(
     clock: Clock,
     *,
     revive: Callable[[], Awaitable[bool]],
-    left_s: Callable[[], float],
 ) -> Ending | NotFound:
-    """Asks until it is told, or until the time is up: then UNKNOWN.
+    """Asks until it is told; its caller's budget ends it otherwise.
 
     Absent is believed only if the listing shows the class, the user isn't in it, and the session proves alive after
     it was asked: a dead one sees nobody's bookings. `revive` refreshes a dead session, once.
     """
-    while left_s() > 0:
+    while True:
         try:
-            listed = _find(await gym.listing(request.day, request.family_id), request)
+            listed = (await gym.listing(request.day, request.family_id)).get(request.class_id)
             ending = present(listed)
             if ending is not None:
                 return ending
@@ -52,9 +51,4 @@ async def settle(
             if not await revive():
                 return NotFound.UNKNOWN
         except BoxSilentError:
-            await clock.sleep(min(_PAUSE_S, max(0.0, left_s())))
-    return NotFound.UNKNOWN
-
-
-def _find(listing: Listing, request: BookingRequest) -> ListedClass | None:
-    return listing.get(request.class_id)
+            await clock.sleep(_PAUSE_S)
