@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
@@ -70,7 +70,7 @@ class Stack:
     service_url: str
     environment: dict[str, str]
     http: httpx.AsyncClient
-    processes: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+    processes: dict[str, asyncio.subprocess.Process]  #: by name: the stand-ins, and the service
 
     async def control(self, url: str, what: str, content: Any = None) -> Any:
         """A switch of a stand-in."""
@@ -111,18 +111,21 @@ async def local_stack(
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="prebooking-"))
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=30, trust_env=False))
+        processes: dict[str, asyncio.subprocess.Process] = {}
         # The stand-ins first, beside each other; the service needs all of them.
         qstash, aimharder, server = await asyncio.gather(
             stack.enter_async_context(
-                _stand_in("qstash", folder, "--port", str(ports.qstash), "--parallelism", str(parallelism))
+                _stand_in(processes, "qstash", folder, "--port", str(ports.qstash), "--parallelism", str(parallelism))
             ),
-            stack.enter_async_context(_stand_in("aimharder", folder, "--port", str(ports.aimharder))),
+            stack.enter_async_context(_stand_in(processes, "aimharder", folder, "--port", str(ports.aimharder))),
             stack.enter_async_context(postgres()),
         )
         logins = [part for m in members for part in ("--member", f"{m.email}:{m.password}")]
         login = {"DATABASE_URL": server.dsn(user="authenticator")}
         supabase, _ = await asyncio.gather(
-            stack.enter_async_context(_stand_in("supabase", folder, "--port", str(ports.supabase), *logins, **login)),
+            stack.enter_async_context(
+                _stand_in(processes, "supabase", folder, "--port", str(ports.supabase), *logins, **login)
+            ),
             _migrate(folder, server.dsn()),
         )
         service_port = ports.service or _free_port()
@@ -143,7 +146,7 @@ async def local_stack(
             "PORT": str(service_port),
             **settings,
         }
-        running = Stack(server, server.dsn(), supabase, qstash, aimharder, service_url, environment, http)
+        running = Stack(server, server.dsn(), supabase, qstash, aimharder, service_url, environment, http, processes)
         await stack.enter_async_context(service(running, folder))
         yield running
 
@@ -177,10 +180,13 @@ async def _until_ready(stack: Stack, process: asyncio.subprocess.Process) -> Non
 
 
 @asynccontextmanager
-async def _stand_in(name: str, folder: str, *arguments: str, **environment: str) -> AsyncIterator[str]:
+async def _stand_in(
+    processes: dict[str, asyncio.subprocess.Process], name: str, folder: str, *arguments: str, **environment: str
+) -> AsyncIterator[str]:
     """A stand-in as a process; yields its URL."""
     command = ["-m", f"prebooking.local.{name}", *arguments]
     process = await _spawn(command, folder, environment, stdout=asyncio.subprocess.PIPE)
+    processes[name] = process
     try:
         assert process.stdout
         async with asyncio.timeout(_START_S):
