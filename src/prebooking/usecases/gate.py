@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 from bisect import insort
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -72,6 +73,7 @@ class Gate:
             await _approach(self._clock, self._now, opening)
             for waiting in self._waiting.pop(opening):
                 _let_go(waiting)
+            os.sched_yield()  # whoever carries the bytes on may wait for this core; what follows here has time
         finally:
             if collecting:
                 gc.enable()
