@@ -1,10 +1,11 @@
-"""The command line: serve, dev, demo, migrate, sweep.
+"""The command line: serve, dev, demo, migrate, sweep, schedule-sweep.
 
 Each command imports what it needs when it runs: loading all of it takes longer than a migration.
 """
 
 import asyncio
 import sys
+from math import ceil
 from typing import Annotated
 
 import typer
@@ -20,8 +21,6 @@ app = typer.Typer(
 )
 _out = Console()
 _err = Console(stderr=True)
-
-_GRACE_S = 10
 
 
 @app.command()
@@ -40,7 +39,7 @@ def serve() -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=_GRACE_S,
+        timeout_graceful_shutdown=ceil(settings.max_duration_seconds),  # what has begun is finished
     )
 
 
@@ -82,6 +81,24 @@ def sweep() -> None:
             )
 
     asyncio.run(once())
+
+
+@app.command()
+def schedule_sweep(
+    every: Annotated[
+        int, typer.Option(min=1, max=30, metavar="MINUTES", help="2 fits QStash's free plan, 1 doesn't.")
+    ] = 2,
+) -> None:
+    """Have QStash call the sweep every few minutes, for hosts that sleep between requests. A repeat changes it."""
+    from prebooking.main import open_parts
+
+    settings = read_settings(Settings)
+
+    async def order() -> str:
+        async with open_parts(settings) as parts:
+            return await parts.scheduler.schedule_sweep(every)
+
+    _out.print(f"QStash calls {settings.public_url}/qstash/sweep every {every} min (schedule {asyncio.run(order())}).")
 
 
 @app.command()

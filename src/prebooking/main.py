@@ -1,8 +1,9 @@
 """The composition root: the one place that knows the concrete parts, and puts them together."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from uuid import uuid4
 
@@ -13,9 +14,11 @@ from prebooking.adapters.aimharder import AimHarder
 from prebooking.adapters.clock import SystemClock
 from prebooking.adapters.qstash import open_messages
 from prebooking.adapters.supabase_store import open_store
+from prebooking.domain.ports import Gyms, Messages, Store
 from prebooking.domain.timing import OpeningClock
 from prebooking.logs import configure_logs
 from prebooking.settings import Settings, read_settings
+from prebooking.signals import heard_of_stop
 from prebooking.usecases.execute import Executor
 from prebooking.usecases.gate import Gate
 from prebooking.usecases.schedule import Scheduler
@@ -26,23 +29,39 @@ from prebooking.web.deliveries import Deliveries
 from prebooking.web.parts import Parts
 
 
-def create_app() -> Starlette:
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """The outside systems, behind their ports."""
+
+    store: Store
+    messages: Messages
+    gyms: Gyms
+
+
+#: What may stand between the service and the outside: nothing here, failpoints in the fault tests.
+Around = Callable[[Outside], Outside]
+
+
+def create_app(around: Around = lambda outside: outside) -> Starlette:
     """The ASGI factory: `uvicorn --factory prebooking.main:create_app --loop asyncio`. Raises SettingsError."""
     settings = read_settings(Settings)
     configure_logs(settings.log_level)
-    return create_web_app(partial(open_replica, settings), settings.frontend_origins)
+    return create_web_app(partial(open_replica, settings, around), settings.frontend_origins)
 
 
 @asynccontextmanager
-async def open_replica(settings: Settings) -> AsyncIterator[Parts]:
+async def open_replica(settings: Settings, around: Around = lambda outside: outside) -> AsyncIterator[Parts]:
     """The parts, and the sweep of a living replica beside them."""
-    async with open_parts(settings) as parts:
-        if not settings.sweep_seconds:
-            yield parts
-            return
-        sweeping = asyncio.create_task(parts.sweeper.run())
+    async with open_parts(settings, around) as parts:
+        sweeping = asyncio.create_task(parts.sweeper.run() if settings.sweep_seconds else asyncio.sleep(0))
+
+        def stop() -> None:
+            parts.executor.stop()
+            sweeping.cancel()
+
         try:
-            yield parts
+            with heard_of_stop(stop):
+                yield parts
         finally:
             sweeping.cancel()
             with suppress(asyncio.CancelledError):
@@ -51,29 +70,15 @@ async def open_replica(settings: Settings) -> AsyncIterator[Parts]:
 
 
 @asynccontextmanager
-async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
+async def open_parts(settings: Settings, around: Around = lambda outside: outside) -> AsyncIterator[Parts]:
     async with AsyncExitStack() as stack:
         clock = SystemClock()
         opening_clock = OpeningClock(clock)
-        public_url = settings.public_url
-        store = await stack.enter_async_context(
-            open_store(settings.supabase_url, settings.supabase_secret_key.get_secret_value(), str(uuid4()))
-        )
-        messages = await stack.enter_async_context(
-            open_messages(
-                settings.qstash_url,
-                settings.qstash_token.get_secret_value(),
-                public_url=public_url,
-                lead_s=settings.lead_seconds,
-                max_duration_s=settings.max_duration_seconds,
-            )
-        )
-        gyms = AimHarder(
-            settings.aimharder_box_url, settings.aimharder_account_url, settings.aimharder_proxy, opening_clock.now
-        )
+        outside = around(await stack.enter_async_context(_open_outside(settings, opening_clock)))
+        store, messages = outside.store, outside.messages
         executor = Executor(
             store,
-            gyms,
+            outside.gyms,
             Gate(clock, opening_clock.now),
             clock,
             opening_clock,
@@ -116,12 +121,31 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 service_key=_plain(settings.service_api_key),
             ),
             deliveries=Deliveries(
-                public_url,
+                settings.public_url,
                 settings.qstash_current_signing_key.get_secret_value(),
                 settings.qstash_next_signing_key.get_secret_value(),
             ),
             max_duration_s=settings.max_duration_seconds,
         )
+
+
+@asynccontextmanager
+async def _open_outside(settings: Settings, opening_clock: OpeningClock) -> AsyncIterator[Outside]:
+    """One client of each a replica."""
+    async with (
+        open_store(settings.supabase_url, settings.supabase_secret_key.get_secret_value(), str(uuid4())) as store,
+        open_messages(
+            settings.qstash_url,
+            settings.qstash_token.get_secret_value(),
+            public_url=settings.public_url,
+            lead_s=settings.lead_seconds,
+            max_duration_s=settings.max_duration_seconds,
+        ) as messages,
+    ):
+        gyms = AimHarder(
+            settings.aimharder_box_url, settings.aimharder_account_url, settings.aimharder_proxy, opening_clock.now
+        )
+        yield Outside(store, messages, gyms)
 
 
 def _plain(secret: SecretStr | None) -> str | None:

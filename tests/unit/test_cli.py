@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
+import httpx
 import pytest
 
 from prebooking.cli import main
@@ -87,7 +88,7 @@ async def run(folder: Path, command: str, **settings: str) -> Ran:
     return Ran(process.returncode, out.decode(), err.decode())
 
 
-@pytest.mark.parametrize("command", ["serve", "sweep"])
+@pytest.mark.parametrize("command", ["serve", "sweep", "schedule-sweep"])
 def test_each_missing_setting_is_named_in_a_line_of_its_own(here: Callable[..., Ran], command: str) -> None:
     first, *rest = COMPLETE
     told = here(command, **{name: value for name, value in COMPLETE.items() if name in rest})
@@ -100,6 +101,22 @@ def test_a_wrong_setting_is_named_without_what_it_held(here: Callable[..., Ran])
     here("sweep", **COMPLETE | {"SERVICE_API_KEY": "topsecret"}).assert_told("Not started. SERVICE_API_KEY: ")
     here("sweep", **COMPLETE | {"MAX_DURATION_SECONDS": "inf"}).assert_told("Not started. MAX_DURATION_SECONDS: ")
     here("serve", **COMPLETE | {"LEAD_SECONDS": "9"}).assert_told("Not started. LEAD_SECONDS=9 leaves too little")
+
+
+def test_scheduling_the_sweep_without_qstash_says_so(here: Callable[..., Ran]) -> None:
+    here("schedule-sweep", **COMPLETE).assert_told("Failed. QStash, schedule: ")
+
+
+async def test_the_sweep_can_be_left_to_qstash(
+    outside: tuple[Gateway, QStashServer, AimHarder], tmp_path: Path
+) -> None:
+    told = await run(tmp_path, "schedule-sweep", **COMPLETE | {"QSTASH_URL": outside[1].url, "COLUMNS": "200"})
+    assert (told.code, told.err) == (0, "")
+    assert f"QStash calls {NOWHERE}/qstash/sweep every 2 min" in told.out
+    headers = {"Authorization": f"Bearer {DEV_TOKEN}"}
+    async with httpx.AsyncClient(base_url=f"{outside[1].url}/v2/schedules/", headers=headers) as http:
+        assert (await http.get("prebooking-sweep")).json()["cron"] == "*/2 * * * *"
+        await http.delete("prebooking-sweep")
 
 
 def test_a_sweep_without_a_database_says_so(here: Callable[..., Ran]) -> None:

@@ -135,6 +135,12 @@ async def test_so_it_is_through_a_proxy_whose_tunnel_is_open_before(certificate:
         assert proxy.connects[0] == f"CONNECT 127.0.0.1:{gym.port} HTTP/1.1".encode()
 
 
+async def test_so_it_is_through_a_proxy_that_forwards_plain_http() -> None:
+    async with receiver() as proxy, guest("http://gym.test", proxy=f"http://127.0.0.1:{proxy.port}") as visitor:
+        await leaves_whole_and_only_at_the_word(visitor, proxy)
+        assert bookings(proxy)[0].startswith(b"POST http://gym.test/api/book HTTP/1.1\r\n")
+
+
 async def test_it_waits_on_the_connection_that_a_question_has_opened() -> None:
     async with receiver() as gym, guest(f"http://127.0.0.1:{gym.port}") as visitor:
         await visitor.ask()

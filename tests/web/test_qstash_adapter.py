@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from prebooking.adapters.qstash import QStashMessages, open_messages
@@ -92,6 +93,17 @@ async def test_a_deleted_message_will_not_ring(messages: QStashMessages, qstash:
     message = qstash.qstash.broker.pending[message_id]
     await messages.delete(message_id)
     assert message.state is State.CANCELLED
+
+
+async def test_ordering_the_sweep_again_changes_the_one_schedule(
+    messages: QStashMessages, qstash: QStashServer
+) -> None:
+    assert await messages.schedule_sweep(2) == await messages.schedule_sweep(5) == "prebooking-sweep"
+    async with httpx.AsyncClient(base_url=qstash.url, headers={"Authorization": f"Bearer {DEV_TOKEN}"}) as http:
+        [schedule] = (await http.get("/v2/schedules")).json()
+        assert (schedule["cron"], schedule["destination"]) == ("*/5 * * * *", f"{PUBLIC_URL}/qstash/sweep")
+        assert schedule["retries"] == 0
+        await http.delete("/v2/schedules/prebooking-sweep")
 
 
 async def test_deleting_what_is_gone_is_fine_and_an_empty_id_deletes_nothing(

@@ -4,12 +4,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partialmethod
 from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 
+from prebooking.adapters.supabase_rpc import SupabaseRpc
 from prebooking.adapters.supabase_store import SupabaseStore, open_store
 from prebooking.domain.errors import StoreUnavailableError
 from prebooking.domain.ports import Claim, Transition
@@ -168,3 +170,23 @@ async def test_of_many_claims_at_once_one_is_given(store: SupabaseStore) -> None
     )
     assert sum(isinstance(answer, Claim) for answer in answers) == 1
     assert {answer.outcome for answer in answers if isinstance(answer, Transition)} == {"held"}
+
+
+async def test_a_claim_waits_in_line_for_its_turn_and_its_clock_starts_when_it_is_sent(
+    store: SupabaseStore, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SupabaseRpc, "call", partialmethod(SupabaseRpc.call, in_line_s=0.1))
+    created = await create(store)
+    assert created.prebooking
+    gateway.faults.set(Fault(kind="delay", function="list_prebookings", seconds=0.6, times=8))
+    asked = time.monotonic()
+    in_front = [asyncio.create_task(store.list(ANA)) for _ in range(8)]
+    await asyncio.sleep(0)
+    claiming = asyncio.create_task(store.claim(created.prebooking.id, uuid4(), None, horizon_s=0, max_attempts=5))
+    await asyncio.sleep(0)
+    with pytest.raises(StoreUnavailableError, match=r"no connection was free"):
+        await store.list(ANA)
+    claim = await claiming
+    assert isinstance(claim, Claim)
+    assert claim.sent_at - asked > 0.5
+    await asyncio.gather(*in_front)

@@ -20,6 +20,8 @@ _RETRIES = 5
 _RETRY_DELAY_MS = "1000 * (1 + retried)"
 # How much longer than we may take QStash waits for our answer.
 _TIMEOUT_MARGIN_S = 5
+# Fixed, so that ordering it again changes the one there is.
+_SWEEP_SCHEDULE = "prebooking-sweep"
 
 
 @asynccontextmanager
@@ -41,6 +43,7 @@ class QStashMessages:
         self._client = client
         self._execute_url = f"{public_url}/qstash/prebooking-execute"
         self._failed_url = f"{public_url}/qstash/prebooking-failed"
+        self._sweep_url = f"{public_url}/qstash/sweep"
         self._lead_s = lead_s
         self._timeout_s = int(max_duration_s) + _TIMEOUT_MARGIN_S
 
@@ -71,6 +74,17 @@ class QStashMessages:
         except MessagingError as exc:
             if _status(exc.__cause__) != httpx.codes.NOT_FOUND:
                 raise
+
+    async def schedule_sweep(self, every_minutes: int) -> str:
+        async with _translated("schedule"):
+            return await self._client.schedule.create(
+                destination=self._sweep_url,
+                cron=f"*/{every_minutes} * * * *",
+                schedule_id=_SWEEP_SCHEDULE,
+                retries=0,  # the next one comes soon
+                timeout=f"{self._timeout_s}s",
+                label="prebooking-sweep",
+            )
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """Calls SQL functions through Supabase's client: `rpc` alone, under our own deadlines."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -51,26 +52,28 @@ class SupabaseRpc:
         self._client = client
         self._line = asyncio.Semaphore(_CONNECTIONS)
 
-    async def call(self, function: str, *, within_s: float = _WITHIN_S, **arguments: Any) -> dict[str, Any]:
+    async def call(
+        self, function: str, *, within_s: float = _WITHIN_S, in_line_s: float | None = _IN_LINE_S, **arguments: Any
+    ) -> dict[str, Any]:
         """Calls it, and twice again after transient failures: each function answers a repeat as it did the first.
 
         Arguments go without their prefix `p_`. `within_s` is for all tries together, from when a connection is free:
-        a hundred calls at one instant are no sign of a database in trouble.
+        a hundred calls at one instant are no sign of a database in trouble. `in_line_s` is for the wait for one;
+        None: as long as the caller likes. The answer also has `sent_at`, when the try that was answered left, on the
+        monotonic clock.
         Raises StoreUnavailableError, StoreRefusedError.
         """
         params = {f"p_{name}": _plain(value) for name, value in arguments.items()}
         try:
-            async with self._connection(), asyncio.timeout(within_s):
+            async with asyncio.timeout(in_line_s):
+                await self._line.acquire()
+        except TimeoutError as exc:
+            raise StoreUnavailableError(f"{function}: no connection was free in {in_line_s} s") from exc
+        try:
+            async with asyncio.timeout(within_s):
                 return await self._tries(function, params)
         except TimeoutError as exc:
             raise StoreUnavailableError(f"{function}: no answer in {within_s} s") from exc
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[None]:
-        async with asyncio.timeout(_IN_LINE_S):
-            await self._line.acquire()
-        try:
-            yield
         finally:
             self._line.release()
 
@@ -86,6 +89,7 @@ class SupabaseRpc:
             raise StoreUnavailableError(str(exc)) from exc
 
     async def _try(self, function: str, params: dict[str, Any]) -> dict[str, Any]:
+        sent_at = time.monotonic()
         try:
             async with asyncio.timeout(_TRY_S):
                 answer = (await self._client.rpc(function, params).execute()).data
@@ -95,7 +99,7 @@ class SupabaseRpc:
             raise _translated(function, exc) from exc
         if not isinstance(answer, dict) or "outcome" not in answer:
             raise StoreUnavailableError(f"{function}: an answer of another shape")
-        return answer
+        return answer | {"sent_at": sent_at}
 
 
 class _TransientError(Exception):

@@ -45,6 +45,7 @@ class Claim:
 
     prebooking: Prebooking
     now: datetime  #: by the database's clock
+    sent_at: float  #: when it was asked for, on the host's monotonic clock: not before a connection was free
     begun: bool  #: an earlier claim may have booked: settle first
     settle_only: bool  #: nothing may be sent any more
     parks: int
@@ -172,7 +173,7 @@ class Store(Protocol):
 
 
 class Messages(Protocol):
-    """The doorbells. Both methods raise MessagingError, within two seconds."""
+    """The doorbells. All methods raise MessagingError, within two seconds."""
 
     async def publish(self, prebooking: Prebooking, *, delivery_failures: int = 0) -> str:
         """Orders the message of this row's version; its id. A repeat within ten minutes is the same message."""
@@ -180,6 +181,10 @@ class Messages(Protocol):
 
     async def delete(self, message_id: str) -> None:
         """Takes a message back. One that is gone already is fine."""
+        ...
+
+    async def schedule_sweep(self, every_minutes: int) -> str:
+        """Has the sweep called at minutes that the number divides; the schedule's id. A repeat changes it."""
         ...
 
 

@@ -71,6 +71,7 @@ class Stack:
     environment: dict[str, str]
     http: httpx.AsyncClient
     processes: dict[str, asyncio.subprocess.Process]  #: by name: the stand-ins, and the service
+    folder: str  #: for what belongs to this run alone
 
     async def control(self, url: str, what: str, content: Any = None) -> Any:
         """A switch of a stand-in."""
@@ -103,7 +104,16 @@ class Stack:
 async def local_stack(
     ports: Ports, members: Sequence[Member] = (), *, parallelism: int = 100, **settings: str
 ) -> AsyncIterator[Stack]:
-    """Starts everything, ready to serve; `settings` are more of the service's environment.
+    """Starts everything, ready to serve; for the rest see `outside`."""
+    async with outside(ports, members, parallelism=parallelism, **settings) as stack, service(stack):
+        yield stack
+
+
+@asynccontextmanager
+async def outside(
+    ports: Ports, members: Sequence[Member] = (), *, parallelism: int = 100, **settings: str
+) -> AsyncIterator[Stack]:
+    """All but the service; `settings` are more of its environment.
 
     `parallelism` is QStash's: how many deliveries are under way at once (100 as with its pay-as-you-go plan).
     """
@@ -146,21 +156,21 @@ async def local_stack(
             "PORT": str(service_port),
             **settings,
         }
-        running = Stack(server, server.dsn(), supabase, qstash, aimharder, service_url, environment, http, processes)
-        await stack.enter_async_context(service(running, folder))
-        yield running
+        yield Stack(
+            server, server.dsn(), supabase, qstash, aimharder, service_url, environment, http, processes, folder
+        )
 
 
 @asynccontextmanager
-async def service(stack: Stack, folder: str, name: str = "service") -> AsyncIterator[None]:
+async def service(stack: Stack) -> AsyncIterator[None]:
     """The service itself, unmodified, with nothing but its environment to go by."""
     process = await _spawn(
         ["-m", "prebooking.local.leash", sys.executable, "-m", "prebooking", "serve"],
-        folder,
+        stack.folder,
         stack.environment,
         stdout=None,
     )
-    stack.processes[name] = process
+    stack.processes["service"] = process
     try:
         await _until_ready(stack, process)
         yield

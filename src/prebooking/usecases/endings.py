@@ -7,7 +7,7 @@ from prebooking.domain.outcome import Ending, Outcome
 from prebooking.domain.ports import Claim, Store, Transition
 from prebooking.domain.prebooking import Status
 from prebooking.domain.timing import Timings, park_delay, release_delay
-from prebooking.usecases.execution import Execution, Park, Release
+from prebooking.usecases.execution import Execution, GiveBack, Park, Release
 from prebooking.usecases.shoot import Decision
 
 _LEAST_RETRY_AFTER_S = 1.0
@@ -36,7 +36,11 @@ class Endings:
             case Release(reason) if run.attempts >= self._max_attempts:
                 return await self._finish(run.claim, run.token, run.timings, reason)
             case Release(reason):
-                return await self._release(run, reason)
+                return await self._release(run, reason, release_delay(run.attempts))
+            case GiveBack() if run.claim.begun and not run.settled:
+                return await self._park(run.claim, run.token, run.timings, None, 0.0)
+            case GiveBack():
+                return await self._release(run, None, 0.0)
             case Park(reason):
                 # Its own begin's lease must end first: until then its request may still arrive.
                 retry_s = None if run.begun else park_delay(run.claim.parks)
@@ -68,15 +72,16 @@ class Endings:
         )
         return Verdict(ending.outcome) if answer.outcome == "finished" else self.not_claimed(answer)
 
-    async def _release(self, run: Execution, reason: Ending) -> Verdict:
+    async def _release(self, run: Execution, reason: Ending | None, retry_s: float) -> Verdict:
+        """Without a reason it is our own stop, which is no attempt."""
         answer = await self._store.release(
             run.prebooking.id,
             run.token,
-            outcome=reason.outcome,
-            message=reason.message,
+            outcome=reason.outcome if reason else None,
+            message=reason.message if reason else None,
             shots=run.timings.all_shots(),
-            retry_s=release_delay(run.attempts),
-            graceful=False,
+            retry_s=retry_s,
+            graceful=reason is None,
             settled=run.settled,
         )
         if answer.outcome != "released":
@@ -84,15 +89,16 @@ class Endings:
         return Verdict("retry-later", max(_LEAST_RETRY_AFTER_S, answer.retry_after))
 
     async def _park(
-        self, claim: Claim, token: UUID, timings: Timings, reason: Ending, retry_s: float | None
+        self, claim: Claim, token: UUID, timings: Timings, reason: Ending | None, retry_s: float | None
     ) -> Verdict:
         # What only says that nothing is known must not replace the last true reason.
-        says = reason.outcome not in (Outcome.OUTCOME_UNKNOWN, Outcome.WAITING_LIST)
+        if reason and reason.outcome in (Outcome.OUTCOME_UNKNOWN, Outcome.WAITING_LIST):
+            reason = None
         answer = await self._store.park(
             claim.prebooking.id,
             token,
-            outcome=reason.outcome if says else None,
-            message=reason.message if says else None,
+            outcome=reason.outcome if reason else None,
+            message=reason.message if reason else None,
             shots=timings.all_shots(),
             retry_s=retry_s,
         )

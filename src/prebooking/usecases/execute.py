@@ -14,12 +14,13 @@ from prebooking.domain.ports import Claim, Clock, Gyms, HeldRequest, Store, Tran
 from prebooking.domain.prebooking import Box
 from prebooking.domain.timing import BEGIN_GRACE_S, Budget, OpeningClock, Timings
 from prebooking.usecases.endings import Endings, Verdict
-from prebooking.usecases.execution import Execution, Park, Release
+from prebooking.usecases.execution import Execution, GiveBack, Park, Release
 from prebooking.usecases.gate import Gate, sleep_until
 from prebooking.usecases.make_ready import make_ready
 from prebooking.usecases.sessions import Sessions
 from prebooking.usecases.settle import NotFound
 from prebooking.usecases.shoot import Decision, shoot
+from prebooking.usecases.stopping import StoppedError, Stopping
 
 _log = structlog.get_logger()
 
@@ -28,6 +29,7 @@ _TRY_AGAIN_S = 0.2
 _TO_ANSWER_S = 0.1  # what is left of the budget for the answer itself
 
 DATABASE_UNAVAILABLE = Verdict("database-unavailable", 2.0)
+STOPPING = Verdict("retry-later", 1.0)  # by another replica
 
 
 class Executor:
@@ -51,11 +53,16 @@ class Executor:
         self._gate = gate
         self._clock = clock
         self._opening_clock = opening_clock
+        self._stopping = Stopping()
         self._sessions = Sessions(store, clock)
         self._ending = Endings(store, lead_s=lead_s, max_attempts=max_attempts)
         self._max_duration_s = max_duration_s
         self._max_attempts = max_attempts
         self._legacy_box = legacy_box
+
+    def stop(self) -> None:
+        """The process is about to end: what has not begun is given back, what has begun is finished."""
+        self._stopping.tell()
 
     async def execute(self, prebooking_id: UUID, version: int | None, arrived: float | None = None) -> Verdict:
         """`version`: the one the message was published for; None from the sweep.
@@ -82,13 +89,15 @@ class Executor:
 
     async def _execute(self, prebooking_id: UUID, version: int | None, budget: Budget) -> Verdict:
         await self._gate.quiet()
-        token, asked = uuid4(), self._clock.monotonic()
+        if self._stopping.told:
+            return STOPPING
+        token = uuid4()
         claim = await self._store.claim(
             prebooking_id, token, version, horizon_s=budget.horizon, max_attempts=self._max_attempts
         )
         if isinstance(claim, Transition):
             return self._ending.not_claimed(claim)
-        if self._opening_clock.compare(claim.now, asked, self._clock.monotonic()):
+        if self._opening_clock.compare(claim.now, claim.sent_at, self._clock.monotonic()):
             _log.warning("host_clock_overruled", offset_ms=round(self._opening_clock.offset_s * 1000, 1))
         timings = self._timings(claim, budget)
         request, box = claim.prebooking.request(), claim.prebooking.box(self._legacy_box)
@@ -118,28 +127,47 @@ class Executor:
                 await run.aclose()
 
     async def _pipeline(self, run: Execution) -> Verdict:
+        try:
+            async with self._stopping.interruptible():
+                prepared = await self._prepare(run)
+        except StoppedError:
+            return await self._end(run, GiveBack())
+        match prepared:
+            case Verdict():
+                return prepared
+            case Ending() | Release() | Park() | GiveBack():
+                return await self._end(run, prepared)
+        try:
+            rank = (run.prebooking.created_at, run.prebooking.id)
+            # A process that was stopped here may wake after its lease has ended: then nothing may leave.
+            await self._gate.pass_through(
+                run.opening, rank, lambda: prepared.fire() if run.budget.may_shoot() else None
+            )
+            decision = await shoot(run, prepared)
+        finally:
+            await prepared.aclose()
+        return await self._end(run, decision)
+
+    async def _prepare(self, run: Execution) -> HeldRequest | Decision | Verdict:
+        """All before the gate: settled, made ready, held, begun. Nothing of it has left when it is interrupted."""
         ended = await self._settle_earlier(run)
         if ended is not None:
-            return await self._end(run, ended)
+            return ended
         await self._gate.quiet()
         ended = await make_ready(run, self._opening_clock.now)
         if ended is not None:
-            return await self._end(run, ended)
+            return ended
         await self._gate.quiet()
         held = await self._hold(run)
         if held is None:
-            return await self._end(run, Release(Ending(Outcome.GYM_UNREACHABLE)))
+            return Release(Ending(Outcome.GYM_UNREACHABLE))
+        refused: Decision | Verdict | None = GiveBack()
         try:
             refused = await self._begin(run)
-            if refused is not None:
-                return refused
-            rank = (run.prebooking.created_at, run.prebooking.id)
-            # A process that was stopped here may wake after its lease has ended: then nothing may leave.
-            await self._gate.pass_through(run.opening, rank, lambda: held.fire() if run.budget.may_shoot() else None)
-            decision = await shoot(run, held)
         finally:
-            await held.aclose()
-        return await self._end(run, decision)
+            if refused is not None:
+                await held.aclose()
+        return held if refused is None else refused
 
     async def _end(self, run: Execution, decision: Decision) -> Verdict:
         """Written down as long as the budget lasts: what is known now must be found out anew otherwise."""
@@ -174,7 +202,7 @@ class Executor:
                 await self._clock.sleep(_TRY_AGAIN_S)
         return None
 
-    async def _begin(self, run: Execution) -> Verdict | None:
+    async def _begin(self, run: Execution) -> Decision | Verdict | None:
         """None once it is recorded that the request may leave; unconfirmed, nothing is sent."""
         await sleep_until(self._clock, self._opening_clock.now, run.opening - _BEGIN_BEFORE_OPENING_S)
         await self._gate.quiet()
@@ -197,11 +225,11 @@ class Executor:
             run.begun, run.attempts = True, answer.prebooking.attempts
             if run.budget.may_shoot():
                 return None
-            return await self._end(run, Release(run.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED)))
+            return Release(run.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED))
         if answer.outcome == Outcome.EXPIRED:
-            return await self._end(run, Ending(Outcome.EXPIRED))
+            return Ending(Outcome.EXPIRED)
         if answer.outcome == Outcome.ATTEMPTS_EXHAUSTED:
-            return await self._end(run, run.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED))
+            return run.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED)
         return self._ending.not_claimed(answer)
 
     def _timings(self, claim: Claim, budget: Budget) -> Timings:

@@ -31,6 +31,11 @@ class Park:
     reason: Ending
 
 
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """Nothing has left, and this process is about to end: another takes it at once."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Execution:
     claim: Claim

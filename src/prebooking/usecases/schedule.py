@@ -73,6 +73,10 @@ class Scheduler:
             await self._take_back(attached.replaced_message_id)
         return attached
 
+    async def schedule_sweep(self, every_minutes: int) -> str:
+        """Has QStash call the sweep of a host that sleeps between requests; the schedule's id."""
+        return await self._messages.schedule_sweep(every_minutes)
+
     async def _ring(self, changed: Transition) -> Transition:
         prebooking = changed.prebooking
         if prebooking is None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Ending, Kind, Outcome, Reply
 from prebooking.domain.ports import HeldRequest
-from prebooking.usecases.execution import Execution, Park, Release
+from prebooking.usecases.execution import Execution, GiveBack, Park, Release
 from prebooking.usecases.settle import NotFound, present
 
 _PAUSE_S = (0.1, 0.3)  # between shots, but for the second, which goes at once
 
-Decision = Ending | Release | Park
+Decision = Ending | Release | Park | GiveBack
 
 
 @dataclass(frozen=True, slots=True)

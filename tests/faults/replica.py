@@ -1,0 +1,175 @@
+"""A replica of the service as a process that can be killed: the real one, with failpoints before the outside.
+
+Forked from a process that has imported everything, so that a start costs a tenth of a second, not a second.
+"""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import Any
+
+import uvicorn
+from failpoints import Action, Armed, Failpoints
+
+from prebooking.main import create_app
+
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["__main__", "prebooking.main", "replica"])  # the first, or each would import it anew
+_GRACE_S = 10
+_PATIENCE_S = 30.0
+_QUIET_S = 0.3  # a process that was stopped must find first what came meanwhile
+
+
+class Replica:
+    """One process. Replicas of one port share it: the kernel hands each connection to one of them."""
+
+    def __init__(self, port: int, environment: Mapping[str, str]) -> None:
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self._pipe, theirs = _FORKS.Pipe()
+        self._struck: list[Armed] = []
+        self._acknowledgements = 0
+        self._process = _FORKS.Process(target=_serve, args=(port, dict(environment), theirs), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.is_alive()
+
+    async def ready(self) -> None:
+        """Returns once it serves: it says so itself, since others may answer on its port."""
+        await self._acknowledged()
+
+    async def arm(self, point: str, action: Action, nth: int = 1) -> None:
+        """Returns once it is armed."""
+        self._pipe.send(Armed(point, action, nth))
+        await self._acknowledged()
+
+    async def idle(self) -> None:
+        """Returns once nothing is under way in it: no request, no execution."""
+        self._pipe.send(None)
+        await self._acknowledged()
+
+    async def struck(self, point: str, action: Action, times: int = 1) -> None:
+        """Returns once that has struck so often. Raises RuntimeError when it no longer can."""
+        while True:
+            dead = not self.alive  # before the look, or its last word could be missed
+            if sum((armed.point, armed.action) == (point, action) for armed in self.strikes()) >= times:
+                return
+            if dead:
+                raise RuntimeError("the replica has ended: what it said stands above")
+            await asyncio.sleep(0.005)
+
+    def strikes(self) -> list[Armed]:
+        """All strikes so far."""
+        with suppress(EOFError, ConnectionResetError):
+            while self._pipe.poll():
+                said = self._pipe.recv()
+                if said is None:
+                    self._acknowledgements += 1
+                else:
+                    self._struck.append(said)
+        return self._struck
+
+    async def _acknowledged(self) -> None:
+        async with asyncio.timeout(_PATIENCE_S):
+            while not self._acknowledgements:
+                if not self.alive:
+                    raise RuntimeError("the replica has ended: what it said stands above")
+                await asyncio.sleep(0.002)
+                self.strikes()
+        self._acknowledgements -= 1
+
+    def kill(self) -> None:
+        self._signal(signal.SIGKILL)
+
+    def stop(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def terminate(self) -> None:
+        """A deploy: it is asked to leave."""
+        self._signal(signal.SIGTERM)
+
+    async def gone(self) -> None:
+        while self.alive:
+            await asyncio.sleep(0.01)
+        self._process.join()
+
+    def _signal(self, number: int) -> None:
+        if self.alive:
+            os.kill(self.pid, number)
+
+
+def _serve(port: int, environment: Mapping[str, str], pipe: "Connection[Any, Any]") -> None:
+    os.environ.update(environment)
+    os.chdir("/")  # away from a .env, which may name the real systems
+    failpoints = Failpoints(pipe.send)
+    sock = socket.socket(proto=socket.IPPROTO_TCP)  # asyncio switches Nagle's delay off only where it is named
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    sock.bind(("127.0.0.1", port))
+    config = uvicorn.Config(
+        create_app(failpoints.around),
+        loop="asyncio",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    asyncio.run(_until_told(uvicorn.Server(config), sock, failpoints, pipe))
+
+
+async def _until_told(
+    server: uvicorn.Server, sock: socket.socket, failpoints: Failpoints, pipe: "Connection[Any, Any]"
+) -> None:
+    loop = asyncio.get_running_loop()
+    ours: set[asyncio.Task[None]] = set()
+    at_rest = 0  # how many tasks there are when nothing is under way
+
+    def hear(said: Armed | None) -> None:
+        if said is None:
+            ours.add(asyncio.create_task(say_idle()))
+        else:
+            failpoints.arm(said)
+            pipe.send(None)
+
+    def listen() -> None:
+        try:
+            while True:
+                loop.call_soon_threadsafe(hear, pipe.recv())
+        except (EOFError, OSError):  # whoever started us is gone
+            os._exit(1)
+
+    async def say_ready() -> None:
+        nonlocal at_rest
+        while not server.started:
+            await asyncio.sleep(0.005)
+        at_rest = len(asyncio.all_tasks() - ours)
+        pipe.send(None)
+        threading.Thread(target=listen, daemon=True).start()
+
+    async def say_idle() -> None:
+        busy_at = loop.time()
+        while loop.time() - busy_at < _QUIET_S:
+            await asyncio.sleep(0.02)
+            if len(asyncio.all_tasks() - ours) > at_rest:
+                busy_at = loop.time()
+        pipe.send(None)
+
+    ours.add(asyncio.create_task(say_ready()))
+    await server.serve(sockets=[sock])
+    await asyncio.wait(ours)

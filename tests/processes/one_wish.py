@@ -1,0 +1,70 @@
+"""One member wants one class: how the tests of whole processes put it up, ask for it and see what came of it."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import asyncpg
+
+from prebooking.local.stack import Member, Stack
+
+ANA = Member("ana@example.com", "secret", "Ana")
+BOX = {"slug": "mygym", "boid": 7}
+_NUMBERS = count(1000)
+_PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A prebooking of a class that nobody else wants."""
+
+    id: str
+    class_id: int
+    opens_at: datetime
+
+
+async def wish(stack: Stack, opens_in_s: float) -> Wish:
+    """Puts a class up, which Ana prebooks."""
+    class_id = next(_NUMBERS)
+    opens_at = datetime.now(UTC) + timedelta(seconds=opens_in_s)
+    day = f"{opens_at + timedelta(days=4 + class_id % 300):%Y%m%d}"  # one class an hour and person
+    put_up = {"box": BOX["slug"], "id": class_id, "day": day, "opens_at": opens_at.isoformat(), "capacity": 20}
+    await stack.control(stack.aimharder_url, "classes", put_up)
+    answer = await stack.http.post(
+        f"{stack.service_url}/prebookings",
+        headers=stack.headers(ANA),
+        json={
+            "box_subdomain": BOX["slug"],
+            "box_aimharder_id": BOX["boid"],
+            "booking_data": {"day": day, "id": class_id},
+            "available_at": opens_at.isoformat(),
+        },
+    )
+    answer.raise_for_status()
+    return Wish(answer.json()["id"], class_id, opens_at)
+
+
+async def until(stack: Stack, wanted: Wish, condition: str) -> dict[str, Any]:
+    """The row, by the database, as soon as the SQL condition holds."""
+    connection = await asyncpg.connect(stack.database_url)
+    query = f"select * from public.prebookings where id = $1 and ({condition})"
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            while (row := await connection.fetchrow(query, wanted.id)) is None:
+                await asyncio.sleep(0.01)
+        return dict(row)
+    finally:
+        await connection.close()
+
+
+async def lateness_ms(stack: Stack, wanted: Wish) -> list[float]:
+    """Of each booking request that reached the gym, by the gym's stamp of its first byte."""
+    ledger = (await stack.control(stack.aimharder_url, "ledger"))["requests"]
+    opening_ns = int(wanted.opens_at.timestamp() * 1_000_000) * 1000
+    return [
+        (entry["first_byte_ns"] - opening_ns) / 1e6
+        for entry in ledger
+        if entry["path"] == "/api/book" and str(entry["form"].get("id")) == str(wanted.class_id)
+    ]

@@ -1,0 +1,23 @@
+"""A host whose clock is wrong, as a whole process sees it: deliveries are still believed, the gate still met."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from prebooking.local.stack import Stack, service
+from processes.one_wish import lateness_ms, until, wish
+
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+
+
+@pytest.mark.skipif(FAKETIME is None, reason="libfaketime is not installed (Debian: apt install faketime)")
+@pytest.mark.parametrize("offset_s", [-20, -5, 5, 20])
+async def test_a_clock_that_is_seconds_off_fires_within_100_ms_and_never_early(stack: Stack, offset_s: int) -> None:
+    off = {"LD_PRELOAD": str(FAKETIME), "FAKETIME": f"{offset_s:+}s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    async with service(replace(stack, environment=stack.environment | off)):
+        wanted = await wish(stack, opens_in_s=4)
+        row = await until(stack, wanted, "status not in ('pending', 'executing')")
+        assert (row["status"], row["attempts"]) == ("completed", 1)
+        [late] = await lateness_ms(stack, wanted)
+        assert 0 <= late < 100

@@ -1,0 +1,129 @@
+"""A deploy: what has not begun goes back at once, as if it had never been claimed; what has begun is finished."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from executions import ANA, LISTING, begun, bookings_asked, deliver, lease_ends, prebook_open_class, rung, spoil
+from prebooking.local.aimharder import AimHarder
+from prebooking.local.qstash.server import QStashServer
+from prebooking.local.supabase import Fault, Gateway
+from world import World, open_world
+
+Outside = tuple[Gateway, QStashServer, AimHarder]
+
+
+async def stored(world: World, row: dict[str, Any]) -> dict[str, Any]:
+    """What the API doesn't show, with how long the row is still held."""
+    found = await world.database.fetchrow(
+        "select *, extract(epoch from greatest(lease_until, retry_at) - now())::float as held_s"
+        " from public.prebookings where id = $1",
+        row["id"],
+    )
+    assert found
+    return dict(found)
+
+
+async def waiting(world: World, opens_in_s: float = 3.0) -> dict[str, Any]:
+    """Ana's prebooking, claimed and waiting for its opening, not begun."""
+    await world.member(ANA)
+    row = await world.prebook(ANA, world.open_class(opens_in_s))
+    async with asyncio.timeout(5):
+        while (await stored(world, row))["status"] != "executing" or len(world.gym.ledger.of(LISTING)) < 1:
+            await asyncio.sleep(0.01)
+    return row
+
+
+@pytest.fixture
+async def other(sweepless: World, database: asyncpg.Connection, outside: Outside) -> AsyncIterator[World]:
+    """Another replica, whose sweep runs."""
+    async with open_world(database, *outside, beside=True, sweep_seconds=1) as running:
+        yield running
+
+
+async def test_what_waits_for_its_opening_is_given_back_at_once_and_was_no_attempt(sweepless: World) -> None:
+    row = await waiting(sweepless)
+    sweepless.parts.executor.stop()
+    answered = await rung(sweepless, row)
+    assert (answered.status, answered.outcome, answered.retry_after) == (503, "retry-later", 1)
+    assert answered.took_s < 2  # the opening is later
+    given_back = await stored(sweepless, row)
+    assert (given_back["status"], given_back["attempts"], given_back["last_outcome"]) == ("pending", 0, None)
+    assert given_back["held_s"] <= 0
+    assert not bookings_asked(sweepless)
+
+
+async def test_another_replica_takes_it_over_and_meets_the_gate(sweepless: World, other: World) -> None:
+    row = await waiting(sweepless)
+    sweepless.parts.executor.stop()
+    booked = await other.finished(ANA, row["id"])
+    assert (booked["status"], booked["attempts"], len(bookings_asked(other))) == ("completed", 1, 1)
+    assert booked["result"]["timings"]["fire_lateness_ms"] < 100
+
+
+async def test_what_has_begun_is_finished(sweepless: World) -> None:
+    row = await waiting(sweepless)
+    await begun(sweepless, row)
+    sweepless.parts.executor.stop()
+    assert (await rung(sweepless, row)).outcome == "booked"
+    assert (await sweepless.read(ANA, row["id"]))["status"] == "completed"
+
+
+async def test_a_begin_that_is_under_way_sends_nothing_and_leaves_no_mark(sweepless: World) -> None:
+    sweepless.gateway.faults.set(Fault(function="begin_booking", kind="lose_answer", seconds=0.5, times=3))
+    row = await waiting(sweepless)
+    await begun(sweepless, row)  # and its caller has not heard of it
+    sweepless.parts.executor.stop()
+    assert (await rung(sweepless, row)).outcome == "retry-later"
+    given_back = await stored(sweepless, row)
+    assert (given_back["status"], given_back["attempts"], given_back["booking_started_at"]) == ("pending", 0, None)
+    assert not bookings_asked(sweepless)
+
+
+async def test_what_an_earlier_begin_left_unknown_stays_parked_and_is_free_at_once(sweepless: World) -> None:
+    spoil(sweepless, "reset", handled=False)
+    row = await prebook_open_class(sweepless)
+    await rung(sweepless, row)
+    await lease_ends(sweepless, row)
+    spoil(sweepless, "hang", LISTING)
+    seen = len(sweepless.gym.ledger.of(LISTING))
+    again = asyncio.create_task(deliver(sweepless, row["id"]))
+    async with asyncio.timeout(5):
+        while len(sweepless.gym.ledger.of(LISTING)) == seen:
+            await asyncio.sleep(0.01)
+    sweepless.parts.executor.stop()
+    assert (await again).outcome == "retry-later"
+    parked = await stored(sweepless, row)
+    assert parked["status"] == "executing"
+    assert parked["booking_started_at"] is not None
+    assert parked["held_s"] <= 0
+
+
+async def test_a_stopping_replica_claims_nothing_more(sweepless: World) -> None:
+    sweepless.parts.executor.stop()
+    row = await prebook_open_class(sweepless)
+    answered = await rung(sweepless, row)
+    assert (answered.status, answered.outcome, answered.retry_after) == (503, "retry-later", 1)
+    untouched = await stored(sweepless, row)
+    assert (untouched["status"], untouched["claim_token"], untouched["attempts"]) == ("pending", None, 0)
+
+
+async def test_the_first_word_of_a_stop_is_heard_and_passed_on(database: asyncpg.Connection, outside: Outside) -> None:
+    heard: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))  # as the server does
+    try:
+        async with open_world(database, *outside) as world:
+            row = await waiting(world)
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert (await rung(world, row)).outcome == "retry-later"
+            assert heard == [signal.SIGTERM]
+            assert (await stored(world, row))["status"] == "pending"  # its sweep takes nothing either
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert heard == [signal.SIGTERM] * 2
+    finally:
+        signal.signal(signal.SIGTERM, before)
