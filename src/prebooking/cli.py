@@ -1,4 +1,4 @@
-"""The command line: serve, dev, demo, migrate, sweep, schedule-sweep.
+"""The command line: serve, dev, demo, migrate, sweep, schedule-sweep, encrypt-sessions.
 
 Each command imports what it needs when it runs: loading all of it takes longer than a migration.
 """
@@ -29,8 +29,10 @@ def serve() -> None:
     import uvicorn
 
     from prebooking.main import create_app
+    from prebooking.web.server_limits import LIMITS, raise_open_files
 
     settings = read_settings(Settings)
+    raise_open_files()
     uvicorn.run(
         create_app(),
         host=settings.host,
@@ -40,6 +42,7 @@ def serve() -> None:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=ceil(settings.max_duration_seconds),  # what has begun is finished
+        **LIMITS,
     )
 
 
@@ -99,6 +102,37 @@ def schedule_sweep(
             return await parts.scheduler.schedule_sweep(every)
 
     _out.print(f"QStash calls {settings.public_url}/qstash/sweep every {every} min (schedule {asyncio.run(order())}).")
+
+
+@app.command()
+def encrypt_sessions() -> None:
+    """Encrypt the stored sessions under the first of SESSION_ENCRYPTION_KEYS. Safe beside a running service."""
+    from rich.progress import Progress
+
+    from prebooking.adapters.session_encryption import Encryption, Step
+    from prebooking.adapters.session_vault import SessionVault
+    from prebooking.adapters.supabase_rpc import open_rpc
+
+    settings = read_settings(Settings)
+    if not settings.session_keys:
+        raise SettingsError("SESSION_ENCRYPTION_KEYS is missing: .env.example says how to make a key")
+
+    async def run() -> Encryption:
+        key = settings.supabase_secret_key.get_secret_value()
+        async with open_rpc(settings.supabase_url, key, "encrypt-sessions") as rpc:
+            encryption = Encryption(rpc, SessionVault(settings.session_keys))
+            with Progress(console=_err, transient=True) as progress:
+                bar = progress.add_task("Encrypting sessions", total=await encryption.count())
+                async for step in encryption.run():
+                    progress.advance(bar, 0 if step is Step.LATER else 1)
+            return encryption
+
+    done = asyncio.run(run())
+    _out.print(f"Encrypted {done.encrypted}. Not under the first key: {done.left}.")
+    for row_id, reason in done.unreadable.items():
+        _err.print(f"Session {row_id} is left as it is: {reason}.", soft_wrap=True, highlight=False)
+    if done.left:
+        sys.exit(1)
 
 
 @app.command()

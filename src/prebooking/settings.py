@@ -1,5 +1,8 @@
 """The environment, read once into one frozen object. A missing or wrong value stops the start and is named."""
 
+import base64
+import binascii
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -10,8 +13,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from prebooking.domain.prebooking import BOX_LABEL, Box
 
 _SHORTEST_KEY = 20
+_SESSION_KEY_BYTES = 32
 # After the opening an execution needs this much: to shoot, to hear, to write down, to answer.
 _AFTER_LEAD_S = 6
+_MOST = 2**31 - 1  # the database's integer
 
 
 class SettingsError(Exception):
@@ -30,7 +35,26 @@ def _list(value: str | list[str]) -> list[str]:
     return [part.strip().rstrip("/") for part in parts if part.strip()]
 
 
+def _session_keys(value: str | list[str]) -> list[str]:
+    parts = value.split(",") if isinstance(value, str) else value
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _is_session_key(value: SecretStr) -> SecretStr:
+    if len(_key_bytes(value)) != _SESSION_KEY_BYTES:
+        raise ValueError("each key must be 32 bytes in base64: make one with `openssl rand -base64 32`")
+    return value
+
+
+def _key_bytes(value: SecretStr) -> bytes:
+    try:
+        return base64.b64decode(value.get_secret_value().replace("-", "+").replace("_", "/"), validate=True)
+    except (binascii.Error, ValueError):  # not base64; not ASCII
+        return b""
+
+
 _Kind = TypeVar("_Kind", bound=BaseSettings)
+_SessionKey = Annotated[SecretStr, AfterValidator(_is_session_key)]
 _Url = Annotated[str, AfterValidator(_url)]
 _LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
 
@@ -61,6 +85,9 @@ class Settings(BaseSettings):
 
     frontend_origins: Annotated[list[str], NoDecode, BeforeValidator(_list)] = Field(default_factory=list)
     service_api_key: SecretStr | None = Field(default=None, min_length=_SHORTEST_KEY)
+    session_encryption_keys: Annotated[list[_SessionKey], NoDecode, BeforeValidator(_session_keys)] = Field(
+        default_factory=list
+    )
 
     aimharder_box_url: _Url = "https://{box}.aimharder.com"
     aimharder_account_url: _Url = "https://aimharder.com"
@@ -69,6 +96,8 @@ class Settings(BaseSettings):
     lead_seconds: int = Field(default=3, ge=0)
     max_duration_seconds: float = Field(default=10, gt=0)
     max_attempts: int = Field(default=5, ge=1)
+    max_active_prebookings: int = Field(default=15, ge=1, le=_MOST)
+    max_creates_per_minute: int = Field(default=30, ge=1, le=_MOST)
     sweep_seconds: float = Field(default=5, ge=0)
     qstash_max_delay_seconds: float = Field(default=518_400, gt=0)
 
@@ -99,11 +128,34 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def session_keys(self) -> tuple[bytes, ...]:
+        """The first encrypts, all decrypt."""
+        return tuple(_key_bytes(key) for key in self.session_encryption_keys)
+
+    @property
     def legacy_box(self) -> Box | None:
         """The box of adopted rows that name none."""
         if self.legacy_box_subdomain is None or self.legacy_box_aimharder_id is None:
             return None
         return Box(subdomain=self.legacy_box_subdomain, aimharder_id=self.legacy_box_aimharder_id)
+
+
+def secrets_of(settings: BaseSettings) -> Iterator[str]:
+    """All that must never be seen in a log: the secret values, and the passwords within URLs."""
+    for value in dict(settings).values():
+        for part in value if isinstance(value, list) else [value]:
+            plain = part.get_secret_value() if isinstance(part, SecretStr) else part
+            if isinstance(part, SecretStr):
+                yield part.get_secret_value()
+            if isinstance(plain, str) and "://" in plain and (password := _password(plain)):
+                yield password
+
+
+def _password(url: str) -> str | None:
+    try:
+        return urlsplit(url).password
+    except ValueError:
+        return None
 
 
 class MigrationSettings(BaseSettings):

@@ -7,15 +7,15 @@ two calls leaves no trace outside its memory, so dying there is dying after the 
 import os
 import signal
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from prebooking.domain.errors import BoxSilentError, MessagingError, StoreUnavailableError
 from prebooking.domain.outcome import Kind, Reply
-from prebooking.domain.ports import Gyms, HeldRequest
+from prebooking.domain.ports import Account, Gyms, HeldRequest
 from prebooking.domain.prebooking import BookingRequest, Box, Session
 from prebooking.main import Outside
 
@@ -124,6 +124,9 @@ class _Gyms:
     async def visit(self, box: Box, session: Session) -> AsyncIterator["_Gym"]:
         async with self._inner.visit(box, session) as gym:
             yield _Gym(gym, "gym", self._points)
+
+    def account(self, cookies: Sequence[tuple[str, str]]) -> AbstractAsyncContextManager[Account]:
+        return self._inner.account(cookies)  # no execution asks for it
 
 
 class _Gym(_Watched):

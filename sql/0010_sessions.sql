@@ -1,0 +1,156 @@
+-- Sessions that users connect themselves, and secrets that are encrypted at rest. What is encrypted, and how, is the
+-- service's business: here a token is a text, and cookies are JSON (a list; encrypted, a string).
+
+alter table public.auth_sessions
+  add column if not exists connected_at timestamptz;     -- when the user connected what the row holds
+
+-- The row's own user: an encrypted value is bound to them.
+create or replace function prebooking.session_as_json(p public.auth_sessions) returns jsonb
+language sql stable set search_path = '' as $$
+  select case when p.id is not null then pg_catalog.jsonb_build_object(
+    'id', p.id, 'user_email', p.user_email, 'token', p.aimharder_token, 'cookies', p.aimharder_cookies,
+    'fingerprint', p.fingerprint) end
+$$;
+
+-- What the user may see of it.
+create or replace function prebooking.session_state(p public.auth_sessions) returns jsonb
+language sql stable set search_path = '' as $$
+  select pg_catalog.jsonb_build_object(
+    'since', coalesce(p.connected_at, p.created_at),
+    'refreshed_at', greatest(p.last_refresh_date, p.last_token_update_date at time zone 'utc'),
+    'session_type', coalesce(p.session_type, 'device'))
+$$;
+
+-- The user's one background session is this one now.
+create or replace function public.connect_session(p_user_email text, p_token text, p_cookies jsonb, p_fingerprint text)
+returns jsonb language plpgsql set search_path = '' as $$
+declare
+  s public.auth_sessions;
+  t timestamptz;
+begin
+  -- Two that connect at once take turns: not every such table has an index that allows one background row only.
+  perform pg_catalog.pg_advisory_xact_lock(
+    pg_catalog.hashtextextended('auth_sessions ' || pg_catalog.lower(p_user_email), 0));
+  t := prebooking.now();
+  -- A fingerprint is one sign-in at AimHarder: a device's row that has it becomes the background row.
+  select * into s from public.auth_sessions a
+  where pg_catalog.lower(a.user_email) = pg_catalog.lower(p_user_email)
+    and (a.fingerprint = p_fingerprint or a.session_type = 'background')
+  order by coalesce(a.fingerprint = p_fingerprint, false) desc, coalesce(a.session_type = 'background', false) desc,
+    a.updated_at desc nulls last, a.id
+  limit 1 for update;
+  delete from public.auth_sessions a
+  where pg_catalog.lower(a.user_email) = pg_catalog.lower(p_user_email)
+    and a.session_type = 'background' and a.id is distinct from s.id;
+  if s.id is null then
+    insert into public.auth_sessions (
+      user_email, aimharder_token, aimharder_cookies, fingerprint, session_type,
+      created_at, updated_at, connected_at, last_token_update_date)
+    values (
+      -- As the web application spells it, which compares e-mails with their case.
+      coalesce((prebooking.session_of(p_user_email)).user_email, p_user_email),
+      p_token, p_cookies, p_fingerprint, 'background', t, t, t, t at time zone 'utc')
+    returning * into s;
+  else
+    update public.auth_sessions set
+      aimharder_token = p_token, aimharder_cookies = p_cookies, fingerprint = p_fingerprint,
+      session_type = 'background', connected_at = t, updated_at = t,
+      last_token_update_date = t at time zone 'utc', last_token_update_error = null,
+      refresh_lease = null, refresh_lease_until = null
+    where id = s.id returning * into s;
+  end if;
+  return pg_catalog.jsonb_build_object('outcome', 'connected', 'state', prebooking.session_state(s));
+end $$;
+
+-- The session that an execution would take now.
+create or replace function public.read_session(p_user_email text)
+returns jsonb language plpgsql stable set search_path = '' as $$
+declare
+  s public.auth_sessions := prebooking.session_of(p_user_email);
+begin
+  if s.id is null then
+    return '{"outcome": "no_session", "session": null}';
+  end if;
+  return pg_catalog.jsonb_build_object(
+    'outcome', 'found', 'session', prebooking.session_as_json(s), 'state', prebooking.session_state(s));
+end $$;
+
+-- Forgets the background session; those of devices are the web application's.
+create or replace function public.disconnect_session(p_user_email text)
+returns jsonb language plpgsql set search_path = '' as $$
+begin
+  delete from public.auth_sessions a
+  where pg_catalog.lower(a.user_email) = pg_catalog.lower(p_user_email) and a.session_type = 'background';
+  return pg_catalog.jsonb_build_object('outcome', case when found then 'disconnected' else 'no_session' end);
+end $$;
+
+-- What is not encrypted under this key yet, after that row; and how many these are in all. The stalest first: a
+-- trigger of the web application's table stamps each row that changes, and the newest device's row must stay the newest.
+create or replace function public.list_sessions_to_encrypt(
+  p_key_id text, p_after_at timestamptz default null, p_after_id uuid default null, p_limit integer default 100
+) returns jsonb language sql stable set search_path = '' as $$
+  with waiting as (
+    select a.id, a.user_email, a.aimharder_token, a.aimharder_cookies,
+      coalesce(a.updated_at, '-infinity') as at
+    from public.auth_sessions a
+    where not (
+      pg_catalog.starts_with(a.aimharder_token, 'enc:v1:' || p_key_id || ':')
+      and pg_catalog.jsonb_typeof(a.aimharder_cookies) = 'string'
+      and pg_catalog.starts_with(a.aimharder_cookies #>> '{}', 'enc:v1:' || p_key_id || ':'))
+  ), page as (
+    select * from waiting w
+    where p_after_at is null or (w.at, w.id) > (p_after_at, p_after_id)
+    order by w.at, w.id limit p_limit
+  )
+  select pg_catalog.jsonb_build_object(
+    'outcome', 'listed', 'left', (select pg_catalog.count(*) from waiting),
+    'sessions', coalesce((select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+      'id', p.id, 'user_email', p.user_email, 'token', p.aimharder_token, 'cookies', p.aimharder_cookies,
+      'at', p.at) order by p.at, p.id) from page p), '[]'))
+$$;
+
+-- Compare-and-set of both secrets, as they are stored. Not while somebody refreshes them: theirs are newer.
+create or replace function public.replace_session_secrets(
+  p_id uuid, p_old_token text, p_old_cookies jsonb, p_new_token text, p_new_cookies jsonb
+) returns jsonb language plpgsql set search_path = '' as $$
+declare
+  s public.auth_sessions;
+begin
+  select * into s from public.auth_sessions where id = p_id for update;
+  if not found then
+    return '{"outcome": "no_session"}';
+  elsif s.aimharder_token = p_new_token and s.aimharder_cookies = p_new_cookies then -- the first answer was lost
+    return '{"outcome": "replaced"}';
+  elsif s.aimharder_token <> p_old_token or s.aimharder_cookies <> p_old_cookies then
+    return '{"outcome": "changed"}';
+  elsif s.refresh_lease_until > prebooking.now() then
+    return pg_catalog.jsonb_build_object(
+      'outcome', 'busy', 'retry_after', prebooking.seconds_until(s.refresh_lease_until));
+  end if;
+  update public.auth_sessions set aimharder_token = p_new_token, aimharder_cookies = p_new_cookies where id = p_id;
+  return '{"outcome": "replaced"}';
+end $$;
+
+-- As for every function of ours: see 0009_limits.sql.
+do $$
+declare
+  f record;
+begin
+  for f in
+    select p.oid::regprocedure as signature, p.pronamespace = 'public'::regnamespace as is_called
+    from pg_catalog.pg_proc p
+    where p.oid = 'prebooking.session_state(public.auth_sessions)'::regprocedure
+      or (p.pronamespace = 'public'::regnamespace and p.proname in (
+        'connect_session', 'read_session', 'disconnect_session', 'list_sessions_to_encrypt', 'replace_session_secrets'))
+  loop
+    if f.is_called then
+      execute format('alter function %s set statement_timeout = ''900ms''', f.signature);
+      execute format('alter function %s set lock_timeout = ''500ms''', f.signature);
+    end if;
+    execute format('revoke all on function %s from public, anon, authenticated', f.signature);
+    execute format('grant execute on function %s to service_role', f.signature);
+  end loop;
+end $$;
+
+-- PostgREST learns of the new functions.
+notify pgrst, 'reload schema';

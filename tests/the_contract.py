@@ -1,0 +1,34 @@
+"""Each answer that a test gets from the service is held against the service's own contract."""
+
+import re
+from functools import cache
+from typing import Any
+
+import httpx
+import schemathesis
+
+from prebooking.web.app import ROUTES
+from prebooking.web.openapi import document
+
+
+class Contract:
+    """Status, media type, headers and body as /openapi.json promises them, for each path and method that is in it."""
+
+    def __init__(self, told: dict[str, Any]) -> None:
+        self._paths = told["paths"]
+        self._patterns = {path: re.compile(re.sub(r"\{\w+\}", "[^/]+", path)) for path in self._paths}
+        self._schema = schemathesis.openapi.from_dict(told)
+
+    async def hold(self, answer: httpx.Response) -> None:
+        for path, pattern in self._patterns.items():
+            method = answer.request.method
+            if pattern.fullmatch(answer.request.url.path) and method.lower() in self._paths[path]:
+                await answer.aread()
+                promised = self._paths[path][method.lower()]["responses"]
+                assert str(answer.status_code) in promised, f"{method} {path} promises no {answer.status_code}"
+                self._schema[path][method].validate_response(answer)
+
+
+@cache
+def the_contract() -> Contract:
+    return Contract(document(ROUTES))
