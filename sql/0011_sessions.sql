@@ -131,7 +131,7 @@ begin
   return '{"outcome": "replaced"}';
 end $$;
 
--- As for every function of ours: see 0009_limits.sql.
+-- As for every function of ours: see 0010_limits.sql.
 do $$
 declare
   f record;
