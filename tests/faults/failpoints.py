@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from prebooking.domain.errors import BoxSilentError, MessagingError, StoreUnavailableError
+from prebooking.domain.errors import BoxSilentError, MessagingError, PrebookingError, StoreUnavailableError
 from prebooking.domain.outcome import Kind, Reply
 from prebooking.domain.ports import Account, Gyms, HeldRequest
 from prebooking.domain.prebooking import BookingRequest, Box, Session
@@ -32,12 +32,17 @@ CALLS = {
 POINTS = tuple(
     f"{port}.{call}:{when}" for port, calls in CALLS.items() for call in calls for when in ("before", "after")
 )
-_LOST: dict[str, Callable[[], Exception]] = {
-    "store": lambda: StoreUnavailableError("lost"),
-    "messages": lambda: MessagingError("lost", pause=True),
-    "gym": lambda: BoxSilentError("lost"),
-    "held": lambda: BoxSilentError("lost"),
-}
+
+
+def _lost(port: str) -> PrebookingError:
+    """What the adapters raise then."""
+    match port:
+        case "store":
+            return StoreUnavailableError("lost")
+        case "messages":
+            return MessagingError("lost", pause=True)
+        case _:
+            return BoxSilentError("lost")
 
 
 class Action(StrEnum):
@@ -85,9 +90,9 @@ class Failpoints:
     def around(self, outside: Outside) -> Outside:
         """For prebooking.main: the same outside, with these points before it."""
         return Outside(
-            _Watched(outside.store, "store", self),  # type: ignore[arg-type]  # it has what the port has
-            _Watched(outside.messages, "messages", self),  # type: ignore[arg-type]
-            _Gyms(outside.gyms, self),  # type: ignore[arg-type]
+            _Watched(outside.store, "store", self),
+            _Watched(outside.messages, "messages", self),
+            _Gyms(outside.gyms, self),
         )
 
 
@@ -106,10 +111,10 @@ class _Watched:
 
         async def call(*arguments: Any, **named: Any) -> Any:
             if self._points.strikes(f"{self._port}.{name}:before"):
-                raise _LOST[self._port]()
+                raise _lost(self._port)
             answer = await method(*arguments, **named)
             if self._points.strikes(f"{self._port}.{name}:after"):
-                raise _LOST[self._port]()
+                raise _lost(self._port)
             return answer
 
         return call
