@@ -116,7 +116,7 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
             store=store,
             scheduler=scheduler,
             executor=executor,
-            connections=Connections(store, outside.gyms, clock),
+            connections=Connections(store, outside.gyms, clock, max_per_minute=settings.max_session_checks_per_minute),
             sweeper=sweeper,
             users=Users(
                 issuer=issuer,

@@ -101,6 +101,7 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(default=5, ge=0)
     qstash_max_delay_seconds: float = Field(default=518_400, gt=0)
 
+    max_session_checks_per_minute: int = Field(default=12, ge=1, le=_MOST)
     legacy_box_subdomain: str | None = Field(default=None, pattern=BOX_LABEL)
     legacy_box_aimharder_id: str | None = None
     schedule_for_now: bool = False
