@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from prebooking.adapters.aimharder import AimHarder
 from prebooking.adapters.clock import SystemClock
 from prebooking.adapters.qstash import open_messages
+from prebooking.adapters.session_vault import SessionVault
 from prebooking.adapters.supabase_store import open_store
 from prebooking.domain.ports import Gyms, Limits, Messages, Store
 from prebooking.domain.timing import OpeningClock
@@ -141,7 +142,7 @@ async def _open_outside(settings: Settings, opening_clock: OpeningClock) -> Asyn
             settings.supabase_url,
             settings.supabase_secret_key.get_secret_value(),
             str(uuid4()),
-            settings.session_keys,
+            SessionVault(settings.session_keys, sealing=settings.encrypts_sessions),
         ) as store,
         open_messages(
             settings.qstash_url,

@@ -226,6 +226,23 @@ async def test_with_keys_nothing_is_stored_in_the_clear_and_it_books(
         assert refreshed["aimharder_token"] != row["aimharder_token"]
 
 
+async def test_replicas_switch_encryption_on_one_by_one_and_each_books(
+    database: asyncpg.Connection, outside: Outside
+) -> None:
+    """First all learn to read, then all write: a session is read by whoever still or already has the other setting."""
+    stages = ("", f"plain,{KEY}", KEY)
+    for before, after in ((stages[0], stages[1]), (stages[1], stages[2])):
+        async with (
+            open_world(database, *outside, sweep_seconds=0, session_encryption_keys=before) as old,
+            open_world(database, *outside, beside=True, sweep_seconds=0, session_encryption_keys=after) as new,
+        ):
+            for writes, reads in ((old, new), (new, old)):
+                assert (await put(writes, signed_in(writes))).status_code == 200
+                assert (await get(reads))["alive"] is True
+    (row,) = await stored(new)
+    assert row["aimharder_token"].startswith("enc:v1:")
+
+
 async def test_a_plain_row_is_read_and_encrypted_at_its_next_refresh(
     database: asyncpg.Connection, outside: Outside
 ) -> None:
