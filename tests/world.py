@@ -27,6 +27,7 @@ from prebooking.main import open_replica
 from prebooking.settings import Settings
 from prebooking.web.app import create_app
 from prebooking.web.parts import Parts
+from the_contract import the_contract
 
 SERVICE_KEY = "service-key-of-the-tests"
 PASSWORD = "secret"
@@ -178,4 +179,5 @@ async def open_world(
         app = create_app(these, settings.get("frontend_origins", []))
         await stack.enter_async_context(serve_asgi(app, host="127.0.0.1", port=int(url.rpartition(":")[2])))
         http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=30))
+        http.event_hooks = {"response": [the_contract().hold]}
         yield World(database, gateway, qstash, gym, parts, url, http)

@@ -1,10 +1,12 @@
-"""The command line: serve, dev, demo, migrate, sweep, schedule-sweep.
+"""The command line: serve, dev, demo, migrate, sweep, schedule-sweep, encrypt-sessions.
 
 Each command imports what it needs when it runs: loading all of it takes longer than a migration.
 """
 
 import asyncio
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from math import ceil
 from typing import Annotated
 
@@ -12,7 +14,8 @@ import typer
 from rich.console import Console
 
 from prebooking.domain.errors import PrebookingError
-from prebooking.settings import MigrationSettings, Settings, SettingsError, read_settings
+from prebooking.redaction import Redactor
+from prebooking.settings import MigrationSettings, Settings, SettingsError, read_settings, secrets_of
 
 app = typer.Typer(
     help="Books the gym class that fills two seconds after it opens, at the instant it opens.",
@@ -29,8 +32,10 @@ def serve() -> None:
     import uvicorn
 
     from prebooking.main import create_app
+    from prebooking.web.server_limits import LIMITS, raise_open_files
 
     settings = read_settings(Settings)
+    raise_open_files()
     uvicorn.run(
         create_app(),
         host=settings.host,
@@ -40,6 +45,7 @@ def serve() -> None:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=ceil(settings.max_duration_seconds),  # what has begun is finished
+        **LIMITS,
     )
 
 
@@ -65,11 +71,9 @@ def migrate() -> None:
 @app.command()
 def sweep() -> None:
     """Do one sweep: execute what is due, settle what is parked, schedule what has no message."""
-    from prebooking.logs import configure_logs
     from prebooking.main import open_parts
 
-    settings = read_settings(Settings)
-    configure_logs(settings.log_level)
+    settings = _settings()
 
     async def once() -> None:
         async with open_parts(settings) as parts:
@@ -92,13 +96,46 @@ def schedule_sweep(
     """Have QStash call the sweep every few minutes, for hosts that sleep between requests. A repeat changes it."""
     from prebooking.main import open_parts
 
-    settings = read_settings(Settings)
+    settings = _settings()
 
     async def order() -> str:
         async with open_parts(settings) as parts:
             return await parts.scheduler.schedule_sweep(every)
 
     _out.print(f"QStash calls {settings.public_url}/qstash/sweep every {every} min (schedule {asyncio.run(order())}).")
+
+
+@app.command()
+def encrypt_sessions() -> None:
+    """Encrypt the stored sessions under the first of SESSION_ENCRYPTION_KEYS. Safe beside a running service."""
+    from rich.progress import Progress
+
+    from prebooking.adapters.session_encryption import Encryption, Step
+    from prebooking.adapters.session_vault import SessionVault
+    from prebooking.adapters.supabase_rpc import open_rpc
+
+    settings = _settings()
+    if not settings.session_keys:
+        raise SettingsError("SESSION_ENCRYPTION_KEYS is missing: .env.example says how to make a key")
+    if not settings.encrypts_sessions:
+        raise SettingsError("SESSION_ENCRYPTION_KEYS begins with plain: take that away, here and from all replicas")
+
+    async def run() -> Encryption:
+        key = settings.supabase_secret_key.get_secret_value()
+        async with open_rpc(settings.supabase_url, key, "encrypt-sessions") as rpc:
+            encryption = Encryption(rpc, SessionVault(settings.session_keys))
+            with Progress(console=_err, transient=True) as progress:
+                bar = progress.add_task("Encrypting sessions", total=await encryption.count())
+                async for step in encryption.run():
+                    progress.advance(bar, 0 if step is Step.LATER else 1)
+            return encryption
+
+    done = asyncio.run(run())
+    _out.print(f"Encrypted {done.encrypted}. Not under the first key: {done.left}.")
+    for row_id, reason in done.unreadable.items():
+        _err.print(f"Session {row_id} is left as it is: {reason}.", soft_wrap=True, highlight=False)
+    if done.left:
+        sys.exit(1)
 
 
 @app.command()
@@ -133,7 +170,24 @@ def main() -> None:
         _fail("Failed.", exc)
 
 
+def _settings() -> Settings:
+    """From here on the log shows none of their secrets."""
+    from prebooking.logs import configure_logs
+
+    settings = read_settings(Settings)
+    configure_logs(settings.log_level, secrets_of(settings))
+    return settings
+
+
 def _fail(what: str, exc: Exception) -> None:
+    """What others say may quote what they were sent; what we say of settings quotes nothing, and names them."""
+    told = str(exc) if isinstance(exc, SettingsError) else Redactor(_secrets()).text(str(exc))
     _err.print(f"[bold red]{what}[/] ", end="")
-    _err.print(str(exc), markup=False, highlight=False, soft_wrap=True)
+    _err.print(told, markup=False, highlight=False, soft_wrap=True)
     sys.exit(1)
+
+
+def _secrets() -> Iterator[str]:
+    for kind in (Settings, MigrationSettings):
+        with suppress(SettingsError):
+            yield from secrets_of(read_settings(kind))

@@ -13,12 +13,14 @@ from starlette.applications import Starlette
 from prebooking.adapters.aimharder import AimHarder
 from prebooking.adapters.clock import SystemClock
 from prebooking.adapters.qstash import open_messages
+from prebooking.adapters.session_vault import SessionVault
 from prebooking.adapters.supabase_store import open_store
-from prebooking.domain.ports import Gyms, Messages, Store
+from prebooking.domain.ports import Gyms, Limits, Messages, Store
 from prebooking.domain.timing import OpeningClock
 from prebooking.logs import configure_logs
-from prebooking.settings import Settings, read_settings
+from prebooking.settings import Settings, read_settings, secrets_of
 from prebooking.signals import heard_of_stop
+from prebooking.usecases.connection import Connections
 from prebooking.usecases.execute import Executor
 from prebooking.usecases.gate import Gate
 from prebooking.usecases.schedule import Scheduler
@@ -45,8 +47,9 @@ Around = Callable[[Outside], Outside]
 def create_app(around: Around = lambda outside: outside) -> Starlette:
     """The ASGI factory: `uvicorn --factory prebooking.main:create_app --loop asyncio`. Raises SettingsError."""
     settings = read_settings(Settings)
-    configure_logs(settings.log_level)
-    return create_web_app(partial(open_replica, settings, around), settings.frontend_origins)
+    configure_logs(settings.log_level, secrets_of(settings))
+    https = settings.public_url.startswith("https:")
+    return create_web_app(partial(open_replica, settings, around), settings.frontend_origins, https=https)
 
 
 @asynccontextmanager
@@ -93,6 +96,7 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
             messages,
             clock,
             max_delay_s=settings.qstash_max_delay_seconds,
+            limits=Limits(active=settings.max_active_prebookings, per_minute=settings.max_creates_per_minute),
             for_now=settings.schedule_for_now,
             wake=alarm.ring_for,
         )
@@ -113,6 +117,7 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
             store=store,
             scheduler=scheduler,
             executor=executor,
+            connections=Connections(store, outside.gyms, clock, max_per_minute=settings.max_session_checks_per_minute),
             sweeper=sweeper,
             users=Users(
                 issuer=issuer,
@@ -133,7 +138,12 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
 async def _open_outside(settings: Settings, opening_clock: OpeningClock) -> AsyncIterator[Outside]:
     """One client of each a replica."""
     async with (
-        open_store(settings.supabase_url, settings.supabase_secret_key.get_secret_value(), str(uuid4())) as store,
+        open_store(
+            settings.supabase_url,
+            settings.supabase_secret_key.get_secret_value(),
+            str(uuid4()),
+            SessionVault(settings.session_keys, sealing=settings.encrypts_sessions),
+        ) as store,
         open_messages(
             settings.qstash_url,
             settings.qstash_token.get_secret_value(),

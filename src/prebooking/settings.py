@@ -1,5 +1,8 @@
 """The environment, read once into one frozen object. A missing or wrong value stops the start and is named."""
 
+import base64
+import binascii
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -10,8 +13,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from prebooking.domain.prebooking import BOX_LABEL, Box
 
 _SHORTEST_KEY = 20
+_SESSION_KEY_BYTES = 32
+_PLAIN = "plain"  # in the place of the first session key: nothing is encrypted yet
 # After the opening an execution needs this much: to shoot, to hear, to write down, to answer.
 _AFTER_LEAD_S = 6
+_MOST = 2**31 - 1  # the database's integer
 
 
 class SettingsError(Exception):
@@ -28,6 +34,27 @@ def _list(value: str | list[str]) -> list[str]:
     """Comma-separated, as an environment has lists."""
     parts = value.split(",") if isinstance(value, str) else value
     return [part.strip().rstrip("/") for part in parts if part.strip()]
+
+
+def _session_keys(value: str | list[str]) -> list[str]:
+    parts = value.split(",") if isinstance(value, str) else value
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _are_session_keys(values: list[SecretStr]) -> list[SecretStr]:
+    if values and values[0].get_secret_value() == _PLAIN and len(values) == 1:
+        raise ValueError("name a key after plain, or leave it empty")
+    for n, value in enumerate(values):
+        if len(_key_bytes(value)) != _SESSION_KEY_BYTES and (n, value.get_secret_value()) != (0, _PLAIN):
+            raise ValueError("each key must be 32 bytes in base64: make one with `openssl rand -base64 32`")
+    return values
+
+
+def _key_bytes(value: SecretStr) -> bytes:
+    try:
+        return base64.b64decode(value.get_secret_value().replace("-", "+").replace("_", "/"), validate=True)
+    except (binascii.Error, ValueError):  # not base64; not ASCII
+        return b""
 
 
 _Kind = TypeVar("_Kind", bound=BaseSettings)
@@ -61,6 +88,9 @@ class Settings(BaseSettings):
 
     frontend_origins: Annotated[list[str], NoDecode, BeforeValidator(_list)] = Field(default_factory=list)
     service_api_key: SecretStr | None = Field(default=None, min_length=_SHORTEST_KEY)
+    session_encryption_keys: Annotated[
+        list[SecretStr], NoDecode, BeforeValidator(_session_keys), AfterValidator(_are_session_keys)
+    ] = Field(default_factory=list)
 
     aimharder_box_url: _Url = "https://{box}.aimharder.com"
     aimharder_account_url: _Url = "https://aimharder.com"
@@ -69,6 +99,9 @@ class Settings(BaseSettings):
     lead_seconds: int = Field(default=3, ge=0)
     max_duration_seconds: float = Field(default=10, gt=0)
     max_attempts: int = Field(default=5, ge=1)
+    max_active_prebookings: int = Field(default=15, ge=1, le=_MOST)
+    max_creates_per_minute: int = Field(default=30, ge=1, le=_MOST)
+    max_session_checks_per_minute: int = Field(default=12, ge=1, le=_MOST)
     sweep_seconds: float = Field(default=5, ge=0)
     qstash_max_delay_seconds: float = Field(default=518_400, gt=0)
 
@@ -99,11 +132,39 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def session_keys(self) -> tuple[bytes, ...]:
+        """All decrypt; the first encrypts where `encrypts_sessions`."""
+        return tuple(_key_bytes(key) for key in self.session_encryption_keys if key.get_secret_value() != _PLAIN)
+
+    @property
+    def encrypts_sessions(self) -> bool:
+        """Not before each replica can decrypt: see README.md."""
+        return len(self.session_keys) == len(self.session_encryption_keys) > 0
+
+    @property
     def legacy_box(self) -> Box | None:
         """The box of adopted rows that name none."""
         if self.legacy_box_subdomain is None or self.legacy_box_aimharder_id is None:
             return None
         return Box(subdomain=self.legacy_box_subdomain, aimharder_id=self.legacy_box_aimharder_id)
+
+
+def secrets_of(settings: BaseSettings) -> Iterator[str]:
+    """All that must never be seen in a log: the secret values, and the passwords within URLs."""
+    for value in dict(settings).values():
+        for part in value if isinstance(value, list) else [value]:
+            plain = part.get_secret_value() if isinstance(part, SecretStr) else part
+            if isinstance(part, SecretStr):
+                yield part.get_secret_value()
+            if isinstance(plain, str) and "://" in plain and (password := _password(plain)):
+                yield password
+
+
+def _password(url: str) -> str | None:
+    try:
+        return urlsplit(url).password
+    except ValueError:
+        return None
 
 
 class MigrationSettings(BaseSettings):

@@ -15,6 +15,7 @@ from scene import BOX, Scene, open_scene, sleep_until, whole_second
 
 from prebooking.adapters.qstash import open_messages
 from prebooking.adapters.supabase_store import open_store
+from prebooking.domain.ports import Limits
 from prebooking.domain.prebooking import Box
 from prebooking.local.qstash.signing import DEV_TOKEN
 from prebooking.local.supabase import SECRET_KEY
@@ -31,6 +32,7 @@ _Create = Callable[[int], Awaitable[None]]
 async def creates(scene: Scene) -> Table:
     """A create over HTTP beside the bare cost of its two rpcs and one publish, by the same adapters."""
     stack, box = scene.stack, Box(subdomain=BOX["slug"], aimharder_id=str(BOX["boid"]))  # type: ignore[arg-type]
+    limits = Limits(active=10**6, per_minute=10**6)  # which cost the same as those by default
     opens_at = datetime.now(UTC) + timedelta(days=2)
     day = f"{opens_at + timedelta(days=4):%Y%m%d}"
     async with (
@@ -53,7 +55,7 @@ async def creates(scene: Scene) -> Table:
 
         async def bare(i: int) -> None:
             data = {"day": day, "id": str(i), "familyId": "", "insist": 0}
-            created = await store.create(uuid4(), scene.people[0].member.email, box, data, opens_at)
+            created = await store.create(uuid4(), scene.people[0].member.email, box, data, opens_at, limits=limits)
             assert created.prebooking
             message_id = await qstash.publish(created.prebooking)
             await store.attach_message(created.prebooking.id, created.prebooking.version, message_id)

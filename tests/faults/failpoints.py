@@ -7,7 +7,7 @@ two calls leaves no trace outside its memory, so dying there is dying after the 
 import os
 import signal
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,6 +24,7 @@ CALLS = {
     "store": (
         *("create", "attach_message", "cancel", "reschedule", "retry", "note_delivery_failure", "list"),
         *("claim", "begin", "finish", "release", "park", "sweep", "lease_session", "save_session"),
+        *("admit_check", "connect_session", "read_session", "disconnect_session"),
     ),
     "messages": ("publish", "delete"),
     "gym": ("whoami", "listing", "refresh"),
@@ -129,6 +130,11 @@ class _Gyms:
     async def visit(self, box: Box, session: Session) -> AsyncIterator["_Gym"]:
         async with self._inner.visit(box, session) as gym:
             yield _Gym(gym, "gym", self._points)
+
+    @asynccontextmanager
+    async def account(self, cookies: Sequence[tuple[str, str]]) -> AsyncIterator["_Gym"]:
+        async with self._inner.account(cookies) as account:
+            yield _Gym(account, "gym", self._points)
 
 
 class _Gym(_Watched):

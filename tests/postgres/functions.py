@@ -15,7 +15,7 @@ Answer = dict[str, Any]
 NOW = datetime(2099, 3, 4, 8, 0, tzinfo=UTC)
 
 _CLOCK = """
-create or replace function prebooking.now() returns timestamptz language sql volatile as $$
+create or replace function prebooking.now() returns timestamptz language sql volatile set search_path = '' as $$
   select coalesce(
     nullif(pg_catalog.current_setting('prebooking.tests_now', true), '')::timestamptz, pg_catalog.clock_timestamp())
 $$
@@ -68,6 +68,8 @@ class Functions:
         id: UUID | None = None,  # noqa: A002  # the column's name
         user_email: str = "ana@example.com",
         box: str = "kap",
+        max_active: int | None = None,
+        max_per_minute: int | None = None,
     ) -> Answer:
         return await self.call(
             "create_prebooking",
@@ -77,6 +79,8 @@ class Functions:
             box_aimharder_id="10584",
             booking_data=dict(booking_data),
             available_at=available_at,
+            max_active=max_active,
+            max_per_minute=max_per_minute,
         )
 
     async def attach(self, prebooking_id: UUID, version: int, message_id: str) -> Answer:
@@ -97,9 +101,17 @@ class Functions:
         to: datetime | None = None,
         user_email: str = "ana@example.com",
         token: UUID | None = None,
+        max_active: int | None = None,
+        max_per_minute: int | None = None,
     ) -> Answer:
         return await self.call(
-            "retry_prebooking", id=prebooking_id, user_email=user_email, token=token or uuid4(), available_at=to
+            "retry_prebooking",
+            id=prebooking_id,
+            user_email=user_email,
+            token=token or uuid4(),
+            available_at=to,
+            max_active=max_active,
+            max_per_minute=max_per_minute,
         )
 
     async def claim(

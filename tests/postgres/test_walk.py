@@ -101,7 +101,10 @@ CALLS: dict[str, list[Call]] = {
         lambda db, _, __: db.sweep(),
     ],
 }
-FUNCTIONS_OF_SESSIONS = {"lease_session", "save_session"}  # they touch no prebooking
+FUNCTIONS_OF_SESSIONS = {  # they touch no prebooking
+    *("lease_session", "save_session", "connect_session", "read_session", "disconnect_session"),
+    *("admit_session_check", "list_sessions_to_encrypt", "replace_session_secrets"),
+}
 
 Row = dict[str, Any]
 

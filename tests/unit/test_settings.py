@@ -1,12 +1,13 @@
 """The environment: what is missing or wrong stops the start, named, and no secret is told."""
 
+import base64
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from prebooking.domain.prebooking import Box
-from prebooking.settings import MigrationSettings, Settings, SettingsError, read_settings
+from prebooking.settings import MigrationSettings, Settings, SettingsError, read_settings, secrets_of
 
 COMPLETE = {
     "SUPABASE_URL": "https://project.supabase.co",
@@ -16,6 +17,8 @@ COMPLETE = {
     "QSTASH_NEXT_SIGNING_KEY": "sig_next_0123456789abc",
     "PUBLIC_URL": "https://prebooking.example.com",
 }
+
+SESSION_KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +51,7 @@ def test_what_must_be_set_is_enough(read: Any) -> None:
         "https://aimharder.com",
     )
     assert (settings.lead_seconds, settings.max_duration_seconds, settings.max_attempts) == (3, 10, 5)
+    assert (settings.max_active_prebookings, settings.max_creates_per_minute) == (15, 30)
     assert (settings.sweep_seconds, settings.qstash_max_delay_seconds) == (5, 518_400)
     assert (settings.schedule_for_now, settings.service_api_key, settings.supabase_jwt_secret) == (False, None, None)
     assert (settings.frontend_origins, settings.legacy_box) == ([], None)
@@ -76,11 +80,16 @@ def test_all_that_is_missing_is_named_at_once() -> None:
         *(("AIMHARDER_BOX_URL", value) for value in ("{box}.aimharder.com", "https://")),
         *((f"QSTASH_{which}_SIGNING_KEY", "short") for which in ("CURRENT", "NEXT")),
         *(("SERVICE_API_KEY", value) for value in ("short", "x" * 19)),
+        *(("SESSION_ENCRYPTION_KEYS", value) for value in ("short", "é", f"{SESSION_KEY[:-4]}", f"{SESSION_KEY},AAAA")),
+        *(("SESSION_ENCRYPTION_KEYS", value) for value in ("plain", "plain,plain", f"{SESSION_KEY},plain")),
         *(("LEAD_SECONDS", value) for value in ("-1", "3.5", "x", "nan")),
         *(("MAX_DURATION_SECONDS", value) for value in ("0", "nan", "inf", "x")),
         *(("SWEEP_SECONDS", value) for value in ("-1", "nan", "inf")),
         *(("QSTASH_MAX_DELAY_SECONDS", value) for value in ("0", "nan", "inf")),
         *(("MAX_ATTEMPTS", value) for value in ("0", "1.5")),
+        *(("MAX_ACTIVE_PREBOOKINGS", value) for value in ("0", "-1", "x", "2147483648")),
+        *(("MAX_CREATES_PER_MINUTE", value) for value in ("0", "1.5", "inf", "2147483648")),
+        *(("MAX_SESSION_CHECKS_PER_MINUTE", value) for value in ("0", "1.5", "inf", "2147483648")),
         *(("PORT", value) for value in ("-1", "65536", "http")),
         *(("LOG_LEVEL", value) for value in ("loud", "5")),
         *(("SCHEDULE_FOR_NOW", value) for value in ("perhaps", "2")),
@@ -134,6 +143,27 @@ def test_values_are_read_as_an_environment_has_them(read: Any) -> None:
     assert settings.aimharder_box_url == "http://127.0.0.1:9000/{box}"
     assert settings.log_level == "DEBUG"
     assert settings.legacy_box == Box(subdomain="mygym", aimharder_id="7")
+
+
+def test_session_keys_are_base64_in_either_alphabet_and_a_wrong_one_tells_how_to_make_one(read: Any) -> None:
+    assert read().session_keys == ()
+    settings = read(SESSION_ENCRYPTION_KEYS=f" {SESSION_KEY} , {'-_' * 21}8=")
+    assert settings.session_keys == (b"0123456789abcdef" * 2, base64.urlsafe_b64decode("-_" * 21 + "8="))
+    with pytest.raises(SettingsError, match=r"^SESSION_ENCRYPTION_KEYS: each key .* `openssl rand -base64 32`$"):
+        read(SESSION_ENCRYPTION_KEYS=f"{SESSION_KEY},topsecret")
+
+
+def test_plain_before_the_keys_reads_what_is_encrypted_and_encrypts_nothing_yet(read: Any) -> None:
+    assert not read().encrypts_sessions
+    waiting, on = read(SESSION_ENCRYPTION_KEYS=f"plain,{SESSION_KEY}"), read(SESSION_ENCRYPTION_KEYS=SESSION_KEY)
+    assert waiting.session_keys == on.session_keys == (b"0123456789abcdef" * 2,)
+    assert (waiting.encrypts_sessions, on.encrypts_sessions) == (False, True)
+
+
+def test_all_that_no_log_may_show_is_known(read: Any) -> None:
+    settings = read(SESSION_ENCRYPTION_KEYS=SESSION_KEY, AIMHARDER_PROXY="http://user:of-the-proxy@proxy.example.com")
+    hidden = set(secrets_of(settings))
+    assert hidden == {SESSION_KEY, "of-the-proxy", *(v for n, v in COMPLETE.items() if not n.endswith("_URL"))}
 
 
 def test_half_a_legacy_box_is_a_mistake(read: Any) -> None:

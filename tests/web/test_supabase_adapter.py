@@ -14,7 +14,7 @@ import pytest
 from prebooking.adapters.supabase_rpc import SupabaseRpc
 from prebooking.adapters.supabase_store import SupabaseStore, open_store
 from prebooking.domain.errors import StoreUnavailableError
-from prebooking.domain.ports import Claim, Transition
+from prebooking.domain.ports import Claim, Limits, Transition
 from prebooking.domain.prebooking import Box, Status
 from prebooking.local.aimharder import AimHarder
 from prebooking.local.qstash.server import QStashServer
@@ -22,6 +22,7 @@ from prebooking.local.supabase import Fault, Gateway
 
 ANA = "ana@example.com"
 BOX = Box(subdomain="mygym", aimharder_id="7")
+LIMITS = Limits(active=15, per_minute=30)
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ async def store(database: asyncpg.Connection, gateway: Gateway) -> AsyncIterator
 async def create(store: SupabaseStore, prebooking_id: UUID | None = None) -> Transition:
     now = datetime.now(UTC)
     data = {"day": f"{now + timedelta(days=4):%Y%m%d}", "id": "501"}
-    return await store.create(prebooking_id or uuid4(), ANA, BOX, data, now)
+    return await store.create(prebooking_id or uuid4(), ANA, BOX, data, now, limits=LIMITS)
 
 
 async def claim(store: SupabaseStore, prebooking_id: UUID) -> Claim:

@@ -23,6 +23,7 @@ _T = TypeVar("_T")
 
 _QUESTION_S = 3.0  # a question that takes longer is not worth waiting for
 _LARGEST_ANSWER = 1024 * 1024
+_SHORTEST_SECRET = 8
 # The identity of a browser: some gyms are said to refuse others.
 _HEADERS = {
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
@@ -45,36 +46,33 @@ class AimHarder:
 
     @asynccontextmanager
     async def visit(self, box: Box, session: Session) -> AsyncIterator["AimHarderGym"]:
-        async with httpx.AsyncClient(
+        async with self._client() as client:
+            url = self._box_url.replace("{box}", box.subdomain)
+            yield AimHarderGym(client, url, self._account_url, box, session, self._now)
+
+    @asynccontextmanager
+    async def account(self, cookies: Sequence[tuple[str, str]]) -> AsyncIterator["AimHarderAccount"]:
+        async with self._client() as client:
+            yield AimHarderAccount(client, self._account_url, cookies)
+
+    def _client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
             transport=holding_transport(self._ssl_context, self._proxy),
             headers=_HEADERS,
             # Cookies go as one literal header: a jar would add its own, and send one host's to another.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             timeout=None,  # noqa: S113  # each wait has its own limit
             follow_redirects=False,
-        ) as client:
-            url = self._box_url.replace("{box}", box.subdomain)
-            yield AimHarderGym(client, url, self._account_url, box, session, self._now)
+        )
 
 
-class AimHarderGym:
-    """See prebooking.domain.ports.Gym."""
+class AimHarderAccount:
+    """See prebooking.domain.ports.Account."""
 
-    def __init__(
-        self,
-        client: httpx.AsyncClient,
-        box_url: str,
-        account_url: str,
-        box: Box,
-        session: Session,
-        now: Callable[[], float],
-    ) -> None:
+    def __init__(self, client: httpx.AsyncClient, account_url: str, cookies: Sequence[tuple[str, str]]) -> None:
         self._client = client
-        self._box_url = box_url
         self._account_url = account_url
-        self._box = box
-        self._cookies = dict(session.cookies)
-        self._now = now
+        self._cookies = dict(cookies)
 
     def use(self, cookies: Sequence[tuple[str, str]]) -> None:
         self._cookies = dict(cookies)
@@ -82,30 +80,10 @@ class AimHarderGym:
     async def whoami(self) -> bool:
         return await self._ask(read_whoami, "GET", f"{self._account_url}/api/whoami")
 
-    async def listing(self, day: str, family_id: str) -> Listing:
-        params = {"day": day, "box": self._box.aimharder_id, "familyId": family_id}
-        return await self._ask(read_listing, "GET", f"{self._box_url}/api/bookings", params=params)
-
     async def refresh(self, token: str, fingerprint: str) -> NewTokens | None:
         form = {"token": token, "ciclo": "1", "fingerprint": fingerprint}
         new = await self._ask(read_new_token, "POST", f"{self._account_url}/api/tokenUpdate", data=form)
         return None if new is None else NewTokens(new, tuple(self._cookies.items()))
-
-    def hold(self, request: BookingRequest) -> HeldRequest:
-        form = {
-            "id": request.class_id,
-            "day": request.day,
-            "insist": str(request.insist),
-            "familyId": request.family_id,
-        }
-        headers = self._headers(self._box_url)
-        hold = Hold(self._now)
-
-        async def send() -> tuple[int, bytes]:
-            held.set(hold)
-            return await self._send("POST", f"{self._box_url}/api/book", data=form, headers=headers)
-
-        return _Held(hold, asyncio.create_task(send()))
 
     async def _ask(self, read: Callable[[Any], _T], method: str, url: str, **content: Any) -> _T:
         """What the JSON of a 200 says; anything else raises BoxSilentError."""
@@ -140,6 +118,54 @@ class AimHarderGym:
             with contextlib.suppress(CookieError):
                 for name, morsel in SimpleCookie(header).items():
                     self._cookies[name] = morsel.coded_value
+
+
+class AimHarderGym(AimHarderAccount):
+    """See prebooking.domain.ports.Gym."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        box_url: str,
+        account_url: str,
+        box: Box,
+        session: Session,
+        now: Callable[[], float],
+    ) -> None:
+        super().__init__(client, account_url, session.cookies)
+        self._box_url = box_url
+        self._box = box
+        self._now = now
+
+    async def listing(self, day: str, family_id: str) -> Listing:
+        params = {"day": day, "box": self._box.aimharder_id, "familyId": family_id}
+        return await self._ask(read_listing, "GET", f"{self._box_url}/api/bookings", params=params)
+
+    def hold(self, request: BookingRequest) -> HeldRequest:
+        form = {
+            "id": request.class_id,
+            "day": request.day,
+            "insist": str(request.insist),
+            "familyId": request.family_id,
+        }
+        headers, sent = self._headers(self._box_url), tuple(self._cookies.values())
+        hold = Hold(self._now)
+
+        async def send() -> tuple[int, bytes]:
+            held.set(hold)
+            status, body = await self._send("POST", f"{self._box_url}/api/book", data=form, headers=headers)
+            return status, _without(sent, body)
+
+        return _Held(hold, asyncio.create_task(send()))
+
+
+def _without(cookies: Sequence[str], body: bytes) -> bytes:
+    """What the box says is kept in the row and shown: an echo of the session must not be."""
+    for value in cookies:
+        if len(value) >= _SHORTEST_SECRET:
+            for spelled in (value, value.replace("/", "\\/")):  # as PHP writes a slash in JSON
+                body = body.replace(spelled.encode(), b"...")
+    return body
 
 
 class _Held:

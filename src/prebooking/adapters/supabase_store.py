@@ -1,43 +1,48 @@
 """The rows: each method is one SQL function, one round trip, one guarded statement, by the database's clock."""
 
-import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from prebooking.adapters.supabase_rpc import SupabaseRpc, open_rpc
-from prebooking.domain.ports import Claim, Page, SessionAnswer, Transition, Unscheduled, Work
-from prebooking.domain.prebooking import Box, Prebooking, Session
+from prebooking.adapters.session_vault import SessionVault
+from prebooking.adapters.supabase_rpc import open_rpc
+from prebooking.adapters.supabase_sessions import SupabaseSessions
+from prebooking.domain.ports import Claim, Limits, Page, Transition, Unscheduled, Work
+from prebooking.domain.prebooking import Box, Prebooking
 
 _CLAIM_S = 1.5  # for all tries of a claim together
-
-_IN_A_HEADER = re.compile(r"[ -:<-~]*")  # ASCII, without a semicolon or a line's end
 
 _TRANSITION = TypeAdapter(Transition)
 _CLAIM = TypeAdapter(Claim)
 _WORK = TypeAdapter(Work)
-_SESSION = TypeAdapter(Session)
 _PREBOOKINGS = TypeAdapter(list[Prebooking])
 
 
 @asynccontextmanager
-async def open_store(url: str, key: str, instance_id: str) -> AsyncIterator["SupabaseStore"]:
+async def open_store(
+    url: str, key: str, instance_id: str, vault: SessionVault | None = None
+) -> AsyncIterator["SupabaseStore"]:
+    """Without a vault, sessions are stored as they are."""
     async with open_rpc(url, key, instance_id) as rpc:
-        yield SupabaseStore(rpc)
+        yield SupabaseStore(rpc, vault or SessionVault())
 
 
-class SupabaseStore:
+class SupabaseStore(SupabaseSessions):
     """See prebooking.domain.ports.Store."""
 
-    def __init__(self, rpc: SupabaseRpc) -> None:
-        self._rpc = rpc
-
     async def create(
-        self, prebooking_id: UUID, user_email: str, box: Box, data: Mapping[str, Any], at: datetime | None
+        self,
+        prebooking_id: UUID,
+        user_email: str,
+        box: Box,
+        data: Mapping[str, Any],
+        at: datetime | None,
+        *,
+        limits: Limits,
     ) -> Transition:
         return await self._transition(
             "create_prebooking",
@@ -47,6 +52,8 @@ class SupabaseStore:
             box_aimharder_id=box.aimharder_id,
             booking_data=dict(data),
             available_at=at,
+            max_active=limits.active,
+            max_per_minute=limits.per_minute,
         )
 
     async def attach_message(self, prebooking_id: UUID, version: int, message_id: str) -> Transition:
@@ -58,9 +65,17 @@ class SupabaseStore:
     async def reschedule(self, prebooking_id: UUID, user_email: str, at: datetime) -> Transition:
         return await self._transition("reschedule_prebooking", id=prebooking_id, user_email=user_email, available_at=at)
 
-    async def retry(self, prebooking_id: UUID, user_email: str, token: UUID, at: datetime | None) -> Transition:
+    async def retry(
+        self, prebooking_id: UUID, user_email: str, token: UUID, at: datetime | None, *, limits: Limits
+    ) -> Transition:
         return await self._transition(
-            "retry_prebooking", id=prebooking_id, user_email=user_email, token=token, available_at=at
+            "retry_prebooking",
+            id=prebooking_id,
+            user_email=user_email,
+            token=token,
+            available_at=at,
+            max_active=limits.active,
+            max_per_minute=limits.per_minute,
         )
 
     async def note_delivery_failure(self, prebooking_id: UUID, version: int, reason: str) -> Transition:
@@ -103,7 +118,7 @@ class SupabaseStore:
         )
         if answer["outcome"] != "claimed":
             return _TRANSITION.validate_python(answer)
-        return _CLAIM.validate_python(answer | {"session": _session(answer["session"])})
+        return _CLAIM.validate_python(answer | {"session": self._read(answer["session"])})
 
     async def begin(
         self, prebooking_id: UUID, token: UUID, *, lease_s: float, max_attempts: int, settled: bool
@@ -190,47 +205,8 @@ class SupabaseStore:
         )
         return _WORK.validate_python(answer | {"publish": publish})
 
-    async def lease_session(self, user_email: str, token: str, lease: UUID, *, lease_s: float) -> SessionAnswer:
-        answer = await self._rpc.call(
-            "lease_session", user_email=user_email, token=token, lease=lease, lease_seconds=lease_s
-        )
-        return SessionAnswer(outcome=answer["outcome"], session=_session(answer["session"]))
-
-    async def save_session(
-        self,
-        session: Session,
-        lease: UUID,
-        *,
-        token: str | None = None,
-        cookies: Sequence[tuple[str, str]] | None = None,
-        error: str | None = None,
-    ) -> SessionAnswer:
-        answer = await self._rpc.call(
-            "save_session",
-            id=session.id,
-            lease=lease,
-            old_token=session.token,
-            new_token=token,
-            cookies=None if cookies is None else [{"name": n, "value": v} for n, v in cookies],
-            error=error,
-        )
-        return SessionAnswer(outcome=answer["outcome"], session=_session(answer["session"]))
-
     async def check(self) -> None:
         await self._rpc.call("sweep_prebookings", lead_seconds=0, max_delay_seconds=0, limit=1)
 
     async def _transition(self, function: str, **arguments: Any) -> Transition:
         return _TRANSITION.validate_python(await self._rpc.call(function, **arguments))
-
-
-def _session(found: Mapping[str, Any] | None) -> Session | None:
-    """The stored session; cookies come as the web application writes them, [{name, value}]."""
-    if found is None:
-        return None
-    try:
-        cookies = tuple((str(c["name"]), str(c["value"])) for c in found["cookies"])
-        if not all(_IN_A_HEADER.fullmatch(part) for pair in cookies for part in pair):
-            return None
-        return _SESSION.validate_python({**found, "cookies": cookies, "fingerprint": found["fingerprint"] or ""})
-    except (KeyError, TypeError, ValidationError):
-        return None  # nobody can be signed in by what can't be read

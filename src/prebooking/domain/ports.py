@@ -9,6 +9,7 @@ from uuid import UUID
 
 from prebooking.domain.outcome import Reply
 from prebooking.domain.prebooking import BookingRequest, Box, Prebooking, Session
+from prebooking.domain.sessions import SessionStore
 
 
 class Clock(Protocol):
@@ -29,6 +30,14 @@ class Clock(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much one user may want."""
+
+    active: int  #: prebookings that wait or are being booked
+    per_minute: int  #: creates and retries within any minute
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
     """The answer of a transition: what was done, or why it was refused, with the row as it is now."""
 
@@ -37,6 +46,7 @@ class Transition:
     retry_after: float = 0.0  #: seconds, where a later try makes sense
     replaced_message_id: str | None = None  #: a message that rings for nothing now
     give_up_at: datetime | None = None
+    limit: int | None = None  #: the one that too_many met; that of the active ones without, the other with retry_after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,14 +87,6 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionAnswer:
-    """outcome: leased, changed (use the session given), busy, no_session, saved or noted."""
-
-    outcome: str
-    session: Session | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """Where a listing goes on: before this row, newest first."""
 
@@ -92,16 +94,25 @@ class Page:
     id: UUID
 
 
-class Store(Protocol):
+class Store(SessionStore, Protocol):
     """The rows. Each method is one guarded SQL function; all raise StoreUnavailableError and StoreRefusedError."""
 
     async def create(
-        self, prebooking_id: UUID, user_email: str, box: Box, data: Mapping[str, Any], at: datetime | None
+        self,
+        prebooking_id: UUID,
+        user_email: str,
+        box: Box,
+        data: Mapping[str, Any],
+        at: datetime | None,
+        *,
+        limits: Limits,
     ) -> Transition: ...
     async def attach_message(self, prebooking_id: UUID, version: int, message_id: str) -> Transition: ...
     async def cancel(self, prebooking_id: UUID, user_email: str) -> Transition: ...
     async def reschedule(self, prebooking_id: UUID, user_email: str, at: datetime) -> Transition: ...
-    async def retry(self, prebooking_id: UUID, user_email: str, token: UUID, at: datetime | None) -> Transition: ...
+    async def retry(
+        self, prebooking_id: UUID, user_email: str, token: UUID, at: datetime | None, *, limits: Limits
+    ) -> Transition: ...
     async def note_delivery_failure(self, prebooking_id: UUID, version: int, reason: str) -> Transition: ...
     async def list(
         self,
@@ -154,16 +165,6 @@ class Store(Protocol):
     ) -> Transition: ...
 
     async def sweep(self, *, lead_s: float, max_delay_s: float) -> Work: ...
-    async def lease_session(self, user_email: str, token: str, lease: UUID, *, lease_s: float) -> SessionAnswer: ...
-    async def save_session(
-        self,
-        session: Session,
-        lease: UUID,
-        *,
-        token: str | None = None,
-        cookies: Sequence[tuple[str, str]] | None = None,
-        error: str | None = None,
-    ) -> SessionAnswer: ...
     async def check(self) -> None:
         """Whether the database and its functions are there."""
         ...
@@ -232,14 +233,12 @@ class HeldRequest(Protocol):
     async def aclose(self) -> None: ...
 
 
-class Gym(Protocol):
-    """One user at one box, with connections and cookies of its own. The questions raise BoxSilentError."""
+class Account(Protocol):
+    """One user at the account host, with connections and cookies of its own. The questions raise BoxSilentError."""
 
     async def whoami(self) -> bool:
         """Whether the session is alive."""
         ...
-
-    async def listing(self, day: str, family_id: str) -> Listing: ...
 
     async def refresh(self, token: str, fingerprint: str) -> NewTokens | None:
         """Rotates the session's token; None when the session is dead."""
@@ -249,6 +248,12 @@ class Gym(Protocol):
         """Goes on with another session of the same user."""
         ...
 
+
+class Gym(Account, Protocol):
+    """The same user at one box."""
+
+    async def listing(self, day: str, family_id: str) -> Listing: ...
+
     def hold(self, request: BookingRequest) -> HeldRequest: ...
 
 
@@ -256,3 +261,5 @@ class Gyms(Protocol):
     """Opens gyms."""
 
     def visit(self, box: Box, session: Session) -> AbstractAsyncContextManager[Gym]: ...
+
+    def account(self, cookies: Sequence[tuple[str, str]]) -> AbstractAsyncContextManager[Account]: ...

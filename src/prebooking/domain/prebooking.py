@@ -87,6 +87,8 @@ class Session:
     """A user's AimHarder session. Its values are secrets: they are never shown, not even by repr."""
 
     id: UUID
+    user_email: str
     token: str = field(repr=False)
+    stored_token: str = field(repr=False)  #: as its row has it, perhaps encrypted: what a compare-and-set compares
     cookies: tuple[tuple[str, str], ...] = field(repr=False)
     fingerprint: str = field(repr=False)

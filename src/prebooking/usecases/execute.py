@@ -79,8 +79,10 @@ class Executor:
         now = self._clock.monotonic()
         budget = Budget(self._clock, now if arrived is None else arrived, self._max_duration_s)
         try:
-            async with asyncio.timeout(budget.left - _TO_ANSWER_S):
-                verdict = await self._execute(prebooking_id, version, budget)
+            # Every line in between tells whose it is, also where a sweep has started it and no request has an id.
+            with structlog.contextvars.bound_contextvars(prebooking_id=str(prebooking_id)):
+                async with asyncio.timeout(budget.left - _TO_ANSWER_S):
+                    verdict = await self._execute(prebooking_id, version, budget)
         except (StoreUnavailableError, StoreRefusedError, TimeoutError) as exc:
             _log.warning("execution_interrupted", prebooking_id=str(prebooking_id), reason=str(exc) or "out of time")
             verdict = DATABASE_UNAVAILABLE

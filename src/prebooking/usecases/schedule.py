@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from prebooking.domain.errors import MessagingError, StoreUnavailableError
-from prebooking.domain.ports import Clock, Messages, Store, Transition
+from prebooking.domain.ports import Clock, Limits, Messages, Store, Transition
 from prebooking.domain.prebooking import Box, Prebooking
 
 _log = structlog.get_logger()
@@ -29,6 +29,7 @@ class Scheduler:
         clock: Clock,
         *,
         max_delay_s: float,
+        limits: Limits,
         for_now: bool,
         wake: Callable[[datetime], None],
     ) -> None:
@@ -36,14 +37,16 @@ class Scheduler:
         self._messages = messages
         self._clock = clock
         self._max_delay_s = max_delay_s
+        self._limits = limits
         self._for_now = for_now
         self._wake = wake
 
     async def create(
         self, prebooking_id: UUID, user_email: str, box: Box, data: Mapping[str, Any], at: datetime
     ) -> Transition:
-        """outcome: created, existing (same wish, same opening), exists (another opening), too_late."""
-        created = await self._store.create(prebooking_id, user_email, box, data, None if self._for_now else at)
+        """outcome: created, existing (same wish, same opening), exists (another opening), too_late, too_many."""
+        opening = None if self._for_now else at
+        created = await self._store.create(prebooking_id, user_email, box, data, opening, limits=self._limits)
         return await self._ring(created) if created.outcome == "created" else created
 
     async def reschedule(self, prebooking_id: UUID, user_email: str, at: datetime) -> Transition:
@@ -52,8 +55,10 @@ class Scheduler:
         return await self._ring(moved) if moved.outcome == "rescheduled" else moved
 
     async def retry(self, prebooking_id: UUID, user_email: str, at: datetime | None) -> Transition:
-        """outcome: retried, not_found, exists, not_failed, booking_in_progress, already_finished, too_late."""
-        retried = await self._store.retry(prebooking_id, user_email, uuid4(), at)
+        """outcome: retried, not_found, exists, not_failed, booking_in_progress, already_finished, too_late,
+        too_many.
+        """
+        retried = await self._store.retry(prebooking_id, user_email, uuid4(), at, limits=self._limits)
         return await self._ring(retried) if retried.outcome == "retried" else retried
 
     async def cancel(self, prebooking_id: UUID, user_email: str) -> Transition:

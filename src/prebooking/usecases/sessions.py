@@ -7,8 +7,9 @@ from uuid import UUID, uuid4
 import structlog
 
 from prebooking.domain.errors import BoxSilentError, StoreUnavailableError
-from prebooking.domain.ports import Clock, Gym, Store
+from prebooking.domain.ports import Account, Clock
 from prebooking.domain.prebooking import Session
+from prebooking.domain.sessions import SessionStore
 
 _log = structlog.get_logger()
 
@@ -19,22 +20,26 @@ _LOOK_AGAIN_S = 0.2
 class Sessions:
     """Refreshes by AimHarder's tokenUpdate. A stale token would end the session: see lease_session."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: SessionStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 
-    async def refresh(self, gym: Gym, user_email: str, session: Session, *, within_s: float) -> Session | None:
+    async def refresh(self, gym: Account, user_email: str, session: Session, *, within_s: float) -> Session | None:
         """A session that was alive a moment ago, which `gym` then uses; None when it is dead for good.
 
         Raises BoxSilentError when nobody can tell: the account host or the database is silent, or another's
         refresh takes too long.
         """
         lease, until = uuid4(), self._clock.monotonic() + within_s
+        known = session.stored_token
         while self._clock.monotonic() < until:
             try:
-                leased = await self._store.lease_session(user_email, session.token, lease, lease_s=_LEASE_S)
+                leased = await self._store.lease_session(user_email, known, lease, lease_s=_LEASE_S)
             except StoreUnavailableError as exc:
                 raise BoxSilentError("the session could not be leased") from exc
+            if leased.outcome == "changed" and leased.session and leased.session.token == session.token:
+                known = leased.session.stored_token  # not refreshed: only encrypted anew
+                continue
             if leased.outcome == "changed" and leased.session:
                 gym.use(leased.session.cookies)
                 return leased.session
@@ -45,7 +50,7 @@ class Sessions:
             await self._clock.sleep(_LOOK_AGAIN_S)
         raise BoxSilentError("another refresh of the session is taking too long")
 
-    async def _rotate(self, gym: Gym, session: Session, lease: UUID) -> Session | None:
+    async def _rotate(self, gym: Account, session: Session, lease: UUID) -> Session | None:
         new = await gym.refresh(session.token, session.fingerprint)
         if new is None:
             await self._save(session, lease, error="logout")
@@ -58,7 +63,10 @@ class Sessions:
 
     async def _save(self, session: Session, lease: UUID, **change: Any) -> Session | None:
         try:
-            return (await self._store.save_session(session, lease, **change)).session
+            saved = await self._store.save_session(session, lease, **change)
+            if saved.outcome == "changed" and saved.session and saved.session.token == session.token:
+                saved = await self._store.save_session(saved.session, lease, **change)  # only encrypted anew
+            return saved.session
         except StoreUnavailableError as exc:
             _log.error("session_not_saved", session_id=str(session.id), reason=str(exc))
             return None

@@ -8,10 +8,14 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from prebooking.web import health, prebookings, qstash
+from prebooking.web import health, prebookings, qstash, session
+from prebooking.web.openapi import openapi_route
 from prebooking.web.parts import Parts
-from prebooking.web.problems import HANDLERS
+from prebooking.web.problems import HANDLERS, Unforeseen
 from prebooking.web.requests import RequestId
+from prebooking.web.security_headers import SecurityHeaders
+
+ROUTES = (*prebookings.ROUTES, *session.ROUTES, *qstash.ROUTES, *health.ROUTES)
 
 
 class _State(TypedDict):
@@ -19,8 +23,13 @@ class _State(TypedDict):
 
 
 def create_app(
-    open_parts: Callable[[], AbstractAsyncContextManager[Parts]], frontend_origins: Sequence[str]
+    open_parts: Callable[[], AbstractAsyncContextManager[Parts]],
+    frontend_origins: Sequence[str],
+    *,
+    https: bool = False,
 ) -> Starlette:
+    """`https`: the world reaches this service by https alone, and browsers are told so."""
+
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[_State]:
         async with open_parts() as parts:
@@ -29,13 +38,16 @@ def create_app(
     cors = Middleware(
         CORSMiddleware,
         allow_origins=list(frontend_origins),
-        allow_methods=["GET", "POST", "PATCH", "DELETE"],
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
         allow_headers=["Authorization", "Content-Type", "X-Request-Id"],
         expose_headers=["X-Request-Id", "Retry-After"],
     )
-    return Starlette(
-        routes=[*prebookings.ROUTES, *qstash.ROUTES, *health.ROUTES],
-        middleware=[cors, Middleware(RequestId)],
+    app = Starlette(
+        routes=[*ROUTES, openapi_route(ROUTES)],
+        # From the outside in: also what the inner ones refuse gets the headers and the id.
+        middleware=[Middleware(SecurityHeaders, https=https), Middleware(RequestId), cors, Middleware(Unforeseen)],
         exception_handlers=HANDLERS,
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # it would redirect to whatever the Host header says
+    return app

@@ -2,8 +2,9 @@
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
+from prebooking.web.answers import Health
+from prebooking.web.operations import BROKEN, DATABASE_DOWN, OPEN, Answer, ApiRoute, Operation
 from prebooking.web.parts import parts_of
 
 
@@ -17,4 +18,30 @@ async def readyz(request: Request) -> Response:
     return JSONResponse({"status": "ready"})
 
 
-ROUTES = [Route("/healthz", healthz, methods=["GET"]), Route("/readyz", readyz, methods=["GET"])]
+ROUTES = [
+    ApiRoute(
+        "GET",
+        "/healthz",
+        healthz,
+        Operation(
+            id="isAlive",
+            tag="service",
+            summary="Is it alive?",
+            security=OPEN,
+            answers={200: Answer("It answers.", Health)},
+        ),
+    ),
+    ApiRoute(
+        "GET",
+        "/readyz",
+        readyz,
+        Operation(
+            id="isReady",
+            tag="service",
+            summary="Are the database and its functions there?",
+            security=OPEN,
+            answers={200: Answer("They are.", Health)},
+            problems=(*BROKEN, *DATABASE_DOWN),
+        ),
+    ),
+]

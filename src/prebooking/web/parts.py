@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from prebooking.domain.ports import Clock, Store
+from prebooking.usecases.connection import Connections
 from prebooking.usecases.execute import Executor
 from prebooking.usecases.schedule import Scheduler
 from prebooking.usecases.sweep import Sweeper
@@ -18,6 +19,7 @@ class Parts:
     store: Store
     scheduler: Scheduler
     executor: Executor
+    connections: Connections
     sweeper: Sweeper
     users: Users
     deliveries: Deliveries

@@ -3,114 +3,31 @@
 import base64
 import binascii
 import json
-import re
-from datetime import UTC, date, datetime
-from typing import Annotated, Any, Literal
+import math
+from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, StringConstraints, TypeAdapter, ValidationError
-from pydantic import AwareDatetime as _Aware
+from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from prebooking.domain.ports import Page, Transition
-from prebooking.domain.prebooking import BOX_LABEL, Box, Prebooking, Status
+from prebooking.domain.prebooking import Box, Prebooking
+from prebooking.web import answers
+from prebooking.web.operations import (
+    BAD_BODY,
+    BROKEN,
+    DATABASE_DOWN,
+    NOT_SIGNED_IN,
+    Answer,
+    ApiRoute,
+    Operation,
+)
 from prebooking.web.parts import Parts, parts_of
 from prebooking.web.problems import Problem, invalid, invalid_from
 from prebooking.web.requests import read_json
-
-_PAGE = 50
-# Pydantic reads a bare number as seconds since 1970; RFC 3339 has the date and the time of day.
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
-
-
-def _box_label(value: str) -> str:
-    if not re.fullmatch(BOX_LABEL, value):
-        raise ValueError("is not a gym's sub-domain: write what stands before .aimharder.com, such as mygym")
-    return value
-
-
-def _day(value: str) -> str:
-    try:
-        year = 0 if not re.fullmatch(r"[0-9]{8}", value) else date(int(value[:4]), int(value[4:6]), int(value[6:])).year
-    except ValueError:
-        year = 0
-    if not 2000 <= year <= 2100:  # noqa: PLR2004
-        raise ValueError("is not a day: write it as YYYYMMDD")
-    return value
-
-
-def _instant(value: Any) -> Any:
-    if not isinstance(value, str) or not _RFC3339.match(value):
-        raise ValueError("write an instant with its offset, such as 2026-11-22T07:00:00Z")
-    return value
-
-
-def _known_year(value: datetime) -> datetime:
-    if not 2000 <= value.year <= 2100:  # noqa: PLR2004
-        raise ValueError("lies too far away")
-    return value.astimezone(UTC)  # Postgres knows no offset beyond 16 h
-
-
-def _no_nul(value: str) -> str:
-    if "\0" in value:
-        raise ValueError("must not contain the character U+0000, which the database can't store")
-    return value
-
-
-_Id = Annotated[
-    str,
-    BeforeValidator(lambda v: str(v) if isinstance(v, int) and not isinstance(v, bool) else v),
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$"),
-]
-_FamilyId = Annotated[_Id | None, BeforeValidator(lambda v: None if v == "" else v)]
-_Instant = Annotated[_Aware, BeforeValidator(_instant), AfterValidator(_known_year)]
-_Text = Annotated[str, StringConstraints(max_length=200), AfterValidator(_no_nul)]
-_BoxLabel = Annotated[
-    str,
-    StringConstraints(to_lower=True),
-    AfterValidator(_box_label),
-]
-
-
-class BookingData(BaseModel):
-    """Which class, and for whom. Only day, id, familyId and insist go to the box."""
-
-    day: Annotated[str, AfterValidator(_day)]
-    id: _Id
-    familyId: _FamilyId = None  # noqa: N815  # AimHarder's word
-    insist: Literal[0, 1] = 0
-    classTimeUTC: _Instant | None = None  # noqa: N815
-    activityName: _Text | None = None  # noqa: N815
-    boxName: _Text | None = None  # noqa: N815
-
-    def as_row(self) -> dict[str, Any]:
-        row = self.model_dump(mode="json", exclude_none=True)
-        return row | {"familyId": self.familyId or ""}
-
-
-class NewPrebooking(BaseModel):
-    box_subdomain: _BoxLabel
-    box_aimharder_id: _Id
-    booking_data: BookingData
-    available_at: _Instant
-
-
-class NewOpening(BaseModel):
-    available_at: _Instant
-
-
-class Retry(BaseModel):
-    available_at: _Instant | None = None
-
-
-class Query(BaseModel):
-    status: Status | None = None
-    box_subdomain: _BoxLabel | None = None
-    limit: int = _PAGE
-    cursor: str | None = None
-
+from prebooking.web.wishes import NewOpening, NewPrebooking, Query, Retry
 
 _ROW = TypeAdapter(Prebooking)
 
@@ -137,8 +54,6 @@ async def listing(request: Request) -> Response:
         query = Query.model_validate(dict(request.query_params))
     except ValidationError as exc:
         raise invalid_from(exc) from exc
-    if not 1 <= query.limit <= 100:  # noqa: PLR2004
-        raise invalid("limit", "give a number from 1 to 100")
     rows = await parts.store.list(
         user,
         status=query.status,
@@ -176,15 +91,6 @@ async def retry(request: Request) -> Response:
     return _answer(await parts.scheduler.retry(_id(request), user, new.available_at))
 
 
-ROUTES = [
-    Route("/prebookings", create, methods=["POST"]),
-    Route("/prebookings", listing, methods=["GET"]),
-    Route("/prebookings/{id}", read, methods=["GET"]),
-    Route("/prebookings/{id}", reschedule, methods=["PATCH"]),
-    Route("/prebookings/{id}", cancel, methods=["DELETE"]),
-    Route("/prebookings/{id}/retry", retry, methods=["POST"]),
-]
-
 _REFUSALS = {
     "exists": (
         "prebooking-exists",
@@ -201,11 +107,23 @@ def _answer(done: Transition, status: int = 200) -> Response:
     if done.outcome in _REFUSALS:
         code, detail = _REFUSALS[done.outcome]
         raise Problem(409, detail, code=code, prebooking_id=done.prebooking and str(done.prebooking.id))
+    if done.outcome == "too_many":
+        raise _too_many(done)
     if done.outcome == "too_late":
         raise invalid("available_at", f"the class can be booked until {done.give_up_at}: nothing is left to wait for")
     if done.prebooking is None:
         raise _not_found()
     return JSONResponse(as_json(done.prebooking), status)
+
+
+def _too_many(refused: Transition) -> Problem:
+    """Which limit it is, and what to do about it. Only the one by the minute lifts by itself."""
+    seconds = math.ceil(refused.retry_after)
+    if not seconds:
+        detail = f"You have {refused.limit} active prebookings, the most at once: cancel one, or wait for one to end."
+        return Problem(429, detail, code="too-many")
+    detail = f"You made or retried {refused.limit} prebookings within a minute, the most: try again in {seconds} s."
+    return Problem(429, detail, code="too-many", headers={"Retry-After": str(seconds)})
 
 
 async def _user(request: Request) -> tuple[Parts, str]:
@@ -234,3 +152,104 @@ def _read_cursor(cursor: str) -> Page:
         return Page(created_at=datetime.fromisoformat(created_at).astimezone(), id=UUID(row_id))
     except (OverflowError, ValueError, TypeError, AttributeError, binascii.Error, RecursionError) as exc:
         raise invalid("cursor", "take it from next_cursor as it is") from exc
+
+
+_EXISTS, _IN_PROGRESS, _FINISHED, _NOT_FAILED = (
+    Problem(409, detail, code=code, prebooking_id="0c8f6b52-5d0f-4c9a-9f0e-2f6b1f4f7a11")
+    for code, detail in _REFUSALS.values()
+)
+_TOO_MANY = _too_many(Transition(outcome="too_many", limit=30, retry_after=17))
+_NOT_YOURS = _not_found()
+_USERS = (*BROKEN, *DATABASE_DOWN, *NOT_SIGNED_IN, invalid("X-User-Email", "name the user by e-mail"))
+_TOO_LATE = invalid(
+    "available_at", "the class can be booked until 2030-11-28 17:00:00+00:00: nothing is left to wait for"
+)
+_AS_IT_IS_NOW = Answer("The prebooking as it is now.", answers.Prebooking)
+
+ROUTES = [
+    ApiRoute(
+        "POST",
+        "/prebookings",
+        create,
+        Operation(
+            id="createPrebooking",
+            tag="prebookings",
+            summary="Prebook a class",
+            description="The same wish and opening again is no error: the answer is the prebooking that there is.",
+            body=NewPrebooking,
+            answers={
+                201: Answer("It is waiting for its opening.", answers.Prebooking),
+                200: Answer("You had it already.", answers.Prebooking),
+            },
+            problems=(*_USERS, *BAD_BODY, _TOO_LATE, _EXISTS, _TOO_MANY),
+        ),
+    ),
+    ApiRoute(
+        "GET",
+        "/prebookings",
+        listing,
+        Operation(
+            id="listPrebookings",
+            tag="prebookings",
+            summary="List your prebookings",
+            query=Query,
+            answers={200: Answer("The newest first.", answers.PrebookingPage)},
+            problems=(*_USERS, invalid("limit", "give a number from 1 to 100")),
+        ),
+    ),
+    ApiRoute(
+        "GET",
+        "/prebookings/{id}",
+        read,
+        Operation(
+            id="getPrebooking",
+            tag="prebookings",
+            summary="Read a prebooking",
+            answers={200: _AS_IT_IS_NOW},
+            problems=(*_USERS, _NOT_YOURS),
+        ),
+    ),
+    ApiRoute(
+        "PATCH",
+        "/prebookings/{id}",
+        reschedule,
+        Operation(
+            id="reschedulePrebooking",
+            tag="prebookings",
+            summary="Move a prebooking that still waits to another opening",
+            body=NewOpening,
+            answers={200: _AS_IT_IS_NOW},
+            problems=(*_USERS, *BAD_BODY, _TOO_LATE, _NOT_YOURS, _IN_PROGRESS, _FINISHED),
+        ),
+    ),
+    ApiRoute(
+        "DELETE",
+        "/prebookings/{id}",
+        cancel,
+        Operation(
+            id="cancelPrebooking",
+            tag="prebookings",
+            summary="Cancel a prebooking",
+            description="Again is no error. Once its request may have left, it can't be cancelled any more.",
+            answers={200: Answer("The prebooking, cancelled.", answers.Prebooking)},
+            problems=(*_USERS, _NOT_YOURS, _IN_PROGRESS, _FINISHED),
+        ),
+    ),
+    ApiRoute(
+        "POST",
+        "/prebookings/{id}/retry",
+        retry,
+        Operation(
+            id="retryPrebooking",
+            tag="prebookings",
+            summary="Try a failed prebooking again",
+            body=Retry,
+            body_optional=True,
+            answers={200: _AS_IT_IS_NOW},
+            problems=(
+                *(*_USERS, *BAD_BODY, _TOO_LATE, _NOT_YOURS),
+                *(_EXISTS, _IN_PROGRESS, _FINISHED, _NOT_FAILED, _TOO_MANY),
+            ),
+        ),
+    ),
+]

@@ -10,8 +10,11 @@ from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
+from starlette.routing import Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from prebooking.domain.errors import StoreUnavailableError
+from prebooking.web.answers import ProblemDetails
 
 _log = structlog.get_logger()
 
@@ -20,8 +23,10 @@ _CODES = {
     401: "unauthorized",
     404: "not-found",
     405: "method-not-allowed",
+    408: "request-timeout",
     413: "too-large",
     415: "unsupported-media-type",
+    431: "headers-too-large",
     500: "internal-error",
     503: "database-unavailable",
 }
@@ -46,17 +51,21 @@ class Problem(Exception):  # noqa: N818  # the RFC's own word
         self.headers = dict(headers or {})
         self.extra = extra
 
-    def response(self, request: Request) -> JSONResponse:
-        body = {
-            "type": "about:blank",
-            "title": HTTPStatus(self.status).phrase,
-            "status": self.status,
-            "detail": self.detail,
-            "instance": request.url.path,
-            "code": self.code,
-            "request_id": request.scope.get("request_id", ""),
+    def details(self, instance: str, request_id: str) -> dict[str, Any]:
+        """As RFC 9457 writes it."""
+        told = ProblemDetails(
+            title=HTTPStatus(self.status).phrase,
+            status=self.status,
+            detail=self.detail,
+            instance=instance,
+            code=self.code,
+            request_id=request_id,
             **self.extra,
-        }
+        )
+        return told.model_dump(exclude_none=True)
+
+    def response(self, request: Request) -> JSONResponse:
+        body = self.details(request.url.path, request.scope.get("request_id", ""))
         return JSONResponse(body, self.status, self.headers, media_type="application/problem+json")
 
 
@@ -95,7 +104,14 @@ async def _on_problem(request: Request, exc: Exception) -> JSONResponse:
 async def _on_http_exception(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, HTTPException)
     code = _CODES.get(exc.status_code, "error")
-    return Problem(exc.status_code, exc.detail, code=code, headers=exc.headers).response(request)
+    headers = {"Allow": _allowed(request)} if exc.status_code == HTTPStatus.METHOD_NOT_ALLOWED else exc.headers
+    return Problem(exc.status_code, exc.detail, code=code, headers=headers).response(request)
+
+
+def _allowed(request: Request) -> str:
+    """The methods of all routes of this path; Starlette tells those of the first alone."""
+    of_path = [route for route in request.app.routes if route.matches(request.scope)[0] != Match.NONE]
+    return ", ".join(sorted({method for route in of_path for method in route.methods}))
 
 
 async def _on_store_unavailable(request: Request, exc: Exception) -> JSONResponse:
@@ -104,9 +120,29 @@ async def _on_store_unavailable(request: Request, exc: Exception) -> JSONRespons
     return Problem(503, detail, headers={"Retry-After": "2"}).response(request)
 
 
-def on_anything(request: Request, exc: Exception) -> JSONResponse:
-    _log.error("request_failed", path=request.url.path, exc_info=exc)
-    return Problem(500, "Something broke on our side. It is logged under this request_id.").response(request)
+class Unforeseen:
+    """Answers what nothing else has: an error of ours is told as one too, and logged with its trace."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def noting(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except Exception as exc:
+            if scope["type"] != "http" or started:
+                raise
+            request = Request(scope)
+            _log.error("request_failed", path=request.url.path, exc_info=exc)
+            problem = Problem(500, "Something broke on our side. It is logged under this request_id.")
+            await problem.response(request)(scope, receive, send)
 
 
 async def _on_hang_up(request: Request, _: Exception) -> JSONResponse:

@@ -10,14 +10,15 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from prebooking.domain.timing import Budget
 from prebooking.usecases.endings import Verdict
+from prebooking.web.answers import Delivered, Malformed, Swept
 from prebooking.web.deliveries import NotFromQStashError
+from prebooking.web.operations import BROKEN, DATABASE_DOWN, QSTASH, Answer, ApiRoute, Operation
 from prebooking.web.parts import Parts, parts_of
 from prebooking.web.problems import Problem
 from prebooking.web.requests import read_body
@@ -32,13 +33,26 @@ _LONGEST_REASON = 300
 _LARGEST_VERSION = 2**31 - 1  # as the column has it
 
 
+def _integral(value: Any) -> Any:
+    """1.0 is an integer, too, as JSON Schema sees it."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 class Ring(BaseModel):
     """The body of a message. What it doesn't know it refuses: a later version may mean something else by it."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    prebooking_id: str
-    version: Annotated[int, Field(ge=1, le=_LARGEST_VERSION)]
+    prebooking_id: Annotated[str, Field(json_schema_extra={"format": "uuid"})]
+    version: Annotated[int, Field(ge=1, le=_LARGEST_VERSION), BeforeValidator(_integral)]
+
+
+class DeliveryFailure(BaseModel):
+    """What QStash tells of a message that it has given up on; the bodies are in Base64."""
+
+    sourceBody: str  # noqa: N815  # QStash's word
+    status: Annotated[Any, WithJsonSchema({"type": "integer"})] = None
+    body: Annotated[Any, WithJsonSchema({"type": ["string", "null"]})] = None
 
 
 async def execute(request: Request) -> Response:
@@ -65,10 +79,10 @@ async def failed(request: Request) -> Response:
 async def _note_failure(request: Request, parts: Parts) -> Response:
     body = await _verified_body(request, parts, _LARGEST_CALLBACK)
     try:
-        callback = json.loads(body)
-        ring = Ring.model_validate_json(base64.b64decode(callback["sourceBody"]))
+        callback = DeliveryFailure.model_validate(json.loads(body))
+        ring = Ring.model_validate_json(base64.b64decode(callback.sourceBody))
         prebooking_id = UUID(ring.prebooking_id)
-    except (ValidationError, ValueError, KeyError, TypeError, RecursionError) as exc:
+    except (ValidationError, ValueError, RecursionError) as exc:
         return _refused("not a failure callback of a prebooking's message", exc)
     noted = await parts.store.note_delivery_failure(prebooking_id, ring.version, _reason(callback))
     _log.warning("delivery_failed", prebooking_id=str(prebooking_id), outcome=noted.outcome, reason=_reason(callback))
@@ -87,13 +101,6 @@ async def sweep(request: Request) -> Response:
             await parts.sweeper.settled()
     counts = {"execute": len(work.execute), "settle": len(work.settle), "publish": len(work.publish)}
     return JSONResponse({"outcome": "swept", "found": counts})
-
-
-ROUTES = [
-    Route("/qstash/prebooking-execute", execute, methods=["POST"]),
-    Route("/qstash/prebooking-failed", failed, methods=["POST"]),
-    Route("/qstash/sweep", sweep, methods=["POST"]),
-]
 
 
 @asynccontextmanager
@@ -140,10 +147,68 @@ def _refused(what: str, exc: Exception) -> Response:
     )
 
 
-def _reason(callback: dict[str, Any]) -> str:
+def _reason(callback: DeliveryFailure) -> str:
     said = ""
     with suppress(ValueError, TypeError):
-        said = base64.b64decode(callback.get("body") or "").decode(errors="replace")
-    told = f"QStash gave up: HTTP {callback.get('status')} {said}".strip()
+        said = base64.b64decode(callback.body or "").decode(errors="replace")
+    told = f"QStash gave up: HTTP {callback.status} {said}".strip()
     # A proxy's page or a status may hold what no database stores: U+0000, half a surrogate pair.
     return told.replace("\0", "").encode(errors="replace").decode()[:_LONGEST_REASON]
+
+
+_NOT_QSTASH = Problem(401, "This is not a delivery that QStash signed for this service.")
+_MALFORMED = Answer(
+    "Signed, but none of ours: QStash need not try again.", Malformed, {"Upstash-NonRetryable-Error": "Always true."}
+)
+_DELIVERIES = (*BROKEN, *DATABASE_DOWN, _NOT_QSTASH, Problem(413, "The body is larger than 16384 bytes."))
+
+ROUTES = [
+    ApiRoute(
+        "POST",
+        "/qstash/prebooking-execute",
+        execute,
+        Operation(
+            id="executePrebooking",
+            tag="qstash",
+            summary="The message of a prebooking rings",
+            security=QSTASH,
+            body=Ring,
+            answers={200: Answer("This message is done with.", Delivered), _NOT_RETRYABLE: _MALFORMED},
+            problems=(
+                *_DELIVERIES,
+                *(
+                    Problem(503, detail, code=code, headers={"Retry-After": "2"})
+                    for code, detail in _PENDING.items()
+                    if code != "database-unavailable"
+                ),
+            ),
+        ),
+    ),
+    ApiRoute(
+        "POST",
+        "/qstash/prebooking-failed",
+        failed,
+        Operation(
+            id="noteDeliveryFailure",
+            tag="qstash",
+            summary="QStash has given up on a message",
+            security=QSTASH,
+            body=DeliveryFailure,
+            answers={200: Answer("Noted, or nothing to note.", Delivered), _NOT_RETRYABLE: _MALFORMED},
+            problems=_DELIVERIES,
+        ),
+    ),
+    ApiRoute(
+        "POST",
+        "/qstash/sweep",
+        sweep,
+        Operation(
+            id="sweep",
+            tag="qstash",
+            summary="One sweep, for hosts that sleep between requests",
+            security=QSTASH,
+            answers={200: Answer("What it found.", Swept)},
+            problems=_DELIVERIES,
+        ),
+    ),
+]

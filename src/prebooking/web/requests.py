@@ -1,5 +1,6 @@
 """What every request goes through: its id, and its body read within a limit that is counted, not believed."""
 
+import asyncio
 import json
 import re
 import secrets
@@ -11,11 +12,12 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from prebooking.web.problems import Problem, invalid_from, on_anything
+from prebooking.web.problems import Problem, invalid_from
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
 LARGEST_BODY = 16 * 1024
+SLOWEST_BODY_S = 10.0
 _GIVEN_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
@@ -32,31 +34,28 @@ class RequestId:
         given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
         request_id = scope["request_id"] = given if _GIVEN_ID.fullmatch(given) else secrets.token_hex(8)
 
-        started = False
-
         async def send_with_id(message: Message) -> None:
-            nonlocal started
             if message["type"] == "http.response.start":
-                started = True
                 MutableHeaders(scope=message)["X-Request-Id"] = request_id
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                await self._app(scope, receive, send_with_id)
-            except Exception as exc:
-                if started:
-                    raise
-                await on_anything(Request(scope), exc)(scope, receive, send_with_id)
+            await self._app(scope, receive, send_with_id)
 
 
 async def read_body(request: Request, limit: int = LARGEST_BODY) -> bytes:
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            # The connection stays open, and the server discards the rest: closing it could reset it over our answer.
-            raise Problem(413, f"The body is larger than {limit} bytes.")
+    try:
+        async with asyncio.timeout(SLOWEST_BODY_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit:
+                    # The connection stays open, and the server discards the rest: closing it could reset it over our
+                    # answer.
+                    raise Problem(413, f"The body is larger than {limit} bytes.")
+    except TimeoutError as exc:
+        detail = f"The body did not arrive within {SLOWEST_BODY_S:g} s."
+        raise Problem(408, detail, headers={"Connection": "close"}) from exc
     return bytes(body)
 
 

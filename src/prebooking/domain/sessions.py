@@ -1,0 +1,72 @@
+"""The users' AimHarder sessions, as the database keeps them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from prebooking.domain.prebooking import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionAnswer:
+    """outcome: leased, changed (use the session given), busy, no_session, saved or noted."""
+
+    outcome: str
+    session: Session | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionState:
+    """What its user may see of a session."""
+
+    since: datetime  #: when it was connected
+    refreshed_at: datetime | None
+    session_type: str  #: background, or device: a sign-in of the web application
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredSession:
+    """`session` is None where its secrets can't be read: then it is as good as none."""
+
+    state: SessionState
+    session: Session | None
+
+
+class SessionStore(Protocol):
+    """Each method is one guarded SQL function; all raise StoreUnavailableError and StoreRefusedError."""
+
+    async def lease_session(self, user_email: str, token: str, lease: UUID, *, lease_s: float) -> SessionAnswer:
+        """The right to refresh the user's session for `lease_s` seconds. `token`: as stored when it was read."""
+        ...
+
+    async def save_session(
+        self,
+        session: Session,
+        lease: UUID,
+        *,
+        token: str | None = None,
+        cookies: Sequence[tuple[str, str]] | None = None,
+        error: str | None = None,
+    ) -> SessionAnswer:
+        """Compare-and-set on `session.stored_token`; `error` instead: the refresh failed."""
+        ...
+
+    async def admit_check(self, user_email: str, token: UUID, *, max_per_minute: int) -> float:
+        """Seconds until AimHarder may be asked about the user's session: 0 is now, and counts. `token`: of this ask."""
+        ...
+
+    async def connect_session(
+        self, user_email: str, *, token: str, cookies: Sequence[tuple[str, str]], fingerprint: str
+    ) -> SessionState:
+        """Makes it the user's one background session, in place of an earlier one."""
+        ...
+
+    async def read_session(self, user_email: str) -> StoredSession | None:
+        """The one that an execution would take."""
+        ...
+
+    async def disconnect_session(self, user_email: str) -> None:
+        """Forgets the background session, if there is one."""
+        ...

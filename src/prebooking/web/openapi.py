@@ -1,0 +1,190 @@
+"""/openapi.json: the contract, generated from the routes and from the types that validate."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from prebooking.web.answers import ProblemDetails
+from prebooking.web.operations import OPEN, Answer, ApiRoute, Operation
+from prebooking.web.problems import Problem
+
+_Json = dict[str, Any]
+
+_DESCRIPTION = """\
+Books gym classes at the instant at which they open.
+
+Every answer has an `X-Request-Id`: the one that was sent, where it is 8 to 64 letters, digits, `-` and `_`, else a new
+one. Every error is `application/problem+json` (RFC 9457) with a `code`. Times are RFC 3339 with an offset."""
+
+_SECURITY_SCHEMES = {
+    "accessToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "The access token of a user who is signed in at Supabase.",
+    },
+    "serviceKey": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A trusted server's SERVICE_API_KEY. It speaks for the user whom X-User-Email names.",
+    },
+    "userEmail": {"type": "apiKey", "in": "header", "name": "X-User-Email"},
+    "qstashSignature": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Upstash-Signature",
+        "description": "A JWT of QStash's over the URL and the raw body.",
+    },
+}
+_HEADERS = {
+    "X-Request-Id": "The id under which this request is logged.",
+    "Retry-After": "Seconds to wait before another try.",
+    "WWW-Authenticate": "How to say who is asking.",
+}
+_SOME_ID = "0c8f6b52-5d0f-4c9a-9f0e-2f6b1f4f7a11"
+_SOME_REQUEST_ID = "7c9f2d4be01a3c58"
+
+
+def openapi_route(routes: Sequence[ApiRoute]) -> ApiRoute:
+    """Serves the document of these routes and of itself."""
+
+    async def openapi(_: Request) -> Response:
+        return JSONResponse(contract, headers={"Cache-Control": "public, max-age=300"})
+
+    operation = Operation(
+        id="getOpenApi",
+        tag="service",
+        summary="This contract",
+        security=OPEN,
+        answers={200: Answer("OpenAPI 3.1.", dict[str, Any])},
+    )
+    route = ApiRoute("GET", "/openapi.json", openapi, operation)
+    contract = document([*routes, route])
+    return route
+
+
+def document(routes: Sequence[ApiRoute]) -> _Json:
+    schemas = _Schemas(route.operation for route in routes)
+    paths: dict[str, _Json] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Prebooking", "version": version("prebooking"), "description": _DESCRIPTION},
+        "paths": paths,
+        "components": {"schemas": schemas.components, "securitySchemes": _SECURITY_SCHEMES},
+    }
+
+
+class _Terse(GenerateJsonSchema):
+    """Without what says nothing: a title that repeats a field's name, a default of null."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002  # as pydantic calls it
+        return False
+
+    def default_schema(self, schema: Any) -> _Json:
+        told = super().default_schema(schema)
+        return {name: value for name, value in told.items() if (name, value) != ("default", None)}
+
+
+class _Schemas:
+    """All types' schemas, made together so that they share their components."""
+
+    def __init__(self, operations: Iterable[Operation]) -> None:
+        wanted: list[tuple[Any, JsonSchemaMode]] = [(ProblemDetails, "serialization")]
+        for operation in operations:
+            wanted += [(taken, "validation") for taken in (operation.body, operation.query) if taken]
+            wanted += [(answer.type, "serialization") for answer in operation.answers.values() if answer.type]
+        inputs = [(kind, mode, TypeAdapter(kind)) for kind, mode in dict.fromkeys(wanted)]
+        self._found, made = TypeAdapter.json_schemas(
+            inputs, ref_template="#/components/schemas/{model}", schema_generator=_Terse
+        )
+        self.components: _Json = made["$defs"]
+
+    def of(self, kind: Any, mode: JsonSchemaMode) -> _Json:
+        return dict(self._found[kind, mode])
+
+    def parameters(self, query: type) -> list[_Json]:
+        """A query's fields, each by itself; that one may be left out is no null."""
+        shape = self.components.pop(query.__name__)
+        return [_parameter(name, dict(schema)) for name, schema in shape["properties"].items()]
+
+
+def _parameter(name: str, schema: _Json) -> _Json:
+    described = {"description": schema.pop("description")} if "description" in schema else {}
+    if "anyOf" in schema:
+        [kind] = [one for one in schema.pop("anyOf") if one != {"type": "null"}]
+        schema |= kind
+    return {"name": name, "in": "query", "required": False, "schema": schema} | described
+
+
+def _operation(route: ApiRoute, schemas: _Schemas) -> _Json:
+    operation = route.operation
+    parameters: list[_Json] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
+        for name in route.param_convertors
+    ]
+    if operation.query:
+        parameters += schemas.parameters(operation.query)
+    told: _Json = {"operationId": operation.id, "tags": [operation.tag], "summary": operation.summary}
+    if operation.description:
+        told["description"] = operation.description
+    told["security"] = [{scheme: [] for scheme in together} for together in operation.security]
+    if parameters:
+        told["parameters"] = parameters
+    if operation.body:
+        content = {"application/json": {"schema": schemas.of(operation.body, "validation")}}
+        told["requestBody"] = {"required": not operation.body_optional, "content": content}
+    answers = {str(status): _answer(answer, schemas) for status, answer in operation.answers.items()}
+    told["responses"] = answers | _refusals(route, schemas)
+    return told
+
+
+def _answer(answer: Answer, schemas: _Schemas) -> _Json:
+    told: _Json = {"description": answer.description, "headers": _headers(answer.headers)}
+    if answer.type is not None:
+        told["content"] = {"application/json": {"schema": schemas.of(answer.type, "serialization")}}
+    return told
+
+
+def _refusals(route: ApiRoute, schemas: _Schemas) -> _Json:
+    by_status: dict[int, list[Problem]] = {}
+    for problem in route.operation.problems:
+        by_status.setdefault(problem.status, []).append(problem)
+    instance = route.path.replace("{id}", _SOME_ID)
+    return {
+        str(status): {
+            "description": HTTPStatus(status).phrase,
+            "headers": _headers(*(problem.headers for problem in problems)),
+            "content": {
+                "application/problem+json": {
+                    "schema": schemas.of(ProblemDetails, "serialization"),
+                    "examples": {
+                        f"{one.code}{f'-{n}' if n else ''}": {"value": one.details(instance, _SOME_REQUEST_ID)}
+                        for code in dict.fromkeys(one.code for one in problems)
+                        for n, one in enumerate(one for one in problems if one.code == code)
+                    },
+                }
+            },
+        }
+        for status, problems in sorted(by_status.items())
+    }
+
+
+def _headers(*given: Mapping[str, str]) -> _Json:
+    """Those that each of these answers has are promised; the others may be there."""
+    names = dict.fromkeys(["X-Request-Id", *(name for headers in given for name in headers)])
+    return {
+        name: {
+            "description": _HEADERS.get(name) or given[0][name],
+            "required": name == "X-Request-Id" or all(name in headers for headers in given),
+            "schema": {"type": "integer", "minimum": 1} if name == "Retry-After" else {"type": "string"},
+        }
+        for name in names
+    }

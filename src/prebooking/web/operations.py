@@ -1,0 +1,68 @@
+"""What a route takes, gives and refuses, declared beside its handler; /openapi.json is generated from it."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from prebooking.web.problems import Problem
+
+#: Who may ask: any one of these, each a set of schemes that are needed together. Empty: everybody.
+Security = Sequence[Sequence[str]]
+OPEN: Security = ()
+USER: Security = (("accessToken",), ("serviceKey", "userEmail"))
+QSTASH: Security = (("qstashSignature",),)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`type` is what pydantic makes a schema of; None: no body."""
+
+    description: str
+    type: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)  #: by name, what they say
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    id: str  #: names the function of a generated client
+    tag: str
+    summary: str
+    description: str = ""
+    security: Security = USER
+    query: type[BaseModel] | None = None
+    body: type[BaseModel] | None = None
+    body_optional: bool = False
+    answers: Mapping[int, Answer]
+    problems: Sequence[Problem] = ()  #: each as it may be answered: they are the examples
+
+
+class ApiRoute(Route):
+    """A route that says what it is."""
+
+    def __init__(
+        self, method: str, path: str, endpoint: Callable[[Request], Awaitable[Response]], operation: Operation
+    ) -> None:
+        super().__init__(path, endpoint, methods=[method])
+        self.method = method
+        self.operation = operation
+
+
+# What is refused alike wherever it applies.
+BROKEN = (Problem(500, "Something broke on our side. It is logged under this request_id."),)
+DATABASE_DOWN = (
+    Problem(503, "The database does not answer. Nothing is lost: try again in a moment.", headers={"Retry-After": "2"}),
+)
+NOT_SIGNED_IN = (
+    Problem(401, "The access token has expired: sign in again or refresh it.", headers={"WWW-Authenticate": "Bearer"}),
+)
+BAD_BODY = (
+    Problem(400, "The body is not JSON: Expecting ',' delimiter: line 1 column 27 (char 26)"),
+    Problem(408, "The body did not arrive within 10 s."),
+    Problem(413, "The body is larger than 16384 bytes."),
+    Problem(415, "Send JSON, with the header Content-Type: application/json."),
+)

@@ -1,0 +1,75 @@
+"""What the limits and fixed settings of 0009 and 0010 cost a call, in the database alone. `python limits.py`"""
+
+import asyncio
+import statistics
+import time
+from collections import defaultdict
+from uuid import uuid4
+
+import asyncpg
+from growth import _FILL
+from rich.console import Console
+from rich.table import Table
+
+from prebooking.adapters import migrations
+from prebooking.local.postgres import Postgres, postgres
+
+_ROUNDS, _CALLS, _ROWS = 10, 50, 100_000
+_OUT = Console(width=140)
+_CREATE = """select public.create_prebooking($1::uuid, $2, 'mygym', '7',
+  jsonb_build_object('day', '20991231', 'id', $1::uuid::text, 'familyId', '', 'insist', 0), now()"""
+_CALLS_OF_A_ROW = {
+    "claim": "select public.claim_prebooking($1, $2::text::uuid, 1, 5, 5)",
+    "begin": "select public.begin_booking($1, $2::text::uuid, 20, 5, false)",
+    "finish": "select public.finish_booking($1, $2::text::uuid, true, 'booked', '', '{}')",
+}
+
+
+async def prepared(server: Postgres, name: str, until: str) -> asyncpg.Connection:
+    """A database with these migrations alone, and twenty rows of each of 5,000 users."""
+    dsn = await server.create_database(name)
+    every = list(migrations._scripts())
+    migrations._scripts = lambda: iter([script for script in every if script[0] < until])
+    try:
+        await migrations.migrate(dsn)
+    finally:
+        migrations._scripts = lambda: iter(every)
+    connection: asyncpg.Connection = await asyncpg.connect(dsn)
+    await connection.execute(_FILL, 1, _ROWS)
+    await connection.execute("vacuum analyze public.prebookings")
+    return connection
+
+
+async def measure(connection: asyncpg.Connection, limits: str, took: dict[str, list[float]]) -> None:
+    for _ in range(_CALLS):
+        row, token = uuid4(), str(uuid4())
+        email = f"member{row.int % 5000}@example.com"
+        for name, query in {"create": f"{_CREATE}{limits})", **_CALLS_OF_A_ROW}.items():
+            started = time.perf_counter()
+            await connection.fetchval(query, row, email if name == "create" else token)
+            took[name].append((time.perf_counter() - started) * 1000)
+
+
+async def main() -> None:
+    before: dict[str, list[float]] = defaultdict(list)
+    after: dict[str, list[float]] = defaultdict(list)
+    async with postgres() as server:
+        old = await prepared(server, "old", "0009")
+        new = await prepared(server, "new", "9999")
+        for _ in range(_ROUNDS):  # in turn, so that both meet the same weather
+            await measure(old, "", before)
+            await measure(new, ", 15, 30", after)
+        await asyncio.gather(old.close(), new.close())
+    table = Table(title=f"Milliseconds a call, {_ROWS:,} rows, one connection, p50 / p95")
+    for name in ("", "without", "with"):
+        table.add_column(name, justify="right")
+    for name, old_took in before.items():
+        cells = [
+            f"{statistics.median(t):.2f} / {statistics.quantiles(t, n=20)[-1]:.2f}" for t in (old_took, after[name])
+        ]
+        table.add_row(name, *cells)
+    _OUT.print(table)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
