@@ -173,6 +173,23 @@ async def test_of_many_claims_at_once_one_is_given(store: SupabaseStore) -> None
     assert {answer.outcome for answer in answers if isinstance(answer, Transition)} == {"held"}
 
 
+async def test_what_is_claimed_does_not_wait_behind_a_crowd_of_claims(store: SupabaseStore, gateway: Gateway) -> None:
+    created = await create(store)
+    assert created.prebooking
+    prebooking_id, token = created.prebooking.id, uuid4()
+    await store.claim(prebooking_id, token, None, horizon_s=0, max_attempts=5)
+    gateway.faults.set(Fault(kind="delay", function="claim_prebooking", seconds=0.3, times=1000))
+    crowd = [
+        asyncio.create_task(store.claim(prebooking_id, uuid4(), None, horizon_s=0, max_attempts=5)) for _ in range(40)
+    ]
+    await asyncio.sleep(0)
+    begun = await store.begin(prebooking_id, token, lease_s=20, max_attempts=5, settled=False)
+    assert begun.outcome == "begun"
+    assert not any(claiming.done() for claiming in crowd)
+    for claiming in crowd:
+        claiming.cancel()
+
+
 async def test_a_claim_waits_in_line_for_its_turn_and_its_clock_starts_when_it_is_sent(
     store: SupabaseStore, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
