@@ -37,6 +37,7 @@ LEAD_S = 3
 MAX_DURATION_S = 10.0
 
 _DATABASE = "machine_tests"
+_UNLIMITED = 10**6  # the model knows no limits by user
 _KILLED = "killed"
 _DYING = ("Executor.execute", "Sessions.refresh")  # what a kill cuts off; the rest of a process only serves these
 
@@ -88,7 +89,7 @@ class Stage:
         with self.loop.asking_outside():
             await self.database.execute(
                 "truncate machine.history restart identity;"
-                "delete from public.prebookings; delete from public.auth_sessions"
+                "delete from public.prebookings; delete from public.auth_sessions; delete from prebooking.retries"
             )
         self._read_until = 0
         sweeper = self.world.parts.sweeper
@@ -241,7 +242,13 @@ async def open_stage(server: Postgres, loop: LeapingLoop) -> AsyncIterator[Stage
         qstash = await stack.enter_async_context(qstash_server(clock=clock))
         gym = await stack.enter_async_context(aimharder_server(clock=clock.nanoseconds))
         world = await stack.enter_async_context(
-            open_world(database, gateway, qstash, gym, sweep_seconds=0, max_duration_seconds=MAX_DURATION_S)
+            open_world(
+                *(database, gateway, qstash, gym),
+                sweep_seconds=0,
+                max_duration_seconds=MAX_DURATION_S,
+                max_active_prebookings=_UNLIMITED,
+                max_creates_per_minute=_UNLIMITED,
+            )
         )
         # A client of the tests' own patience: it stops when everything stops.
         world.http = await stack.enter_async_context(httpx.AsyncClient(base_url=world.url, timeout=None))
