@@ -168,6 +168,33 @@ async def test_the_same_hour_of_another_class_is_a_time_clash(sweepless: World) 
     assert "misma hora" in row["error_message"]
 
 
+async def test_the_same_hour_is_no_clash_while_the_listing_shows_neither_class(sweepless: World) -> None:
+    await sweepless.member(ANA)
+    opens_at = sweepless.open_class()
+    row = await sweepless.prebook(ANA, opens_at)
+    book(sweepless, CLASS_ID)  # by hand
+    spoil(sweepless, "stale", LISTING, seconds=3600, times=2)
+    assert parked(*await ran(sweepless, row))
+    await lease_ends(sweepless, row)
+    assert (await deliver(sweepless, row["id"])).outcome == "booked"
+    assert (len(bookings_asked(sweepless)), sweepless.bookings(ANA)) == (1, 1)
+
+
+async def test_the_same_hour_at_a_place_that_no_listing_shows_is_a_clash_when_it_is_said_again(
+    sweepless: World,
+) -> None:
+    spoil(sweepless, "stale", LISTING, seconds=3600, times=None)
+    await sweepless.member(ANA)
+    sweepless.open_class(class_id=502)
+    opens_at = sweepless.open_class()
+    row = await sweepless.prebook(ANA, opens_at)
+    book(sweepless, 502)
+    assert parked(*await ran(sweepless, row))
+    await lease_ends(sweepless, row)
+    assert (await deliver(sweepless, row["id"])).outcome == "time_clash"
+    assert len(bookings_asked(sweepless)) == 2
+
+
 async def test_a_dead_session_sees_nobodys_bookings_so_absent_is_not_believed(sweepless: World) -> None:
     spoil(sweepless, "status", handled=True, seconds=0.3)
     row = await prebook_open_class(sweepless)

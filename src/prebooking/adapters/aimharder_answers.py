@@ -95,6 +95,7 @@ def _read_class(row: Mapping[str, Any]) -> ListedClass:
         book_state=_whole(row.get("bookState")),
         reservation_id=_storable(str(reservation))[:_LONGEST_ID] if reservation else None,
         cancelled=bool(row.get("cancelledId")),
+        hour=row["time"] if isinstance(row.get("time"), str) else None,
     )
 
 

@@ -199,6 +199,7 @@ class ListedClass:
     book_state: int | None  #: 1 booked, 0 on the waiting list, None neither
     reservation_id: str | None
     cancelled: bool
+    hour: str | None = None  #: as the box writes it, such as "08:00 - 09:00"
 
 
 Listing = Mapping[str, ListedClass]  #: by class id

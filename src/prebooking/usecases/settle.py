@@ -12,9 +12,10 @@ _PAUSE_S = 0.3
 
 
 class NotFound(Enum):
-    """ABSENT is knowledge, UNKNOWN is none."""
+    """ABSENT and ELSEWHERE are knowledge, UNKNOWN is none."""
 
     ABSENT = auto()
+    ELSEWHERE = auto()  #: absent, and in another class of that hour
     UNKNOWN = auto()
 
 
@@ -40,14 +41,16 @@ async def settle(
     """
     while True:
         try:
-            listed = (await gym.listing(request.day, request.family_id)).get(request.class_id)
+            listing = await gym.listing(request.day, request.family_id)
+            listed = listing.get(request.class_id)
             ending = present(listed)
             if ending is not None:
                 return ending
             if listed is None:
                 return NotFound.UNKNOWN
             if await gym.whoami():
-                return NotFound.ABSENT
+                others = [other for other in listing.values() if present(other) and other.hour == listed.hour]
+                return NotFound.ELSEWHERE if others else NotFound.ABSENT
             if not await revive():
                 return NotFound.UNKNOWN
         except BoxSilentError:

@@ -82,11 +82,14 @@ async def _settled(run: Execution, reply: Reply) -> Decision | _Again:
         return found
     if reply.kind is Kind.SAME_HOUR:
         clash = reply.ending(Outcome.TIME_CLASH)
-        return clash if found is NotFound.ABSENT and not run.unsure else Park(clash)
+        # A listing without any booking of that hour lags: it may yet be this class, booked by hand. A later claim looks
+        # again, and where there is still none the box was speaking of another place.
+        known = found is NotFound.ELSEWHERE or (found is NotFound.ABSENT and run.claim.begun)
+        return clash if known and not run.unsure else Park(clash)
     run.unsure = True
     reason = reply.ending(Outcome.GYM_UNREACHABLE)
     complete = reply.kind is Kind.NOTHING_SAID
-    return _Again(reason) if complete and found is NotFound.ABSENT else Park(reason)
+    return _Again(reason) if complete and found is not NotFound.UNKNOWN else Park(reason)
 
 
 async def _refused(run: Execution, ending: Ending) -> Decision:
