@@ -25,25 +25,28 @@ class Wish:
     opens_at: datetime
 
 
-async def wish(stack: Stack, opens_in_s: float) -> Wish:
-    """Puts a class up, which Ana prebooks."""
+async def wish_body(stack: Stack, opens_in_s: float) -> dict[str, Any]:
+    """Puts a class up; what is asked to prebook it."""
     class_id = next(_NUMBERS)
     opens_at = datetime.now(UTC) + timedelta(seconds=opens_in_s)
     day = f"{opens_at + timedelta(days=4 + class_id % 300):%Y%m%d}"  # one class an hour and person
     put_up = {"box": BOX["slug"], "id": class_id, "day": day, "opens_at": opens_at.isoformat(), "capacity": 20}
     await stack.control(stack.aimharder_url, "classes", put_up)
-    answer = await stack.http.post(
-        f"{stack.service_url}/prebookings",
-        headers=stack.headers(ANA),
-        json={
-            "box_subdomain": BOX["slug"],
-            "box_aimharder_id": BOX["boid"],
-            "booking_data": {"day": day, "id": class_id},
-            "available_at": opens_at.isoformat(),
-        },
-    )
+    return {
+        "box_subdomain": BOX["slug"],
+        "box_aimharder_id": BOX["boid"],
+        "booking_data": {"day": day, "id": class_id},
+        "available_at": opens_at.isoformat(),
+    }
+
+
+async def wish(stack: Stack, opens_in_s: float) -> Wish:
+    """Puts a class up, which Ana prebooks."""
+    body = await wish_body(stack, opens_in_s)
+    answer = await stack.http.post(f"{stack.service_url}/prebookings", headers=stack.headers(ANA), json=body)
     answer.raise_for_status()
-    return Wish(answer.json()["id"], class_id, opens_at)
+    opens_at = datetime.fromisoformat(body["available_at"])
+    return Wish(answer.json()["id"], body["booking_data"]["id"], opens_at)
 
 
 async def until(stack: Stack, wanted: Wish, condition: str) -> dict[str, Any]:

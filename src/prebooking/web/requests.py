@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import structlog
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from prebooking.web.problems import Problem, invalid_from
@@ -18,6 +18,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 LARGEST_BODY = 16 * 1024
 SLOWEST_BODY_S = 10.0
+_LOOKS = 3  # of the event loop at its sockets: a hang-up is seen after what came before it
 _GIVEN_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
@@ -62,6 +63,7 @@ async def read_body(request: Request, limit: int = LARGEST_BODY) -> bytes:
 async def read_json(request: Request, model: type[_Model], *, optional: bool = False) -> _Model:
     """The body as `model`. `optional`: no body at all is an empty object."""
     body = await read_body(request)
+    await _still_wanted(request)
     if optional and not body:
         return _validated(model, {})
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -74,6 +76,18 @@ async def read_json(request: Request, model: type[_Model], *, optional: bool = F
     except (ValueError, RecursionError) as exc:  # not UTF-8, a number of 5000 digits, nested without end
         raise Problem(400, "The body is not JSON that can be read.") from exc
     return _validated(model, said)
+
+
+async def _still_wanted(request: Request) -> None:
+    """Raises ClientDisconnect when who asked has hung up.
+
+    A process that stood still finds the requests of those who have long asked another one: a prebooking that they made,
+    and may have cancelled, must not be made again.
+    """
+    for _ in range(_LOOKS):
+        await asyncio.sleep(0)
+    if await request.is_disconnected():
+        raise ClientDisconnect
 
 
 def _validated(model: type[_Model], said: Any) -> _Model:

@@ -1,0 +1,34 @@
+"""A process that stood still, and goes on with what was asked of it long ago."""
+
+import asyncio
+import json
+import signal
+
+from prebooking.local.stack import Stack, service
+from processes.one_wish import ANA, wish_body
+
+
+async def test_who_hung_up_while_it_stood_still_gets_nothing_that_nobody_waits_for(stack: Stack) -> None:
+    async with service(stack):
+        frozen = stack.processes["service"]
+        body = json.dumps(await wish_body(stack, opens_in_s=60)).encode()
+        host, _, port = stack.service_url.removeprefix("http://").partition(":")
+        headers = stack.headers(ANA) | {
+            "Host": host,
+            "Content-Type": "application/json",
+            "Content-Length": str(len(body)),
+        }
+        head = "POST /prebookings HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        frozen.send_signal(signal.SIGSTOP)
+        for _ in range(10):
+            _, writer = await asyncio.open_connection(host, int(port))
+            writer.write(f"{head}\r\n".encode() + body)
+            await writer.drain()
+            writer.close()
+
+        frozen.send_signal(signal.SIGCONT)
+
+        listed = await stack.http.get(f"{stack.service_url}/prebookings", headers=stack.headers(ANA))
+        assert listed.json()["prebookings"] == []
+        created = await stack.http.post(f"{stack.service_url}/prebookings", headers=headers, content=body)
+        assert created.status_code == 201
