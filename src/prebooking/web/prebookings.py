@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from prebooking.domain.ports import Page, Transition
-from prebooking.domain.prebooking import BOX_LABEL, Box, Prebooking, Status
+from prebooking.domain.prebooking import Box, Prebooking, Status, is_box_label
 from prebooking.web.parts import Parts, parts_of
 from prebooking.web.problems import Problem, invalid, invalid_from
 from prebooking.web.requests import read_json
@@ -26,7 +26,7 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 
 
 def _box_label(value: str) -> str:
-    if not re.fullmatch(BOX_LABEL, value):
+    if not is_box_label(value):
         raise ValueError("is not a gym's sub-domain: write what stands before .aimharder.com, such as mygym")
     return value
 
