@@ -28,11 +28,12 @@ demo: $(INSTALLED) ## 30 members want one class that opens in 10 s
 test: $(INSTALLED) ## All tests, with branch coverage
 	@$(BIN)/pytest --numprocesses 3 --dist worksteal --cov --cov-report=term
 
-check: $(INSTALLED) ## Format, lint, strict types, import direction: looks, changes nothing
+check: $(INSTALLED) ## Format, lint, strict types, import direction, licences: looks, changes nothing
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python .ci/licences.py
 
 bench: $(INSTALLED) ## How late, beside bare sockets and a plain webhook (25 minutes; ARGS="--n 30 --rounds 3")
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/benchmarks/requirements.lock

@@ -43,7 +43,8 @@ def signature(
         "body": base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode(),
     }
     kept = {name: value for name, value in (claims | changed).items() if value is not None}
-    return jwt.encode(kept, "" if algorithm == "none" else key, algorithm=algorithm)
+    # Not jwt.encode, which is particular about the claims.
+    return jwt.PyJWS().encode(json.dumps(kept).encode(), "" if algorithm == "none" else key, algorithm=algorithm)
 
 
 async def deliver(world: World, path: str, content: bytes, /, **signing: Any) -> httpx.Response:

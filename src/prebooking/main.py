@@ -26,8 +26,9 @@ from prebooking.usecases.gate import Gate
 from prebooking.usecases.schedule import Scheduler
 from prebooking.usecases.sweep import Alarm, Sweeper
 from prebooking.web.app import create_app as create_web_app
-from prebooking.web.auth import Users, open_key_set
+from prebooking.web.auth import Users
 from prebooking.web.deliveries import Deliveries
+from prebooking.web.key_set import open_key_set
 from prebooking.web.parts import Parts
 
 

@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Iterator
+from ipaddress import ip_address
 from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -10,11 +11,12 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, Secre
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from prebooking.domain.prebooking import BOX_LABEL, Box
+from prebooking.domain.prebooking import Box, is_box_label
 
 _SHORTEST_KEY = 20
 _SESSION_KEY_BYTES = 32
 _PLAIN = "plain"  # in the place of the first session key: nothing is encrypted yet
+_SHORTEST_JWT_SECRET = 32  # for HS256, RFC 7518
 # After the opening an execution needs this much: to shoot, to hear, to write down, to answer.
 _AFTER_LEAD_S = 6
 _MOST = 2**31 - 1  # the database's integer
@@ -28,6 +30,32 @@ def _url(value: str) -> str:
     if urlsplit(value).scheme not in ("http", "https") or not urlsplit(value.replace("{box}", "box")).netloc:
         raise ValueError("must be an http(s) URL")
     return value.rstrip("/")
+
+
+def _gym_url(value: str) -> str:
+    url = _url(value)
+    try:
+        address = ip_address(urlsplit(url.replace("{box}", "box")).hostname or "")
+    except ValueError:  # a name: what it leads to is looked at before each connection
+        return url
+    if not (address.is_global or address.is_loopback):
+        raise ValueError("is a private address, which is never connected to: give a public one, or a loopback")
+    return url
+
+
+def _box_label(value: str) -> str:
+    if not is_box_label(value):
+        raise ValueError("is not a gym's sub-domain: write what stands before .aimharder.com, such as mygym")
+    return value
+
+
+def _at_least(characters: int) -> AfterValidator:
+    def long_enough(value: SecretStr) -> SecretStr:
+        if len(value.get_secret_value()) < characters:
+            raise ValueError(f"is too short: it has {characters} characters or more, copy all of it")
+        return value
+
+    return AfterValidator(long_enough)
 
 
 def _list(value: str | list[str]) -> list[str]:
@@ -59,6 +87,7 @@ def _key_bytes(value: SecretStr) -> bytes:
 
 _Kind = TypeVar("_Kind", bound=BaseSettings)
 _Url = Annotated[str, AfterValidator(_url)]
+_GymUrl = Annotated[str, AfterValidator(_gym_url)]
 _LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
 
 
@@ -78,22 +107,22 @@ class Settings(BaseSettings):
     supabase_secret_key: SecretStr = Field(
         validation_alias=AliasChoices("SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY")
     )
-    supabase_jwt_secret: SecretStr | None = None
+    supabase_jwt_secret: Annotated[SecretStr, _at_least(_SHORTEST_JWT_SECRET)] | None = None
 
     qstash_url: _Url = "https://qstash.upstash.io"
     qstash_token: SecretStr
-    qstash_current_signing_key: SecretStr = Field(min_length=_SHORTEST_KEY)
-    qstash_next_signing_key: SecretStr = Field(min_length=_SHORTEST_KEY)
+    qstash_current_signing_key: Annotated[SecretStr, _at_least(_SHORTEST_KEY)]
+    qstash_next_signing_key: Annotated[SecretStr, _at_least(_SHORTEST_KEY)]
     public_url: _Url
 
     frontend_origins: Annotated[list[str], NoDecode, BeforeValidator(_list)] = Field(default_factory=list)
-    service_api_key: SecretStr | None = Field(default=None, min_length=_SHORTEST_KEY)
     session_encryption_keys: Annotated[
         list[SecretStr], NoDecode, BeforeValidator(_session_keys), AfterValidator(_are_session_keys)
     ] = Field(default_factory=list)
+    service_api_key: Annotated[SecretStr, _at_least(_SHORTEST_KEY)] | None = None
 
-    aimharder_box_url: _Url = "https://{box}.aimharder.com"
-    aimharder_account_url: _Url = "https://aimharder.com"
+    aimharder_box_url: _GymUrl = "https://{box}.aimharder.com"
+    aimharder_account_url: _GymUrl = "https://aimharder.com"
     aimharder_proxy: _Url | None = None
 
     lead_seconds: int = Field(default=3, ge=0)
@@ -105,7 +134,7 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(default=5, ge=0)
     qstash_max_delay_seconds: float = Field(default=518_400, gt=0)
 
-    legacy_box_subdomain: str | None = Field(default=None, pattern=BOX_LABEL)
+    legacy_box_subdomain: Annotated[str, AfterValidator(_box_label)] | None = None
     legacy_box_aimharder_id: str | None = None
     schedule_for_now: bool = False
 

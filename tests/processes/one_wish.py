@@ -1,6 +1,7 @@
 """One member wants one class: how the tests of whole processes put it up, ask for it and see what came of it."""
 
 import asyncio
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -60,6 +61,18 @@ async def until(stack: Stack, wanted: Wish, condition: str) -> dict[str, Any]:
         return dict(row)
     finally:
         await connection.close()
+
+
+async def deliveries(stack: Stack, row: dict[str, Any]) -> list[tuple[int, str]]:
+    """What each delivery of the row's message was answered, by QStash's own record."""
+    async with asyncio.timeout(_PATIENCE_S):
+        while True:
+            record = await stack.control(stack.qstash_url, "messages")
+            messages = {message["messageId"]: message for message in (*record["pending"], *record["finished"])}
+            attempts = messages[row["qstash_schedule_id"]]["attempts"]
+            if all(attempt["answeredAt"] for attempt in attempts):
+                return [(attempt["status"], json.loads(attempt["body"]).get("outcome")) for attempt in attempts]
+            await asyncio.sleep(0.01)
 
 
 async def lateness_ms(stack: Stack, wanted: Wish) -> list[float]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from prebooking.local.stack import Stack, service
-from processes.one_wish import lateness_ms, until, wish
+from processes.one_wish import deliveries, lateness_ms, until, wish
 
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 
@@ -19,5 +19,7 @@ async def test_a_clock_that_is_seconds_off_fires_within_100_ms_and_never_early(s
         wanted = await wish(stack, opens_in_s=4)
         row = await until(stack, wanted, "status not in ('pending', 'executing')")
         assert (row["status"], row["attempts"]) == ("completed", 1)
+        # It was the delivery that was believed, and not the sweep that stepped in.
+        assert await deliveries(stack, row) == [(200, "booked")]
         [late] = await lateness_ms(stack, wanted)
         assert 0 <= late < 100

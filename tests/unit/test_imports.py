@@ -29,10 +29,14 @@ def test_the_contracts_of_the_house_hold(capsys: pytest.CaptureFixture[str]) -> 
         ("httpcore", {"adapters.held_http"}),
         (
             "httpx",
-            {"adapters.aimharder", "adapters.held_http", "adapters.qstash", "adapters.supabase_rpc", "web.auth"},
+            {
+                *("adapters.aimharder", "adapters.capped", "adapters.held_http", "adapters.qstash"),
+                *("adapters.supabase_rpc", "web.key_set"),
+            },
         ),
+        ("aiohappyeyeballs", {"adapters.addresses", "adapters.held_http"}),
         ("asyncpg", {"adapters.migrations", "cli"}),
-        ("jwt", {"web.auth", "web.deliveries"}),
+        ("jwt", {"web.auth", "web.deliveries", "web.key_set"}),
     ],
 )
 def test_a_library_of_the_outside_is_imported_by_its_home_alone(

@@ -77,11 +77,13 @@ def test_all_that_is_missing_is_named_at_once() -> None:
     [
         *((name, "not-a-url") for name in ("SUPABASE_URL", "QSTASH_URL", "PUBLIC_URL", "AIMHARDER_PROXY")),
         *(("SUPABASE_URL", value) for value in ("http://", "http://[", "ftp://x", "//x")),
-        *(("AIMHARDER_BOX_URL", value) for value in ("{box}.aimharder.com", "https://")),
+        *(("AIMHARDER_BOX_URL", value) for value in ("{box}.aimharder.com", "https://", "http://10.0.0.5/{box}")),
+        *(("AIMHARDER_ACCOUNT_URL", f"http://{host}") for host in ("169.254.169.254", "[fd00::1]", "0.0.0.0")),
         *((f"QSTASH_{which}_SIGNING_KEY", "short") for which in ("CURRENT", "NEXT")),
         *(("SERVICE_API_KEY", value) for value in ("short", "x" * 19)),
         *(("SESSION_ENCRYPTION_KEYS", value) for value in ("short", "é", f"{SESSION_KEY[:-4]}", f"{SESSION_KEY},AAAA")),
         *(("SESSION_ENCRYPTION_KEYS", value) for value in ("plain", "plain,plain", f"{SESSION_KEY},plain")),
+        *(("SUPABASE_JWT_SECRET", value) for value in ("short", "x" * 31)),
         *(("LEAD_SECONDS", value) for value in ("-1", "3.5", "x", "nan")),
         *(("MAX_DURATION_SECONDS", value) for value in ("0", "nan", "inf", "x")),
         *(("SWEEP_SECONDS", value) for value in ("-1", "nan", "inf")),
@@ -93,7 +95,7 @@ def test_all_that_is_missing_is_named_at_once() -> None:
         *(("PORT", value) for value in ("-1", "65536", "http")),
         *(("LOG_LEVEL", value) for value in ("loud", "5")),
         *(("SCHEDULE_FOR_NOW", value) for value in ("perhaps", "2")),
-        *(("LEGACY_BOX_SUBDOMAIN", value) for value in ("evil.example.com/", "My Gym")),
+        *(("LEGACY_BOX_SUBDOMAIN", value) for value in ("evil.example.com/", "My Gym", "www")),
     ],
 )
 def test_each_wrong_variable_is_named_alone(read: Any, name: str, value: str) -> None:
@@ -101,6 +103,16 @@ def test_each_wrong_variable_is_named_alone(read: Any, name: str, value: str) ->
         read(**{name: value})
     (line,) = str(told.value).splitlines()
     assert line.startswith(f"{name}: ")
+
+
+def test_a_gym_may_stand_on_this_machine_or_in_public(read: Any) -> None:
+    for url in ("http://127.0.0.1:9000/{box}", "http://[::1]:9000", "http://localhost:9000", "https://93.184.216.34"):
+        assert read(AIMHARDER_BOX_URL=url).aimharder_box_url == url
+
+
+def test_a_secret_that_is_too_short_is_told_how_long_it_is(read: Any) -> None:
+    with pytest.raises(SettingsError, match=r"^SUPABASE_JWT_SECRET: is too short: it has 32 characters or more"):
+        read(SUPABASE_JWT_SECRET="x" * 31)
 
 
 def test_the_lead_must_leave_time_for_the_booking(read: Any) -> None:
@@ -185,7 +197,7 @@ def test_no_secret_is_shown(read: Any) -> None:
     settings = read(
         QSTASH_NEXT_SIGNING_KEY=COMPLETE["QSTASH_NEXT_SIGNING_KEY"],
         SERVICE_API_KEY="a-service-key-0123456789",
-        SUPABASE_JWT_SECRET="a-jwt-secret-0123456789",
+        SUPABASE_JWT_SECRET="a-jwt-secret-0123456789-0123456789",
     )
     shown = repr(settings) + str(settings.model_dump())
     for secret in ("a-service-key", "a-jwt-secret", "sb_secret", "sig_current", "sig_next", "'token'"):

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 import httpx
 
 from prebooking.adapters.aimharder_answers import read_listing, read_new_token, read_reply, read_whoami
+from prebooking.adapters.capped import ENCODING, read_capped
 from prebooking.adapters.held_http import Hold, held, holding_transport
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Kind, Reply
@@ -22,12 +24,13 @@ from prebooking.domain.prebooking import BookingRequest, Box, Session
 _T = TypeVar("_T")
 
 _QUESTION_S = 3.0  # a question that takes longer is not worth waiting for
-_LARGEST_ANSWER = 1024 * 1024
 _SHORTEST_SECRET = 8
+_IN_A_HEADER = re.compile(r"[ -:<-~]*")  # ASCII, without a semicolon or a line's end
 # The identity of a browser: some gyms are said to refuse others.
 _HEADERS = {
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
     "Accept": "application/json, text/javascript, */*; q=0.01",
+    "Accept-Encoding": ENCODING,
     "Accept-Language": "es-ES,es;q=0.9,en;q=0.8",
     "X-Requested-With": "XMLHttpRequest",
 }
@@ -99,11 +102,7 @@ class AimHarderAccount:
 
     async def _send(self, method: str, url: str, **content: Any) -> tuple[int, bytes]:
         async with self._client.stream(method, url, **content) as response:
-            body = b""
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > _LARGEST_ANSWER:
-                    raise httpx.RemoteProtocolError(f"an answer of over {_LARGEST_ANSWER} bytes")
+            body = await read_capped(response)
             self._keep_cookies(response.headers.get_list("set-cookie"))
             return response.status_code, body
 
@@ -117,7 +116,8 @@ class AimHarderAccount:
         for header in headers:
             with contextlib.suppress(CookieError):
                 for name, morsel in SimpleCookie(header).items():
-                    self._cookies[name] = morsel.coded_value
+                    if _IN_A_HEADER.fullmatch(morsel.coded_value):  # or no request could be sent any more
+                        self._cookies[name] = morsel.coded_value
 
 
 class AimHarderGym(AimHarderAccount):

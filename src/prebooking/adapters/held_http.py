@@ -14,6 +14,14 @@ from typing import Any
 
 import httpcore
 import httpx
+import structlog
+from aiohappyeyeballs import start_connection
+
+from prebooking.adapters.addresses import NotPublicError, is_own_machine, public_addresses
+
+_log = structlog.get_logger()
+
+_NEXT_ADDRESS_S = 0.25  # as RFC 8305 has it
 
 # The hold of the request that the current task is sending, if any. Questions to the same box have none.
 held: ContextVar["Hold | None"] = ContextVar("held", default=None)
@@ -121,6 +129,11 @@ class _Stream(httpcore.AsyncNetworkStream):
 
 
 class _Backend(httpcore.AsyncNetworkBackend):
+    """`anywhere`: the host is a proxy, which the operator has chosen, and which looks up the gym's name itself."""
+
+    def __init__(self, *, anywhere: bool) -> None:
+        self._anywhere = anywhere
+
     async def connect_tcp(
         self,
         host: str,
@@ -131,11 +144,21 @@ class _Backend(httpcore.AsyncNetworkBackend):
     ) -> _Stream:
         try:
             async with asyncio.timeout(timeout):
-                return _Stream(*await asyncio.open_connection(host, port))
+                return _Stream(*await self._connect(host, port))
         except TimeoutError as exc:
             raise httpcore.ConnectTimeout(str(exc)) from exc
         except OSError as exc:
+            if isinstance(exc, NotPublicError):
+                _log.warning("address_refused", reason=str(exc))
             raise httpcore.ConnectError(str(exc)) from exc
+
+    async def _connect(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._anywhere or is_own_machine(host):
+            return await asyncio.open_connection(host, port)
+        addresses = await public_addresses(host, port)
+        return await asyncio.open_connection(
+            sock=await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS_S)
+        )
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -144,5 +167,5 @@ class _Backend(httpcore.AsyncNetworkBackend):
 def holding_transport(ssl_context: ssl.SSLContext, proxy: str | None) -> httpx.AsyncHTTPTransport:
     """A transport of its own for one execution; the SSL context alone is shared."""
     transport = httpx.AsyncHTTPTransport(verify=ssl_context, proxy=proxy, trust_env=False)
-    transport._pool._network_backend = _Backend()  # noqa: SLF001  # httpx builds the pool and takes no backend
+    transport._pool._network_backend = _Backend(anywhere=proxy is not None)  # noqa: SLF001  # httpx builds the pool and takes no backend
     return transport

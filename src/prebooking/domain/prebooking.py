@@ -10,6 +10,18 @@ from uuid import UUID
 
 # A box is named by the label of its sub-domain, never by a URL: this is what keeps sessions where they belong.
 BOX_LABEL = r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$"
+# Where a domain has machines of its own, which are no gym and have no business with a session.
+NO_BOXES = frozenset(
+    (
+        *("admin", "api", "app", "assets", "auth", "cdn", "localhost", "login", "static", "status", "support", "www"),
+        *("autodiscover", "cpanel", "ftp", "imap", "mail", "mx", "ns1", "ns2", "pop", "smtp", "vpn", "webmail", "wpad"),
+    )
+)
+
+
+def is_box_label(name: str) -> bool:
+    """Whether a gym may be called so; names in another alphabet (xn--…) may not."""
+    return bool(re.fullmatch(BOX_LABEL, name)) and name not in NO_BOXES and not name.startswith("xn--")
 
 
 class Status(StrEnum):
@@ -77,7 +89,7 @@ class Prebooking:
             return legacy
         if self.box_subdomain is None or self.box_aimharder_id is None:
             return None
-        if not re.fullmatch(BOX_LABEL, self.box_subdomain):
+        if not is_box_label(self.box_subdomain):
             return None
         return Box(subdomain=self.box_subdomain, aimharder_id=self.box_aimharder_id)
 

@@ -1,78 +1,20 @@
 """Who is asking: a signed-in user by Supabase's access token, or a trusted server by the service key."""
 
-import asyncio
 import hmac
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import jwt
-import structlog
 from starlette.requests import Request
 
+from prebooking.web.key_set import ALGORITHMS, KeySet
 from prebooking.web.problems import Problem, invalid
 
-_log = structlog.get_logger()
-
-_KEY_FETCH_S = 2.0
-_KEYS_LIVE_S = 300.0
-_REFETCH_AFTER_S = 30.0  # an unknown key id asks again no sooner
-_ASK_AGAIN_S = 2.0  # but where the key host said nothing
 _LEEWAY_S = 30
 _LONGEST_EMAIL = 254
-
-
-@asynccontextmanager
-async def open_key_set(url: str) -> AsyncIterator["KeySet"]:
-    async with httpx.AsyncClient(timeout=_KEY_FETCH_S, trust_env=False) as http:
-        yield KeySet(http, url)
-
-
-class KeySet:
-    """Supabase's public keys, fetched when needed, kept while the key host is silent."""
-
-    def __init__(self, http: httpx.AsyncClient, url: str) -> None:
-        self._http = http
-        self._url = url
-        self._keys: dict[str, jwt.PyJWK] = {}
-        self._fetched = float("-inf")
-        self._heard = False  # whether the last fetch got an answer
-        self._lock = asyncio.Lock()
-
-    async def key(self, key_id: str) -> jwt.PyJWK | None:
-        """Raises Problem where it can't be told whether the key is one of ours."""
-        known = self._keys.get(key_id)
-        if known is None or self._older_than(_KEYS_LIVE_S):
-            async with self._lock:
-                if self._older_than(_REFETCH_AFTER_S if known or self._heard else _ASK_AGAIN_S):
-                    await self._fetch()
-            known = self._keys.get(key_id)
-        if known is None and not self._heard:
-            raise Problem(503, "Who you are can't be checked right now: try again.", headers={"Retry-After": "2"})
-        return known
-
-    def _older_than(self, seconds: float) -> bool:
-        return time.monotonic() - self._fetched > seconds
-
-    async def _fetch(self) -> None:
-        self._fetched, self._heard = time.monotonic(), False
-        try:
-            async with asyncio.timeout(_KEY_FETCH_S):  # httpx's own limit is for each read
-                answer = await self._http.get(self._url)
-            answer.raise_for_status()
-            self._keys = _keys_of(answer.json())
-            self._heard = True
-        except (httpx.HTTPError, TimeoutError, ValueError, TypeError, KeyError, jwt.PyJWTError) as exc:
-            _log.warning("key_set_unavailable", url=self._url, reason=type(exc).__name__)
-
-
-def _keys_of(key_set: Any) -> dict[str, jwt.PyJWK]:
-    if not key_set["keys"]:  # a project that signs with HS256 alone publishes none
-        return {}
-    return {key.key_id: key for key in jwt.PyJWKSet.from_dict(key_set).keys if key.key_id}
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +37,12 @@ class Users:
     async def _from_token(self, token: str) -> str:
         try:
             claims = await self._claims(token)
-            email = claims["email"]
-            if claims.get("role") != "authenticated" or not isinstance(email, str) or not _is_email(email):
+            # `user_metadata` counts for nothing: the user writes it.
+            if claims.get("role") != "authenticated" or claims.get("is_anonymous", False) is not False:
                 raise _unauthorized("The access token is not a signed-in user's.")
+            email = claims["email"]
+            if not isinstance(email, str) or not _is_email(email) or claims.get("email_verified", True) is not True:
+                raise _unauthorized("The access token names no e-mail that could be a user's.")
             return email.lower()
         except jwt.ExpiredSignatureError as exc:
             raise _unauthorized("The access token has expired: sign in again or refresh it.") from exc
@@ -111,7 +56,7 @@ class Users:
         key = await self.keys.key(key_id) if key_id else None
         if key is None:
             raise jwt.InvalidKeyError("unknown key id")
-        return self._decoded(token, key, ["ES256", "RS256"])
+        return self._decoded(token, key, ALGORITHMS)
 
     def _decoded(self, token: str, key: jwt.PyJWK | str, algorithms: list[str]) -> dict[str, Any]:
         return jwt.decode(
@@ -121,7 +66,7 @@ class Users:
             audience="authenticated",
             issuer=self.issuer,
             leeway=_LEEWAY_S,
-            options={"require": ["exp", "iss", "aud", "sub"]},
+            options={"require": ["exp", "iss", "aud", "sub"], "enforce_minimum_key_length": True},
         )
 
 
@@ -135,7 +80,9 @@ def _named_in(request: Request) -> str:
 
 
 def _is_email(text: str) -> bool:
-    return "@" in text and len(text) <= _LONGEST_EMAIL and text.isprintable()
+    # Lower-cased, the Kelvin sign is a k, and its user would be somebody else.
+    lowers_to_ascii = any(c.lower().isascii() and not c.isascii() for c in text)
+    return len(text) <= _LONGEST_EMAIL and text.isprintable() and not lowers_to_ascii and bool(_EMAIL.fullmatch(text))
 
 
 def _unauthorized(detail: str) -> Problem:

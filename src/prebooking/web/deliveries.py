@@ -3,7 +3,9 @@
 import hmac
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
+from enum import StrEnum
 from hashlib import sha256
+from typing import Any
 
 import jwt
 import structlog
@@ -11,10 +13,30 @@ import structlog
 _log = structlog.get_logger()
 
 _LEEWAY_S = 30  # QStash's clock and ours; its SDK takes no tolerance, so this is checked here
+_LONGEST_SIGNATURE = 4096  # QStash's have some 400 characters
+
+
+class Check(StrEnum):
+    """What a delivery can fail, in the order in which it is looked at."""
+
+    MISSING = "no signature"
+    MALFORMED = "malformed"
+    ALGORITHM = "wrong algorithm"
+    KEY = "wrong key"
+    CLAIM = "claim missing"
+    NOT_YET_VALID = "not yet valid"
+    EXPIRED = "expired"
+    ISSUER = "wrong issuer"
+    URL = "wrong URL"
+    BODY = "wrong body"
 
 
 class NotFromQStashError(Exception):
-    """The text names the check that failed."""
+    """`check` is the one that failed, the text says more."""
+
+    def __init__(self, check: Check, detail: str = "") -> None:
+        super().__init__(f"{check}: {detail}" if detail else str(check))
+        self.check = check
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +50,32 @@ class Deliveries:
     def verify(self, signature: str, body: bytes, path: str) -> None:
         """Raises NotFromQStashError."""
         if not signature:
-            raise NotFromQStashError("no signature")
-        try:
-            self._verify(signature, body, path, self.current_key)
-        except jwt.InvalidSignatureError:
-            try:
-                self._verify(signature, body, path, self.next_key)
-            except jwt.PyJWTError as exc:
-                raise NotFromQStashError(f"neither key fits, or with the next one: {_reason(exc)}") from exc
+            raise NotFromQStashError(Check.MISSING)
+        if len(signature) > _LONGEST_SIGNATURE:
+            raise NotFromQStashError(Check.MALFORMED, f"{len(signature)} characters long")
+        claims, with_next = self._claims(signature)
+        url = self.public_url + path
+        if claims["sub"] != url:
+            raise NotFromQStashError(Check.URL, f"signed for {claims['sub']}, not for {url} (PUBLIC_URL)")
+        digest = urlsafe_b64encode(sha256(body).digest()).rstrip(b"=")
+        if not hmac.compare_digest(claims["body"].rstrip("=").encode(errors="replace"), digest):
+            raise NotFromQStashError(Check.BODY)
+        if with_next:
             _log.warning("next_signing_key_used", advice="QStash has rolled its keys: update both in the environment")
-        except jwt.PyJWTError as exc:
-            raise NotFromQStashError(_reason(exc)) from exc
 
-    def _verify(self, signature: str, body: bytes, path: str, key: str) -> None:
-        claims = jwt.decode(
+    def _claims(self, signature: str) -> tuple[dict[str, Any], bool]:
+        """The claims, and whether the next key is the one that fits."""
+        try:
+            return _read(signature, self.current_key), False
+        except NotFromQStashError as exc:
+            if exc.check is not Check.KEY:
+                raise
+        return _read(signature, self.next_key), True
+
+
+def _read(signature: str, key: str) -> dict[str, Any]:
+    try:
+        claims: dict[str, Any] = jwt.decode(
             signature,
             key,
             algorithms=["HS256"],
@@ -49,12 +83,23 @@ class Deliveries:
             leeway=_LEEWAY_S,
             options={"require": ["iss", "sub", "exp", "nbf", "body"], "verify_aud": False},
         )
-        if claims["sub"] != self.public_url + path:
-            raise jwt.InvalidTokenError(f"signed for {claims['sub']}, not for {self.public_url + path}")
-        digest = urlsafe_b64encode(sha256(body).digest()).rstrip(b"=")
-        if not hmac.compare_digest(str(claims["body"]).rstrip("=").encode(), digest):
-            raise jwt.InvalidTokenError("the body is not the one that was signed")
+    except jwt.PyJWTError as exc:
+        raise NotFromQStashError(_check(exc), str(exc)) from exc
+    if not isinstance(claims["body"], str):
+        raise NotFromQStashError(Check.MALFORMED, "body must be a string")
+    return claims
 
 
-def _reason(exc: jwt.PyJWTError) -> str:
-    return f"{type(exc).__name__}: {exc}"
+def _check(exc: jwt.PyJWTError) -> Check:
+    """The first that fits: PyJWT's own classes descend from each other."""
+    return next((check for kind, check in _CHECKS if isinstance(exc, kind)), Check.MALFORMED)
+
+
+_CHECKS: tuple[tuple[type[jwt.PyJWTError], Check], ...] = (
+    (jwt.InvalidSignatureError, Check.KEY),
+    (jwt.InvalidAlgorithmError, Check.ALGORITHM),
+    (jwt.ExpiredSignatureError, Check.EXPIRED),
+    (jwt.ImmatureSignatureError, Check.NOT_YET_VALID),
+    (jwt.InvalidIssuerError, Check.ISSUER),
+    (jwt.MissingRequiredClaimError, Check.CLAIM),
+)

@@ -118,7 +118,7 @@ async def _verified_body(request: Request, parts: Parts, limit: int | None = Non
     try:
         parts.deliveries.verify(request.headers.get("upstash-signature", ""), body, request.url.path)
     except NotFromQStashError as exc:
-        _log.warning("delivery_refused", path=request.url.path, reason=str(exc))
+        _log.warning("delivery_refused", path=request.url.path, check=str(exc.check), reason=str(exc))
         raise Problem(401, "This is not a delivery that QStash signed for this service.") from exc
     return body
 

@@ -15,7 +15,7 @@ from pydantic import (
 )
 from pydantic import AwareDatetime as _Aware
 
-from prebooking.domain.prebooking import BOX_LABEL, Status
+from prebooking.domain.prebooking import Status, is_box_label
 
 # Pydantic reads a bare number as seconds since 1970; RFC 3339 has the date and the time of day.
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
@@ -31,7 +31,7 @@ _DAY = (
 
 
 def _box_label(value: str) -> str:
-    if not re.fullmatch(BOX_LABEL, value):
+    if not is_box_label(value):
         raise ValueError("is not a gym's sub-domain: write what stands before .aimharder.com, such as mygym")
     return value
 

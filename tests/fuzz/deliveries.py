@@ -1,0 +1,97 @@
+"""What anybody can post to the routes of QStash, and what QStash itself could."""
+
+import asyncio
+from typing import Any
+
+import jwt
+import pytest
+from hypothesis import strategies as st
+from starlette.requests import Request
+
+from fuzz.inputs import inputs
+from prebooking.adapters.clock import SystemClock
+from prebooking.domain.ports import Transition
+from prebooking.local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY
+from prebooking.usecases.endings import Verdict
+from prebooking.web import qstash
+from prebooking.web.deliveries import Check, Deliveries, NotFromQStashError
+from signing import EXECUTE, FAILED, body_of, callback_of, signature
+
+URL = "https://prebooking.example.com"
+SOME_ID = "00000000-0000-4000-8000-000000000000"
+DELIVERIES = Deliveries(URL, DEV_CURRENT_KEY, DEV_NEXT_KEY)
+_CLAIMS = ("iss", "sub", "iat", "exp", "nbf", "jti", "body", "aud")
+
+
+def refused(signed: str) -> None:
+    """Nothing that was made up is QStash's, and the reason is one of the known."""
+    with pytest.raises(NotFromQStashError) as found:
+        DELIVERIES.verify(signed, b"{}", EXECUTE)
+    assert found.value.check in Check
+
+
+def a_signature(data: bytes) -> None:
+    refused(data.decode("latin-1"))
+
+
+def signed_claims(data: bytes) -> None:
+    refused(jwt.PyJWS().encode(data, DEV_CURRENT_KEY, "HS256"))
+
+
+class Surroundings:
+    """Believes every row to be there, and takes nothing that no database would store."""
+
+    def __init__(self) -> None:
+        self.clock = SystemClock()
+        self.deliveries = DELIVERIES
+        self.max_duration_s = 10.0
+        self.executor = self
+        self.store = self
+
+    async def execute(self, prebooking_id: Any, version: int, arrived: float) -> Verdict:
+        assert 1 <= version < 2**31
+        return Verdict("unknown_prebooking", None)
+
+    async def note_delivery_failure(self, prebooking_id: Any, version: int, reason: str) -> Transition:
+        assert 1 <= version < 2**31
+        assert "\0" not in reason
+        assert len(reason.encode()) <= 1200
+        return Transition(outcome="unknown_prebooking")
+
+
+def posted(path: str, body: bytes) -> Request:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    signed = signature(URL + path, body).encode()
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "query_string": b"",
+        "scheme": "http",
+        "server": ("prebooking", 80),
+        "headers": [(b"upstash-signature", signed)],
+        "state": {"parts": Surroundings()},
+    }
+    return Request(scope, receive)
+
+
+def a_message(data: bytes) -> None:
+    assert asyncio.run(qstash.execute(posted(EXECUTE, data))).status_code in (200, 489)
+
+
+def a_callback(data: bytes) -> None:
+    assert asyncio.run(qstash.failed(posted(FAILED, data))).status_code in (200, 489)
+
+
+_SIGNED = signature("https://other.example.com" + EXECUTE, b"{}").encode()
+TARGETS: dict[str, tuple[Any, st.SearchStrategy[bytes]]] = {
+    "a delivery's signature": (a_signature, inputs(_SIGNED)),
+    "a delivery's claims": (signed_claims, inputs(_SIGNED.split(b".")[1], names=_CLAIMS)),
+    "a message": (a_message, inputs(body_of(SOME_ID), names=("prebooking_id", "version"))),
+    "a failure callback": (
+        a_callback,
+        inputs(callback_of(SOME_ID), names=("status", "body", "sourceBody", "sourceMessageId")),
+    ),
+}

@@ -1,0 +1,98 @@
+"""What a gym, or whoever stands in for it, can answer."""
+
+import asyncio
+import json
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import httpx
+from hypothesis import strategies as st
+
+from fuzz.inputs import inputs
+from prebooking.adapters.aimharder import AimHarderGym
+from prebooking.adapters.aimharder_answers import read_listing, read_new_token, read_reply, read_whoami
+from prebooking.adapters.capped import read_capped
+from prebooking.domain.outcome import Reply
+
+_BOOKED = b'{"clasesContratadas": "X", "id": "106015104", "bookState": 1, "errorMssg": "", "errorMssgLang": ""}'
+_REFUSED = '{"bookState": -12, "errorMssg": "<p>No puedes reservar con tanta antelación</p>", "error": 1}'.encode()
+_LISTING = (
+    b'{"bookings": [{"id": 501, "idres": null, "bookState": null, "cancelledId": 0, "time": "10:00"}], "day": "x"}'
+)
+_STATUSES = (200, 200, 200, 201, 204, 301, 400, 401, 403, 404, 429, 500, 502, 503, 504)
+
+
+def storable(*texts: str | None) -> None:
+    """What a database takes and a page shows."""
+    for text in texts:
+        if text is not None:
+            assert text.isprintable()
+            assert len(text.encode()) <= 1200
+
+
+def a_booking_answer(data: bytes) -> None:
+    reply = read_reply(_STATUSES[len(data) % len(_STATUSES)], data)
+    assert isinstance(reply, Reply)
+    storable(reply.words, reply.booking_id)
+    assert reply.book_state is None or isinstance(reply.book_state, int)
+
+
+def answer_to(read: Callable[[Any], Any]) -> Callable[[bytes], None]:
+    def target(data: bytes) -> None:
+        try:
+            said = read(json.loads(data))
+        except (ValueError, RecursionError):  # as whoever asks expects
+            return
+        if isinstance(said, dict):
+            for class_id, listed in said.items():
+                assert isinstance(class_id, str)
+                storable(listed.reservation_id)
+
+    return target
+
+
+def cookies(data: bytes) -> None:
+    """What is kept of Set-Cookie can be sent again, in one line of ASCII."""
+    gym = AimHarderGym.__new__(AimHarderGym)
+    gym._cookies = {"amhrdrauth": "secret"}
+    gym._keep_cookies([data.decode("latin-1")])
+    sent = gym._headers("https://mygym.aimharder.com")["Cookie"]
+    assert sent.isascii()
+    assert not set(sent) & set("\r\n\0")
+
+
+def a_packed_answer(data: bytes) -> None:
+    encoding = ("gzip", "gzip", "identity", "deflate", "gzip, gzip", "")[len(data) % 6]
+    response = httpx.Response(200, headers={"Content-Encoding": encoding}, content=_Raw(data))
+    with suppress(httpx.RemoteProtocolError):
+        assert len(asyncio.run(read_capped(response))) <= 1024 * 1024
+
+
+class _Raw(httpx.AsyncByteStream):
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    async def __aiter__(self) -> Any:
+        yield self._data
+
+
+def _gzip(body: bytes) -> bytes:
+    packing = zlib.compressobj(wbits=31)
+    return packing.compress(body) + packing.flush()
+
+
+_ANSWERS = ("bookState", "id", "errorMssg", "errorMssgLang", "errorMsg", "error", "message", "logout")
+_CLASSES = ("bookings", "id", "idres", "bookState", "cancelledId", "logout")
+TARGETS: dict[str, tuple[Callable[[bytes], None], st.SearchStrategy[bytes]]] = {
+    "a booking's answer": (a_booking_answer, inputs(_BOOKED, _REFUSED, b'{"logout": 1}', names=_ANSWERS)),
+    "a listing": (answer_to(read_listing), inputs(_LISTING, names=_CLASSES)),
+    "an answer to whoami": (answer_to(read_whoami), inputs(b'{"data": [{"id": 1}]}', names=("data", "logout"))),
+    "an answer to tokenUpdate": (answer_to(read_new_token), inputs(b'{"newToken": "x"}', names=("newToken", "logout"))),
+    "a gym's cookies": (
+        cookies,
+        inputs(b"AWSALB=abc/def+=; Path=/; Secure", b'a="\\073b"; Max-Age=5', b"amhrdrauth=1|2"),
+    ),
+    "a packed answer": (a_packed_answer, inputs(_gzip(_LISTING), _gzip(b" " * 2_000_000), _LISTING)),
+}
