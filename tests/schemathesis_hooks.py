@@ -23,6 +23,9 @@ TOKEN = os.environ.get("ACCESS_TOKEN", "")
 SESSION = json.loads(os.environ.get("LIVING_SESSION", "null"))
 SOON = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
 
+# In JSON Schema a time zone is any text.
+RULE = {"days_before": 4, "starts": "08:00", "time_zone": "Europe/Madrid"}
+
 _OFFSETS = st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30)), timezone(timedelta(hours=-11))])
 _INSTANTS = st.datetimes(datetime(2000, 1, 2), datetime(2100, 12, 30), timezones=_OFFSETS)  # noqa: DTZ001
 schemathesis.openapi.format("date-time", _INSTANTS.map(lambda moment: moment.isoformat().replace("+00:00", "Z")))
@@ -67,6 +70,8 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
             # The class lies ahead, and after its opening.
             data["day"] = f"{2060 + int(day[:4]) % 10 * 4}{day[4:]}"
             data.pop("classTimeUTC", None)
-            case.body = body | {"booking_data": data, "available_at": SOON}
+            opening = {"opens": RULE} if body.get("opens") else {"available_at": SOON}
+            case.body = {name: body[name] for name in ("box_subdomain", "box_aimharder_id")} | {"booking_data": data}
+            case.body |= opening
         case (("PATCH /prebookings/{id}" | "POST /prebookings/{id}/retry"), {"available_at": _}):
             body["available_at"] = SOON
