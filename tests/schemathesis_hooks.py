@@ -24,6 +24,7 @@ SESSION = json.loads(os.environ.get("LIVING_SESSION", "null"))
 SOON = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
 
 # In JSON Schema a time zone is any text.
+CLASSES_RULE = {"days_before": "4", "time_zone": "Europe/Madrid"}
 RULE = {"days_before": 4, "starts": "08:00", "time_zone": "Europe/Madrid"}
 
 _OFFSETS = st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30)), timezone(timedelta(hours=-11))])
@@ -51,7 +52,7 @@ class SignedIn(AuthBase):
 
 if TOKEN:
     GLOBAL_AUTH_STORAGE.set_from_requests(Signed()).apply_to(path_regex="^/qstash/")
-    GLOBAL_AUTH_STORAGE.set_from_requests(SignedIn()).apply_to(path_regex="^/(prebookings|session)")
+    GLOBAL_AUTH_STORAGE.set_from_requests(SignedIn()).apply_to(path_regex="^/(prebookings|boxes|session)")
 
 
 @schemathesis.hook
@@ -60,6 +61,8 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
         return
     if isinstance(case.query, dict):
         case.query.pop("cursor", None)  # only the service's own are cursors
+        if case.operation.label == "GET /boxes/{box_subdomain}/classes":
+            case.query = {"day": case.query["day"], "box_aimharder_id": "7"} | CLASSES_RULE
     body: Any = case.body
     match case.operation.label, body:
         case "POST /qstash/prebooking-failed", dict():

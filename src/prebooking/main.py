@@ -19,11 +19,13 @@ from prebooking.domain.timing import OpeningClock
 from prebooking.logs import configure_logs
 from prebooking.settings import Settings, read_settings, secrets_of
 from prebooking.signals import heard_of_stop
+from prebooking.usecases.change_feed import ChangeFeed
 from prebooking.usecases.connection import Connections
 from prebooking.usecases.execute import Executor
 from prebooking.usecases.gate import Gate
 from prebooking.usecases.schedule import Scheduler
 from prebooking.usecases.sweep import Alarm, Sweeper
+from prebooking.usecases.timetables import Timetables
 from prebooking.web.app import create_app as create_web_app
 from prebooking.web.auth import Users, open_key_set
 from prebooking.web.deliveries import Deliveries
@@ -59,6 +61,7 @@ async def open_replica(settings: Settings, around: Around = lambda outside: outs
 
         def stop() -> None:
             parts.executor.stop()
+            parts.changes.stop()
             sweeping.cancel()
 
         try:
@@ -78,10 +81,11 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
         opening_clock = OpeningClock(clock)
         outside = around(await stack.enter_async_context(_open_outside(settings, opening_clock)))
         store, messages = outside.store, outside.messages
+        gate = Gate(clock, opening_clock.now)
         executor = Executor(
             store,
             outside.gyms,
-            Gate(clock, opening_clock.now),
+            gate,
             clock,
             opening_clock,
             lead_s=settings.lead_seconds,
@@ -117,6 +121,8 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
             scheduler=scheduler,
             executor=executor,
             connections=Connections(store, outside.gyms, clock),
+            timetables=Timetables(store, outside.gyms, clock),
+            changes=ChangeFeed(store, gate, clock),
             sweeper=sweeper,
             users=Users(
                 issuer=issuer,

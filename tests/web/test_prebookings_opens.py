@@ -57,8 +57,8 @@ async def test_a_rule_tells_the_opening(
 
 WRONG: list[tuple[dict[str, Any], str, str]] = [
     (wish(MADRID), "opens", "days_before"),
-    (wish({"days_before": 4, "hours_before": 4, "starts": "08:00"} | MADRID), "opens", "not both"),
-    (wish({"hours_before": 4, "at": "12:00", "starts": "08:00"} | MADRID), "opens", "goes with days_before"),
+    (wish({"days_before": 4, "hours_before": 4, "starts": "08:00"} | MADRID), "opens.hours_before", "not both"),
+    (wish({"hours_before": 4, "at": "12:00", "starts": "08:00"} | MADRID), "opens.at", "goes with days_before"),
     (wish({"days_before": 4, "starts": "08:00"}), "opens.time_zone", "missing"),
     (wish({"days_before": 4} | MADRID), "opens.starts", "HH:MM"),
     (wish({"hours_before": 4} | MADRID), "opens.starts", "HH:MM"),

@@ -8,14 +8,14 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from prebooking.web import health, prebookings, qstash, session
+from prebooking.web import boxes, events, health, prebookings, qstash, session
 from prebooking.web.openapi import openapi_route
 from prebooking.web.parts import Parts
 from prebooking.web.problems import HANDLERS, Unforeseen
 from prebooking.web.requests import RequestId
 from prebooking.web.security_headers import SecurityHeaders
 
-ROUTES = (*prebookings.ROUTES, *session.ROUTES, *qstash.ROUTES, *health.ROUTES)
+ROUTES = (*events.ROUTES, *prebookings.ROUTES, *boxes.ROUTES, *session.ROUTES, *qstash.ROUTES, *health.ROUTES)
 
 
 class _State(TypedDict):
@@ -39,7 +39,7 @@ def create_app(
         CORSMiddleware,
         allow_origins=list(frontend_origins),
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "X-Request-Id"],
+        allow_headers=["Authorization", "Content-Type", "Last-Event-ID", "X-Request-Id"],
         expose_headers=["X-Request-Id", "Retry-After"],
     )
     app = Starlette(

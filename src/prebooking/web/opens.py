@@ -5,7 +5,16 @@ from datetime import date, datetime, time, timedelta
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
 
 from prebooking.domain.opening_rules import LONGEST_DAYS, LONGEST_HOURS, OpeningRule, is_zone
 from prebooking.web.problems import invalid
@@ -53,22 +62,30 @@ Days = _at_most(LONGEST_DAYS)
 Hours = _at_most(LONGEST_HOURS)
 
 
+def _with_days(value: time | None, info: ValidationInfo) -> time | None:
+    if value is not None and info.data.get("days_before", 0) is None:
+        raise ValueError("goes with days_before: say how many days before the class")
+    return value
+
+
+def _without_days(value: int | None, info: ValidationInfo) -> int | None:
+    if value is not None and info.data.get("days_before") is not None:
+        raise ValueError("give days_before or hours_before, not both")
+    return value
+
+
 class Rule(BaseModel):
     """How a box opens its classes: so many days before, at the class's time or at another; or so many hours before."""
 
     days_before: Annotated[Days | None, Field(description="Counted on the box's own calendar and wall clock.")] = None
     at: Annotated[
-        TimeOfDay | None, Field(description="With days_before: the time of that day; else the class's own.")
+        TimeOfDay | None,
+        AfterValidator(_with_days),
+        Field(description="With days_before: the time of that day; else the class's own."),
     ] = None
-    hours_before: Annotated[Hours | None, Field(description="Hours that pass until the class starts.")] = None
-
-    @model_validator(mode="after")
-    def _is_one(self) -> Self:
-        if self.days_before is not None and self.hours_before is not None:
-            raise ValueError("give days_before or hours_before, not both")
-        if self.at is not None and self.days_before is None:
-            raise ValueError("`at` goes with days_before: say how many days before the class")
-        return self
+    hours_before: Annotated[
+        Hours | None, AfterValidator(_without_days), Field(description="Hours that pass until the class starts.")
+    ] = None
 
 
 class Opens(Rule):

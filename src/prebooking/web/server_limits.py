@@ -10,6 +10,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+ABORT = "prebooking.abort"  # an extension of the ASGI scope: drops the connection, sent or not
 LARGEST_HEAD = 32 * 1024  # what arrives in one piece with its end may be more: as much as asyncio reads at once
 SLOWEST_HEAD_S = 10.0
 _REFUSAL = json.dumps(
@@ -53,6 +54,8 @@ class BoundedConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._head_size = 0
         super().on_message_begin()
+        # A peer that reads nothing can't be told so, and an ordinary close would wait for it.
+        self.scope["extensions"] = {ABORT: {"abort": self.transport.abort}}
 
     def on_headers_complete(self) -> None:
         self._head_size = None
