@@ -61,7 +61,7 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
         return
     if isinstance(case.query, dict):
         case.query.pop("cursor", None)  # only the service's own are cursors
-        if case.operation.label == "GET /boxes/{box_subdomain}/classes":
+        if case.operation.label == "GET /boxes/{subdomain}/classes":
             case.query = {"day": case.query["day"], "box_aimharder_id": "7"} | CLASSES_RULE
     body: Any = case.body
     match case.operation.label, body:
@@ -73,8 +73,8 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
             # The class lies ahead, and after its opening.
             data["day"] = f"{2060 + int(day[:4]) % 10 * 4}{day[4:]}"
             data.pop("classTimeUTC", None)
-            opening = {"opens": RULE} if body.get("opens") else {"available_at": SOON}
-            case.body = {name: body[name] for name in ("box_subdomain", "box_aimharder_id")} | {"booking_data": data}
-            case.body |= opening
+            opening: dict[str, Any] = {"opens": RULE} if body.get("opens") else {"available_at": SOON}
+            box = {name: body[name] for name in ("box_subdomain", "box_aimharder_id")}
+            case.body = {**box, "booking_data": data, **opening}
         case (("PATCH /prebookings/{id}" | "POST /prebookings/{id}/retry"), {"available_at": _}):
             body["available_at"] = SOON

@@ -28,6 +28,7 @@ from prebooking.usecases.sweep import Alarm, Sweeper
 from prebooking.usecases.timetables import Timetables
 from prebooking.web.app import create_app as create_web_app
 from prebooking.web.auth import Users, open_key_set
+from prebooking.web.console import Console
 from prebooking.web.deliveries import Deliveries
 from prebooking.web.parts import Parts
 
@@ -50,7 +51,20 @@ def create_app(around: Around = lambda outside: outside) -> Starlette:
     settings = read_settings(Settings)
     configure_logs(settings.log_level, secrets_of(settings))
     https = settings.public_url.startswith("https:")
-    return create_web_app(partial(open_replica, settings, around), settings.frontend_origins, https=https)
+    return create_web_app(
+        partial(open_replica, settings, around), settings.frontend_origins, https=https, console=console_of(settings)
+    )
+
+
+def console_of(settings: Settings) -> Console | None:
+    """What the page at / is told; None where there is none."""
+    if not settings.console or settings.supabase_publishable_key is None:
+        return None
+    return Console(
+        supabase_url=settings.supabase_url,
+        publishable_key=settings.supabase_publishable_key,
+        members=settings.demo_members,
+    )
 
 
 @asynccontextmanager

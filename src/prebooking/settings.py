@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -54,6 +63,7 @@ def _key_bytes(value: SecretStr) -> bytes:
 
 
 _Kind = TypeVar("_Kind", bound=BaseSettings)
+_Member = Annotated[str, StringConstraints(pattern=r"^[^:]+@[^:]+:.+$")]
 _SessionKey = Annotated[SecretStr, AfterValidator(_is_session_key)]
 _Url = Annotated[str, AfterValidator(_url)]
 _LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
@@ -105,6 +115,10 @@ class Settings(BaseSettings):
     legacy_box_aimharder_id: str | None = None
     schedule_for_now: bool = False
 
+    console: bool = False
+    supabase_publishable_key: str | None = None
+    console_members: Annotated[list[_Member], NoDecode, BeforeValidator(_session_keys)] = Field(default_factory=list)
+
     log_level: _LogLevel = "INFO"
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
@@ -120,6 +134,13 @@ class Settings(BaseSettings):
             raise ValueError("QSTASH_CURRENT_SIGNING_KEY and QSTASH_NEXT_SIGNING_KEY are equal: copy both anew")
         if (self.legacy_box_subdomain is None) != (self.legacy_box_aimharder_id is None):
             raise ValueError("LEGACY_BOX_SUBDOMAIN and LEGACY_BOX_AIMHARDER_ID name one box: set both, or neither")
+        if self.console and not self.supabase_publishable_key:
+            raise ValueError("CONSOLE=true needs SUPABASE_PUBLISHABLE_KEY: its page signs people in with it")
+        if self.console_members and urlsplit(self.supabase_url).hostname not in ("127.0.0.1", "localhost", "::1"):
+            raise ValueError(
+                "CONSOLE_MEMBERS shows passwords to everybody: it is for a local stack. "
+                "Unset it, or point SUPABASE_URL at this machine"
+            )
         if self.schedule_for_now and (urlsplit(self.qstash_url).hostname or "").endswith("upstash.io"):
             raise ValueError(
                 "SCHEDULE_FOR_NOW=true is for local development: it would book at once. "
@@ -131,6 +152,11 @@ class Settings(BaseSettings):
     def session_keys(self) -> tuple[bytes, ...]:
         """The first encrypts, all decrypt."""
         return tuple(_key_bytes(key) for key in self.session_encryption_keys)
+
+    @property
+    def demo_members(self) -> tuple[tuple[str, str], ...]:
+        """E-mail and password of those whom the page offers."""
+        return tuple((email, password) for email, _, password in (one.partition(":") for one in self.console_members))
 
     @property
     def legacy_box(self) -> Box | None:

@@ -197,7 +197,7 @@ async def test_what_can_be_no_question_is_refused_by_field_unasked(
 async def test_a_gym_is_a_label_and_no_address(sweepless: World, box: str) -> None:
     await sweepless.member(ANA)
     answer = await get(sweepless, box=box)
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "box_subdomain")
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "subdomain")
     assert not sweepless.gym.ledger.entries
 
 

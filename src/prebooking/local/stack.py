@@ -25,6 +25,7 @@ from prebooking.local.supabase import PUBLISHABLE_KEY, SECRET_KEY
 
 SERVICE_KEY = "local_service_key_for_development_only"
 _HOST = "127.0.0.1"
+_OFFERED = 3  # members to pick from on the page
 _START_S = 30.0
 _STOP_S = 15.0
 
@@ -150,6 +151,8 @@ async def outside(
             "QSTASH_NEXT_SIGNING_KEY": DEV_NEXT_KEY,
             "PUBLIC_URL": service_url,
             "SERVICE_API_KEY": SERVICE_KEY,
+            "CONSOLE": "true",
+            "CONSOLE_MEMBERS": ",".join(f"{m.email}:{m.password}" for m in members[:_OFFERED]),
             "AIMHARDER_BOX_URL": aimharder + "/{box}",
             "AIMHARDER_ACCOUNT_URL": aimharder,
             "HOST": _HOST,

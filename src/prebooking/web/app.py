@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from prebooking.web import boxes, events, health, prebookings, qstash, session
+from prebooking.web.console import Console, console_routes
 from prebooking.web.openapi import openapi_route
 from prebooking.web.parts import Parts
 from prebooking.web.problems import HANDLERS, Unforeseen
@@ -27,8 +28,9 @@ def create_app(
     frontend_origins: Sequence[str],
     *,
     https: bool = False,
+    console: Console | None = None,
 ) -> Starlette:
-    """`https`: the world reaches this service by https alone, and browsers are told so."""
+    """`https`: the world reaches this service by https alone, and browsers are told so. `console`: with the page."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[_State]:
@@ -43,7 +45,7 @@ def create_app(
         expose_headers=["X-Request-Id", "Retry-After"],
     )
     app = Starlette(
-        routes=[*ROUTES, openapi_route(ROUTES)],
+        routes=[*ROUTES, openapi_route(ROUTES), *(console_routes(console) if console else ())],
         # From the outside in: also what the inner ones refuse gets the headers and the id.
         middleware=[Middleware(SecurityHeaders, https=https), Middleware(RequestId), cors, Middleware(Unforeseen)],
         exception_handlers=HANDLERS,

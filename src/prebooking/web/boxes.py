@@ -26,7 +26,7 @@ def _for_the_rule(value: str | None, info: ValidationInfo) -> str | None:
 class ClassesQuery(Rule):
     """Which day; and the rule by which the box opens its classes, to be told when each opens."""
 
-    box_subdomain: BoxLabel
+    subdomain: BoxLabel
     day: Day
     box_aimharder_id: Annotated[Id | None, Field(description="Where AimHarder doesn't name the box as yours.")] = None
     time_zone: Annotated[
@@ -98,7 +98,7 @@ async def classes(request: Request) -> Response:
     except ValidationError as exc:
         raise invalid_from(exc) from exc
     try:
-        found = await parts.timetables.classes(user, query.box_subdomain, query.box_aimharder_id, query.day)
+        found = await parts.timetables.classes(user, query.subdomain, query.box_aimharder_id, query.day)
     except tuple(_PROBLEMS) as exc:
         raise _refusal(exc) from exc
     told = ClassList(
@@ -171,7 +171,7 @@ _PROBLEMS = {
 
 
 def _refusal(exc: Exception) -> Problem:
-    return _PROBLEMS[type(exc)]()
+    return next(problem() for kind, problem in _PROBLEMS.items() if isinstance(exc, kind))
 
 
 _USERS = (*BROKEN, *DATABASE_DOWN, *NOT_SIGNED_IN, invalid("X-User-Email", "name the user by e-mail"))
@@ -191,7 +191,7 @@ ROUTES = [
     ),
     ApiRoute(
         "GET",
-        "/boxes/{box_subdomain}/classes",
+        "/boxes/{subdomain}/classes",
         classes,
         Operation(
             id="listClasses",

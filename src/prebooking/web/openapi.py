@@ -161,7 +161,7 @@ def _refusals(route: ApiRoute, schemas: _Schemas) -> _Json:
     by_status: dict[int, list[Problem]] = {}
     for problem in route.operation.problems:
         by_status.setdefault(problem.status, []).append(problem)
-    instance = route.path.replace("{id}", _SOME_ID).replace("{box_subdomain}", "mygym")
+    instance = route.path.replace("{id}", _SOME_ID).replace("{subdomain}", "mygym")
     return {
         str(status): {
             "description": HTTPStatus(status).phrase,

@@ -46,20 +46,34 @@ def _whole(value: Any) -> Any:
     return value
 
 
-def _at_most(most: int) -> Any:
-    def check(value: int) -> int:
-        if not 0 <= value <= most:
-            raise ValueError(f"give a number from 0 to {most}")
-        return value
+def _days(value: int) -> int:
+    return _at_most(value, LONGEST_DAYS)
 
-    schema = {"type": "integer", "minimum": 0, "maximum": most}
-    return Annotated[int, BeforeValidator(_whole), AfterValidator(check), WithJsonSchema(schema)]
+
+def _hours(value: int) -> int:
+    return _at_most(value, LONGEST_HOURS)
+
+
+def _at_most(value: int, most: int) -> int:
+    if not 0 <= value <= most:
+        raise ValueError(f"give a number from 0 to {most}")
+    return value
 
 
 TimeOfDay = Annotated[time, BeforeValidator(_time), WithJsonSchema({"type": "string", "pattern": _TIME})]
 TimeZone = Annotated[str, AfterValidator(_zone)]
-Days = _at_most(LONGEST_DAYS)
-Hours = _at_most(LONGEST_HOURS)
+Days = Annotated[
+    int,
+    BeforeValidator(_whole),
+    AfterValidator(_days),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": LONGEST_DAYS}),
+]
+Hours = Annotated[
+    int,
+    BeforeValidator(_whole),
+    AfterValidator(_hours),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": LONGEST_HOURS}),
+]
 
 
 def _with_days(value: time | None, info: ValidationInfo) -> time | None:
