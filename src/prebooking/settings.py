@@ -12,7 +12,6 @@ from pydantic import (
     BeforeValidator,
     Field,
     SecretStr,
-    StringConstraints,
     ValidationError,
     model_validator,
 )
@@ -49,6 +48,13 @@ def _session_keys(value: str | list[str]) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
+def _is_member(value: str) -> str:
+    email, _, password = value.partition(":")
+    if "@" not in email or not password:
+        raise ValueError("write each as email:password, with commas between")
+    return value
+
+
 def _is_session_key(value: SecretStr) -> SecretStr:
     if len(_key_bytes(value)) != _SESSION_KEY_BYTES:
         raise ValueError("each key must be 32 bytes in base64: make one with `openssl rand -base64 32`")
@@ -63,7 +69,7 @@ def _key_bytes(value: SecretStr) -> bytes:
 
 
 _Kind = TypeVar("_Kind", bound=BaseSettings)
-_Member = Annotated[str, StringConstraints(pattern=r"^[^:]+@[^:]+:.+$")]
+_Member = Annotated[str, AfterValidator(_is_member)]
 _SessionKey = Annotated[SecretStr, AfterValidator(_is_session_key)]
 _Url = Annotated[str, AfterValidator(_url)]
 _LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
