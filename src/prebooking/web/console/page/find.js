@@ -121,18 +121,19 @@ function show() {
 function item(one) {
   const name = one.name || `Class ${one.id}`;
   const own = mine.get(`${one.box} ${one.day} ${one.id}`);
-  const wanted = own && active(own) ? own : null;
+  const stands = state(one, own);
+  const opens = !stands ? one.opens_at : own && active(own) ? own.available_at : null;
   const places = one.capacity === null ? "" : `${one.taken ?? "?"} of ${one.capacity} taken`;
   const element = h(
     "li",
-    { class: "class", "data-class": one.id, "data-opens": wanted?.available_at ?? one.opens_at },
+    { class: "class", "data-class": one.id, "data-opens": opens },
     h("p", { class: "time" }, h("strong", {}, one.starts ?? "?"), one.ends && h("span", {}, one.ends)),
     h("div", { class: "what" },
       h("h3", {}, name),
       h("p", { class: "place" }, [one.coach, places, one.waiting > 0 && `${one.waiting} waiting`].filter(Boolean).join(" · ")),
       h("p", { class: "opens" }),
     ),
-    state(one, own) ?? h("button", { type: "button", class: "main", onclick: (event) => busy(event.currentTarget, () => prebook(one)) }, Date.parse(one.opens_at) > now() ? "Prebook" : "Book now", h("span", { class: "unseen" }, ` ${name} at ${one.starts}`)),
+    stands ?? h("button", { type: "button", class: "main", onclick: (event) => busy(event.currentTarget, () => prebook(one)) }, Date.parse(one.opens_at) > now() ? "Prebook" : "Book now", h("span", { class: "unseen" }, ` ${name} at ${one.starts}`)),
   );
   sayOpening(element);
   return element;

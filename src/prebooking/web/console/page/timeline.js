@@ -110,7 +110,7 @@ function labels(svg, marks, place, y, axisY, width, side) {
   for (const group of groups) {
     const near = Math.min(Math.max(group.x, group.at - group.half + 4), group.at + group.half - 4);
     svg.append(
-      s("path", { class: "lead", d: `M${group.x} ${axisY + side * 6} L${near} ${y - side * (side > 0 ? 13 : -5)}` }),
+      s("path", { class: "lead", d: `M${group.x} ${axisY + side * 6} L${near} ${side > 0 ? y - 13 : y + 5}` }),
       s("text", { class: `word ${group.names.at(-1)}`, x: group.at, y, "text-anchor": "middle" }, group.names.join(" · ")),
     );
   }
