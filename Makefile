@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test check bench format lock
+.PHONY: help install run demo test check bench faults format lock
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ check: $(INSTALLED) ## Format, lint, strict types, import direction: looks, chan
 bench: $(INSTALLED) ## How late, beside bare sockets and a plain webhook (25 minutes; ARGS="--n 30 --rounds 3")
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/benchmarks/requirements.lock
 	@cd tests/benchmarks && ../../$(BIN)/python lateness.py $(ARGS)
+
+faults: $(INSTALLED) ## The kill matrix, then the campaign: 10,000 prebookings amid kills (20 minutes; ARGS="--seconds 60")
+	@cd tests/faults && ../../$(BIN)/python matrix.py
+	@cd tests/faults && ../../$(BIN)/python campaign.py $(ARGS)
 
 format: $(INSTALLED) ## Format, and mend what the linter can mend
 	@$(BIN)/ruff format --quiet

@@ -44,7 +44,7 @@ begin
         and pg_catalog.lower(p.user_email) = any (p_user_emails)), '[]'));
 end $$;
 
--- As for every function of ours: see 0009_limits.sql.
+-- As for every function of ours: see 0010_limits.sql.
 do $$
 begin
   alter function public.read_changes(text, text, text[]) set statement_timeout = '900ms';

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from prebooking.adapters.aimharder import AimHarder
 from prebooking.adapters.clock import SystemClock
 from prebooking.adapters.qstash import open_messages
+from prebooking.adapters.session_vault import SessionVault
 from prebooking.adapters.supabase_store import open_store
 from prebooking.domain.ports import Gyms, Limits, Messages, Store
 from prebooking.domain.timing import OpeningClock
@@ -134,7 +135,7 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
             store=store,
             scheduler=scheduler,
             executor=executor,
-            connections=Connections(store, outside.gyms, clock),
+            connections=Connections(store, outside.gyms, clock, max_per_minute=settings.max_session_checks_per_minute),
             timetables=Timetables(store, outside.gyms, clock),
             changes=ChangeFeed(store, gate, clock),
             sweeper=sweeper,
@@ -161,7 +162,7 @@ async def _open_outside(settings: Settings, opening_clock: OpeningClock) -> Asyn
             settings.supabase_url,
             settings.supabase_secret_key.get_secret_value(),
             str(uuid4()),
-            settings.session_keys,
+            SessionVault(settings.session_keys, sealing=settings.encrypts_sessions),
         ) as store,
         open_messages(
             settings.qstash_url,

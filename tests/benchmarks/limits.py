@@ -1,4 +1,4 @@
-"""What the limits and fixed settings of 0008 and 0009 cost a call, in the database alone. `python limits.py`"""
+"""What the limits and fixed settings of 0009 and 0010 cost a call, in the database alone. `python limits.py`"""
 
 import asyncio
 import statistics
@@ -54,7 +54,7 @@ async def main() -> None:
     before: dict[str, list[float]] = defaultdict(list)
     after: dict[str, list[float]] = defaultdict(list)
     async with postgres() as server:
-        old = await prepared(server, "old", "0008")
+        old = await prepared(server, "old", "0009")
         new = await prepared(server, "new", "9999")
         for _ in range(_ROUNDS):  # in turn, so that both meet the same weather
             await measure(old, "", before)

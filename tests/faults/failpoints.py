@@ -8,14 +8,14 @@ import os
 import signal
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from prebooking.domain.errors import BoxSilentError, MessagingError, StoreUnavailableError
+from prebooking.domain.errors import BoxSilentError, MessagingError, PrebookingError, StoreUnavailableError
 from prebooking.domain.outcome import Kind, Reply
-from prebooking.domain.ports import Account, Gyms, HeldRequest
+from prebooking.domain.ports import Gyms, HeldRequest
 from prebooking.domain.prebooking import BookingRequest, Box, Session
 from prebooking.main import Outside
 
@@ -24,6 +24,7 @@ CALLS = {
     "store": (
         *("create", "attach_message", "cancel", "reschedule", "retry", "note_delivery_failure", "list"),
         *("claim", "begin", "finish", "release", "park", "sweep", "lease_session", "save_session"),
+        *("admit_check", "connect_session", "read_session", "disconnect_session"),
     ),
     "messages": ("publish", "delete"),
     "gym": ("whoami", "listing", "refresh"),
@@ -32,12 +33,17 @@ CALLS = {
 POINTS = tuple(
     f"{port}.{call}:{when}" for port, calls in CALLS.items() for call in calls for when in ("before", "after")
 )
-_LOST: dict[str, Callable[[], Exception]] = {
-    "store": lambda: StoreUnavailableError("lost"),
-    "messages": lambda: MessagingError("lost", pause=True),
-    "gym": lambda: BoxSilentError("lost"),
-    "held": lambda: BoxSilentError("lost"),
-}
+
+
+def _lost(port: str) -> PrebookingError:
+    """What the adapters raise then."""
+    match port:
+        case "store":
+            return StoreUnavailableError("lost")
+        case "messages":
+            return MessagingError("lost", pause=True)
+        case _:
+            return BoxSilentError("lost")
 
 
 class Action(StrEnum):
@@ -85,9 +91,9 @@ class Failpoints:
     def around(self, outside: Outside) -> Outside:
         """For prebooking.main: the same outside, with these points before it."""
         return Outside(
-            _Watched(outside.store, "store", self),  # type: ignore[arg-type]  # it has what the port has
-            _Watched(outside.messages, "messages", self),  # type: ignore[arg-type]
-            _Gyms(outside.gyms, self),  # type: ignore[arg-type]
+            _Watched(outside.store, "store", self),
+            _Watched(outside.messages, "messages", self),
+            _Gyms(outside.gyms, self),
         )
 
 
@@ -106,10 +112,10 @@ class _Watched:
 
         async def call(*arguments: Any, **named: Any) -> Any:
             if self._points.strikes(f"{self._port}.{name}:before"):
-                raise _LOST[self._port]()
+                raise _lost(self._port)
             answer = await method(*arguments, **named)
             if self._points.strikes(f"{self._port}.{name}:after"):
-                raise _LOST[self._port]()
+                raise _lost(self._port)
             return answer
 
         return call
@@ -125,8 +131,10 @@ class _Gyms:
         async with self._inner.visit(box, session) as gym:
             yield _Gym(gym, "gym", self._points)
 
-    def account(self, cookies: Sequence[tuple[str, str]]) -> AbstractAsyncContextManager[Account]:
-        return self._inner.account(cookies)  # no execution asks for it
+    @asynccontextmanager
+    async def account(self, cookies: Sequence[tuple[str, str]]) -> AsyncIterator["_Gym"]:
+        async with self._inner.account(cookies) as account:
+            yield _Gym(account, "gym", self._points)
 
 
 class _Gym(_Watched):

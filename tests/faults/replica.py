@@ -20,9 +20,17 @@ from failpoints import Action, Armed, Failpoints
 from prebooking.main import create_app
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["__main__", "prebooking.main", "replica"])  # the first, or each would import it anew
+# Also what the programs of this folder import: each child imports its main module once more.
+_FORKS.set_forkserver_preload(
+    [
+        *("replica", "prebooking.main", "prebooking.local.stack", "prebooking.adapters.migrations", "rich.progress"),
+        *("uvicorn.lifespan.on", "uvicorn.protocols.http.auto", "uvicorn.protocols.websockets.auto"),
+        "anyio._backends._asyncio",
+    ]
+)
 _GRACE_S = 10
 _PATIENCE_S = 30.0
+_LOOK_S = 0.02
 _QUIET_S = 0.3  # a process that was stopped must find first what came meanwhile
 
 
@@ -70,7 +78,7 @@ class Replica:
                 return
             if dead:
                 raise RuntimeError("the replica has ended: what it said stands above")
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.01)
 
     def strikes(self) -> list[Armed]:
         """All strikes so far."""
@@ -130,46 +138,50 @@ def _serve(port: int, environment: Mapping[str, str], pipe: "Connection[Any, Any
         access_log=False,
         timeout_graceful_shutdown=_GRACE_S,
     )
-    asyncio.run(_until_told(uvicorn.Server(config), sock, failpoints, pipe))
+    server = uvicorn.Server(config)
+    asyncio.run(_served(server, sock, _Ears(server, failpoints, pipe)))
 
 
-async def _until_told(
-    server: uvicorn.Server, sock: socket.socket, failpoints: Failpoints, pipe: "Connection[Any, Any]"
-) -> None:
-    loop = asyncio.get_running_loop()
-    ours: set[asyncio.Task[None]] = set()
-    at_rest = 0  # how many tasks there are when nothing is under way
+async def _served(server: uvicorn.Server, sock: socket.socket, ears: "_Ears") -> None:
+    opening = asyncio.create_task(ears.open())
+    await server.serve(sockets=[sock])
+    await opening
 
-    def hear(said: Armed | None) -> None:
-        if said is None:
-            ours.add(asyncio.create_task(say_idle()))
-        else:
-            failpoints.arm(said)
-            pipe.send(None)
 
-    def listen() -> None:
+class _Ears:
+    """Does what it hears through the pipe, and says when it is done."""
+
+    def __init__(self, server: uvicorn.Server, failpoints: Failpoints, pipe: "Connection[Any, Any]") -> None:
+        self._server = server
+        self._failpoints = failpoints
+        self._pipe = pipe
+        self._at_rest = 0  # how many tasks there are when nothing is under way
+        self._waiting: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        while not self._server.started:
+            await asyncio.sleep(0.005)
+        self._at_rest = len(asyncio.all_tasks()) - 1
+        self._pipe.send(None)
+        threading.Thread(target=self._listen, args=(asyncio.get_running_loop(),), daemon=True).start()
+
+    def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
             while True:
-                loop.call_soon_threadsafe(hear, pipe.recv())
+                loop.call_soon_threadsafe(self._hear, self._pipe.recv())
         except (EOFError, OSError):  # whoever started us is gone
             os._exit(1)
 
-    async def say_ready() -> None:
-        nonlocal at_rest
-        while not server.started:
-            await asyncio.sleep(0.005)
-        at_rest = len(asyncio.all_tasks() - ours)
-        pipe.send(None)
-        threading.Thread(target=listen, daemon=True).start()
+    def _hear(self, said: Armed | None) -> None:
+        if said is None:
+            self._waiting = asyncio.create_task(self._until_idle())
+        else:
+            self._failpoints.arm(said)
+            self._pipe.send(None)
 
-    async def say_idle() -> None:
-        busy_at = loop.time()
-        while loop.time() - busy_at < _QUIET_S:
-            await asyncio.sleep(0.02)
-            if len(asyncio.all_tasks() - ours) > at_rest:
-                busy_at = loop.time()
-        pipe.send(None)
-
-    ours.add(asyncio.create_task(say_ready()))
-    await server.serve(sockets=[sock])
-    await asyncio.wait(ours)
+    async def _until_idle(self) -> None:
+        quiet_s = 0.0
+        while quiet_s < _QUIET_S:
+            await asyncio.sleep(_LOOK_S)
+            quiet_s = quiet_s + _LOOK_S if len(asyncio.all_tasks()) - 1 <= self._at_rest else 0.0
+        self._pipe.send(None)

@@ -48,7 +48,7 @@ class Adopted:
 
 @asynccontextmanager
 async def adopt(server: Postgres) -> AsyncIterator[Adopted]:
-    """Migrated twice."""
+    """Migrated twice; dropped in the end, as tests may come back to a server (xdist gives them out in any order)."""
     dsn = await server.create_database("adopted")
     connection = await connect(dsn)
     try:
@@ -61,3 +61,4 @@ async def adopt(server: Postgres) -> AsyncIterator[Adopted]:
         yield Adopted(connection, columns, before)
     finally:
         await connection.close()
+        await server.drop_database("adopted")

@@ -31,6 +31,7 @@ EXPECTED = {
     ("service_role", "public.prebookings"): ALL_BUT_TRUNCATE,
     ("service_role", "public.auth_sessions"): ALL_BUT_TRUNCATE,
     ("service_role", "prebooking.retries"): {"select", "insert", "delete"},
+    ("service_role", "prebooking.session_checks"): {"select", "insert", "delete"},
     ("authenticated", "public.prebookings"): {"select"},
 }
 SHOWN_TO_BROWSERS = {
@@ -58,6 +59,7 @@ values ('ana@example.com', '{"day": "20991231", "id": "1"}', now());
 insert into public.auth_sessions (user_email, aimharder_token, aimharder_cookies, fingerprint)
 values ('ana@example.com', 'token', '[]', 'print');
 insert into prebooking.retries values ('ana@example.com', now());
+insert into prebooking.session_checks values ('ana@example.com', gen_random_uuid(), now());
 """
 
 

@@ -8,7 +8,9 @@ import httpx
 import pytest
 
 from executions import ANA, LISTING, REFRESH, WHOAMI, book, spoil
+from prebooking.adapters.clock import SystemClock
 from prebooking.local.aimharder import Box
+from prebooking.usecases.pace import Pace
 from world import World
 
 BEA = "bea@example.com"
@@ -26,6 +28,12 @@ async def listed(world: World, email: str = ANA, **query: Any) -> list[dict[str,
     assert answer.status_code == 200, answer.text
     classes: list[dict[str, Any]] = answer.json()["classes"]
     return classes
+
+
+def seconds_later(world: World) -> None:
+    """What was kept is forgotten."""
+    world.parts.timetables.member.cache_clear()
+    world.parts.timetables.classes.cache_clear()
 
 
 def put_up(world: World) -> None:
@@ -111,7 +119,7 @@ async def test_it_is_asked_once_for_many_and_again_for_another_user_day_and_time
     assert [one["you"] for one in await listed(sweepless, BEA)] == [None, None]
     assert await listed(sweepless, day="20300716") == []
     assert [entry.member for entry in sweepless.gym.ledger.of(LISTING)] == [ANA, BEA, ANA]
-    sweepless.parts.timetables.classes.cache_clear()  # as after its seconds
+    seconds_later(sweepless)
     assert [one["you"] for one in await listed(sweepless)] == ["booked", None]
 
 
@@ -139,9 +147,22 @@ async def test_a_dead_session_is_refreshed_else_told(sweepless: World) -> None:
     assert len(await listed(sweepless)) == 2
     assert len(sweepless.gym.ledger.of(REFRESH)) == 1
     sweepless.gym.accounts.kill(ANA, sweepless.gym.site.clock())
-    answer = await get(sweepless, day="20300716")
+    seconds_later(sweepless)
+    answer = await get(sweepless)
     assert (answer.status_code, answer.json()["code"]) == (409, "session-expired")
     assert "sign in there again" in answer.json()["detail"]
+
+
+async def test_the_gym_is_not_stormed_for_one_user(sweepless: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweepless.parts.timetables, "_pace", Pace(SystemClock(), most=3, per_s=60))
+    for user in (ANA, BEA):
+        await sweepless.member(user)
+        answers = [await get(sweepless, user, day=f"203007{day}") for day in range(10, 16)]
+        assert [answer.status_code for answer in answers] == [200, 200, 429, 429, 429, 429]
+        assert answers[-1].json()["code"] == "too-many"
+        assert 50 <= int(answers[-1].headers["retry-after"]) <= 60
+    assert len(sweepless.gym.ledger.of(LISTING)) == 4
+    assert len(sweepless.gym.ledger.of(WHOAMI)) == 2
 
 
 async def test_the_users_gyms_are_those_that_aimharder_names(sweepless: World) -> None:

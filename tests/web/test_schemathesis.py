@@ -28,7 +28,11 @@ async def unlimited(
     """A user may make as many prebookings as are tried."""
     most = 10**6
     async with open_world(
-        database, *outside, sweep_seconds=0, max_active_prebookings=most, max_creates_per_minute=most
+        *(database, *outside),
+        sweep_seconds=0,
+        max_active_prebookings=most,
+        max_creates_per_minute=most,
+        max_session_checks_per_minute=most,
     ) as world:
         yield world
 

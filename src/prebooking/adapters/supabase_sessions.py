@@ -55,6 +55,12 @@ class SupabaseSessions:
         )
         return SessionAnswer(outcome=answer["outcome"], session=self._read(answer["session"]))
 
+    async def admit_check(self, user_email: str, token: UUID, *, max_per_minute: int) -> float:
+        answer = await self._rpc.call(
+            "admit_session_check", user_email=user_email, token=token, max_per_minute=max_per_minute
+        )
+        return 0.0 if answer["outcome"] == "admitted" else float(answer["retry_after"])
+
     async def connect_session(
         self, user_email: str, *, token: str, cookies: Sequence[tuple[str, str]], fingerprint: str
     ) -> SessionState:

@@ -17,6 +17,7 @@ from prebooking.usecases.endings import Endings, Verdict
 from prebooking.usecases.execution import Execution, GiveBack, Park, Release
 from prebooking.usecases.gate import Gate, sleep_until
 from prebooking.usecases.make_ready import make_ready
+from prebooking.usecases.places import NoPlaceError, Place, Places
 from prebooking.usecases.sessions import Sessions
 from prebooking.usecases.settle import NotFound
 from prebooking.usecases.shoot import Decision, shoot
@@ -30,6 +31,10 @@ _TO_ANSWER_S = 0.1  # what is left of the budget for the answer itself
 
 DATABASE_UNAVAILABLE = Verdict("database-unavailable", 2.0)
 STOPPING = Verdict("retry-later", 1.0)  # by another replica
+CROWDED = Verdict("retry-later", 1.0)
+# Made ready at once, which costs a core about 10 ms each. With less of its budget left than this none is begun with.
+_AT_ONCE = 100
+_WORTH_STARTING_S = 4.0
 
 
 class Executor:
@@ -54,6 +59,7 @@ class Executor:
         self._clock = clock
         self._opening_clock = opening_clock
         self._stopping = Stopping()
+        self._places = Places(_AT_ONCE)
         self._sessions = Sessions(store, clock)
         self._ending = Endings(store, lead_s=lead_s, max_attempts=max_attempts)
         self._max_duration_s = max_duration_s
@@ -90,9 +96,17 @@ class Executor:
         return verdict
 
     async def _execute(self, prebooking_id: UUID, version: int | None, budget: Budget) -> Verdict:
-        await self._gate.quiet()
-        if self._stopping.told:
-            return STOPPING
+        try:
+            place = await self._places.take(within_s=budget.left - _WORTH_STARTING_S)
+        except NoPlaceError:
+            return CROWDED
+        try:
+            await self._gate.quiet()
+            return STOPPING if self._stopping.told else await self._claim(prebooking_id, version, budget, place)
+        finally:
+            place.leave()
+
+    async def _claim(self, prebooking_id: UUID, version: int | None, budget: Budget, place: Place) -> Verdict:
         token = uuid4()
         claim = await self._store.claim(
             prebooking_id, token, version, horizon_s=budget.horizon, max_attempts=self._max_attempts
@@ -122,6 +136,7 @@ class Executor:
                 now=self._opening_clock.now,
                 sessions=self._sessions,
                 attempts=claim.prebooking.attempts,
+                place=place,
             )
             try:
                 return await self._pipeline(run)
@@ -163,13 +178,16 @@ class Executor:
         held = await self._hold(run)
         if held is None:
             return Release(Ending(Outcome.GYM_UNREACHABLE))
-        refused: Decision | Verdict | None = GiveBack()
+        run.place.leave()
         try:
             refused = await self._begin(run)
-        finally:
-            if refused is not None:
-                await held.aclose()
-        return held if refused is None else refused
+        except BaseException:
+            await held.aclose()
+            raise
+        if refused is None:
+            return held
+        await held.aclose()
+        return refused
 
     async def _end(self, run: Execution, decision: Decision) -> Verdict:
         """Written down as long as the budget lasts: what is known now must be found out anew otherwise."""

@@ -10,6 +10,7 @@ from prebooking.domain.outcome import Ending, Outcome
 from prebooking.domain.ports import Claim, Clock, Gym, HeldRequest
 from prebooking.domain.prebooking import BookingRequest, Prebooking, Session
 from prebooking.domain.timing import Budget, Shot, Timings
+from prebooking.usecases.places import Place
 from prebooking.usecases.sessions import Sessions
 from prebooking.usecases.settle import NotFound, settle
 
@@ -49,6 +50,7 @@ class Execution:
     now: Callable[[], float]  #: the opening's clock, which stamps the shots
     sessions: Sessions
     attempts: int
+    place: Place  #: among those that are made ready
     settled: bool = False  #: the earlier begin was settled as absent
     begun: bool = False  #: this claim has begun
     unsure: bool = False  #: a shot of this claim got no statement: no refusal is believed any more

@@ -1,5 +1,6 @@
 """The user's boxes and what they offer, to choose from, asked for with the user's own session."""
 
+import math
 from datetime import date, datetime, time
 from typing import Annotated, Literal
 
@@ -10,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from prebooking.domain.errors import BoxNumberUnknownError, BoxSilentError, SessionEndedError, SessionMissingError
 from prebooking.domain.opening_rules import OpeningRule, on_the_wall_clock
 from prebooking.domain.timetable import TimetabledClass
+from prebooking.usecases.connection import TooOftenError
 from prebooking.web.opens import Rule, TimeZone
 from prebooking.web.operations import BROKEN, DATABASE_DOWN, NOT_SIGNED_IN, Answer, ApiRoute, Operation
 from prebooking.web.parts import parts_of
@@ -84,7 +86,7 @@ async def boxes(request: Request) -> Response:
     user = await parts.users.email(request)
     try:
         found = await parts.timetables.boxes(user)
-    except tuple(_PROBLEMS) as exc:
+    except (*_PROBLEMS, TooOftenError) as exc:
         raise _refusal(exc) from exc
     views = [BoxView(subdomain=box.subdomain, aimharder_id=box.aimharder_id, name=box.name) for box in found]
     return JSONResponse(BoxList(boxes=views).model_dump(mode="json"))
@@ -99,7 +101,7 @@ async def classes(request: Request) -> Response:
         raise invalid_from(exc) from exc
     try:
         found = await parts.timetables.classes(user, query.subdomain, query.box_aimharder_id, query.day)
-    except tuple(_PROBLEMS) as exc:
+    except (*_PROBLEMS, TooOftenError) as exc:
         raise _refusal(exc) from exc
     told = ClassList(
         box_subdomain=found.box.subdomain,
@@ -162,6 +164,12 @@ def _unnamed() -> Problem:
     return invalid("box_aimharder_id", fix)
 
 
+def _too_often(refused: TooOftenError) -> Problem:
+    seconds = math.ceil(refused.retry_after)
+    detail = f"AimHarder was asked {refused.limit} times for you within a minute: try again in {seconds} s."
+    return Problem(429, detail, code="too-many", headers={"Retry-After": str(seconds)})
+
+
 _PROBLEMS = {
     SessionMissingError: _missing,
     SessionEndedError: _ended,
@@ -171,6 +179,8 @@ _PROBLEMS = {
 
 
 def _refusal(exc: Exception) -> Problem:
+    if isinstance(exc, TooOftenError):
+        return _too_often(exc)
     return next(problem() for kind, problem in _PROBLEMS.items() if isinstance(exc, kind))
 
 
@@ -186,7 +196,7 @@ ROUTES = [
             tag="boxes",
             summary="Your gyms",
             answers={200: Answer("As AimHarder tells them.", BoxList)},
-            problems=(*_USERS, _missing(), _ended(), _silent()),
+            problems=(*_USERS, _missing(), _ended(), _silent(), _too_often(TooOftenError(60, 17))),
         ),
     ),
     ApiRoute(
@@ -203,7 +213,7 @@ ROUTES = [
             answers={200: Answer("What the gym lists.", ClassList)},
             problems=(
                 *(*_USERS, invalid("day", "is not a day: write it as YYYYMMDD"), _unnamed()),
-                *(_missing(), _ended(), _silent()),
+                *(_missing(), _ended(), _silent(), _too_often(TooOftenError(60, 17))),
             ),
         ),
     ),

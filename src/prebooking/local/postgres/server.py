@@ -17,7 +17,8 @@ from prebooking.local.postgres import guard, hosted
 from prebooking.local.postgres.installation import Home, Version, home
 from prebooking.local.serving import PortBusyError, listen
 
-START_SECONDS = 30
+START_SECONDS = 90  # on a machine that is busy with other things, too
+_CONNECT_SECONDS = 10
 # Below the ports that systems hand out to outgoing connections, which would take ours during a restart.
 PORTS = range(20000, 32000)
 
@@ -136,11 +137,12 @@ class Postgres:
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
-                connection = await asyncpg.connect(self.dsn(user=hosted.SUPERUSER), timeout=1)
+                connection = await asyncpg.connect(self.dsn(user=hosted.SUPERUSER), timeout=_CONNECT_SECONDS)
             except (OSError, asyncpg.CannotConnectNowError) as exc:
                 if running.poll() is not None or time.monotonic() > deadline:
+                    said = self._home.log.read_text()[-2000:]  # it goes with the guard
                     await self._dismiss_guard()
-                    raise ServerFailedError(self._home.log.read_text()[-2000:]) from exc
+                    raise ServerFailedError(said) from exc
                 await asyncio.sleep(0.01)
             else:
                 await connection.close()

@@ -1,0 +1,231 @@
+"""Thousands of prebookings while replicas are killed, Postgres crashes and the gym and QStash misbehave.
+
+    python campaign.py                 # 10,000 prebookings in 9 minutes
+    python campaign.py --seconds 60    # as many as fit
+
+It ends with 0 only if the gym's and the database's ledgers and the members' own records agree that nothing was lost,
+doubled, booked after its cancel, ended under a false name, or left lying.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import secrets
+import sys
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import campaign_table
+import httpx
+import plan
+from figures import Deliveries
+from fleet import Fleet
+from ledgers import Evidence
+from old_cron import OldCron
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rows import Rows
+from users import Users
+from verdict import IN_TIME_S, Verdict, judge
+from weather import Weather
+
+from prebooking.local.serving import PortBusyError, listen
+from prebooking.local.stack import UNLIMITED, Member, Ports, Stack, outside
+
+_RESULTS = Path(__file__).parent / "results"
+_OUT = Console(width=None if sys.stdout.isatty() else 160)
+_RATE = 18.5  # prebookings a second, which two cores bear
+_JOURNAL_EVERY_S = 30.0
+_PARALLELISM = 300  # QStash's
+
+
+class Campaign:
+    """One run; everything is drawn from the seed, but for who comes first when two meet."""
+
+    def __init__(self, stack: Stack, options: argparse.Namespace) -> None:
+        self._stack = stack
+        self._options = options
+        self._rows = Rows(stack.database_url)
+        self._deliveries = Deliveries()
+        self.weather = Weather(stack, self._rows, self._dice("weather"))
+        self.users = Users(stack.service_url, self._dice("users"), self.weather.sign_in)
+        port = int(stack.service_url.rpartition(":")[2])
+        self.fleet = Fleet(port, stack.environment, options.replicas, self._dice("fleet"))
+
+    async def start(self) -> None:
+        await self._stack.control(self._stack.aimharder_url, "boxes", list(plan.BOXES))
+        await self._stack.enrol([Member(email, "secret", email) for email in plan.members()])
+        await self.fleet.start()
+
+    async def close(self) -> None:
+        await self.fleet.close()
+        await self.users.close()
+        await self._rows.close()
+
+    async def run(self) -> tuple[Evidence, Deliveries, OldCron]:
+        count, seconds = self._options.prebookings, self._options.seconds
+        starts_at = time.time() + 1
+        openings, wishes = plan.draw(self._dice("plan"), count, starts_at, seconds)
+        await self._stack.control(self._stack.aimharder_url, "classes", [one.as_class() for one in openings])
+        cron = OldCron(self._stack, self._rows, self._dice("old cron"), starts_at + seconds)
+        trouble = [self.weather.blow(), self.fleet.reap()]
+        if self._options.old_cron == "on":
+            trouble.append(cron.run())
+        async with _meanwhile(self._watch(count), self.users.live(wishes)) as (watching, living):
+            async with _meanwhile(*trouble) as troubling:
+                await _until(starts_at + seconds, watching, living, *troubling)
+            await self.weather.clear()
+            await self.fleet.rest()
+            calm_at = time.time()
+            await living
+            await self._drain()
+        return await self._evidence(openings, calm_at), self._deliveries, cron
+
+    def _dice(self, name: str) -> random.Random:
+        return random.Random(f"{self._options.seed} {name}")
+
+    async def _drain(self) -> None:
+        until = time.time() + IN_TIME_S
+        while time.time() < until and await self._rows.unfinished():
+            await asyncio.sleep(1)
+
+    async def _watch(self, count: int) -> None:
+        columns = (TextColumn("{task.completed}/{task.total} ended"), BarColumn(), TextColumn("{task.description}"))
+        with Progress(*columns, TimeElapsedColumn(), console=_OUT) as progress:
+            task = progress.add_task("", total=count)
+            next_look = 0.0
+            while True:
+                if time.time() >= next_look:
+                    self._deliveries.take(await self._stack.control(self._stack.qstash_url, "messages"))
+                    next_look = time.time() + _JOURNAL_EVERY_S
+                counts = await self._rows.counts()
+                told = (
+                    f"{self.fleet.count('kill')} kills, {self.weather.restarts} restarts of Postgres, "
+                    f"{self._deliveries.count} deliveries, {counts['pending'] + counts['executing']} under way"
+                )
+                ended = counts["completed"] + counts["failed"] + counts["cancelled"]
+                progress.update(task, completed=ended, description=told)
+                await asyncio.sleep(1)
+
+    async def _evidence(self, openings: list[plan.Opening], calm_at: float) -> Evidence:
+        gym = self._stack.aimharder_url
+        self._deliveries.take(await self._stack.control(self._stack.qstash_url, "messages"))
+        return Evidence(
+            stories=self.users.stories,
+            openings=openings,
+            rows=await self._rows.all(),
+            bookings=(await self._stack.control(gym, "bookings"))["bookings"],
+            requests=(await self._stack.control(gym, "ledger"))["requests"],
+            spells=self.weather.spells,
+            deaths=self.fleet.deaths,
+            calm_at=calm_at,
+        )
+
+
+@asynccontextmanager
+async def started(stack: Stack, options: argparse.Namespace) -> AsyncIterator[Campaign]:
+    campaign = Campaign(stack, options)
+    try:
+        await campaign.start()
+        yield campaign
+    finally:
+        await campaign.close()
+
+
+@asynccontextmanager
+async def _meanwhile(*work: Coroutine[Any, Any, None]) -> AsyncIterator[list[asyncio.Task[None]]]:
+    """Goes on beside the block and ends with it."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    for result in ended:
+        if isinstance(result, Exception):
+            raise result
+
+
+async def _until(moment: float, *tasks: asyncio.Task[None]) -> None:
+    """A task that breaks breaks the run."""
+    done, _ = await asyncio.wait(tasks, timeout=moment - time.time(), return_when=asyncio.FIRST_EXCEPTION)
+    for task in done:
+        task.result()
+
+
+def _port() -> int:
+    """Below those that systems hand out to outgoing connections, which would take it between two replicas."""
+    for port in random.sample(range(15_000, 20_000), 100):
+        try:
+            listen("127.0.0.1", port).close()
+        except PortBusyError:
+            continue
+        return port
+    raise PortBusyError("found no free port for the service")
+
+
+@contextmanager
+def _stderr_to(log: Path) -> Iterator[None]:
+    """For all processes that are started within: the stand-ins, and the one that the replicas are forked from."""
+    ours = os.dup(2)
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(ours, 2)
+        os.close(ours)
+
+
+async def main() -> int:
+    options = _options()
+    _OUT.print(f"{options.prebookings} prebookings in {options.seconds:g} s, seed {options.seed}")
+    _RESULTS.mkdir(exist_ok=True)
+    name = f"campaign-{datetime.now(UTC):%Y%m%d-%H%M%S}-seed{options.seed}"
+    async with AsyncExitStack() as opened:
+        with _stderr_to(_RESULTS / f"{name}.log"):
+            stack = await opened.enter_async_context(
+                outside(Ports(_port(), 0, 0, 0), parallelism=_PARALLELISM, LOG_LEVEL=options.log_level, **UNLIMITED)
+            )
+            # Without kept connections, which a server may close just when they are used again.
+            fresh = httpx.AsyncClient(timeout=60, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
+            stack.http = await opened.enter_async_context(fresh)
+            campaign = await opened.enter_async_context(started(stack, options))
+        evidence, deliveries, cron = await campaign.run()
+    verdict: Verdict = judge(evidence)
+    figures = campaign_table.figures(evidence, deliveries, verdict, campaign.fleet, campaign.weather, cron)
+    _OUT.print(campaign_table.table(figures, title=f"The campaign of seed {options.seed}"))
+    for text in campaign_table.complaints(verdict):
+        _OUT.print(text, markup=False, highlight=False)
+    kept = {"options": vars(options), "figures": figures, "complaints": list(campaign_table.complaints(verdict))}
+    (_RESULTS / f"{name}.json").write_text(json.dumps(kept, indent=1))
+    _OUT.print(f"Kept in {_RESULTS.name}/{name}.json, what the replicas said in {name}.log")
+    return 0 if verdict.is_clean else 1
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=None, help="the same plan and weather again")
+    parser.add_argument("--prebookings", type=int, default=None, help=f"default: {_RATE} a second")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--minutes", type=float, default=9.0)
+    length.add_argument("--seconds", type=float, default=None)
+    parser.add_argument("--replicas", type=int, default=3)
+    parser.add_argument("--old-cron", choices=("on", "off"), default="on")
+    parser.add_argument("--log-level", default="WARNING", help="of the replicas")
+    options = parser.parse_args()
+    options.seed = secrets.randbelow(10**6) if options.seed is None else options.seed
+    options.seconds = options.seconds or options.minutes * 60
+    options.prebookings = options.prebookings or round(_RATE * options.seconds / 100) * 100
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

@@ -1,0 +1,129 @@
+"""Three or more replicas behind one port, of which one dies every two seconds and is replaced at once."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing import get_context
+from random import Random
+
+from failpoints import POINTS, Action
+from replica import Replica
+
+_EVERY_S = (1.2, 2.8)
+_ARMED = 4  # points at once, since most are seldom passed
+_REACHED_WITHIN_S = 1.5
+_STOPPED_S = (21.0, 25.0)  # past every lease
+_AFTERWARDS_S = 4.0  # what a process does that was believed dead
+_LOOK_S = 0.02
+#: Between the last look at the clock and the write: a process frozen there is what only the same-hour rule can save.
+_UNGUARDED = "held.fire:before"
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """`point`: where it struck; None if none was reached in time."""
+
+    how: str  #: kill, stop, deploy, or crash, which is nobody's doing
+    at: float  #: epoch seconds
+    point: str | None = None
+    until: float = 0.0  #: of a stop
+
+
+class Fleet:
+    def __init__(self, port: int, environment: Mapping[str, str], size: int, rng: Random) -> None:
+        self._port = port
+        self._environment = dict(environment)
+        self._size = size
+        self._rng = rng
+        self._serving: list[Replica] = []
+        self._all: list[Replica] = []
+        self.deaths: list[Death] = []
+        self.slowest_deploy_s = 0.0
+
+    async def start(self) -> None:
+        # Replicas are forked from a process that has read all that this command reads.
+        get_context("forkserver").set_forkserver_preload(["prebooking.main", "replica", "campaign"])
+        await asyncio.gather(*(self._start_one() for _ in range(self._size)))
+
+    async def reap(self) -> None:
+        """Returns when it is cancelled; see `rest`."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await asyncio.sleep(self._rng.uniform(*_EVERY_S))
+                for crashed in [replica for replica in self._serving if not replica.alive]:
+                    self._serving.remove(crashed)
+                    self.deaths.append(Death("crash", time.time()))
+                    group.create_task(self._start_one())
+                if len(self._serving) > 1:
+                    victim = self._serving.pop(self._rng.randrange(len(self._serving)))
+                    how = self._rng.choices((self._kill, self._stop, self._deploy), (82, 3, 15))[0]
+                    group.create_task(how(victim))
+
+    async def rest(self) -> None:
+        """Only living replicas are left, as many as at first."""
+        leaving = [replica for replica in self._all if replica not in self._serving]
+        for replica in leaving:
+            replica.kill()
+            await replica.gone()
+        while len(self._serving) < self._size:
+            await self._start_one()
+
+    async def close(self) -> None:
+        for replica in self._all:
+            replica.kill()
+            await replica.gone()
+
+    def by_point(self) -> Counter[str]:
+        return Counter(death.point or "anywhere" for death in self.deaths if death.how == "kill")
+
+    def count(self, how: str) -> int:
+        return sum(death.how == how for death in self.deaths)
+
+    async def _kill(self, victim: Replica) -> None:
+        point = await self._reached(victim, self._rng.sample(POINTS, _ARMED), Action.KILL)
+        victim.kill()
+        self.deaths.append(Death("kill", time.time(), point))
+        await self._start_one()
+        await victim.gone()
+
+    async def _stop(self, victim: Replica) -> None:
+        guarded = [point for point in POINTS if point != _UNGUARDED]
+        point = await self._reached(victim, [self._rng.choice(guarded)], Action.STOP)
+        victim.stop()
+        stopped_for_s, now = self._rng.uniform(*_STOPPED_S), time.time()
+        self.deaths.append(Death("stop", now, point, until=now + stopped_for_s))
+        await self._start_one()
+        await asyncio.sleep(now + stopped_for_s - time.time())
+        victim.go_on()
+        await asyncio.sleep(_AFTERWARDS_S)
+        victim.terminate()
+        await victim.gone()
+
+    async def _deploy(self, victim: Replica) -> None:
+        """The new one serves before the old one is asked to leave."""
+        await self._start_one()
+        asked_at = time.time()
+        victim.terminate()
+        self.deaths.append(Death("deploy", asked_at))
+        await victim.gone()
+        self.slowest_deploy_s = max(self.slowest_deploy_s, time.time() - asked_at)
+
+    async def _reached(self, victim: Replica, points: Sequence[str], action: Action) -> str | None:
+        """Arms the points; the one that struck, None if none is reached in time."""
+        try:
+            async with asyncio.timeout(_REACHED_WITHIN_S):
+                for point in points:
+                    await victim.arm(point, action, self._rng.randint(1, 3))
+                while victim.alive and not victim.strikes():
+                    await asyncio.sleep(_LOOK_S)
+        except (TimeoutError, OSError, RuntimeError):  # or an earlier one struck while the next was armed
+            pass
+        return next((struck.point for struck in victim.strikes()), None)
+
+    async def _start_one(self) -> None:
+        replica = Replica(self._port, self._environment)
+        self._all.append(replica)
+        await replica.ready()
+        self._serving.append(replica)

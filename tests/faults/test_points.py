@@ -1,0 +1,31 @@
+"""The failpoints are all there are: around each call that a running replica makes, and each is in the matrix."""
+
+from itertools import product
+
+import pytest
+from cells import cells
+from failpoints import CALLS, POINTS, Action
+from plays import Try
+
+from prebooking.domain.ports import Gym, HeldRequest, Messages, Store
+
+#: `check` and `schedule_sweep` are no running replica's; `use`, `hold` and `fired_at` ask nobody; `aclose` hangs up.
+NO_CALLS = {"check", "schedule_sweep", "use", "hold", "fired_at", "aclose"}
+
+
+@pytest.mark.parametrize(
+    ("name", "port"), [("store", Store), ("messages", Messages), ("gym", Gym), ("held", HeldRequest)]
+)
+def test_each_method_of_a_port_has_its_points(name: str, port: type) -> None:
+    methods = {method for part in port.__mro__ for method in vars(part) if not method.startswith("_")}
+    assert set(CALLS[name]) == methods - NO_CALLS
+
+
+def test_each_point_meets_each_fault_the_first_time_and_again() -> None:
+    played = {(cell.point, cell.action, cell.when) for cell in cells()}
+    assert set(product(POINTS, Action, (Try.FIRST, Try.AGAIN))) <= played
+
+
+def test_no_cell_is_played_twice() -> None:
+    names = [str(cell) for cell in cells()]
+    assert len(names) == len(set(names))

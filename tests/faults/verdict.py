@@ -1,0 +1,145 @@
+"""What went wrong, by two ledgers, the gym's and the database's, and by what the members heard.
+
+Never by the service's own word.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import old_cron
+from ledgers import Case, Evidence, booking_id, cases, nanoseconds
+from reasons import is_true
+
+IN_TIME_S = 90.0  #: after the last fault, or what a member did after that
+_FINAL = ("completed", "failed", "cancelled")
+
+
+class Column(StrEnum):
+    LOST = "lost"
+    DOUBLE = "double"
+    AFTER_CANCEL = "booked after cancel"
+    FALSELY_COMPLETED = "falsely completed"
+    FALSELY_FAILED = "falsely failed"
+    STUCK = "stuck"
+    EARLY = "early"
+    ODD = "odd answers"
+
+
+@dataclass(slots=True)
+class Verdict:
+    twins: int = 0
+    twins_after_cancel: int = 0  #: booked, though its member had cancelled the first
+    complaints: dict[Column, list[tuple[Case, str]]] = field(default_factory=lambda: {c: [] for c in Column})
+
+    @property
+    def is_clean(self) -> bool:
+        return not any(self.complaints.values())
+
+
+def judge(evidence: Evidence) -> Verdict:
+    verdict = Verdict()
+    for case in cases(evidence):
+        verdict.twins += case.is_twin
+        verdict.twins_after_cancel += case.is_twin and case.story.cancelled_at is not None and bool(case.bookings)
+        for column, complain in _COMPLAINTS.items():
+            verdict.complaints[column] += [(case, text) for text in complain(case, evidence)]
+    return verdict
+
+
+def _lost(case: Case, _: Evidence) -> Iterator[str]:
+    known = {str(row["id"]): row for row in case.rows}
+    for created in case.story.answers("create", 200, 201):
+        if created.said["id"] not in known:
+            yield f"the create was answered {created.status}, and there is no row {created.said['id']}"
+    asked_to_cancel = any(one.what == "cancel" for one in case.story.heard)
+    for prebooking_id, row in known.items():
+        its_own = prebooking_id == case.story.prebooking_id
+        if row["status"] == "cancelled" and not (asked_to_cancel and its_own):
+            yield f"nobody asked to cancel {prebooking_id}"
+        openings = case.story.openings_at(float("inf")) if its_own else [case.story.wish.first_guess]
+        if row["available_at"] not in openings:
+            yield f"opens at {row['available_at']}, which nobody asked for last"
+
+
+def _double(case: Case, _: Evidence) -> Iterator[str]:
+    if len(case.bookings) > 1:
+        yield f"the gym holds {len(case.bookings)} bookings"
+
+
+def _after_cancel(case: Case, _: Evidence) -> Iterator[str]:
+    cancelled_at = case.story.cancelled_at
+    for row in case.rows:
+        foreign = case.owned_elsewhere(row)
+        if row["status"] == "cancelled" and any(str(b["id"]) not in foreign for b in case.bookings):
+            yield "cancelled, and the gym holds a booking"
+        if cancelled_at and str(row["id"]) == case.story.prebooking_id and row["status"] != "cancelled":
+            yield f"the cancel was confirmed, and the row is {row['status']}"
+    if cancelled_at and not case.is_twin:
+        for request in case.ours:
+            if request["first_byte_ns"] > cancelled_at * 1e9:
+                yield "a booking request left after the cancel was confirmed"
+
+
+def _falsely_completed(case: Case, _: Evidence) -> Iterator[str]:
+    held = {str(booking["id"]): booking["state"] for booking in case.bookings}
+    for row in case.rows:
+        if row["status"] != "completed":
+            continue
+        number, outcome = booking_id(row), row["result"].get("outcome")
+        if number not in held:
+            yield f"completed with booking {number}, and the gym holds {sorted(held) or 'none'}"
+        elif row["result"].get("by") == old_cron.BY:
+            continue
+        elif (outcome == "waiting_list") != (held[number] == 0):
+            yield f"{outcome}, and the gym's state is {held[number]}"
+        elif outcome == "already_booked" and number not in case.owned_elsewhere(row):
+            yield "already_booked, and it was our own doing"
+
+
+def _falsely_failed(case: Case, evidence: Evidence) -> Iterator[str]:
+    for row in case.rows:
+        if row["status"] != "failed":
+            continue
+        foreign = case.owned_elsewhere(row)
+        if any(str(booking["id"]) not in foreign for booking in case.bookings):
+            yield f"failed as {row['error_code']}, and the gym holds a booking"
+        elif (row["result"] or {}).get("by") != old_cron.BY and not is_true(row, case, evidence):
+            yield f"failed as {row['error_code']}, which no ledger bears out"
+
+
+def _stuck(case: Case, evidence: Evidence) -> Iterator[str]:
+    for row in case.rows:
+        if row["status"] not in _FINAL:
+            yield f"still {row['status']}, lease until {row['lease_until']}, parked {row['parks']} times"
+        elif row["executed_at"] is not None:
+            free_since = max(evidence.calm_at, row["armed_at"].timestamp(), row["available_at"].timestamp())
+            took_s = row["executed_at"].timestamp() - free_since
+            if took_s > IN_TIME_S:
+                yield f"{row['status']} only {took_s:.0f} s after the last fault"
+
+
+def _early(case: Case, _: Evidence) -> Iterator[str]:
+    for request in case.ours:
+        possible = case.story.openings_at(request["first_byte_ns"] / 1e9)
+        if case.is_twin:
+            possible = [*possible, case.story.wish.first_guess]
+        ahead_ns = min(nanoseconds(opening) for opening in possible) - request["first_byte_ns"]
+        if ahead_ns > 0:
+            yield f"a request arrived {ahead_ns / 1e6:.3f} ms before the opening"
+
+
+def _odd(case: Case, _: Evidence) -> Iterator[str]:
+    yield from case.story.odd
+
+
+_COMPLAINTS: dict[Column, Callable[[Case, Evidence], Iterator[str]]] = {
+    Column.LOST: _lost,
+    Column.DOUBLE: _double,
+    Column.AFTER_CANCEL: _after_cancel,
+    Column.FALSELY_COMPLETED: _falsely_completed,
+    Column.FALSELY_FAILED: _falsely_failed,
+    Column.STUCK: _stuck,
+    Column.EARLY: _early,
+    Column.ODD: _odd,
+}

@@ -1,0 +1,53 @@
+"""Each rule of the protocol is needed: without it the exploration finds the promise that breaks, and tells how.
+
+The bounds are those of test_protocol.py, where nothing breaks. `pytest -s` shows the stories.
+"""
+
+import pytest
+
+from model.ablations import ABLATIONS
+from model.exploration import Exploration, explore
+from model.test_protocol import LARGE
+from model.world import Bounds, Model, Outside
+
+
+def assert_broken(found: Exploration, invariant: str, what: str) -> None:
+    print(f"\n{what} ({len(found.worlds):,} worlds): {found.violation}")  # noqa: T201  # the story is the point
+    assert found.violation is not None
+    assert found.violation.invariant == invariant
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_without_a_rule_a_promise_breaks(name: str) -> None:
+    ablation = ABLATIONS[name]
+    bounds = Bounds(workers=ablation.workers, alike=False)  # so that names stay the same in the story
+
+    found = explore(Model(ablation.protocol, ablation.outside, bounds), ablation.caught_by)
+
+    assert_broken(found, ablation.caught_by, name)
+
+
+ASSUMED = {
+    "a request arrives after its begin's lease": (Outside(requests_dawdle=True), "booked_at_most_once"),
+    "also where the gym books once an hour": (
+        Outside(requests_dawdle=True, books_twice=False),
+        "failed_means_not_booked",
+    ),
+    "the listing lags behind a 500, and the gym books twice": (Outside(listing_lags=True), "booked_at_most_once"),
+}
+
+
+@pytest.mark.parametrize("name", ASSUMED)
+def test_what_is_assumed_of_the_outside_is_needed(name: str) -> None:
+    outside, invariant = ASSUMED[name]
+
+    assert_broken(explore(Model(outside=outside, bounds=Bounds(alike=False)), invariant), invariant, name)
+
+
+@pytest.mark.skipif(not LARGE, reason="90,000 worlds: MODEL_BOUNDS=large")
+def test_that_a_late_claim_comes_before_anothers_begin_has_ended_is_assumed_too() -> None:
+    outside = Outside(calls_dawdle=True)
+
+    found = explore(Model(outside=outside, bounds=Bounds(late_calls=1, alike=False)), "failed_means_not_booked")
+
+    assert_broken(found, "failed_means_not_booked", "a claim arrives again after it was lost to another")
