@@ -46,36 +46,39 @@ class Listener:
         self.too_slow = asyncio.Event()
         self.stopping = False
         self._told = cursor
+        self._missed: deque[Change] = deque()
         self._waiting: deque[Change] = deque()
         self._news = asyncio.Event()
 
     async def next(self) -> Change | None:
         """The next change; None when there are no more to come from here."""
-        while not self._waiting:
+        while not (self._missed or self._waiting):
             if self.stopping:
                 return None
             await self._news.wait()
             self._news.clear()
-        change = self._waiting.popleft()
+        change = (self._missed or self._waiting).popleft()
         self.cursor = change.cursor
         return change
 
     def tell(self, cursor: str, rows: Sequence[Prebooking]) -> None:
         """What has changed up to the cursor."""
+        before, self._told = self._told, cursor
+        if not rows:
+            if not (self._missed or self._waiting):
+                self.cursor = cursor
+            return
         if len(self._waiting) + len(rows) > _MOST_WAITING:
             self.too_slow.set()
             return
-        if not self._waiting and not rows:
-            self.cursor = cursor
-        self._waiting.extend(_changes(self._told, cursor, rows))
-        self._told = cursor
+        self._waiting.extend(_changes(before, cursor, rows))
         self._news.set()
 
     def catch_up(self, since: str, until: str, rows: Sequence[Prebooking]) -> None:
         """What changed before all that it is told. However much: it is the user's own."""
         if rows:
             self.cursor = since
-        self._waiting.extendleft(reversed(_changes(since, until, rows)))
+        self._missed.extend(_changes(since, until, rows))
         self._news.set()
 
     def stop(self) -> None:
