@@ -206,6 +206,7 @@ async def test_it_can_be_worked_by_keyboard_alone(page: Watched) -> None:
     await tab_to("Prebook WOD")
     await page.page.keyboard.press("Enter")
     await expect(page.card().locator(".status")).to_have_text("waiting")
+    assert await page.page.evaluate("document.activeElement.dataset.class") == "501"
     await page.page.evaluate("document.getElementById('main').focus()")
     await tab_to("Cancel WOD")
     await page.page.keyboard.press("Space")

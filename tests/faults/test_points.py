@@ -9,8 +9,8 @@ from plays import Try
 
 from prebooking.domain.ports import Gym, HeldRequest, Messages, Store
 
-#: `check` and `schedule_sweep` are no running replica's; `use`, `hold` and `fired_at` ask nobody; `aclose` hangs up; the
-#: questions of the pages, `read_changes`, `boxes` and `timetable`, change nothing, and nothing follows from them.
+#: `check` and `schedule_sweep` are no running replica's; `use`, `hold` and `fired_at` ask nobody; `aclose` hangs up;
+#: `read_changes`, `boxes` and `timetable` ask for a page, change nothing, and nothing else follows from them.
 NO_CALLS = {"check", "schedule_sweep", "use", "hold", "fired_at", "aclose", "read_changes", "boxes", "timetable"}
 
 

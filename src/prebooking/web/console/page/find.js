@@ -14,7 +14,7 @@ const KEPT_MS = 6000; // the service keeps a listing for so long
 let gyms = [];
 let gym = "";
 let day = "";
-let classes = [];
+let classes = null; // not listed yet
 let mine = new Map(); // the newest prebooking of each class
 let listed = 0; // when the listing was asked for
 let hooks;
@@ -33,6 +33,7 @@ export function startFinding(given) {
 
 export async function showGyms() {
   complain($("find-problem"), null);
+  classes = null;
   try {
     gyms = (await api.boxes()).boxes;
   } catch (problem) {
@@ -97,7 +98,7 @@ async function list() {
     complain($("find-problem"), null);
   } catch (problem) {
     if (turn !== asking) return;
-    classes = [];
+    classes = null;
     failed(problem);
   }
   $("classes").removeAttribute("aria-busy");
@@ -106,16 +107,19 @@ async function list() {
 
 function failed(problem) {
   complain($("find-problem"), problem);
+  $("find-problem").scrollIntoView({ block: "nearest" });
   if (problem.code === "session-missing" || problem.code === "session-expired") hooks.sessionNeeded(problem);
 }
 
 function show() {
   const focused = document.activeElement?.closest("#classes [data-class]")?.dataset.class;
-  const ahead = classes.filter((one) => !one.starts_at || Date.parse(one.starts_at) > now());
+  const ahead = (classes ?? []).filter((one) => !one.starts_at || Date.parse(one.starts_at) > now());
   $("classes").replaceChildren(...ahead.map(item));
-  $("find-empty").hidden = ahead.length > 0 || !$("find-problem").hidden || !classes;
+  $("find-empty").hidden = ahead.length > 0 || !$("find-problem").hidden || classes === null;
   $("find-empty").textContent = "No classes to book on this day.";
-  if (focused) $("classes").querySelector(`[data-class="${CSS.escape(focused)}"] button`)?.focus();
+  if (!focused) return;
+  const same = $("classes").querySelector(`[data-class="${CSS.escape(focused)}"]`);
+  (same?.querySelector("button") ?? same)?.focus();
 }
 
 function item(one) {
@@ -126,7 +130,7 @@ function item(one) {
   const places = one.capacity === null ? "" : `${one.taken ?? "?"} of ${one.capacity} taken`;
   const element = h(
     "li",
-    { class: "class", "data-class": one.id, "data-opens": opens },
+    { class: "class", tabindex: -1, "data-class": one.id, "data-opens": opens },
     h("p", { class: "time" }, h("strong", {}, one.starts ?? "?"), one.ends && h("span", {}, one.ends)),
     h("div", { class: "what" },
       h("h3", {}, name),

@@ -48,6 +48,8 @@ function heading() {
 }
 
 function words(countdown, below) {
+  const title = row && active(row) ? `${countdown.replace(/\.\d$/, "")} · Prebooking` : "Prebooking";
+  if (document.title !== title) document.title = title;
   $("countdown").textContent = countdown;
   $("next-when").textContent = below;
 }
