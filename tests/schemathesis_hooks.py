@@ -69,8 +69,9 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
             body["sourceBody"] = base64.b64encode(body_of(str(uuid4()))).decode()
         case "PUT /session", dict():
             case.body = SESSION
-        case "POST /prebookings", {"booking_data": {"day": day, **data}}:
+        case "POST /prebookings", {"booking_data": {"day": str(day), **rest}}:
             # The class lies ahead, and after its opening.
+            data: dict[str, Any] = {str(name): value for name, value in rest.items()}
             data["day"] = f"{2060 + int(day[:4]) % 10 * 4}{day[4:]}"
             data.pop("classTimeUTC", None)
             opening: dict[str, Any] = {"opens": RULE} if body.get("opens") else {"available_at": SOON}

@@ -1,8 +1,10 @@
 """The page itself: accessible, light, quick, good on a phone, and strict about whom it speaks to."""
 
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -19,9 +21,9 @@ PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobil
 SCHEMES = ("light", "dark")
 
 
-def sized(size: dict[str, object]) -> list[object]:
+def sized(size: Mapping[str, Any]) -> list[Any]:
     # axe is a script of the test's, not of the page's.
-    options = [size | {"color_scheme": scheme, "bypass_csp": True} for scheme in SCHEMES]
+    options = [{**size, "color_scheme": scheme, "bypass_csp": True} for scheme in SCHEMES]
     return [pytest.param(one, id=f"{'phone' if size is PHONE else 'desktop'}-{one['color_scheme']}") for one in options]
 
 

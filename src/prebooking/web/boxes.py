@@ -86,7 +86,7 @@ async def boxes(request: Request) -> Response:
     user = await parts.users.email(request)
     try:
         found = await parts.timetables.boxes(user)
-    except (*_PROBLEMS, TooOftenError) as exc:
+    except _REFUSALS as exc:
         raise _refusal(exc) from exc
     views = [BoxView(subdomain=box.subdomain, aimharder_id=box.aimharder_id, name=box.name) for box in found]
     return JSONResponse(BoxList(boxes=views).model_dump(mode="json"))
@@ -101,7 +101,7 @@ async def classes(request: Request) -> Response:
         raise invalid_from(exc) from exc
     try:
         found = await parts.timetables.classes(user, query.subdomain, query.box_aimharder_id, query.day)
-    except (*_PROBLEMS, TooOftenError) as exc:
+    except _REFUSALS as exc:
         raise _refusal(exc) from exc
     told = ClassList(
         box_subdomain=found.box.subdomain,
@@ -170,18 +170,21 @@ def _too_often(refused: TooOftenError) -> Problem:
     return Problem(429, detail, code="too-many", headers={"Retry-After": str(seconds)})
 
 
-_PROBLEMS = {
-    SessionMissingError: _missing,
-    SessionEndedError: _ended,
-    BoxSilentError: _silent,
-    BoxNumberUnknownError: _unnamed,
-}
+_REFUSALS = (SessionMissingError, SessionEndedError, BoxSilentError, BoxNumberUnknownError, TooOftenError)
 
 
 def _refusal(exc: Exception) -> Problem:
-    if isinstance(exc, TooOftenError):
-        return _too_often(exc)
-    return next(problem() for kind, problem in _PROBLEMS.items() if isinstance(exc, kind))
+    match exc:
+        case SessionMissingError():
+            return _missing()
+        case SessionEndedError():
+            return _ended()
+        case BoxNumberUnknownError():
+            return _unnamed()
+        case TooOftenError():
+            return _too_often(exc)
+        case _:
+            return _silent()
 
 
 _USERS = (*BROKEN, *DATABASE_DOWN, *NOT_SIGNED_IN, invalid("X-User-Email", "name the user by e-mail"))
