@@ -56,7 +56,9 @@ async def test_a_refusal_is_told_in_words(page: Watched) -> None:
 async def test_the_whole_flow_in_curl(world: World, tmp_path: Path) -> None:
     await world.member(ANA)
     put_up(world)
-    script = f"{shown('sh')}\nsleep 1\nkill %1"
+    until = "until grep -q '{}' events.txt; do sleep 0.05; done"
+    follow, _, rest = shown("sh").partition("killed\n")
+    script = "\n".join([follow, until.format("^: "), rest, until.format("cancelled"), "kill $!"])
     environment = {"SERVICE": world.url, "TOKEN": world.gateway.auth.access_token(ANA), "DAY": DAY}
     process = await asyncio.create_subprocess_exec(
         *("bash", "-euc", script),
@@ -64,7 +66,8 @@ async def test_the_whole_flow_in_curl(world: World, tmp_path: Path) -> None:
         env={"PATH": "/usr/bin:/bin"} | environment,
         stdout=asyncio.subprocess.PIPE,
     )
-    said, _ = await process.communicate()
+    async with asyncio.timeout(30):
+        said, _ = await process.communicate()
     listed, _, cancelled = said.decode().partition("]}")
     assert '"opens_at":"' in listed
     assert '"status":"cancelled"' in cancelled
