@@ -50,7 +50,7 @@ async def test_every_function_gives_up_a_lock_that_another_holds(many: Many) -> 
     holder, *callers = await many(18)  # one more than there are calls
     row = await prebooking(holder, available_at=SOON, **claimed(uuid4()))
     rings = await prebooking(holder, available_at=SOON, scheduled_version=1)
-    of_ana = await session(holder)
+    of_ana = await session(holder, session_type="background")
     ids: dict[str, Any] = {"id": row, "token": uuid4()}
     ended: dict[str, Any] = {**ids, "outcome": None, "message": None, "shots": [], "retry_seconds": 0}
     calls: dict[str, dict[str, Any]] = {

@@ -12,6 +12,7 @@ import asyncpg
 import httpx
 import pytest
 
+from logged import log_restored
 from prebooking.cli import main
 from prebooking.local.aimharder import AimHarder
 from prebooking.local.postgres import Postgres
@@ -66,7 +67,7 @@ def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
             monkeypatch.delenv(name, raising=False)
         for name, value in settings.items():
             monkeypatch.setenv(name, value)
-        with pytest.raises(SystemExit) as ended:
+        with log_restored(), pytest.raises(SystemExit) as ended:
             main()
         told = capsys.readouterr()
         return Ran(ended.value.code, told.out, told.err)
