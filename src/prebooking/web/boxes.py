@@ -155,7 +155,7 @@ def _ended() -> Problem:
 
 
 def _silent() -> Problem:
-    detail = "AimHarder does not answer: try again in a moment."
+    detail = "AimHarder does not answer: try again in a moment, or check the gym's sub-domain."
     return Problem(503, detail, code="gym-unreachable", headers={"Retry-After": "5"})
 
 
