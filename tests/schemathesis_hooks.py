@@ -23,6 +23,10 @@ TOKEN = os.environ.get("ACCESS_TOKEN", "")
 SESSION = json.loads(os.environ.get("LIVING_SESSION", "null"))
 SOON = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
 
+# In JSON Schema a time zone is any text.
+CLASSES_RULE = {"days_before": "4", "time_zone": "Europe/Madrid"}
+RULE = {"days_before": 4, "starts": "08:00", "time_zone": "Europe/Madrid"}
+
 _OFFSETS = st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30)), timezone(timedelta(hours=-11))])
 _INSTANTS = st.datetimes(datetime(2000, 1, 2), datetime(2100, 12, 30), timezones=_OFFSETS)  # noqa: DTZ001
 schemathesis.openapi.format("date-time", _INSTANTS.map(lambda moment: moment.isoformat().replace("+00:00", "Z")))
@@ -48,7 +52,7 @@ class SignedIn(AuthBase):
 
 if TOKEN:
     GLOBAL_AUTH_STORAGE.set_from_requests(Signed()).apply_to(path_regex="^/qstash/")
-    GLOBAL_AUTH_STORAGE.set_from_requests(SignedIn()).apply_to(path_regex="^/(prebookings|session)")
+    GLOBAL_AUTH_STORAGE.set_from_requests(SignedIn()).apply_to(path_regex="^/(prebookings|boxes|session)")
 
 
 @schemathesis.hook
@@ -57,16 +61,22 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
         return
     if isinstance(case.query, dict):
         case.query.pop("cursor", None)  # only the service's own are cursors
+        if case.operation.label == "GET /boxes/{subdomain}/classes":
+            case.path_parameters = {"subdomain": "mygym"}  # the one that there is
+            case.query = {"day": case.query["day"]} | CLASSES_RULE
     body: Any = case.body
     match case.operation.label, body:
         case "POST /qstash/prebooking-failed", dict():
             body["sourceBody"] = base64.b64encode(body_of(str(uuid4()))).decode()
         case "PUT /session", dict():
             case.body = SESSION
-        case "POST /prebookings", {"booking_data": {"day": day, **data}}:
+        case "POST /prebookings", {"booking_data": {"day": str(day), **rest}}:
             # The class lies ahead, and after its opening.
+            data: dict[str, Any] = {str(name): value for name, value in rest.items()}
             data["day"] = f"{2060 + int(day[:4]) % 10 * 4}{day[4:]}"
             data.pop("classTimeUTC", None)
-            case.body = body | {"booking_data": data, "available_at": SOON}
+            opening: dict[str, Any] = {"opens": RULE} if body.get("opens") else {"available_at": SOON}
+            box = {name: body[name] for name in ("box_subdomain", "box_aimharder_id")}
+            case.body = {**box, "booking_data": data, **opening}
         case (("PATCH /prebookings/{id}" | "POST /prebookings/{id}/retry"), {"available_at": _}):
             body["available_at"] = SOON

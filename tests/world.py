@@ -23,7 +23,7 @@ from prebooking.local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_T
 from prebooking.local.serving import listen, serve_asgi, url_of
 from prebooking.local.supabase import Gateway, supabase_gateway
 from prebooking.local.supabase import Member as Login
-from prebooking.main import open_replica
+from prebooking.main import console_of, open_replica
 from prebooking.settings import Settings
 from prebooking.web.app import create_app
 from prebooking.web.parts import Parts
@@ -168,15 +168,15 @@ async def open_world(
         "aimharder_box_url": gym.url + "/{box}",
         "aimharder_account_url": gym.url,
     }
+    told = Settings(_env_file=None, **(values | settings))
     async with AsyncExitStack() as stack:
-        replica = open_replica(Settings(_env_file=None, **(values | settings)))
-        parts = await stack.enter_async_context(replica)
+        parts = await stack.enter_async_context(open_replica(told))
 
         @asynccontextmanager
         async def these() -> AsyncIterator[Parts]:
             yield parts
 
-        app = create_app(these, settings.get("frontend_origins", []))
+        app = create_app(these, settings.get("frontend_origins", []), console=console_of(told))
         await stack.enter_async_context(serve_asgi(app, host="127.0.0.1", port=int(url.rpartition(":")[2])))
         http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=30))
         http.event_hooks = {"response": [the_contract().hold]}

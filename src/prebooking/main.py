@@ -20,13 +20,16 @@ from prebooking.domain.timing import OpeningClock
 from prebooking.logs import configure_logs
 from prebooking.settings import Settings, read_settings, secrets_of
 from prebooking.signals import heard_of_stop
+from prebooking.usecases.change_feed import ChangeFeed
 from prebooking.usecases.connection import Connections
 from prebooking.usecases.execute import Executor
 from prebooking.usecases.gate import Gate
 from prebooking.usecases.schedule import Scheduler
 from prebooking.usecases.sweep import Alarm, Sweeper
+from prebooking.usecases.timetables import Timetables
 from prebooking.web.app import create_app as create_web_app
 from prebooking.web.auth import Users
+from prebooking.web.console import Console
 from prebooking.web.deliveries import Deliveries
 from prebooking.web.key_set import open_key_set
 from prebooking.web.parts import Parts
@@ -50,7 +53,20 @@ def create_app(around: Around = lambda outside: outside) -> Starlette:
     settings = read_settings(Settings)
     configure_logs(settings.log_level, secrets_of(settings))
     https = settings.public_url.startswith("https:")
-    return create_web_app(partial(open_replica, settings, around), settings.frontend_origins, https=https)
+    return create_web_app(
+        partial(open_replica, settings, around), settings.frontend_origins, https=https, console=console_of(settings)
+    )
+
+
+def console_of(settings: Settings) -> Console | None:
+    """What the page at / is told; None where there is none."""
+    if not settings.console or settings.supabase_publishable_key is None:
+        return None
+    return Console(
+        supabase_url=settings.supabase_url,
+        publishable_key=settings.supabase_publishable_key,
+        members=settings.demo_members,
+    )
 
 
 @asynccontextmanager
@@ -61,6 +77,7 @@ async def open_replica(settings: Settings, around: Around = lambda outside: outs
 
         def stop() -> None:
             parts.executor.stop()
+            parts.changes.stop()
             sweeping.cancel()
 
         try:
@@ -80,10 +97,11 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
         opening_clock = OpeningClock(clock)
         outside = around(await stack.enter_async_context(_open_outside(settings, opening_clock)))
         store, messages = outside.store, outside.messages
+        gate = Gate(clock, opening_clock.now)
         executor = Executor(
             store,
             outside.gyms,
-            Gate(clock, opening_clock.now),
+            gate,
             clock,
             opening_clock,
             lead_s=settings.lead_seconds,
@@ -119,6 +137,8 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
             scheduler=scheduler,
             executor=executor,
             connections=Connections(store, outside.gyms, clock, max_per_minute=settings.max_session_checks_per_minute),
+            timetables=Timetables(store, outside.gyms, clock),
+            changes=ChangeFeed(store, gate, clock),
             sweeper=sweeper,
             users=Users(
                 issuer=issuer,

@@ -7,7 +7,15 @@ from ipaddress import ip_address
 from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -69,6 +77,13 @@ def _session_keys(value: str | list[str]) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
+def _is_member(value: str) -> str:
+    email, _, password = value.partition(":")
+    if "@" not in email or not password:
+        raise ValueError("write each as email:password, with commas between")
+    return value
+
+
 def _are_session_keys(values: list[SecretStr]) -> list[SecretStr]:
     if values and values[0].get_secret_value() == _PLAIN and len(values) == 1:
         raise ValueError("name a key after plain, or leave it empty")
@@ -86,6 +101,7 @@ def _key_bytes(value: SecretStr) -> bytes:
 
 
 _Kind = TypeVar("_Kind", bound=BaseSettings)
+_Member = Annotated[str, AfterValidator(_is_member)]
 _Url = Annotated[str, AfterValidator(_url)]
 _GymUrl = Annotated[str, AfterValidator(_gym_url)]
 _LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
@@ -138,6 +154,10 @@ class Settings(BaseSettings):
     legacy_box_aimharder_id: str | None = None
     schedule_for_now: bool = False
 
+    console: bool = False
+    supabase_publishable_key: str | None = None
+    console_members: Annotated[list[_Member], NoDecode, BeforeValidator(_session_keys)] = Field(default_factory=list)
+
     log_level: _LogLevel = "INFO"
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
@@ -153,6 +173,13 @@ class Settings(BaseSettings):
             raise ValueError("QSTASH_CURRENT_SIGNING_KEY and QSTASH_NEXT_SIGNING_KEY are equal: copy both anew")
         if (self.legacy_box_subdomain is None) != (self.legacy_box_aimharder_id is None):
             raise ValueError("LEGACY_BOX_SUBDOMAIN and LEGACY_BOX_AIMHARDER_ID name one box: set both, or neither")
+        if self.console and not self.supabase_publishable_key:
+            raise ValueError("CONSOLE=true needs SUPABASE_PUBLISHABLE_KEY: its page signs people in with it")
+        if self.console_members and urlsplit(self.supabase_url).hostname not in ("127.0.0.1", "localhost", "::1"):
+            raise ValueError(
+                "CONSOLE_MEMBERS shows passwords to everybody: it is for a local stack. "
+                "Unset it, or point SUPABASE_URL at this machine"
+            )
         if self.schedule_for_now and (urlsplit(self.qstash_url).hostname or "").endswith("upstash.io"):
             raise ValueError(
                 "SCHEDULE_FOR_NOW=true is for local development: it would book at once. "
@@ -169,6 +196,11 @@ class Settings(BaseSettings):
     def encrypts_sessions(self) -> bool:
         """Not before each replica can decrypt: see README.md."""
         return len(self.session_keys) == len(self.session_encryption_keys) > 0
+
+    @property
+    def demo_members(self) -> tuple[tuple[str, str], ...]:
+        """E-mail and password of those whom the page offers."""
+        return tuple((email, password) for email, _, password in (one.partition(":") for one in self.console_members))
 
     @property
     def legacy_box(self) -> Box | None:

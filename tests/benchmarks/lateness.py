@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from scene import Arrival, open_scene, whole_second
+from streams import open_streams
 
 RESULTS = Path(__file__).parent / "results"
 _OUT = Console(width=160)
@@ -82,9 +83,13 @@ def percentile(values: list[float], p: float) -> float:
     return values[max(0, -(-len(values) * int(p * 10) // 1000) - 1)]
 
 
-async def measure(size: Size, progress: Progress, variant: dict[str, Any], crowd: int) -> list[Tally]:
+async def measure(size: Size, progress: Progress, variant: dict[str, Any], *, crowd: int, streams: int) -> list[Tally]:
     settings = {"LEAD_SECONDS": str(size.lead_s), "MAX_DURATION_SECONDS": str(size.duration_s), "LOG_LEVEL": "WARNING"}
-    async with open_scene(max(size.count, crowd), **settings) as scene, plain_webhook_server(scene) as webhook:
+    async with (
+        open_scene(max(size.count, crowd), **settings) as scene,
+        plain_webhook_server(scene) as webhook,
+        open_streams(scene, streams),
+    ):
         if variant:
             await scene.stack.control(scene.stack.qstash_url, "faults", variant)
         contestants: list[Contestant] = [Floor(scene), Ours(scene, size.lead_s)]
@@ -154,6 +159,9 @@ async def main() -> None:
     options.add_argument("--deliver-late", type=float, default=0.0, help="QStash delivers so many seconds late")
     options.add_argument("--qstash-down", action="store_true", help="QStash takes orders and delivers nothing")
     options.add_argument("--crowd", type=int, default=0, help="others' deliveries that arrive in the last second")
+    options.add_argument(
+        "--streams", type=int, default=0, help="so many pages follow the members' prebookings meanwhile"
+    )
     chosen = options.parse_args()
     variant = {"shift_s": chosen.deliver_late} if chosen.deliver_late else {"down": True} if chosen.qstash_down else {}
     tallies: list[Tally] = []
@@ -166,7 +174,7 @@ async def main() -> None:
             rounds = chosen.rounds or size.rounds
             duration = max(size.duration_s, lead + 10)
             fitted = Size(size.count, rounds, lead, duration, min(rounds, size.plain_rounds))
-            tallies += await measure(fitted, progress, variant, chosen.crowd)
+            tallies += await measure(fitted, progress, variant, crowd=chosen.crowd, streams=chosen.streams)
     _OUT.print(table(tallies))
     RESULTS.mkdir(exist_ok=True)
     stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"

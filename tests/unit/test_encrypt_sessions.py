@@ -136,6 +136,7 @@ async def test_a_refresh_beside_it_loses_neither_its_token_nor_its_encryption(
     """Sessions are refreshed over and over while rows are encrypted under one key after another."""
     from prebooking.adapters.clock import SystemClock
     from prebooking.domain.ports import NewTokens
+    from prebooking.domain.timetable import MemberBox
     from prebooking.usecases.sessions import Sessions
 
     class Account:
@@ -153,6 +154,9 @@ async def test_a_refresh_beside_it_loses_neither_its_token_nor_its_encryption(
 
         async def whoami(self) -> bool:
             return True
+
+        async def boxes(self) -> tuple[MemberBox, ...]:
+            return ()
 
     await insert(database, 0)
     gateway, account, done = outside[0], Account(), asyncio.Event()

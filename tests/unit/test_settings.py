@@ -202,3 +202,22 @@ def test_no_secret_is_shown(read: Any) -> None:
     shown = repr(settings) + str(settings.model_dump())
     for secret in ("a-service-key", "a-jwt-secret", "sb_secret", "sig_current", "sig_next", "'token'"):
         assert secret not in shown
+
+
+def test_the_page_needs_the_key_that_it_signs_people_in_with(read: Any) -> None:
+    with pytest.raises(SettingsError, match="CONSOLE=true needs SUPABASE_PUBLISHABLE_KEY"):
+        read(CONSOLE="true")
+    settings = read(CONSOLE="true", SUPABASE_PUBLISHABLE_KEY="sb_publishable_x")
+    assert (settings.console, settings.demo_members) == (True, ())
+    assert read(CONSOLE=None, SUPABASE_PUBLISHABLE_KEY=None).console is False
+
+
+def test_members_to_pick_from_are_for_a_supabase_on_this_machine_alone(read: Any) -> None:
+    members = {"CONSOLE_MEMBERS": "ana@example.com:a:b, bea@example.com:secret"}
+    with pytest.raises(SettingsError, match="CONSOLE_MEMBERS shows passwords to everybody"):
+        read(**members)
+    settings = read(SUPABASE_URL="http://127.0.0.1:54321", **members)
+    assert settings.demo_members == (("ana@example.com", "a:b"), ("bea@example.com", "secret"))
+    for wrong in ("ana@example.com", "ana:secret", "ana@example.com:"):
+        with pytest.raises(SettingsError, match="CONSOLE_MEMBERS: write each as email:password"):
+            read(SUPABASE_URL="http://127.0.0.1:54321", CONSOLE_MEMBERS=wrong)

@@ -14,12 +14,14 @@ from typing import Any, TypeVar
 import httpx
 
 from prebooking.adapters.aimharder_answers import read_listing, read_new_token, read_reply, read_whoami
+from prebooking.adapters.aimharder_timetable import read_boxes, read_timetable
 from prebooking.adapters.capped import ENCODING, read_capped
 from prebooking.adapters.held_http import Hold, held, holding_transport
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Kind, Reply
 from prebooking.domain.ports import HeldRequest, Listing, NewTokens
 from prebooking.domain.prebooking import BookingRequest, Box, Session
+from prebooking.domain.timetable import MemberBox, TimetabledClass
 
 _T = TypeVar("_T")
 
@@ -83,6 +85,9 @@ class AimHarderAccount:
     async def whoami(self) -> bool:
         return await self._ask(read_whoami, "GET", f"{self._account_url}/api/whoami")
 
+    async def boxes(self) -> tuple[MemberBox, ...] | None:
+        return await self._ask(read_boxes, "GET", f"{self._account_url}/api/whoami")
+
     async def refresh(self, token: str, fingerprint: str) -> NewTokens | None:
         form = {"token": token, "ciclo": "1", "fingerprint": fingerprint}
         new = await self._ask(read_new_token, "POST", f"{self._account_url}/api/tokenUpdate", data=form)
@@ -138,8 +143,14 @@ class AimHarderGym(AimHarderAccount):
         self._now = now
 
     async def listing(self, day: str, family_id: str) -> Listing:
+        return await self._ask_for_day(read_listing, day, family_id)
+
+    async def timetable(self, day: str) -> tuple[TimetabledClass, ...]:
+        return await self._ask_for_day(read_timetable, day)
+
+    async def _ask_for_day(self, read: Callable[[Any], _T], day: str, family_id: str = "") -> _T:
         params = {"day": day, "box": self._box.aimharder_id, "familyId": family_id}
-        return await self._ask(read_listing, "GET", f"{self._box_url}/api/bookings", params=params)
+        return await self._ask(read, "GET", f"{self._box_url}/api/bookings", params=params)
 
     def hold(self, request: BookingRequest) -> HeldRequest:
         form = {

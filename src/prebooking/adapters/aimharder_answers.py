@@ -54,13 +54,13 @@ def read_reply(status: int, body: bytes) -> Reply:
 
 
 def _read_statement(said: Mapping[str, Any]) -> Reply:
-    state, words, booking_id = _whole(said.get("bookState")), _words(said), said.get("id")
+    state, words, booking_id = whole(said.get("bookState")), _words(said), said.get("id")
     if state in (_BOOKED, _ON_A_LIST):
         if not booking_id:
             return Reply(Kind.NOTHING_SAID, words="bookState without an id", book_state=state)
         kind = Kind.BOOKED if state == _BOOKED else Kind.ON_A_LIST
         return Reply(
-            kind, Outcome.BOOKED if state == _BOOKED else None, words, _storable(str(booking_id))[:_LONGEST_ID], state
+            kind, Outcome.BOOKED if state == _BOOKED else None, words, storable(str(booking_id))[:_LONGEST_ID], state
         )
     if state == _TOO_MANY_DAYS_AHEAD:
         return Reply(Kind.TOO_EARLY, Outcome.TOO_EARLY, words, book_state=state)
@@ -73,7 +73,7 @@ def _read_statement(said: Mapping[str, Any]) -> Reply:
 
 
 def _read_generic(said: Mapping[str, Any], words: str) -> Reply:
-    key = _storable(str(said.get("errorMssgLang") or ""))[:_LONGEST_WORDS]
+    key = storable(str(said.get("errorMssgLang") or ""))[:_LONGEST_WORDS]
     if key in _TOO_EARLY_KEYS or (not key and _TOO_EARLY_TEXT.search(words)):
         return Reply(Kind.TOO_EARLY, Outcome.TOO_EARLY, words, book_state=_GENERIC)
     if key == _SAME_HOUR_KEY or (not key and _SAME_HOUR_TEXT.search(words)):
@@ -92,8 +92,8 @@ def read_listing(said: Any) -> Listing:
 def _read_class(row: Mapping[str, Any]) -> ListedClass:
     reservation = row.get("idres")
     return ListedClass(
-        book_state=_whole(row.get("bookState")),
-        reservation_id=_storable(str(reservation))[:_LONGEST_ID] if reservation else None,
+        book_state=whole(row.get("bookState")),
+        reservation_id=storable(str(reservation))[:_LONGEST_ID] if reservation else None,
         cancelled=bool(row.get("cancelledId")),
         hour=row["time"] if isinstance(row.get("time"), str) else None,
     )
@@ -115,7 +115,7 @@ def read_new_token(said: Any) -> str | None:
     return str(said["newToken"])
 
 
-def _whole(value: Any) -> int | None:
+def whole(value: Any) -> int | None:
     try:
         return None if isinstance(value, bool) else int(value)
     except (TypeError, ValueError, OverflowError):
@@ -125,9 +125,9 @@ def _whole(value: Any) -> int | None:
 def _words(said: Mapping[str, Any]) -> str:
     """What the box says to people, without its HTML."""
     text = next((said[name] for name in _TEXTS if isinstance(said.get(name), str) and said[name]), "")
-    return _storable(" ".join(re.sub(r"<[^>]*>", " ", text).split()))[:_LONGEST_WORDS]
+    return storable(" ".join(re.sub(r"<[^>]*>", " ", text).split()))[:_LONGEST_WORDS]
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Without what no database takes: U+0000, half a surrogate pair."""
     return "".join(c for c in text if c.isprintable())

@@ -12,6 +12,8 @@ from pydantic import TypeAdapter
 from prebooking.adapters.session_vault import SessionVault
 from prebooking.adapters.supabase_rpc import SupabaseRpc, open_rpc
 from prebooking.adapters.supabase_sessions import SupabaseSessions
+from prebooking.domain.changes import Changes
+from prebooking.domain.errors import CursorUnknownError, StoreRefusedError
 from prebooking.domain.ports import Claim, Limits, Page, Transition, Unscheduled, Work
 from prebooking.domain.prebooking import Box, Prebooking
 
@@ -212,6 +214,17 @@ class SupabaseStore(SupabaseSessions):
             for row, found in zip(rows, answer["publish"], strict=True)
         )
         return _WORK.validate_python(answer | {"publish": publish})
+
+    async def read_changes(
+        self, since: str | None, *, until: str | None = None, user_emails: Sequence[str] = ()
+    ) -> Changes:
+        try:
+            answer = await self._rpc.call("read_changes", since=since, until=until, user_emails=[*user_emails])
+        except StoreRefusedError as exc:
+            raise CursorUnknownError(str(exc)) from exc
+        if answer["outcome"] != "read":
+            raise CursorUnknownError(f"read_changes: {answer['outcome']}")
+        return Changes(answer["cursor"], _PREBOOKINGS.validate_python(answer["prebookings"]))
 
     async def check(self) -> None:
         await self._rpc.call("sweep_prebookings", lead_seconds=0, max_delay_seconds=0, limit=1)

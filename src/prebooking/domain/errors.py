@@ -4,7 +4,11 @@ PrebookingError
 ├── StoreUnavailableError   the database did not answer: what it was asked may have been done
 ├── StoreRefusedError       the database refused what it was asked: an error of ours
 ├── MessagingError          QStash did not take the order: it may have
-└── BoxSilentError          the box or the account host gave no usable answer to a question
+├── BoxSilentError          the box or the account host gave no usable answer to a question
+├── SessionMissingError     the user has connected no AimHarder session
+├── SessionEndedError       the user's AimHarder session is dead for good
+├── BoxNumberUnknownError   AimHarder doesn't name the box among the user's
+└── CursorUnknownError      no place in this database's history of changes
 """
 
 
@@ -30,3 +34,19 @@ class MessagingError(PrebookingError):
 
 class BoxSilentError(PrebookingError):
     """A question to AimHarder got no usable answer, so nothing is known."""
+
+
+class SessionMissingError(PrebookingError):
+    """There is nothing to ask AimHarder with."""
+
+
+class SessionEndedError(PrebookingError):
+    """AimHarder takes it no more, not even for a refresh."""
+
+
+class BoxNumberUnknownError(PrebookingError):
+    """Without AimHarder's number of the box its listing can't be asked for."""
+
+
+class CursorUnknownError(PrebookingError):
+    """What is asked for begins nowhere: it was made up, or the database was replaced."""

@@ -7,9 +7,11 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from prebooking.domain.changes import ChangeStore
 from prebooking.domain.outcome import Reply
 from prebooking.domain.prebooking import BookingRequest, Box, Prebooking, Session
 from prebooking.domain.sessions import SessionStore
+from prebooking.domain.timetable import MemberBox, TimetabledClass
 
 
 class Clock(Protocol):
@@ -94,7 +96,7 @@ class Page:
     id: UUID
 
 
-class Store(SessionStore, Protocol):
+class Store(SessionStore, ChangeStore, Protocol):
     """The rows. Each method is one guarded SQL function; all raise StoreUnavailableError and StoreRefusedError."""
 
     async def create(
@@ -241,6 +243,10 @@ class Account(Protocol):
         """Whether the session is alive."""
         ...
 
+    async def boxes(self) -> Sequence[MemberBox] | None:
+        """The user's boxes; None when the session is dead."""
+        ...
+
     async def refresh(self, token: str, fingerprint: str) -> NewTokens | None:
         """Rotates the session's token; None when the session is dead."""
         ...
@@ -254,6 +260,10 @@ class Gym(Account, Protocol):
     """The same user at one box."""
 
     async def listing(self, day: str, family_id: str) -> Listing: ...
+
+    async def timetable(self, day: str) -> Sequence[TimetabledClass]:
+        """The day's classes in full, for people. Raises BoxSilentError."""
+        ...
 
     def hold(self, request: BookingRequest) -> HeldRequest: ...
 

@@ -9,9 +9,10 @@ from rich.table import Table
 from prebooking.local.opening import CLASS_ID, Opening, members
 from prebooking.local.serving import PortBusyError
 from prebooking.local.stack import Ports, Stack, StartFailedError, local_stack
+from prebooking.local.week import keep_one_soon, put_up_week
 
 _MEMBERS = 3
-_OPENS_IN_S = 8
+_OPENS_IN_S = 20  # time to open the page
 _CAPACITY = 20
 
 
@@ -26,9 +27,11 @@ async def dev(ports: Ports, out: Console) -> int:
         async with local_stack(ports, crowd, SCHEDULE_FOR_NOW="false") as stack:
             await stack.enrol(crowd)
             out.print(_addresses(stack))
-            showing = asyncio.create_task(_show_one(stack, out))
+            out.print(_invitation(stack), soft_wrap=True)
+            showing = [asyncio.create_task(_show_one(stack, out)), asyncio.create_task(keep_one_soon(stack))]
             await stop.wait()
-            showing.cancel()
+            for task in showing:
+                task.cancel()
             out.print("Stopping …")
     except (PortBusyError, StartFailedError) as exc:
         out.print(f"[bold red]Not started.[/] {exc}")
@@ -36,11 +39,19 @@ async def dev(ports: Ports, out: Console) -> int:
     return 0
 
 
+def _invitation(stack: Stack) -> str:
+    first = members(1)[0]
+    return (
+        f"\n  [bold]Watch it: [link={stack.service_url}/]{stack.service_url}/[/link][/]   "
+        f"(pick {first.email}: a class of theirs opens in {_OPENS_IN_S} s)\n"
+    )
+
+
 def _addresses(stack: Stack) -> Table:
     table = Table(title="Running on this machine; Ctrl-C ends all of it")
     table.add_column("what")
     table.add_column("where", overflow="fold")
-    table.add_row("the service", stack.service_url)
+    table.add_row("the service, with its page", f"{stack.service_url}/")
     table.add_row("Supabase", f"{stack.supabase_url}  (the database itself: {stack.database_url})")
     table.add_row("QStash", f"{stack.qstash_url}  (what it has done: {stack.qstash_url}/_control/messages)")
     table.add_row("AimHarder", f"{stack.aimharder_url}  (what it has seen: {stack.aimharder_url}/_control/ledger)")
@@ -52,6 +63,7 @@ def _addresses(stack: Stack) -> Table:
 async def _show_one(stack: Stack, out: Console) -> None:
     member, opening = members(1)[0], Opening(stack, _OPENS_IN_S)
     await opening.announce(capacity=_CAPACITY)
+    await put_up_week(stack)
     row = await opening.prebook(member)
     out.print(f"{member.name} wants class {CLASS_ID}, which opens at {opening.at:%H:%M:%S} UTC: prebooking {row['id']}")
     row = await opening.result(member, row)
@@ -63,4 +75,4 @@ async def _show_one(stack: Stack, out: Console) -> None:
         if result.get("success")
         else f"[bold red]✗[/] {row['status']}: {row['error_message']}"
     )
-    out.print("Create more with POST /prebookings; the README has the request.")
+    out.print("Prebook more on the page, or with POST /prebookings: the README has the requests.")

@@ -29,6 +29,7 @@ UNLIMITED: dict[str, Any] = dict.fromkeys(
     ("MAX_ACTIVE_PREBOOKINGS", "MAX_CREATES_PER_MINUTE", "MAX_SESSION_CHECKS_PER_MINUTE"), "1000000"
 )
 _HOST = "127.0.0.1"
+_OFFERED = 3  # members to pick from on the page
 _START_S = 30.0
 _STOP_S = 15.0
 
@@ -154,6 +155,8 @@ async def outside(
             "QSTASH_NEXT_SIGNING_KEY": DEV_NEXT_KEY,
             "PUBLIC_URL": service_url,
             "SERVICE_API_KEY": SERVICE_KEY,
+            "CONSOLE": "true",
+            "CONSOLE_MEMBERS": ",".join(f"{m.email}:{m.password}" for m in members[:_OFFERED]),
             "AIMHARDER_BOX_URL": aimharder + "/{box}",
             "AIMHARDER_ACCOUNT_URL": aimharder,
             "HOST": _HOST,

@@ -8,14 +8,15 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from prebooking.web import health, prebookings, qstash, session
+from prebooking.web import boxes, events, health, prebookings, qstash, session
+from prebooking.web.console import Console, console_routes
 from prebooking.web.openapi import openapi_route
 from prebooking.web.parts import Parts
 from prebooking.web.problems import HANDLERS, Unforeseen
 from prebooking.web.requests import RequestId
 from prebooking.web.security_headers import SecurityHeaders
 
-ROUTES = (*prebookings.ROUTES, *session.ROUTES, *qstash.ROUTES, *health.ROUTES)
+ROUTES = (*events.ROUTES, *prebookings.ROUTES, *boxes.ROUTES, *session.ROUTES, *qstash.ROUTES, *health.ROUTES)
 
 
 class _State(TypedDict):
@@ -27,8 +28,9 @@ def create_app(
     frontend_origins: Sequence[str],
     *,
     https: bool = False,
+    console: Console | None = None,
 ) -> Starlette:
-    """`https`: the world reaches this service by https alone, and browsers are told so."""
+    """`https`: the world reaches this service by https alone, and browsers are told so. `console`: with the page."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[_State]:
@@ -39,11 +41,11 @@ def create_app(
         CORSMiddleware,
         allow_origins=list(frontend_origins),
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "X-Request-Id"],
+        allow_headers=["Authorization", "Content-Type", "Last-Event-ID", "X-Request-Id"],
         expose_headers=["X-Request-Id", "Retry-After"],
     )
     app = Starlette(
-        routes=[*ROUTES, openapi_route(ROUTES)],
+        routes=[*ROUTES, openapi_route(ROUTES), *(console_routes(console) if console else ())],
         # From the outside in: also what the inner ones refuse gets the headers and the id.
         middleware=[Middleware(SecurityHeaders, https=https), Middleware(RequestId), cors, Middleware(Unforeseen)],
         exception_handlers=HANDLERS,

@@ -18,8 +18,16 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, by e-mail, lower-cased, and until when that is known (epoch seconds; None: no token says)."""
+
+    email: str
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Users:
-    """Tells the user's e-mail, lower-cased, or raises a Problem."""
+    """Tells who is asking, or raises a Problem."""
 
     issuer: str
     keys: KeySet
@@ -27,14 +35,17 @@ class Users:
     service_key: str | None
 
     async def email(self, request: Request) -> str:
+        return (await self.caller(request)).email
+
+    async def caller(self, request: Request) -> Caller:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise _unauthorized("Send the header Authorization: Bearer <access token>.")
         if self.service_key and hmac.compare_digest(token.encode(), self.service_key.encode()):
-            return _named_in(request)
+            return Caller(_named_in(request))
         return await self._from_token(token)
 
-    async def _from_token(self, token: str) -> str:
+    async def _from_token(self, token: str) -> Caller:
         try:
             claims = await self._claims(token)
             # `user_metadata` counts for nothing: the user writes it.
@@ -43,7 +54,7 @@ class Users:
             email = claims["email"]
             if not isinstance(email, str) or not _is_email(email) or claims.get("email_verified", True) is not True:
                 raise _unauthorized("The access token names no e-mail that could be a user's.")
-            return email.lower()
+            return Caller(email.lower(), float(claims["exp"]))
         except jwt.ExpiredSignatureError as exc:
             raise _unauthorized("The access token has expired: sign in again or refresh it.") from exc
         except (jwt.PyJWTError, KeyError) as exc:

@@ -1,6 +1,6 @@
 """/openapi.json: the contract, generated from the routes and from the types that validate."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
@@ -110,28 +110,32 @@ class _Schemas:
     def of(self, kind: Any, mode: JsonSchemaMode) -> _Json:
         return dict(self._found[kind, mode])
 
-    def parameters(self, query: type) -> list[_Json]:
-        """A query's fields, each by itself; that one may be left out is no null."""
+    def parameters(self, query: type, in_path: Container[str]) -> list[_Json]:
+        """A query's fields, each by itself, those in the path too; that one may be left out is no null."""
         shape = self.components.pop(query.__name__)
-        return [_parameter(name, dict(schema)) for name, schema in shape["properties"].items()]
+        required = shape.get("required", ())
+        return [
+            _parameter(name, dict(schema), "path" if name in in_path else "query", required=name in required)
+            for name, schema in shape["properties"].items()
+        ]
 
 
-def _parameter(name: str, schema: _Json) -> _Json:
+def _parameter(name: str, schema: _Json, where: str, *, required: bool) -> _Json:
     described = {"description": schema.pop("description")} if "description" in schema else {}
     if "anyOf" in schema:
-        [kind] = [one for one in schema.pop("anyOf") if one != {"type": "null"}]
-        schema |= kind
-    return {"name": name, "in": "query", "required": False, "schema": schema} | described
+        kinds = [one for one in schema.pop("anyOf") if one != {"type": "null"}]
+        schema |= kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+    return {"name": name, "in": where, "required": required, "schema": schema} | described
 
 
 def _operation(route: ApiRoute, schemas: _Schemas) -> _Json:
     operation = route.operation
-    parameters: list[_Json] = [
+    parameters = schemas.parameters(operation.query, route.param_convertors) if operation.query else []
+    parameters += [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
         for name in route.param_convertors
+        if name not in {parameter["name"] for parameter in parameters}
     ]
-    if operation.query:
-        parameters += schemas.parameters(operation.query)
     told: _Json = {"operationId": operation.id, "tags": [operation.tag], "summary": operation.summary}
     if operation.description:
         told["description"] = operation.description
@@ -149,7 +153,7 @@ def _operation(route: ApiRoute, schemas: _Schemas) -> _Json:
 def _answer(answer: Answer, schemas: _Schemas) -> _Json:
     told: _Json = {"description": answer.description, "headers": _headers(answer.headers)}
     if answer.type is not None:
-        told["content"] = {"application/json": {"schema": schemas.of(answer.type, "serialization")}}
+        told["content"] = {answer.media_type: {"schema": schemas.of(answer.type, "serialization")}}
     return told
 
 
@@ -157,7 +161,7 @@ def _refusals(route: ApiRoute, schemas: _Schemas) -> _Json:
     by_status: dict[int, list[Problem]] = {}
     for problem in route.operation.problems:
         by_status.setdefault(problem.status, []).append(problem)
-    instance = route.path.replace("{id}", _SOME_ID)
+    instance = route.path.replace("{id}", _SOME_ID).replace("{subdomain}", "mygym")
     return {
         str(status): {
             "description": HTTPStatus(status).phrase,

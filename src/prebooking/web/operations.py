@@ -25,6 +25,7 @@ class Answer:
     description: str
     type: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)  #: by name, what they say
+    media_type: str = "application/json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

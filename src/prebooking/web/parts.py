@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from prebooking.domain.ports import Clock, Store
+from prebooking.usecases.change_feed import ChangeFeed
 from prebooking.usecases.connection import Connections
 from prebooking.usecases.execute import Executor
 from prebooking.usecases.schedule import Scheduler
 from prebooking.usecases.sweep import Sweeper
+from prebooking.usecases.timetables import Timetables
 from prebooking.web.auth import Users
 from prebooking.web.deliveries import Deliveries
 
@@ -20,6 +22,8 @@ class Parts:
     scheduler: Scheduler
     executor: Executor
     connections: Connections
+    timetables: Timetables
+    changes: ChangeFeed
     sweeper: Sweeper
     users: Users
     deliveries: Deliveries

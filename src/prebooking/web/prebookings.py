@@ -44,8 +44,10 @@ async def create(request: Request) -> Response:
     parts, user = await _user(request)
     new = await read_json(request, NewPrebooking)
     box = Box(subdomain=new.box_subdomain, aimharder_id=new.box_aimharder_id)
-    created = await parts.scheduler.create(uuid4(), user, box, new.booking_data.as_row(), new.available_at)
-    return _answer(created, 201 if created.outcome == "created" else 200)
+    created = await parts.scheduler.create(uuid4(), user, box, new.booking_data.as_row(), new.opening)
+    return _answer(
+        created, 201 if created.outcome == "created" else 200, opening="opens" if new.opens else "available_at"
+    )
 
 
 async def listing(request: Request) -> Response:
@@ -102,15 +104,15 @@ _REFUSALS = {
 }
 
 
-def _answer(done: Transition, status: int = 200) -> Response:
-    """The row as it is now, or the refusal in its HTTP form."""
+def _answer(done: Transition, status: int = 200, *, opening: str = "available_at") -> Response:
+    """The row as it is now, or the refusal in its HTTP form. `opening`: the field that told it."""
     if done.outcome in _REFUSALS:
         code, detail = _REFUSALS[done.outcome]
         raise Problem(409, detail, code=code, prebooking_id=done.prebooking and str(done.prebooking.id))
     if done.outcome == "too_many":
         raise _too_many(done)
     if done.outcome == "too_late":
-        raise invalid("available_at", f"the class can be booked until {done.give_up_at}: nothing is left to wait for")
+        raise invalid(opening, f"the class can be booked until {done.give_up_at}: nothing is left to wait for")
     if done.prebooking is None:
         raise _not_found()
     return JSONResponse(as_json(done.prebooking), status)
@@ -164,6 +166,12 @@ _USERS = (*BROKEN, *DATABASE_DOWN, *NOT_SIGNED_IN, invalid("X-User-Email", "name
 _TOO_LATE = invalid(
     "available_at", "the class can be booked until 2030-11-28 17:00:00+00:00: nothing is left to wait for"
 )
+_CREATE = """\
+`available_at` says when the class opens, or `opens` by which rule. Days count on the box's wall clock, over daylight
+saving changes too: a time that the clocks skip counts as if they had not been put forward yet, one that they show twice
+is the first. Hours are hours that pass. The same wish and opening again is no error: the answer is the prebooking that
+there is."""
+_NO_START = invalid("opens.starts", "say when the class starts, as HH:MM on the box's wall clock")
 _AS_IT_IS_NOW = Answer("The prebooking as it is now.", answers.Prebooking)
 
 ROUTES = [
@@ -175,13 +183,13 @@ ROUTES = [
             id="createPrebooking",
             tag="prebookings",
             summary="Prebook a class",
-            description="The same wish and opening again is no error: the answer is the prebooking that there is.",
+            description=_CREATE,
             body=NewPrebooking,
             answers={
                 201: Answer("It is waiting for its opening.", answers.Prebooking),
                 200: Answer("You had it already.", answers.Prebooking),
             },
-            problems=(*_USERS, *BAD_BODY, _TOO_LATE, _EXISTS, _TOO_MANY),
+            problems=(*_USERS, *BAD_BODY, _TOO_LATE, _NO_START, _EXISTS, _TOO_MANY),
         ),
     ),
     ApiRoute(

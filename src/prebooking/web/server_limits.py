@@ -6,10 +6,13 @@ A request's body is limited where it is read (requests.py); what still comes of 
 import asyncio
 import json
 import resource
+import struct
+from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+ABORT = "prebooking.abort"  # an extension of the ASGI scope: drops the connection, sent or not
 LARGEST_HEAD = 32 * 1024  # what arrives in one piece with its end may be more: as much as asyncio reads at once
 SLOWEST_HEAD_S = 10.0
 _REFUSAL = json.dumps(
@@ -53,11 +56,19 @@ class BoundedConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._head_size = 0
         super().on_message_begin()
+        self.scope["extensions"] = {ABORT: {"abort": self._drop}}
 
     def on_headers_complete(self) -> None:
         self._head_size = None
         self._stop_waiting()
         super().on_headers_complete()
+
+    def _drop(self) -> None:
+        """A peer that reads nothing can't be told so; an ordinary close would leave what it doesn't read in the kernel,
+        which offers it for minutes.
+        """
+        self.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
 
     def _wait(self) -> None:
         if self._patience is None:

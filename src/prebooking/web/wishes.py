@@ -11,11 +11,13 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationInfo,
     WithJsonSchema,
 )
 from pydantic import AwareDatetime as _Aware
 
 from prebooking.domain.prebooking import Status, is_box_label
+from prebooking.web.opens import Opens
 
 # Pydantic reads a bare number as seconds since 1970; RFC 3339 has the date and the time of day.
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
@@ -85,15 +87,23 @@ def _page_size(value: int) -> int:
     return value
 
 
+def _one_opening(value: datetime | None, info: ValidationInfo) -> datetime | None:
+    if value is None and "opens" in info.data and info.data["opens"] is None:
+        raise ValueError("is missing: say when the class opens for booking, or give the box's rule as `opens`")
+    if value is not None and info.data.get("opens") is not None:
+        raise ValueError("give available_at or opens, not both")
+    return value
+
+
 _NUMBER = {"type": "integer", "minimum": 0, "maximum": _LARGEST_ID}
-_Id = Annotated[
+Id = Annotated[
     str,
     BeforeValidator(_number_or_text),
     StringConstraints(min_length=1, max_length=64, pattern=rf"^{_ID}+$"),
     WithJsonSchema({"anyOf": [{"type": "string", "pattern": rf"^{_ID}{{1,64}}$"}, _NUMBER]}),
 ]
 _FamilyId = Annotated[
-    _Id | None,
+    Id | None,
     BeforeValidator(lambda v: None if v == "" else v),
     WithJsonSchema({"anyOf": [{"type": "string", "pattern": rf"^{_ID}{{0,64}}$"}, _NUMBER, {"type": "null"}]}),
 ]
@@ -109,7 +119,7 @@ _Text = Annotated[
     AfterValidator(_no_nul),
     WithJsonSchema({"type": "string", "maxLength": 200, "pattern": r"^[^\u0000]*$"}),
 ]
-_BoxLabel = Annotated[
+BoxLabel = Annotated[
     str,
     StringConstraints(to_lower=True),
     AfterValidator(_box_label),
@@ -117,16 +127,19 @@ _BoxLabel = Annotated[
 ]
 
 
+Day = Annotated[
+    str,
+    AfterValidator(_day),
+    WithJsonSchema({"type": "string", "pattern": _DAY}),
+    Field(description="The class's day, YYYYMMDD, in the gym's own calendar."),
+]
+
+
 class BookingData(BaseModel):
     """Which class, and for whom. Only day, id, familyId and insist go to the gym."""
 
-    day: Annotated[
-        str,
-        AfterValidator(_day),
-        WithJsonSchema({"type": "string", "pattern": _DAY}),
-        Field(description="The class's day, YYYYMMDD, in the gym's own calendar."),
-    ]
-    id: Annotated[_Id, Field(description="The class, as AimHarder's listing calls it.")]
+    day: Day
+    id: Annotated[Id, Field(description="The class, as AimHarder's listing calls it.")]
     familyId: Annotated[  # noqa: N815  # AimHarder's word
         _FamilyId, Field(description="Whom of the member's family; empty for the member.")
     ] = None
@@ -157,15 +170,36 @@ class NewPrebooking(BaseModel):
                     "box_aimharder_id": 7,
                     "booking_data": {"day": "20301128", "id": 501, "familyId": "", "insist": 0},
                     "available_at": "2030-11-24T07:00:00Z",
-                }
-            ]
+                },
+                {
+                    "box_subdomain": "mygym",
+                    "box_aimharder_id": 7,
+                    "booking_data": {"day": "20301128", "id": 502},
+                    "opens": {"days_before": 4, "starts": "08:00", "time_zone": "Europe/Madrid"},
+                },
+            ],
+            "oneOf": [{"required": ["available_at"]}, {"required": ["opens"]}],
         }
     )
 
-    box_subdomain: Annotated[_BoxLabel, Field(description="What stands before .aimharder.com.")]
-    box_aimharder_id: Annotated[_Id, Field(description="The gym's own number at AimHarder.")]
+    box_subdomain: Annotated[BoxLabel, Field(description="What stands before .aimharder.com.")]
+    box_aimharder_id: Annotated[Id, Field(description="The gym's own number at AimHarder.")]
     booking_data: BookingData
-    available_at: Annotated[_Instant, Field(description="When the class opens for booking. In the past: now.")]
+    opens: Annotated[Opens | None, Field(description="The box's rule, in place of `available_at`.")] = None
+    available_at: Annotated[
+        _Instant | None,
+        AfterValidator(_one_opening),
+        Field(description="When the class opens for booking. In the past: now.", validate_default=True),
+    ] = None
+
+    @property
+    def opening(self) -> datetime:
+        """Given, or as the rule tells it. Raises Problem."""
+        if self.opens is None:
+            assert self.available_at is not None
+            return self.available_at
+        day = self.booking_data.day
+        return self.opens.opens_at(date(int(day[:4]), int(day[4:6]), int(day[6:])), self.booking_data.classTimeUTC)
 
 
 class NewOpening(BaseModel):
@@ -188,7 +222,7 @@ class Query(BaseModel):
     """Which of the user's prebookings to list, the newest first."""
 
     status: Annotated[Status | None, Field(description="Those in this status alone.")] = None
-    box_subdomain: Annotated[_BoxLabel | None, Field(description="Those of this gym alone.")] = None
+    box_subdomain: Annotated[BoxLabel | None, Field(description="Those of this gym alone.")] = None
     limit: Annotated[
         int,
         AfterValidator(_page_size),

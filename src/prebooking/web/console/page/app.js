@@ -1,0 +1,229 @@
+// The page: who is signed in, what they have, and what changes of it.
+
+import { api } from "./api.js";
+import { loadConfig, onOtherTab, session, signIn, signOut, SignedOut } from "./auth.js";
+import { active, card, title, word } from "./card.js";
+import { $, busy, complain, h, say, swap } from "./dom.js";
+import { showGyms, showWanted, startFinding } from "./find.js";
+import { lateness } from "./lateness.js";
+import { showNext } from "./next.js";
+import { follow } from "./stream.js";
+import { heardTime, localInput } from "./time.js";
+
+const rows = new Map();
+let cursor = null; // of the older ones
+let leaving; // aborts what belongs to who is signed in
+let newest = null; // whose timeline stands open
+
+const ordered = () =>
+  [...rows.values()].sort((a, b) => active(b) - active(a) || (active(a) ? a.available_at.localeCompare(b.available_at) : b.created_at.localeCompare(a.created_at)));
+const width = () => Math.min(760, $("mine").clientWidth - 40);
+
+function keep(row) {
+  const known = rows.get(row.id);
+  if (known && known.updated_at > row.updated_at) return false; // an answer that was overtaken by the news
+  rows.set(row.id, row);
+  if (known && known.status !== row.status && row.status !== "executing") say(`${title(row)}: ${word(row)}. ${row.result?.message ?? ""}`);
+  if (known && active(known) && row.result?.timings) newest = row.id;
+  return true;
+}
+
+function show(changed) {
+  const list = $("mine");
+  const wanted = ordered();
+  for (const row of wanted) {
+    const old = list.querySelector(`[data-id="${row.id}"]`);
+    if (old && changed && !changed.has(row.id)) continue;
+    const open = old ? old.querySelector("details")?.open || row.id === newest : row.id === newest;
+    const fresh = card(row, { act, width, open });
+    if (old) swap(old, fresh);
+    else list.append(fresh);
+  }
+  wanted.forEach((row, i) => {
+    const element = list.querySelector(`[data-id="${row.id}"]`);
+    if (list.children[i] !== element) list.insertBefore(element, list.children[i]);
+  });
+  $("mine-empty").hidden = wanted.length > 0;
+  $("more").hidden = cursor === null;
+  const plot = lateness(wanted);
+  $("lateness").replaceChildren(...plot);
+  $("lateness").hidden = !plot.length;
+  showNext(wanted);
+  showWanted(wanted);
+}
+
+const told = (row) => keep(row) && show(new Set([row.id]));
+
+async function list({ older = false } = {}) {
+  try {
+    const page = await api.list(older ? cursor : undefined);
+    page.prebookings.forEach(keep);
+    if (older || cursor === null) cursor = page.next_cursor;
+    newest ??= ordered().find((row) => row.result?.timings)?.id ?? null;
+    show();
+    complain($("alert"), null);
+  } catch (problem) {
+    trouble(problem);
+  }
+}
+
+const acts = {
+  cancel: (row) => api.cancel(row.id),
+  retry: (row) => api.retry(row.id),
+};
+
+async function act(name, row, button, problemLine) {
+  complain(problemLine, null);
+  if (name === "move") return askMove(row);
+  await busy(button, async () => {
+    try {
+      told(await acts[name](row));
+    } catch (problem) {
+      if (problem instanceof SignedOut) return trouble(problem);
+      complain(problemLine, problem);
+    }
+  });
+}
+
+function askMove(row) {
+  const form = $("move-form");
+  $("move-what").textContent = title(row);
+  form.elements.at.value = localInput(row.available_at);
+  complain($("move-problem"), null);
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    submit($("move"), $("move-problem"), async () => told(await api.move(row.id, new Date(form.elements.at.value).toISOString())));
+  };
+  $("move").showModal();
+}
+
+function askConnect() {
+  complain($("connect-problem"), null);
+  $("connect-form").onsubmit = (event) => {
+    event.preventDefault();
+    submit($("connect"), $("connect-problem"), async () => {
+      let given;
+      try {
+        given = JSON.parse($("connect-form").elements.session.value);
+      } catch {
+        throw new Error("This is not JSON: paste cookies, token and fingerprint as shown in the empty field.");
+      }
+      await api.connect(given);
+      $("connect-form").reset();
+      $("session-hint")?.remove();
+      await showGyms();
+    });
+  };
+  $("connect").showModal();
+}
+
+async function submit(dialog, problemLine, work) {
+  await busy(dialog.querySelector("[type=submit]"), async () => {
+    try {
+      complain(problemLine, null);
+      await work();
+      dialog.close();
+    } catch (problem) {
+      complain(problemLine, problem);
+    }
+  });
+}
+
+/** The session at the gym is gone: nothing would be booked, so it is said in plain sight. */
+function sessionNeeded() {
+  if ($("session-hint")) return;
+  $("home").prepend(
+    h("div", { id: "session-hint", class: "notice hint", role: "status" },
+      h("p", {}, h("strong", {}, "No living AimHarder session."), " Nothing can be booked until you connect one."),
+      h("button", { type: "button", onclick: askConnect }, "Connect")),
+  );
+}
+
+function trouble(problem) {
+  if (problem instanceof SignedOut) return leave(problem);
+  complain($("alert"), problem);
+}
+
+function live(word, state) {
+  $("live").className = `live ${state}`;
+  $("live-word").textContent = word;
+}
+
+async function enter() {
+  leaving?.abort();
+  leaving = new AbortController();
+  const { signal } = leaving;
+  rows.clear();
+  cursor = newest = null;
+  $("mine").replaceChildren();
+  $("session-hint")?.remove();
+  $("sign-in").hidden = true;
+  $("home").hidden = $("account").hidden = false;
+  $("who").textContent = session().email;
+  complain($("alert"), null);
+  live("Connecting", "");
+  follow({
+    signal,
+    prebooking: told,
+    time: heardTime,
+    signedOut: leave,
+    opened: (missed) => {
+      live("Live", "on");
+      if (missed) list();
+    },
+    lost: () => live("Reconnecting", "off"),
+  });
+  showGyms();
+  const connected = await api.session().catch(() => null);
+  if (!signal.aborted && connected && connected.alive === false) sessionNeeded();
+}
+
+function leave(problem) {
+  leaving?.abort();
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+  $("home").hidden = $("account").hidden = true;
+  $("sign-in").hidden = false;
+  complain($("alert"), problem instanceof Error ? problem : null);
+}
+
+async function attempt(button, email, password) {
+  await busy(button, async () => {
+    try {
+      await signIn(email, password);
+      await enter();
+      $("main").focus();
+    } catch (problem) {
+      complain($("alert"), problem);
+    }
+  });
+}
+
+async function start() {
+  const { members } = await loadConfig();
+  $("members").hidden = !members.length;
+  $("member-list").append(
+    ...members.map(({ email, password }) =>
+      h("li", {}, h("button", { type: "button", onclick: (event) => attempt(event.currentTarget, email, password) }, email)),
+    ),
+  );
+  $("sign-in-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const { email, password } = event.target.elements;
+    attempt(event.submitter, email.value, password.value).then(() => (password.value = ""));
+  });
+  $("sign-out").addEventListener("click", () => signOut().then(leave));
+  $("more").addEventListener("click", (event) => busy(event.currentTarget, () => list({ older: true })));
+  for (const button of document.querySelectorAll("[data-close]")) button.addEventListener("click", () => button.closest("dialog").close());
+  onOtherTab(() => (session() ? enter() : leave()));
+  startFinding({ prebooked: told, sessionNeeded });
+  // A drawing is to scale, so another width is another drawing.
+  let known = 0;
+  new ResizeObserver(() => {
+    if (Math.abs(width() - known) > 24) show();
+    known = width();
+  }).observe($("mine"));
+  if (session()) await enter();
+  else leave();
+}
+
+start().catch((problem) => complain($("alert"), problem));

@@ -1,0 +1,86 @@
+// One prebooking as a card: what it is, how it stands, what can be done about it.
+
+import { h } from "./dom.js";
+import { clock, date, dayName, ms, now, when } from "./time.js";
+import { timeline } from "./timeline.js";
+
+const WORDS = {
+  pending: "waiting",
+  executing: "booking",
+  completed: "booked",
+  failed: "not booked",
+  cancelled: "cancelled",
+};
+
+export const active = (row) => row.status === "pending" || row.status === "executing";
+
+/** Asked for when its class was open already: it ran at once, and was late for nothing. */
+export const atOnce = (row) => Date.parse(row.created_at) > Date.parse(row.available_at) - 1000;
+
+export function title(row) {
+  return row.booking_data.activityName || `Class ${row.booking_data.id}`;
+}
+
+/** Where and when the class is. */
+export function place(row) {
+  const { day, boxName } = row.booking_data;
+  const starts = row.booking_data.classTimeUTC;
+  const at = starts ? `${date(starts)}, ${clock(starts).slice(0, 5)}` : dayName(day ?? "");
+  return [at, boxName || row.box_subdomain].filter(Boolean).join(" · ");
+}
+
+export function word(row) {
+  if (row.status === "completed" && row.result?.outcome === "waiting_list") return "on the waiting list";
+  return WORDS[row.status] ?? row.status;
+}
+
+export function card(row, { act, width, open }) {
+  const problem = h("p", { class: "notice", role: "alert", hidden: true });
+  const does = (name, text, look = "") =>
+    h("button", { type: "button", class: look, "data-does": name, onclick: (event) => act(name, row, event.currentTarget, problem) }, text, h("span", { class: "unseen" }, ` ${title(row)}`));
+  const buttons = {
+    pending: () => [does("move", "Move", "quiet"), does("cancel", "Cancel", "quiet")],
+    failed: () => [does("retry", "Try again")],
+  };
+  const line = row.status === "completed" && row.result?.outcome === "waiting_list" ? "waiting_list" : row.status;
+  return h(
+    "li",
+    { class: `card ${line}`, "data-id": row.id },
+    h(
+      "div",
+      { class: "card-top" },
+      h("div", {}, h("h3", {}, title(row)), h("p", { class: "place" }, place(row))),
+      h("p", { class: "status" }, h("span", { class: "dot", "aria-hidden": "true" }), word(row)),
+    ),
+    h("p", { class: "story" }, story(row)),
+    problem,
+    drawn(row, width, open),
+    buttons[row.status] && h("div", { class: "buttons" }, buttons[row.status]()),
+  );
+}
+
+function story(row) {
+  const lateness = row.result?.timings?.fire_lateness_ms;
+  const message = row.result?.message ?? row.error_message ?? "";
+  if (row.status === "pending") {
+    const word = Date.parse(row.available_at) > now() ? `Opens ${when(row.available_at)}.` : "Its turn has come.";
+    return row.qstash_schedule_id ? word : `${word} Its doorbell is not ordered yet: the service watches the clock itself.`;
+  }
+  if (row.status === "executing") return `Opens ${when(row.available_at)}. Everything is being made ready.`;
+  if (row.status === "cancelled") return `It would have opened ${when(row.available_at)}.`;
+  if (typeof lateness !== "number" || atOnce(row)) return message;
+  return [message, " ", h("span", { class: "nowrap" }, "The request left ", h("strong", {}, ms(lateness)), " after the opening.")];
+}
+
+/** The timeline of what ended; drawn when it is looked at. */
+function drawn(row, width, open) {
+  if (!row.result?.timings || active(row)) return null;
+  const details = h("details", { class: "how" }, h("summary", { "data-does": "how" }, "How it went", h("span", { class: "unseen" }, ` with ${title(row)}`)));
+  const draw = () => details.querySelector("figure") ?? details.append(timeline(row, width()) ?? h("p", { class: "empty" }, "Nothing was sent."));
+  details.addEventListener("toggle", () => details.open && draw());
+  if (open) {
+    details.open = true;
+    draw();
+  }
+  return details;
+}

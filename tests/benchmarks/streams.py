@@ -1,0 +1,39 @@
+"""Pages that follow the members' prebookings while they are booked: connections that read, and no more."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+from scene import Scene
+
+
+@asynccontextmanager
+async def open_streams(scene: Scene, number: int) -> AsyncIterator[None]:
+    """`number` streams on the service, dealt out to the members in turn, all open and listening."""
+    connections = [await _open(scene, i % len(scene.people)) for i in range(number)]
+    readers = [asyncio.create_task(_drain(reader)) for reader, _ in connections]
+    try:
+        yield
+        assert not [reader for reader in readers if reader.done()], "a stream was cut off"
+    finally:
+        for reader in readers:
+            reader.cancel()
+        for _, writer in connections:
+            writer.close()
+
+
+async def _open(scene: Scene, person: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    url = urlsplit(scene.stack.service_url)
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    headers = scene.stack.headers(scene.people[person].member) | {"Host": url.netloc}
+    lines = ["GET /prebookings/events HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+    writer.write("\r\n".join(lines).encode())
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 "), head
+    return reader, writer
+
+
+async def _drain(reader: asyncio.StreamReader) -> None:
+    while await reader.read(65536):
+        pass
