@@ -31,7 +31,9 @@ async def migrated(server: Postgres) -> str:
 async def database(migrated: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection to the shared database, empty of rows, with the clock running as usual."""
     connection: asyncpg.Connection = await asyncpg.connect(migrated)
-    await connection.execute("truncate public.prebookings, public.auth_sessions, prebooking.retries")
+    await connection.execute(
+        "truncate public.prebookings, public.auth_sessions, prebooking.retries, prebooking.notices cascade"
+    )
     try:
         yield connection
     finally:

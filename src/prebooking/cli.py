@@ -78,6 +78,7 @@ def sweep() -> None:
         async with open_parts(settings) as parts:
             work = await parts.sweeper.sweep()
             await parts.sweeper.settled()
+            await parts.chores.once()
             _out.print(
                 f"Found {len(work.execute)} to execute, {len(work.settle)} to settle, "
                 f"{len(work.publish)} without a message."

@@ -2,27 +2,33 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
 from prebooking.adapters.aimharder import AimHarder
 from prebooking.adapters.clock import SystemClock
-from prebooking.adapters.qstash import open_messages
+from prebooking.adapters.qstash import QStashMessages, open_messages
 from prebooking.adapters.supabase_store import open_store
+from prebooking.adapters.webhook import Webhook
+from prebooking.domain.notices import Teller
 from prebooking.domain.ports import Gyms, Limits, Messages, Store
 from prebooking.domain.timing import OpeningClock
 from prebooking.logs import configure_logs
 from prebooking.settings import Settings, read_settings, secrets_of
 from prebooking.signals import heard_of_stop
+from prebooking.usecases.chores import Chores
 from prebooking.usecases.connection import Connections
 from prebooking.usecases.execute import Executor
 from prebooking.usecases.gate import Gate
+from prebooking.usecases.notify import Notifier
 from prebooking.usecases.schedule import Scheduler
+from prebooking.usecases.session_watch import SessionWatch
 from prebooking.usecases.sweep import Alarm, Sweeper
 from prebooking.web.app import create_app as create_web_app
 from prebooking.web.auth import Users, open_key_set
@@ -37,6 +43,7 @@ class Outside:
     store: Store
     messages: Messages
     gyms: Gyms
+    teller: Teller | None = None  #: None: nobody wants to hear
 
 
 #: What may stand between the service and the outside: nothing here, failpoints in the fault tests.
@@ -53,21 +60,24 @@ def create_app(around: Around = lambda outside: outside) -> Starlette:
 
 @asynccontextmanager
 async def open_replica(settings: Settings, around: Around = lambda outside: outside) -> AsyncIterator[Parts]:
-    """The parts, and the sweep of a living replica beside them."""
+    """The parts, and the sweep and the chores of a living replica beside them."""
     async with open_parts(settings, around) as parts:
-        sweeping = asyncio.create_task(parts.sweeper.run() if settings.sweep_seconds else asyncio.sleep(0))
+        loops = [
+            asyncio.create_task(loop()) for loop in (parts.sweeper.run, parts.chores.run) if settings.sweep_seconds
+        ]
 
         def stop() -> None:
             parts.executor.stop()
-            sweeping.cancel()
+            for running in loops:
+                running.cancel()
 
         try:
             with heard_of_stop(stop):
                 yield parts
         finally:
-            sweeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await sweeping
+            for running in loops:
+                running.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
             await parts.sweeper.close()
 
 
@@ -78,16 +88,19 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
         opening_clock = OpeningClock(clock)
         outside = around(await stack.enter_async_context(_open_outside(settings, opening_clock)))
         store, messages = outside.store, outside.messages
+        gate = Gate(clock, opening_clock.now)
+        chores = Chores(Notifier(store, outside.teller, gate), SessionWatch(store, outside.gyms, gate, clock))
         executor = Executor(
             store,
             outside.gyms,
-            Gate(clock, opening_clock.now),
+            gate,
             clock,
             opening_clock,
             lead_s=settings.lead_seconds,
             max_duration_s=settings.max_duration_seconds,
             max_attempts=settings.max_attempts,
             legacy_box=settings.legacy_box,
+            ended=chores.ring,
         )
         alarm = Alarm(settings.lead_seconds)
         scheduler = Scheduler(
@@ -118,6 +131,7 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
             executor=executor,
             connections=Connections(store, outside.gyms, clock),
             sweeper=sweeper,
+            chores=chores,
             users=Users(
                 issuer=issuer,
                 keys=keys,
@@ -154,7 +168,15 @@ async def _open_outside(settings: Settings, opening_clock: OpeningClock) -> Asyn
         gyms = AimHarder(
             settings.aimharder_box_url, settings.aimharder_account_url, settings.aimharder_proxy, opening_clock.now
         )
-        yield Outside(store, messages, gyms)
+        yield Outside(store, messages, gyms, _teller(settings, messages))
+
+
+def _teller(settings: Settings, messages: QStashMessages) -> Teller | None:
+    url, secret = settings.notify_webhook_url, settings.notify_webhook_secret
+    if url is None or secret is None:
+        return None
+    zone = ZoneInfo(settings.notify_timezone)
+    return Webhook(messages, url.get_secret_value(), secret.get_secret_value(), settings.notify_language, zone)
 
 
 def _plain(secret: SecretStr | None) -> str | None:

@@ -5,15 +5,27 @@ import binascii
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from prebooking.domain.notice_texts import Language
 from prebooking.domain.prebooking import BOX_LABEL, Box
 
 _SHORTEST_KEY = 20
 _SESSION_KEY_BYTES = 32
+_SHORTEST_WEBHOOK_KEY = 24
 # After the opening an execution needs this much: to shoot, to hear, to write down, to answer.
 _AFTER_LEAD_S = 6
 _MOST = 2**31 - 1  # the database's integer
@@ -53,6 +65,11 @@ def _key_bytes(value: SecretStr) -> bytes:
         return b""
 
 
+def _webhook_key(value: SecretStr) -> bytes:
+    prefix, _, key = value.get_secret_value().partition("whsec_")
+    return b"" if prefix else _key_bytes(SecretStr(key))
+
+
 _Kind = TypeVar("_Kind", bound=BaseSettings)
 _SessionKey = Annotated[SecretStr, AfterValidator(_is_session_key)]
 _Url = Annotated[str, AfterValidator(_url)]
@@ -89,6 +106,11 @@ class Settings(BaseSettings):
         default_factory=list
     )
 
+    notify_webhook_url: SecretStr | None = None
+    notify_webhook_secret: SecretStr | None = None
+    notify_language: Language = "en"
+    notify_timezone: str = "Europe/Madrid"
+
     aimharder_box_url: _Url = "https://{box}.aimharder.com"
     aimharder_account_url: _Url = "https://aimharder.com"
     aimharder_proxy: _Url | None = None
@@ -109,6 +131,27 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
 
+    @field_validator("notify_webhook_url")
+    @classmethod
+    def _is_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            _url(value.get_secret_value())
+        return value
+
+    @field_validator("notify_webhook_secret")
+    @classmethod
+    def _is_webhook_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(_webhook_key(value)) < _SHORTEST_WEBHOOK_KEY:
+            raise ValueError('must be "whsec_" and 24 bytes or more in base64: `echo whsec_$(openssl rand -base64 32)`')
+        return value
+
+    @field_validator("notify_timezone")
+    @classmethod
+    def _is_timezone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError("must be a time zone's name, such as Europe/Madrid")
+        return value
+
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         if self.lead_seconds + _AFTER_LEAD_S > self.max_duration_seconds:
@@ -124,6 +167,11 @@ class Settings(BaseSettings):
             raise ValueError(
                 "SCHEDULE_FOR_NOW=true is for local development: it would book at once. "
                 "Unset it, or point QSTASH_URL at a local server"
+            )
+        if self.notify_webhook_url and not self.notify_webhook_secret:
+            raise ValueError(
+                "NOTIFY_WEBHOOK_SECRET is missing: NOTIFY_WEBHOOK_URL is set, and notices are signed. "
+                "Make one with `echo whsec_$(openssl rand -base64 32)`"
             )
         return self
 

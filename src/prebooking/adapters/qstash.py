@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import httpx
@@ -20,6 +20,10 @@ _RETRIES = 5
 _RETRY_DELAY_MS = "1000 * (1 + retried)"
 # How much longer than we may take QStash waits for our answer.
 _TIMEOUT_MARGIN_S = 5
+# A notice's signature is good for five minutes: so long QStash tries, at 5, 15, 35, 75 and 155 s and as long as the
+# receiver takes; then we sign it anew.
+_NOTICE_RETRY_DELAY_MS = "5000 * pow(2, retried)"
+_NOTICE_TIMEOUT_S = 15
 # Fixed, so that ordering it again changes the one there is.
 _SWEEP_SCHEDULE = "prebooking-sweep"
 
@@ -44,6 +48,7 @@ class QStashMessages:
         self._execute_url = f"{public_url}/qstash/prebooking-execute"
         self._failed_url = f"{public_url}/qstash/prebooking-failed"
         self._sweep_url = f"{public_url}/qstash/sweep"
+        self._notice_failed_url = f"{public_url}/qstash/notice-failed"
         self._lead_s = lead_s
         self._timeout_s = int(max_duration_s) + _TIMEOUT_MARGIN_S
 
@@ -62,6 +67,23 @@ class QStashMessages:
                 retry_delay=_RETRY_DELAY_MS,
                 timeout=f"{self._timeout_s}s",
                 failure_callback=self._failed_url,
+            )
+            return str(answer.message_id)  # type: ignore[union-attr]  # one URL, one answer
+
+    async def forward(self, url: str, body: str, headers: Mapping[str, str], *, deduplication_id: str) -> str:
+        """Orders a notice's delivery to somebody else's URL; the message's id. Raises MessagingError."""
+        async with _translated("notice"):
+            answer = await self._client.message.publish(
+                url=url,
+                body=body.encode(),
+                content_type="application/json",
+                headers=dict(headers),
+                deduplication_id=deduplication_id,
+                label="prebooking-notice",
+                retries=_RETRIES,
+                retry_delay=_NOTICE_RETRY_DELAY_MS,
+                timeout=f"{_NOTICE_TIMEOUT_S}s",
+                failure_callback=self._notice_failed_url,
             )
             return str(answer.message_id)  # type: ignore[union-attr]  # one URL, one answer
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from prebooking.adapters.session_vault import SessionVault
+from prebooking.adapters.supabase_notices import SupabaseNotices
 from prebooking.adapters.supabase_rpc import open_rpc
 from prebooking.adapters.supabase_sessions import SupabaseSessions
 from prebooking.domain.ports import Claim, Limits, Page, Transition, Unscheduled, Work
@@ -31,7 +32,7 @@ async def open_store(
         yield SupabaseStore(rpc, SessionVault(session_keys))
 
 
-class SupabaseStore(SupabaseSessions):
+class SupabaseStore(SupabaseSessions, SupabaseNotices):
     """See prebooking.domain.ports.Store."""
 
     async def create(

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from prebooking.domain.notices import NoticeStore
 from prebooking.domain.outcome import Reply
 from prebooking.domain.prebooking import BookingRequest, Box, Prebooking, Session
 from prebooking.domain.sessions import SessionStore
@@ -94,7 +95,7 @@ class Page:
     id: UUID
 
 
-class Store(SessionStore, Protocol):
+class Store(SessionStore, NoticeStore, Protocol):
     """The rows. Each method is one guarded SQL function; all raise StoreUnavailableError and StoreRefusedError."""
 
     async def create(

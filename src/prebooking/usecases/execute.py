@@ -4,6 +4,7 @@ Between the opening and the write stand no database, no signature check, no DNS,
 """
 
 import asyncio
+from collections.abc import Callable
 from uuid import UUID, uuid4
 
 import structlog
@@ -38,7 +39,7 @@ _WORTH_STARTING_S = 4.0
 
 
 class Executor:
-    """Executes one prebooking, exactly once however often it is told to."""
+    """Executes one prebooking, exactly once however often it is told to. `ended` hears when one may have ended."""
 
     def __init__(
         self,
@@ -52,6 +53,7 @@ class Executor:
         max_duration_s: float,
         max_attempts: int,
         legacy_box: Box | None,
+        ended: Callable[[], None],
     ) -> None:
         self._store = store
         self._gyms = gyms
@@ -65,6 +67,7 @@ class Executor:
         self._max_duration_s = max_duration_s
         self._max_attempts = max_attempts
         self._legacy_box = legacy_box
+        self._ended = ended
 
     def stop(self) -> None:
         """The process is about to end: what has not begun is given back, what has begun is finished."""
@@ -86,6 +89,8 @@ class Executor:
         except (StoreUnavailableError, StoreRefusedError, TimeoutError) as exc:
             _log.warning("execution_interrupted", prebooking_id=str(prebooking_id), reason=str(exc) or "out of time")
             verdict = DATABASE_UNAVAILABLE
+        if verdict.retry_after is None:
+            self._ended()
         _log.info(
             "delivery_answered" if version is not None else "sweep_executed",
             prebooking_id=str(prebooking_id),

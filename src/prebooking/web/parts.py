@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from prebooking.domain.ports import Clock, Store
+from prebooking.usecases.chores import Chores
 from prebooking.usecases.connection import Connections
 from prebooking.usecases.execute import Executor
 from prebooking.usecases.schedule import Scheduler
@@ -21,6 +22,7 @@ class Parts:
     executor: Executor
     connections: Connections
     sweeper: Sweeper
+    chores: Chores
     users: Users
     deliveries: Deliveries
     max_duration_s: float

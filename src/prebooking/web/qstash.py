@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from prebooking.domain.timing import Budget
 from prebooking.usecases.endings import Verdict
-from prebooking.web.answers import Delivered, Malformed, Swept
+from prebooking.web.answers import Delivered, Malformed, Noted, Swept
 from prebooking.web.deliveries import NotFromQStashError
 from prebooking.web.operations import BROKEN, DATABASE_DOWN, QSTASH, Answer, ApiRoute, Operation
 from prebooking.web.parts import Parts, parts_of
@@ -55,6 +55,14 @@ class DeliveryFailure(BaseModel):
     body: Annotated[Any, WithJsonSchema({"type": ["string", "null"]})] = None
 
 
+class NoticeFailure(BaseModel):
+    """What QStash tells of a notice that it could not deliver."""
+
+    sourceMessageId: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=200)]  # noqa: N815  # QStash's word
+    status: Annotated[Any, WithJsonSchema({"type": "integer"})] = None
+    body: Annotated[Any, WithJsonSchema({"type": ["string", "null"]})] = None
+
+
 async def execute(request: Request) -> Response:
     parts = parts_of(request)
     arrived = parts.clock.monotonic()
@@ -66,6 +74,7 @@ async def execute(request: Request) -> Response:
     except (ValidationError, ValueError) as exc:
         return _refused("not a prebooking's message", exc)
     verdict = await parts.executor.execute(prebooking_id, ring.version, arrived)
+    await parts.chores.before_sleeping(Budget(parts.clock, arrived, parts.max_duration_s).left)
     return _answer(verdict, prebooking_id)
 
 
@@ -89,6 +98,20 @@ async def _note_failure(request: Request, parts: Parts) -> Response:
     return JSONResponse({"outcome": noted.outcome, "prebooking_id": str(prebooking_id)})
 
 
+async def notice_failed(request: Request) -> Response:
+    """QStash has given up on a notice: it is published anew, signed anew."""
+    parts = parts_of(request)
+    async with _in_time(parts, parts.clock.monotonic()):
+        body = await _verified_body(request, parts, _LARGEST_CALLBACK)
+        try:
+            callback = NoticeFailure.model_validate_json(body)
+        except ValidationError as exc:
+            return _refused("not a failure callback of a notice", exc)
+        outcome = await parts.store.note_untold(callback.sourceMessageId, _reason(callback))
+    _log.warning("notice_failed", message_id=callback.sourceMessageId, outcome=outcome, reason=_reason(callback))
+    return JSONResponse({"outcome": outcome})
+
+
 async def sweep(request: Request) -> Response:
     """One sweep, for hosts that sleep between requests: what it starts is waited for, within the budget."""
     parts = parts_of(request)
@@ -99,6 +122,7 @@ async def sweep(request: Request) -> Response:
     with suppress(TimeoutError):
         async with asyncio.timeout(Budget(parts.clock, arrived, parts.max_duration_s).left):
             await parts.sweeper.settled()
+            await parts.chores.once()
     counts = {"execute": len(work.execute), "settle": len(work.settle), "publish": len(work.publish)}
     return JSONResponse({"outcome": "swept", "found": counts})
 
@@ -147,7 +171,7 @@ def _refused(what: str, exc: Exception) -> Response:
     )
 
 
-def _reason(callback: DeliveryFailure) -> str:
+def _reason(callback: DeliveryFailure | NoticeFailure) -> str:
     said = ""
     with suppress(ValueError, TypeError):
         said = base64.b64decode(callback.body or "").decode(errors="replace")
@@ -195,6 +219,20 @@ ROUTES = [
             security=QSTASH,
             body=DeliveryFailure,
             answers={200: Answer("Noted, or nothing to note.", Delivered), _NOT_RETRYABLE: _MALFORMED},
+            problems=_DELIVERIES,
+        ),
+    ),
+    ApiRoute(
+        "POST",
+        "/qstash/notice-failed",
+        notice_failed,
+        Operation(
+            id="noteNoticeFailure",
+            tag="qstash",
+            summary="QStash could not deliver a notice",
+            security=QSTASH,
+            body=NoticeFailure,
+            answers={200: Answer("Noted, or nothing to note.", Noted), _NOT_RETRYABLE: _MALFORMED},
             problems=_DELIVERIES,
         ),
     ),
