@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 
 from prebooking.adapters.aimharder import AimHarder
 from prebooking.adapters.clock import SystemClock
+from prebooking.adapters.prometheus import PrometheusMeter
 from prebooking.adapters.qstash import QStashMessages, open_messages
 from prebooking.adapters.supabase_store import open_store
 from prebooking.adapters.webhook import Webhook
@@ -26,6 +27,7 @@ from prebooking.usecases.chores import Chores
 from prebooking.usecases.connection import Connections
 from prebooking.usecases.execute import Executor
 from prebooking.usecases.gate import Gate
+from prebooking.usecases.housekeeping import Housekeeping
 from prebooking.usecases.notify import Notifier
 from prebooking.usecases.schedule import Scheduler
 from prebooking.usecases.session_watch import SessionWatch
@@ -89,7 +91,12 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
         outside = around(await stack.enter_async_context(_open_outside(settings, opening_clock)))
         store, messages = outside.store, outside.messages
         gate = Gate(clock, opening_clock.now)
-        chores = Chores(Notifier(store, outside.teller, gate), SessionWatch(store, outside.gyms, gate, clock))
+        meter = PrometheusMeter()
+        chores = Chores(
+            Notifier(store, outside.teller, gate, meter),
+            SessionWatch(store, outside.gyms, gate, clock, meter),
+            Housekeeping(store, gate, clock, days=settings.retention_days),
+        )
         executor = Executor(
             store,
             outside.gyms,
@@ -101,6 +108,7 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
             max_attempts=settings.max_attempts,
             legacy_box=settings.legacy_box,
             ended=chores.ring,
+            meter=meter,
         )
         alarm = Alarm(settings.lead_seconds)
         scheduler = Scheduler(
@@ -118,6 +126,7 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
             scheduler,
             clock,
             alarm,
+            meter,
             lead_s=settings.lead_seconds,
             max_delay_s=settings.qstash_max_delay_seconds,
             every_s=settings.sweep_seconds,
@@ -143,6 +152,7 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
                 settings.qstash_current_signing_key.get_secret_value(),
                 settings.qstash_next_signing_key.get_secret_value(),
             ),
+            meter=meter,
             max_duration_s=settings.max_duration_seconds,
         )
 

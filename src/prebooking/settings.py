@@ -106,6 +106,8 @@ class Settings(BaseSettings):
         default_factory=list
     )
 
+    retention_days: int = Field(default=90, ge=1, le=36_500)
+
     notify_webhook_url: SecretStr | None = None
     notify_webhook_secret: SecretStr | None = None
     notify_language: Language = "en"

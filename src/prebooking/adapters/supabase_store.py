@@ -206,6 +206,13 @@ class SupabaseStore(SupabaseSessions, SupabaseNotices):
         )
         return _WORK.validate_python(answer | {"publish": publish})
 
+    async def remove_old(self, *, days: int) -> tuple[int, bool]:
+        answer = await self._rpc.call("remove_old_prebookings", days=days)
+        return int(answer["removed"]), bool(answer["more"])
+
+    async def note_ping(self, ping_id: UUID) -> None:
+        await self._rpc.call("note_ping", id=ping_id)
+
     async def check(self) -> None:
         await self._rpc.call("sweep_prebookings", lead_seconds=0, max_delay_seconds=0, limit=1)
 

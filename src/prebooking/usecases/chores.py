@@ -10,6 +10,7 @@ from contextlib import suppress
 import structlog
 
 from prebooking.domain.errors import StoreUnavailableError
+from prebooking.usecases.housekeeping import Housekeeping
 from prebooking.usecases.notify import Notifier
 from prebooking.usecases.session_watch import SessionWatch
 
@@ -20,9 +21,10 @@ _SETTLE_S = 0.3  # after an end others follow: one pass tells them all
 
 
 class Chores:
-    def __init__(self, notifier: Notifier, watch: SessionWatch) -> None:
+    def __init__(self, notifier: Notifier, watch: SessionWatch, housekeeping: Housekeeping) -> None:
         self._notifier = notifier
         self._watch = watch
+        self._housekeeping = housekeeping
         self._wanted = asyncio.Event()
         self._turn = asyncio.Lock()
         self._running = False
@@ -39,6 +41,7 @@ class Chores:
                 await self._notifier.publish()
                 if await self._watch.look():
                     await self._notifier.publish()
+                await self._housekeeping.tidy()
             except StoreUnavailableError as exc:
                 _log.warning("chores_interrupted", reason=str(exc))
 

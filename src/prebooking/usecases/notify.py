@@ -3,6 +3,7 @@
 import structlog
 
 from prebooking.domain.errors import MessagingError
+from prebooking.domain.metering import Meter
 from prebooking.domain.notices import NoticeStore, Teller
 from prebooking.usecases.gate import Gate
 
@@ -12,10 +13,11 @@ _log = structlog.get_logger()
 class Notifier:
     """`teller` is None where nobody wants to hear: the notices are left to grow old."""
 
-    def __init__(self, store: NoticeStore, teller: Teller | None, gate: Gate) -> None:
+    def __init__(self, store: NoticeStore, teller: Teller | None, gate: Gate, meter: Meter) -> None:
         self._store = store
         self._teller = teller
         self._gate = gate
+        self._meter = meter
 
     async def publish(self) -> int:
         """What is untold, one after the other; how many. Raises StoreUnavailableError: the rest is told later."""
@@ -39,6 +41,7 @@ class Notifier:
                     continue
                 await self._store.note_told(notice.id, message_id)
                 told += 1
+                self._meter.told(notice.kind)
                 _log.info(
                     "notice_published",
                     prebooking_id=str(notice.prebooking.id),

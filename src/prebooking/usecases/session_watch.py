@@ -7,6 +7,7 @@ from hashlib import sha256
 import structlog
 
 from prebooking.domain.errors import BoxSilentError
+from prebooking.domain.metering import Meter
 from prebooking.domain.ports import Clock, Gyms
 from prebooking.domain.sessions import SessionLook, SessionStore
 from prebooking.usecases.gate import Gate
@@ -20,10 +21,11 @@ _DEAD = "Your AimHarder session has ended: sign in again before the opening, or 
 
 
 class SessionWatch:
-    def __init__(self, store: SessionStore, gyms: Gyms, gate: Gate, clock: Clock) -> None:
+    def __init__(self, store: SessionStore, gyms: Gyms, gate: Gate, clock: Clock, meter: Meter) -> None:
         self._store = store
         self._gyms = gyms
         self._gate = gate
+        self._meter = meter
         self._sessions = Sessions(store, clock)
         self.died = 0  #: how many were found dead, since the start
 
@@ -61,5 +63,6 @@ class SessionWatch:
         await self._store.note_session_look(look.prebooking_ids, alive=alive, session=which, message=_DEAD)
         if not alive:
             self.died += 1
+            self._meter.session_died()
             ids = [str(prebooking_id) for prebooking_id in look.prebooking_ids]
             _log.warning("session_dead", session_id=str(session.id) if session else None, prebooking_ids=ids)

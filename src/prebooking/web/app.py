@@ -8,14 +8,14 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from prebooking.web import health, prebookings, qstash, session
+from prebooking.web import health, metrics, prebookings, qstash, session
 from prebooking.web.openapi import openapi_route
 from prebooking.web.parts import Parts
 from prebooking.web.problems import HANDLERS, Unforeseen
 from prebooking.web.requests import RequestId
 from prebooking.web.security_headers import SecurityHeaders
 
-ROUTES = (*prebookings.ROUTES, *session.ROUTES, *qstash.ROUTES, *health.ROUTES)
+ROUTES = (*prebookings.ROUTES, *session.ROUTES, *qstash.ROUTES, *health.ROUTES, *metrics.ROUTES)
 
 
 class _State(TypedDict):

@@ -149,7 +149,7 @@ def _operation(route: ApiRoute, schemas: _Schemas) -> _Json:
 def _answer(answer: Answer, schemas: _Schemas) -> _Json:
     told: _Json = {"description": answer.description, "headers": _headers(answer.headers)}
     if answer.type is not None:
-        told["content"] = {"application/json": {"schema": schemas.of(answer.type, "serialization")}}
+        told["content"] = {answer.media_type: {"schema": schemas.of(answer.type, "serialization")}}
     return told
 
 

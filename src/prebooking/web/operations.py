@@ -15,6 +15,7 @@ from prebooking.web.problems import Problem
 Security = Sequence[Sequence[str]]
 OPEN: Security = ()
 USER: Security = (("accessToken",), ("serviceKey", "userEmail"))
+SERVICE: Security = (("serviceKey",),)
 QSTASH: Security = (("qstashSignature",),)
 
 
@@ -25,6 +26,7 @@ class Answer:
     description: str
     type: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)  #: by name, what they say
+    media_type: str = "application/json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

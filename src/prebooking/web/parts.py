@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from prebooking.domain.metering import Meter
 from prebooking.domain.ports import Clock, Store
 from prebooking.usecases.chores import Chores
 from prebooking.usecases.connection import Connections
@@ -25,6 +26,7 @@ class Parts:
     chores: Chores
     users: Users
     deliveries: Deliveries
+    meter: Meter
     max_duration_s: float
 
 
