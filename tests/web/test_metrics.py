@@ -31,7 +31,8 @@ async def figures(world: World) -> Figures:
 
 
 async def test_a_booking_is_measured(sweepless: World) -> None:
-    row = await sweepless.member(ANA) and await sweepless.prebook(ANA, sweepless.open_class(2))
+    await sweepless.member(ANA)
+    row = await sweepless.prebook(ANA, sweepless.open_class(2))
     row = await sweepless.finished(ANA, row["id"])
     late_s = row["result"]["timings"]["fire_lateness_ms"] / 1000
     seen = await figures(sweepless)
