@@ -26,7 +26,7 @@ demo: $(INSTALLED) ## 30 members want one class that opens in 10 s
 	@$(BIN)/prebooking demo
 
 test: $(INSTALLED) ## All tests, with branch coverage
-	@$(BIN)/pytest --numprocesses 4 --dist worksteal --cov --cov-report=term
+	@$(BIN)/pytest --numprocesses 3 --dist worksteal --cov --cov-report=term
 
 check: $(INSTALLED) ## Format, lint, strict types, import direction: looks, changes nothing
 	@$(BIN)/ruff format --check --quiet

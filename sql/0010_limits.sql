@@ -44,7 +44,7 @@ begin
     if found then
       return pg_catalog.jsonb_build_object(
         'outcome', 'too_many', 'limit', p_max_per_minute,
-        'retry_after', prebooking.seconds_until(oldest + interval '1 minute'));
+        'retry_after', extract(epoch from oldest + interval '1 minute' - t)::double precision); -- never 0
     end if;
   end if;
   return null;

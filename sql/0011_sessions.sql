@@ -21,6 +21,49 @@ language sql stable set search_path = '' as $$
     'session_type', coalesce(p.session_type, 'device'))
 $$;
 
+-- How often AimHarder was asked about a user's session of late: each ask leaves its token here for a minute.
+create table if not exists prebooking.session_checks (
+  user_email text not null,
+  token uuid not null,
+  checked_at timestamptz not null,
+  primary key (user_email, token)
+);
+revoke all on prebooking.session_checks from public;
+grant select, insert, delete on prebooking.session_checks to service_role;
+
+-- Two at once of one user take turns: else both would find room for one check, or no background row yet.
+create or replace function prebooking.take_session_turn(p_user_email text) returns void
+language sql volatile set search_path = '' as $$
+  select pg_catalog.pg_advisory_xact_lock(
+    pg_catalog.hashtextextended('auth_sessions ' || pg_catalog.lower(p_user_email), 0))
+$$;
+
+-- Asked before AimHarder is. The caller makes the token: a repeat is the same check.
+create or replace function public.admit_session_check(p_user_email text, p_token uuid, p_max_per_minute integer)
+returns jsonb language plpgsql set search_path = '' as $$
+declare
+  email constant text := pg_catalog.lower(p_user_email);
+  t timestamptz;
+  oldest timestamptz;
+begin
+  perform prebooking.take_session_turn(email);
+  t := prebooking.now();
+  delete from prebooking.session_checks c
+    where c.user_email = email and (c.checked_at <= t - interval '1 minute' or c.checked_at > t);
+  if exists (select from prebooking.session_checks c where c.user_email = email and c.token = p_token) then
+    return '{"outcome": "admitted"}';
+  end if;
+  select c.checked_at into oldest from prebooking.session_checks c where c.user_email = email
+    order by c.checked_at desc offset p_max_per_minute - 1 limit 1;
+  if found then
+    return pg_catalog.jsonb_build_object(
+      'outcome', 'too_many',
+      'retry_after', extract(epoch from oldest + interval '1 minute' - t)::double precision); -- never 0
+  end if;
+  insert into prebooking.session_checks values (email, p_token, t);
+  return '{"outcome": "admitted"}';
+end $$;
+
 -- The user's one background session is this one now.
 create or replace function public.connect_session(p_user_email text, p_token text, p_cookies jsonb, p_fingerprint text)
 returns jsonb language plpgsql set search_path = '' as $$
@@ -28,9 +71,7 @@ declare
   s public.auth_sessions;
   t timestamptz;
 begin
-  -- Two that connect at once take turns: not every such table has an index that allows one background row only.
-  perform pg_catalog.pg_advisory_xact_lock(
-    pg_catalog.hashtextextended('auth_sessions ' || pg_catalog.lower(p_user_email), 0));
+  perform prebooking.take_session_turn(p_user_email); -- not every such table has an index that allows one row only
   t := prebooking.now();
   -- A fingerprint is one sign-in at AimHarder: a device's row that has it becomes the background row.
   select * into s from public.auth_sessions a
@@ -139,9 +180,10 @@ begin
   for f in
     select p.oid::regprocedure as signature, p.pronamespace = 'public'::regnamespace as is_called
     from pg_catalog.pg_proc p
-    where p.oid = 'prebooking.session_state(public.auth_sessions)'::regprocedure
+    where (p.pronamespace = 'prebooking'::regnamespace and p.proname in ('session_state', 'take_session_turn'))
       or (p.pronamespace = 'public'::regnamespace and p.proname in (
-        'connect_session', 'read_session', 'disconnect_session', 'list_sessions_to_encrypt', 'replace_session_secrets'))
+        'admit_session_check', 'connect_session', 'read_session', 'disconnect_session', 'list_sessions_to_encrypt',
+        'replace_session_secrets'))
   loop
     if f.is_called then
       execute format('alter function %s set statement_timeout = ''900ms''', f.signature);

@@ -13,6 +13,7 @@ from prebooking.local.qstash.message import Attempt
 from world import BOX, CLASS_ID, World
 
 ANA = "ana@example.com"
+ON_TIME_MS = 500  # for a starved machine: the benchmarks tell how late it is on a quiet one
 BOOK, LISTING, WHOAMI, REFRESH = "/api/book", "/api/bookings", "/api/whoami", "/api/tokenUpdate"
 _PATIENCE_S = 15.0
 

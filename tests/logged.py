@@ -13,20 +13,29 @@ from prebooking.logs import configure_logs
 
 
 @contextmanager
+def log_restored() -> Iterator[None]:
+    """Whatever configures the log within, afterwards it is as it was."""
+    root, hook, before, configure = logging.getLogger(), sys.excepthook, structlog.get_config(), structlog.configure
+    handlers, level = root.handlers[:], root.level
+    with pytest.MonkeyPatch.context() as patch:
+        # Or the loggers of the modules would stay as they are within.
+        patch.setattr(structlog, "configure", lambda **how: configure(**how | {"cache_logger_on_first_use": False}))
+        try:
+            yield
+        finally:
+            logging.captureWarnings(capture=False)
+            sys.excepthook = hook
+            root.handlers[:] = handlers
+            root.setLevel(level)
+            configure(**before)
+
+
+@contextmanager
 def logged(secrets: Iterable[str], level: str = "DEBUG") -> Iterator[io.StringIO]:
     """Everything logged within, in this process."""
-    root, hook, before = logging.getLogger(), sys.excepthook, structlog.get_config()
-    handlers, root_level = root.handlers[:], root.level
     stream = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "stderr", stream)
-        configure_logs(level, secrets)
-    structlog.configure(cache_logger_on_first_use=False)  # or the loggers of the modules would stay as they are now
-    try:
+    with log_restored():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "stderr", stream)
+            configure_logs(level, secrets)
         yield stream
-    finally:
-        logging.captureWarnings(capture=False)
-        sys.excepthook = hook
-        root.handlers[:] = handlers
-        root.setLevel(root_level)
-        structlog.configure(**before)

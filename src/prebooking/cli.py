@@ -5,6 +5,8 @@ Each command imports what it needs when it runs: loading all of it takes longer 
 
 import asyncio
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from math import ceil
 from typing import Annotated
 
@@ -12,7 +14,8 @@ import typer
 from rich.console import Console
 
 from prebooking.domain.errors import PrebookingError
-from prebooking.settings import MigrationSettings, Settings, SettingsError, read_settings
+from prebooking.redaction import Redactor
+from prebooking.settings import MigrationSettings, Settings, SettingsError, read_settings, secrets_of
 
 app = typer.Typer(
     help="Books the gym class that fills two seconds after it opens, at the instant it opens.",
@@ -69,11 +72,9 @@ def migrate() -> None:
 @app.command()
 def sweep() -> None:
     """Do one sweep: execute what is due, settle what is parked, schedule what has no message."""
-    from prebooking.logs import configure_logs
     from prebooking.main import open_parts
 
-    settings = read_settings(Settings)
-    configure_logs(settings.log_level)
+    settings = _settings()
 
     async def once() -> None:
         async with open_parts(settings) as parts:
@@ -97,7 +98,7 @@ def schedule_sweep(
     """Have QStash call the sweep every few minutes, for hosts that sleep between requests. A repeat changes it."""
     from prebooking.main import open_parts
 
-    settings = read_settings(Settings)
+    settings = _settings()
 
     async def order() -> str:
         async with open_parts(settings) as parts:
@@ -115,9 +116,11 @@ def encrypt_sessions() -> None:
     from prebooking.adapters.session_vault import SessionVault
     from prebooking.adapters.supabase_rpc import open_rpc
 
-    settings = read_settings(Settings)
+    settings = _settings()
     if not settings.session_keys:
         raise SettingsError("SESSION_ENCRYPTION_KEYS is missing: .env.example says how to make a key")
+    if not settings.encrypts_sessions:
+        raise SettingsError("SESSION_ENCRYPTION_KEYS begins with plain: take that away, here and from all replicas")
 
     async def run() -> Encryption:
         key = settings.supabase_secret_key.get_secret_value()
@@ -158,7 +161,7 @@ def status(
     """Show the next openings and the last results."""
     from prebooking.operator import commands
 
-    sys.exit(commands.status(_out, read_settings(Settings), as_json=as_json, limit=limit))
+    sys.exit(commands.status(_out, _settings(), as_json=as_json, limit=limit))
 
 
 @app.command()
@@ -171,7 +174,7 @@ def dlq(
     """List QStash's dead letters with their prebookings."""
     from prebooking.operator import commands
 
-    sys.exit(commands.dlq(_out, read_settings(Settings), as_json=as_json, redrive=redrive, clear=clear))
+    sys.exit(commands.dlq(_out, _settings(), as_json=as_json, redrive=redrive, clear=clear))
 
 
 @app.command()
@@ -206,7 +209,24 @@ def main() -> None:
         _fail("Failed.", exc)
 
 
+def _settings() -> Settings:
+    """From here on the log shows none of their secrets."""
+    from prebooking.logs import configure_logs
+
+    settings = read_settings(Settings)
+    configure_logs(settings.log_level, secrets_of(settings))
+    return settings
+
+
 def _fail(what: str, exc: Exception) -> None:
+    """What others say may quote what they were sent; what we say of settings quotes nothing, and names them."""
+    told = str(exc) if isinstance(exc, SettingsError) else Redactor(_secrets()).text(str(exc))
     _err.print(f"[bold red]{what}[/] ", end="")
-    _err.print(str(exc), markup=False, highlight=False, soft_wrap=True)
+    _err.print(told, markup=False, highlight=False, soft_wrap=True)
     sys.exit(1)
+
+
+def _secrets() -> Iterator[str]:
+    for kind in (Settings, MigrationSettings):
+        with suppress(SettingsError):
+            yield from secrets_of(read_settings(kind))

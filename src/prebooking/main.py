@@ -15,6 +15,7 @@ from prebooking.adapters.aimharder import AimHarder
 from prebooking.adapters.clock import SystemClock
 from prebooking.adapters.prometheus import PrometheusMeter
 from prebooking.adapters.qstash import QStashMessages, open_messages
+from prebooking.adapters.session_vault import SessionVault
 from prebooking.adapters.supabase_store import open_store
 from prebooking.adapters.webhook import Webhook
 from prebooking.domain.notices import Teller
@@ -138,7 +139,7 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
             store=store,
             scheduler=scheduler,
             executor=executor,
-            connections=Connections(store, outside.gyms, clock),
+            connections=Connections(store, outside.gyms, clock, max_per_minute=settings.max_session_checks_per_minute),
             sweeper=sweeper,
             chores=chores,
             users=Users(
@@ -165,7 +166,7 @@ async def _open_outside(settings: Settings, opening_clock: OpeningClock) -> Asyn
             settings.supabase_url,
             settings.supabase_secret_key.get_secret_value(),
             str(uuid4()),
-            settings.session_keys,
+            SessionVault(settings.session_keys, sealing=settings.encrypts_sessions),
         ) as store,
         open_messages(
             settings.qstash_url,

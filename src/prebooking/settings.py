@@ -26,6 +26,7 @@ from prebooking.domain.prebooking import BOX_LABEL, Box
 _SHORTEST_KEY = 20
 _SESSION_KEY_BYTES = 32
 _SHORTEST_WEBHOOK_KEY = 24
+_PLAIN = "plain"  # in the place of the first session key: nothing is encrypted yet
 # After the opening an execution needs this much: to shoot, to hear, to write down, to answer.
 _AFTER_LEAD_S = 6
 _MOST = 2**31 - 1  # the database's integer
@@ -52,10 +53,13 @@ def _session_keys(value: str | list[str]) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def _is_session_key(value: SecretStr) -> SecretStr:
-    if len(_key_bytes(value)) != _SESSION_KEY_BYTES:
-        raise ValueError("each key must be 32 bytes in base64: make one with `openssl rand -base64 32`")
-    return value
+def _are_session_keys(values: list[SecretStr]) -> list[SecretStr]:
+    if values and values[0].get_secret_value() == _PLAIN and len(values) == 1:
+        raise ValueError("name a key after plain, or leave it empty")
+    for n, value in enumerate(values):
+        if len(_key_bytes(value)) != _SESSION_KEY_BYTES and (n, value.get_secret_value()) != (0, _PLAIN):
+            raise ValueError("each key must be 32 bytes in base64: make one with `openssl rand -base64 32`")
+    return values
 
 
 def _key_bytes(value: SecretStr) -> bytes:
@@ -71,7 +75,6 @@ def _webhook_key(value: SecretStr) -> bytes:
 
 
 _Kind = TypeVar("_Kind", bound=BaseSettings)
-_SessionKey = Annotated[SecretStr, AfterValidator(_is_session_key)]
 _Url = Annotated[str, AfterValidator(_url)]
 _LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
 
@@ -102,9 +105,9 @@ class Settings(BaseSettings):
 
     frontend_origins: Annotated[list[str], NoDecode, BeforeValidator(_list)] = Field(default_factory=list)
     service_api_key: SecretStr | None = Field(default=None, min_length=_SHORTEST_KEY)
-    session_encryption_keys: Annotated[list[_SessionKey], NoDecode, BeforeValidator(_session_keys)] = Field(
-        default_factory=list
-    )
+    session_encryption_keys: Annotated[
+        list[SecretStr], NoDecode, BeforeValidator(_session_keys), AfterValidator(_are_session_keys)
+    ] = Field(default_factory=list)
 
     retention_days: int = Field(default=90, ge=1, le=36_500)
 
@@ -122,6 +125,7 @@ class Settings(BaseSettings):
     max_attempts: int = Field(default=5, ge=1)
     max_active_prebookings: int = Field(default=15, ge=1, le=_MOST)
     max_creates_per_minute: int = Field(default=30, ge=1, le=_MOST)
+    max_session_checks_per_minute: int = Field(default=12, ge=1, le=_MOST)
     sweep_seconds: float = Field(default=5, ge=0)
     qstash_max_delay_seconds: float = Field(default=518_400, gt=0)
 
@@ -179,8 +183,13 @@ class Settings(BaseSettings):
 
     @property
     def session_keys(self) -> tuple[bytes, ...]:
-        """The first encrypts, all decrypt."""
-        return tuple(_key_bytes(key) for key in self.session_encryption_keys)
+        """All decrypt; the first encrypts where `encrypts_sessions`."""
+        return tuple(_key_bytes(key) for key in self.session_encryption_keys if key.get_secret_value() != _PLAIN)
+
+    @property
+    def encrypts_sessions(self) -> bool:
+        """Not before each replica can decrypt: see README.md."""
+        return len(self.session_keys) == len(self.session_encryption_keys) > 0
 
     @property
     def legacy_box(self) -> Box | None:

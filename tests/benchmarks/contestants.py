@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -72,6 +72,12 @@ class Ours:
         return self._lead_s + 1.0 + count / 80
 
     async def run(self, count: int, opens_at: datetime) -> Round:
+        class_id, created = await self._create_all(count, opens_at)
+        await sleep_until(opens_at, _SETTLE_S + count / 200)
+        asked = sorted(range(count), key=lambda i: (created[i]["created_at"], created[i]["id"]))
+        return Round(class_id, asked, await self._own_word(class_id))
+
+    async def _create_all(self, count: int, opens_at: datetime) -> tuple[int, list[dict[str, Any]]]:
         class_id, day = await self._scene.announce(opens_at)
         line = asyncio.Semaphore(_IN_FLIGHT)
 
@@ -79,10 +85,7 @@ class Ours:
             async with line:
                 return await self._create(person, class_id, day, opens_at)
 
-        created = await asyncio.gather(*(create(i) for i in range(count)))
-        await sleep_until(opens_at, _SETTLE_S + count / 200)
-        asked = sorted(range(count), key=lambda i: (created[i]["created_at"], created[i]["id"]))
-        return Round(class_id, asked, await self._own_word(class_id))
+        return class_id, await asyncio.gather(*(create(i) for i in range(count)))
 
     async def _create(self, person: int, class_id: int, day: str, opens_at: datetime) -> dict[str, Any]:
         stack = self._scene.stack
@@ -111,6 +114,25 @@ class Ours:
         finally:
             await connection.close()
         return [row["ms"] for row in rows]
+
+
+class OursInACrowd(Ours):
+    """The deliveries of others, for an opening that comes later, all arrive in the last second before this one."""
+
+    def __init__(self, scene: Scene, lead_s: float, crowd: int) -> None:
+        super().__init__(scene, lead_s)
+        self.name = f"prebooking, {crowd} others arriving"
+        self._crowd = crowd
+
+    def ahead_s(self, count: int) -> float:
+        return super().ahead_s(count + self._crowd)
+
+    async def run(self, count: int, opens_at: datetime) -> Round:
+        theirs = opens_at + timedelta(seconds=self._lead_s - 1)
+        await self._create_all(self._crowd, theirs)
+        round_ = await super().run(count, opens_at)
+        await sleep_until(theirs, _SETTLE_S + self._crowd / 100)
+        return round_
 
 
 class PlainWebhook:

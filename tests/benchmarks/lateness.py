@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from contestants import Contestant, Floor, Ours, Round, plain_webhook_server
+from contestants import Contestant, Floor, Ours, OursInACrowd, Round, plain_webhook_server
 from picture import draw
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -82,25 +82,31 @@ def percentile(values: list[float], p: float) -> float:
     return values[max(0, -(-len(values) * int(p * 10) // 1000) - 1)]
 
 
-async def measure(size: Size, progress: Progress, variant: dict[str, Any]) -> list[Tally]:
+async def measure(size: Size, progress: Progress, variant: dict[str, Any], crowd: int) -> list[Tally]:
     settings = {"LEAD_SECONDS": str(size.lead_s), "MAX_DURATION_SECONDS": str(size.duration_s), "LOG_LEVEL": "WARNING"}
-    async with open_scene(size.count, **settings) as scene, plain_webhook_server(scene) as webhook:
+    async with open_scene(max(size.count, crowd), **settings) as scene, plain_webhook_server(scene) as webhook:
         if variant:
             await scene.stack.control(scene.stack.qstash_url, "faults", variant)
-        contestants: list[Contestant] = [Floor(scene), Ours(scene, size.lead_s), webhook]
+        contestants: list[Contestant] = [Floor(scene), Ours(scene, size.lead_s)]
+        if crowd:
+            contestants.append(OursInACrowd(scene, size.lead_s, crowd))
+        elif not variant.get("down"):  # where the plain webhook would wait for ever
+            contestants.append(webhook)
         tallies = {c.name: Tally(c.name, size.count) for c in contestants}
         for contestant in contestants:  # to warm up
             await contestant.run(min(size.count, 5), whole_second(contestant.ahead_s(5)))
-        task = progress.add_task(f"N = {size.count}", total=2 * size.rounds + size.plain_rounds)
+        task = progress.add_task(
+            f"N = {size.count}", total=sum(size.plain_rounds if c is webhook else size.rounds for c in contestants)
+        )
 
         async def one(contestant: Contestant, opens_at: datetime) -> None:
             round_ = await contestant.run(size.count, opens_at)
             tallies[contestant.name].take(round_, await scene.arrivals(opens_at, round_.class_id))
             progress.advance(task)
 
-        if variant.get("down"):  # the plain webhook would wait for ever
-            contestants = contestants[:2]
-        if size.count == 1:  # openings of one second each, in turn: a hundred would take long one after another
+        if (
+            size.count == 1 and not crowd
+        ):  # openings of one second each, in turn: a hundred would take long one after another
             first = whole_second(max(c.ahead_s(1) for c in contestants))
             openings = [
                 (contestant, first + timedelta(seconds=len(contestants) * i + turn))
@@ -110,7 +116,7 @@ async def measure(size: Size, progress: Progress, variant: dict[str, Any]) -> li
             await asyncio.gather(*(one(contestant, opens_at) for contestant, opens_at in openings))
         else:
             for number in range(size.rounds):
-                taking_part = contestants if number < size.plain_rounds else contestants[:2]
+                taking_part = [c for c in contestants if c is not webhook or number < size.plain_rounds]
                 for contestant in random.sample(taking_part, len(taking_part)):
                     await scene.forget()
                     await one(contestant, whole_second(contestant.ahead_s(size.count)))
@@ -147,6 +153,7 @@ async def main() -> None:
     options.add_argument("--lead", type=int, help="LEAD_SECONDS, such as 60")
     options.add_argument("--deliver-late", type=float, default=0.0, help="QStash delivers so many seconds late")
     options.add_argument("--qstash-down", action="store_true", help="QStash takes orders and delivers nothing")
+    options.add_argument("--crowd", type=int, default=0, help="others' deliveries that arrive in the last second")
     chosen = options.parse_args()
     variant = {"shift_s": chosen.deliver_late} if chosen.deliver_late else {"down": True} if chosen.qstash_down else {}
     tallies: list[Tally] = []
@@ -159,7 +166,7 @@ async def main() -> None:
             rounds = chosen.rounds or size.rounds
             duration = max(size.duration_s, lead + 10)
             fitted = Size(size.count, rounds, lead, duration, min(rounds, size.plain_rounds))
-            tallies += await measure(fitted, progress, variant)
+            tallies += await measure(fitted, progress, variant, chosen.crowd)
     _OUT.print(table(tallies))
     RESULTS.mkdir(exist_ok=True)
     stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import psutil
 
-from prebooking.local.stack import Member, Ports, Stack, local_stack
+from prebooking.local.stack import UNLIMITED, Member, Ports, Stack, local_stack
 
 BOX = {"slug": "mygym", "boid": 7}
 BOOK = "/api/book"
@@ -91,7 +91,7 @@ async def sleep_until(instant: datetime, extra_s: float = 0.0) -> None:
 @asynccontextmanager
 async def open_scene(count: int, **settings: str) -> AsyncIterator[Scene]:
     members = [Member(f"m{i:04}@example.com", "secret", f"Member {i}") for i in range(count)]
-    async with local_stack(Ports(0, 0, 0, 0), (), parallelism=max(100, count), **settings) as stack:
+    async with local_stack(Ports(0, 0, 0, 0), (), parallelism=max(100, count), **UNLIMITED, **settings) as stack:
         _keep_apart(stack)
         await stack.control(stack.aimharder_url, "boxes", BOX)
         sessions = await stack.enrol(members)

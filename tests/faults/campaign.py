@@ -36,7 +36,7 @@ from verdict import IN_TIME_S, Verdict, judge
 from weather import Weather
 
 from prebooking.local.serving import PortBusyError, listen
-from prebooking.local.stack import Member, Ports, Stack, outside
+from prebooking.local.stack import UNLIMITED, Member, Ports, Stack, outside
 
 _RESULTS = Path(__file__).parent / "results"
 _OUT = Console(width=None if sys.stdout.isatty() else 160)
@@ -192,7 +192,7 @@ async def main() -> int:
     async with AsyncExitStack() as opened:
         with _stderr_to(_RESULTS / f"{name}.log"):
             stack = await opened.enter_async_context(
-                outside(Ports(_port(), 0, 0, 0), parallelism=_PARALLELISM, LOG_LEVEL=options.log_level)
+                outside(Ports(_port(), 0, 0, 0), parallelism=_PARALLELISM, LOG_LEVEL=options.log_level, **UNLIMITED)
             )
             # Without kept connections, which a server may close just when they are used again.
             fresh = httpx.AsyncClient(timeout=60, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))

@@ -12,6 +12,9 @@ _CANCEL = Play(plays.cancel, opens_in_s=8, cancels=True)
 _RESCHEDULE = Play(plays.reschedule, opens_in_s=12)
 _RETRY = Play(plays.retry, opens_in_s=-1, signed_in=False)
 _LIST = Play(plays.look)
+_CONNECT = Play(plays.connect, signed_in=False)
+_LOOK_AT_SESSION = Play(plays.look_at_session)
+_DISCONNECT = Play(plays.disconnect)
 _NOTE = Play(plays.note, opens_in_s=4)
 _EXECUTE = Play(plays.execute)
 _FAIL = Play(plays.fail, may_fail="class_not_found")
@@ -63,6 +66,9 @@ STORIES = (
     ),
     Story("retrying", ("store.retry",), _RETRY, _RETRY),
     Story("listing", ("store.list",), _LIST, _LIST),
+    Story("connecting a session", ("store.admit_check", "gym.whoami", "store.connect_session"), _CONNECT, _CONNECT),
+    Story("looking at the session", ("store.read_session",), _LOOK_AT_SESSION, _LOOK_AT_SESSION),
+    Story("disconnecting the session", ("store.disconnect_session",), _DISCONNECT, _DISCONNECT),
     Story("noting a failed delivery", ("store.note_delivery_failure",), _NOTE, _NOTE),
     EXECUTING,
     Story("failing", ("store.finish",), _FAIL, _FAIL),

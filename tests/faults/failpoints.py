@@ -8,14 +8,14 @@ import os
 import signal
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from prebooking.domain.errors import BoxSilentError, MessagingError, PrebookingError, StoreUnavailableError
 from prebooking.domain.outcome import Kind, Reply
-from prebooking.domain.ports import Account, Gyms, HeldRequest
+from prebooking.domain.ports import Gyms, HeldRequest
 from prebooking.domain.prebooking import BookingRequest, Box, Session
 from prebooking.main import Outside
 
@@ -24,6 +24,7 @@ CALLS = {
     "store": (
         *("create", "attach_message", "cancel", "reschedule", "retry", "note_delivery_failure", "list"),
         *("claim", "begin", "finish", "release", "park", "sweep", "lease_session", "save_session"),
+        *("admit_check", "connect_session", "read_session", "disconnect_session"),
     ),
     "messages": ("publish", "delete"),
     "gym": ("whoami", "listing", "refresh"),
@@ -131,8 +132,10 @@ class _Gyms:
         async with self._inner.visit(box, session) as gym:
             yield _Gym(gym, "gym", self._points)
 
-    def account(self, cookies: Sequence[tuple[str, str]]) -> AbstractAsyncContextManager[Account]:
-        return self._inner.account(cookies)  # no execution asks for it
+    @asynccontextmanager
+    async def account(self, cookies: Sequence[tuple[str, str]]) -> AsyncIterator["_Gym"]:
+        async with self._inner.account(cookies) as account:
+            yield _Gym(account, "gym", self._points)
 
 
 class _Gym(_Watched):

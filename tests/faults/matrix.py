@@ -22,7 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from stage import prepare
 from trial import Result, Terms, run
 
-from prebooking.local.stack import Ports, Stack, outside
+from prebooking.local.stack import UNLIMITED, Ports, Stack, outside
 
 _OUT = Console(width=200)
 _QSTASH_OFF = Terms(rings=False, settings=(), survivor=())  # and all else as it is by default
@@ -80,7 +80,7 @@ async def main(options: argparse.Namespace) -> int:
     killed = [cell for cell in executing if cell.action is Action.KILL]
     stopped = [cell for cell in executing if cell.action is Action.STOP and cell.begun and cell.when is Try.FIRST]
     _OUT.print(f"{len(chosen)} cells. Seed {options.seed}.")
-    async with outside(Ports(0, 0, 0, 0), LOG_LEVEL="CRITICAL") as stack:
+    async with outside(Ports(0, 0, 0, 0), LOG_LEVEL="CRITICAL", **UNLIMITED) as stack:
         await prepare(stack)
         matrix = await play_all(stack, chosen, options.at_once, Terms(), "the matrix")
         lax = await play_all(stack, stopped, options.at_once, _LAX, "stops, a lax gym")

@@ -129,6 +129,29 @@ async def look(stage: Stage, aim: Aim) -> None:
     assert [row["id"] for row in answer.json()["prebookings"]] == [prebooking_id]
 
 
+async def connect(stage: Stage, aim: Aim) -> None:
+    """What is connected books."""
+    session = await stage.box.new_session()
+    await aim.take_twice()
+    connected = {name: session[name] for name in ("cookies", "token", "fingerprint")}
+    await stage.ask("PUT", "/session", connected)
+    await stage.prebook()
+
+
+async def look_at_session(stage: Stage, aim: Aim) -> None:
+    await aim.take_twice()
+    assert (await stage.ask("GET", "/session")).json()["alive"] is True
+    await stage.prebook()
+
+
+async def disconnect(stage: Stage, aim: Aim) -> None:
+    """The next one that is connected books."""
+    await aim.take_twice()
+    await stage.ask("DELETE", "/session")
+    await stage.sign_in()
+    await stage.prebook()
+
+
 # ---- what QStash does --------------------------------------------------------------------------------------------
 
 

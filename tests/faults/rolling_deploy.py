@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from prebooking.local.serving import listen
-from prebooking.local.stack import Member, Ports, Stack, outside
+from prebooking.local.stack import UNLIMITED, Member, Ports, Stack, outside
 
 _SOURCE = str(Path(__file__).parents[2] / "src")
 _OUT = Console(width=None if sys.stdout.isatty() else 120)
@@ -35,7 +35,6 @@ _BOX = {"slug": "mygym", "boid": 7}
 _BEFORE_S = (6.0, 3.0, 0.0)  # when each old replica is told to leave, before the opening
 _LEAD_S, _DURATION_S = 10, 18
 _AT_ONCE = 20
-_MOST = "1000000"
 
 
 class Deploy:
@@ -75,9 +74,8 @@ async def main() -> int:
     sock = listen("127.0.0.1", 0)
     port = int(sock.getsockname()[1])
     sock.close()
-    unlimited = dict.fromkeys(("MAX_ACTIVE_PREBOOKINGS", "MAX_CREATES_PER_MINUTE"), _MOST)
     settings = {"LEAD_SECONDS": str(_LEAD_S), "MAX_DURATION_SECONDS": str(_DURATION_S), "LOG_LEVEL": "ERROR"}
-    async with outside(Ports(port, 0, 0, 0), parallelism=options.members, **settings, **unlimited) as stack:
+    async with outside(Ports(port, 0, 0, 0), parallelism=options.members, **settings, **UNLIMITED) as stack:
         stack.http = httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_keepalive_connections=0))
         deploy = Deploy(stack, options, port)
         database = await asyncpg.connect(stack.database_url)

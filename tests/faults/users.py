@@ -13,6 +13,7 @@ from plan import Fate, Wish
 
 from prebooking.local.stack import SERVICE_KEY
 
+_AT_ONCE = 200
 _PATIENCE_S = 30.0
 _TIMEOUT = httpx.Timeout(6.0, connect=2.0)
 _UNAVAILABLE = 503
@@ -80,8 +81,10 @@ class Users:
             base_url=url,
             timeout=_TIMEOUT,
             trust_env=False,
-            limits=httpx.Limits(max_connections=200, max_keepalive_connections=20, keepalive_expiry=2),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=2),
         )
+        # Not by the pool, which looks through all who wait in it whenever anything moves.
+        self._at_once = asyncio.Semaphore(_AT_ONCE)
         self._rng = rng
         self._sign_in = sign_in
         self.stories: list[Story] = []
@@ -169,13 +172,14 @@ class Users:
         self, story: Story, what: str, method: str, path: str, body: Any = None, *, opening: datetime | None = None
     ) -> Heard:
         headers = {"Authorization": f"Bearer {SERVICE_KEY}", "X-User-Email": story.wish.email}
-        asked_at = time.time()
         status, said = None, None
-        try:
-            answer = await self._http.request(method, path, headers=headers, json=body)
-            status, said = answer.status_code, answer.json()
-        except httpx.TransportError as exc:
-            said = type(exc).__name__
+        async with self._at_once:
+            asked_at = time.time()
+            try:
+                answer = await self._http.request(method, path, headers=headers, json=body)
+                status, said = answer.status_code, answer.json()
+            except httpx.TransportError as exc:
+                said = type(exc).__name__
         heard = Heard(what, asked_at, time.time(), status, said, opening)
         story.heard.append(heard)
         if status not in (None, _UNAVAILABLE, *_EXPECTED[what]):

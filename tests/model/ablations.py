@@ -27,6 +27,7 @@ class Ablation:
     caught_by: str
     outside: Outside = HARD
     workers: int = 2
+    late_calls: int = 0
 
 
 def _lied_to(function: Callable[..., Answer], r: Row, *arguments: Any, **lie: Any) -> Answer:
@@ -75,6 +76,11 @@ ABLATIONS: Mapping[str, Ablation] = {
     "release by id alone": Ablation(Protocol(release=release_by_id_alone), "only_the_token_writes"),
     "a claim takes over before the lease ends": Ablation(
         Protocol(claim=partial(_lied_to, claim_prebooking, leased=False)), "booked_at_most_once"
+    ),
+    "a claim by a token that lost the row": Ablation(
+        Protocol(claim=partial(_lied_to, claim_prebooking, claim_tokens=frozenset())),
+        "failed_means_not_booked",
+        late_calls=1,
     ),
     "a begun row can be cancelled": Ablation(
         Protocol(cancel=partial(_lied_to, cancel_prebooking, begun_token=NULL)),

@@ -33,8 +33,9 @@ class Names:
             names.setdefault(token, len(names) + GONE)
         row = row._replace(
             claim_token=names.get(row.claim_token, GONE),
+            # Of these, as of the last three, only what somebody can show is ever compared.
+            claim_tokens=frozenset(names[token] for token in row.claim_tokens if token in names),
             begun_token=names.get(row.begun_token, GONE),
-            # These are only ever compared with a token that somebody shows.
             ended_token=names.get(row.ended_token, NULL),
             finished_token=names.get(row.finished_token, NULL),
             retry_token=names.get(row.retry_token, NULL),

@@ -1,4 +1,5 @@
-"""One row and the SQL functions that may write it: to be read beside sql/0003_wishes.sql and sql/0004_execution.sql.
+"""One row and the SQL functions that may write it: to be read beside sql/0003_wishes.sql, sql/0004_execution.sql and
+sql/0008_claim_tokens.sql.
 
 Each function has the SQL's guards in the SQL's order and gives the SQL's answers. A guard asks of an instant only
 whether it has come, so that is all a row keeps of it. A token is a small number; 0 is null. Left out is what no guard
@@ -22,6 +23,7 @@ class Row(NamedTuple):
     waits: bool = False  #: retry_at > t
     leased: bool = False  #: lease_until > t
     claim_token: int = NULL
+    claim_tokens: frozenset[int] = frozenset()  #: all that have claimed it
     claim_counted: bool = False
     begun_token: int = NULL  #: the begin mark: booking_started_at comes and goes with it
     ended_token: int = NULL
@@ -47,7 +49,7 @@ def claim_prebooking(r: Row, end: int, token: int, version: int, max_attempts: i
         return "stale", r
     if r.claim_token == token:
         return "claimed", r
-    if r.ended_token == token:
+    if r.ended_token == token or token in r.claim_tokens:
         return "already_ended", r
     if r.status == "executing" and r.leased:
         return "held", r
@@ -67,6 +69,7 @@ def claim_prebooking(r: Row, end: int, token: int, version: int, max_attempts: i
     return "claimed", r._replace(
         status="executing",
         claim_token=token,
+        claim_tokens=r.claim_tokens | {token},
         waits=False,
         leased=True,
         claim_counted=not begun,

@@ -135,8 +135,6 @@ def _may_still_arrive(model: Model, world: World, row: Row) -> bool:
             return True
         if world.listed != (world.bookings > 0):
             return True
-    if not model.outside.calls_dawdle and world.late:
-        return True
     holder = next((w.at for w in world.workers if w.token == row.begun_token), "idle")
     return model.protocol.stops_at_its_deadline and holder in MAY_SEND
 

@@ -91,7 +91,6 @@ class Outside:
     books_twice: bool = True  #: accepts two bookings for one hour
     listing_lags: bool = False  #: shows a booking only after a while, though within a begin's lease
     requests_dawdle: bool = False  #: a booking request may arrive after its begin's lease
-    calls_dawdle: bool = False  #: a delayed call may reach the database after another's begin and its lease
 
 
 HARD = Outside()

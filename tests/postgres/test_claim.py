@@ -98,7 +98,7 @@ async def test_the_one_whose_claim_was_taken_over_can_change_nothing(db: Functio
     ]
 
     assert [a["outcome"] for a in answers] == 5 * ["lost"]
-    assert (await db.claim(row, first))["outcome"] == "held"
+    assert (await db.claim(row, first))["outcome"] == "already_ended"
     assert await unchanged(db, row, held)
 
 
@@ -170,6 +170,19 @@ async def test_a_late_copy_of_a_claim_that_was_released_claims_nothing(db: Funct
 
     assert (await db.claim(row, token))["outcome"] == "already_ended"
     assert await unchanged(db, row, released)
+
+
+async def test_a_late_copy_of_a_claim_that_was_lost_to_another_does_not_bring_its_token_back(db: Functions) -> None:
+    row, token, other = await prebooking(db), uuid4(), uuid4()
+    await db.claim(row, token)
+    await db.at(NOW + seconds(5))
+    await db.claim(row, other)
+    await db.begin(row, other)
+    await db.at(NOW + seconds(60))
+    lost = await db.row(row)
+
+    assert (await db.claim(row, token))["outcome"] == "already_ended"
+    assert await unchanged(db, row, lost)
 
 
 async def settling_claim(db: Functions, row: UUID) -> Answer:

@@ -28,7 +28,7 @@ from postgres.factories import GIVE_UP_AT, prebooking
 from postgres.functions import NOW, Answer, Functions, rolled_back, seconds
 
 WALKS, STEPS = 150, 60
-TOKENS = (2, 3, 4, 5)
+TOKENS = 4  # at a time
 
 # All that each function can say of a row of ours that exists.
 ANSWERS = {
@@ -58,7 +58,8 @@ class Replay:
         self.most = self.random.choice((1, 2))  # attempts
         self.now = NOW
         self.row = Row()
-        self.uuids = {token: uuid4() for token in TOKENS}
+        self.uuids = {token: uuid4() for token in range(2, 2 + STEPS)}
+        self.tokens = list(self.uuids)[:TOKENS]
         self.openings = 0
         self.said: set[tuple[str, str]] = set()
 
@@ -111,6 +112,7 @@ class Replay:
             claim_token=numbers[real["claim_token"]],
             claim_counted=real["claim_counted"],
             begun_token=numbers[real["begun_token"]],
+            claim_tokens=frozenset(numbers[token] for token in real["claim_tokens"]),
             ended_token=numbers[real["ended_token"]],
             finished_token=numbers[real["finished_token"]],
             retry_token=numbers[real["retry_token"]],
@@ -121,12 +123,14 @@ class Replay:
     async def _call(self, function: str) -> tuple[tuple[str, Row], Answer]:  # noqa: C901, PLR0911  # a function a case
         """The model's answer and the database's."""
         db, protocol, row, end = self.db, self.protocol, self.row, self.end
-        token = row.claim_token if row.claim_token and self.random.random() < 0.75 else self.random.choice(TOKENS)
+        token = row.claim_token if row.claim_token and self.random.random() < 0.75 else self.random.choice(self.tokens)
         version = self.random.choice((row.version, row.version, row.version + 1))
         yes = self.random.random() < 0.5
         uuid = self.uuids[token]
         match function:
             case "claim":
+                if token in row.claim_tokens and self.random.random() < 0.5:
+                    token = self._another_token()
                 return await self._claim(token, version if yes else NULL)
             case "begin":
                 answer = await db.begin(self.id, uuid, max_attempts=self.most, settled=yes)
@@ -152,6 +156,11 @@ class Replay:
                 return note_delivery_failure(row, version), await db.note_failure(self.id, version)
             case _:
                 return ("swept", row), await self._sweep()
+
+    def _another_token(self) -> int:
+        token = max(self.tokens) + 1
+        self.tokens = [*self.tokens[1:], token]
+        return token
 
     async def _claim(self, token: int, version: int) -> tuple[tuple[str, Row], Answer]:
         answer = await self.db.claim(self.id, self.uuids[token], version or None, horizon=0, max_attempts=self.most)

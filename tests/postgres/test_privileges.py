@@ -35,6 +35,7 @@ EXPECTED = {
     ("service_role", "prebooking.session_watch"): ALL_BUT_TRUNCATE,
     ("service_role", "prebooking.migrations"): {"select"},
     ("service_role", "prebooking.pings"): {"select", "insert", "delete"},
+    ("service_role", "prebooking.session_checks"): {"select", "insert", "delete"},
     ("authenticated", "public.prebookings"): {"select"},
 }
 SHOWN_TO_BROWSERS = {
@@ -67,6 +68,7 @@ values ('1', 'booked', '{}', now(), now());
 insert into prebooking.pings values (gen_random_uuid(), now());
 delete from prebooking.migrations where name > '0001_z';
 insert into prebooking.session_watch (prebooking_id) select id from public.prebookings;
+insert into prebooking.session_checks values ('ana@example.com', gen_random_uuid(), now());
 """
 
 

@@ -47,10 +47,10 @@ async def test_every_function_gives_up_before_its_caller_does(db: Functions) -> 
 
 async def test_every_function_gives_up_a_lock_that_another_holds(many: Many) -> None:
     """All at once: each waits in a session of its own."""
-    holder, *callers = await many(14)  # one more than there are calls
+    holder, *callers = await many(18)  # one more than there are calls
     row = await prebooking(holder, available_at=SOON, **claimed(uuid4()))
     rings = await prebooking(holder, available_at=SOON, scheduled_version=1)
-    of_ana = await session(holder)
+    of_ana = await session(holder, session_type="background")
     ids: dict[str, Any] = {"id": row, "token": uuid4()}
     ended: dict[str, Any] = {**ids, "outcome": None, "message": None, "shots": [], "retry_seconds": 0}
     calls: dict[str, dict[str, Any]] = {
@@ -74,6 +74,16 @@ async def test_every_function_gives_up_a_lock_that_another_holds(many: Many) -> 
         "park_prebooking": ended,
         "lease_session": {"user_email": "ana@example.com", "token": "token-1", "lease": uuid4(), "lease_seconds": 9},
         "save_session": {"id": of_ana, "lease": uuid4(), "old_token": "token-1", "new_token": "token-2"},
+        "admit_session_check": {"user_email": "ana@example.com", "token": uuid4(), "max_per_minute": 1},
+        "connect_session": {"user_email": "ana@example.com", "token": "t", "cookies": [], "fingerprint": "f"},
+        "disconnect_session": {"user_email": "ana@example.com"},
+        "replace_session_secrets": {
+            "id": of_ana,
+            "old_token": "token-1",
+            "old_cookies": [],
+            "new_token": "t",
+            "new_cookies": [],
+        },
     }
 
     async def code(caller: Functions, function: str, arguments: dict[str, Any]) -> str:
@@ -84,6 +94,7 @@ async def test_every_function_gives_up_a_lock_that_another_holds(many: Many) -> 
 
     async with holder.connection.transaction():
         await holder.connection.execute("select prebooking.take_turn('Ana@Example.com')")
+        await holder.connection.execute("select prebooking.take_session_turn('Ana@Example.com')")
         await holder.connection.execute("select from public.prebookings for update")
         await holder.connection.execute("select from public.auth_sessions for update")
         async with asyncio.timeout(5):

@@ -103,7 +103,7 @@ CALLS: dict[str, list[Call]] = {
 }
 FUNCTIONS_OF_SESSIONS = {  # they touch no prebooking
     *("lease_session", "save_session", "connect_session", "read_session", "disconnect_session"),
-    *("list_sessions_to_encrypt", "replace_session_secrets"),
+    *("admit_session_check", "list_sessions_to_encrypt", "replace_session_secrets"),
 }
 FUNCTIONS_BESIDE = {  # no status is theirs to change
     *("take_notices", "note_told", "note_untold", "take_session_looks", "note_session_look"),

@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from prebooking.local.stack import Ports, Stack, outside
+from prebooking.local.stack import UNLIMITED, Ports, Stack, outside
 from processes.one_wish import ANA, BOX
 
 
 @pytest.fixture(scope="module")
 async def stack() -> AsyncIterator[Stack]:
-    async with outside(Ports(0, 0, 0, 0), LOG_LEVEL="ERROR") as running:
+    async with outside(Ports(0, 0, 0, 0), LOG_LEVEL="ERROR", **UNLIMITED) as running:
         await running.control(running.aimharder_url, "boxes", BOX)
         await running.enrol([ANA])
         yield running

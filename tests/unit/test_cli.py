@@ -12,6 +12,7 @@ import asyncpg
 import httpx
 import pytest
 
+from logged import log_restored
 from prebooking.cli import main
 from prebooking.local.aimharder import AimHarder
 from prebooking.local.postgres import Postgres
@@ -66,7 +67,7 @@ def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
             monkeypatch.delenv(name, raising=False)
         for name, value in settings.items():
             monkeypatch.setenv(name, value)
-        with pytest.raises(SystemExit) as ended:
+        with log_restored(), pytest.raises(SystemExit) as ended:
             main()
         told = capsys.readouterr()
         return Ran(ended.value.code, told.out, told.err)
@@ -117,6 +118,25 @@ async def test_the_sweep_can_be_left_to_qstash(
     async with httpx.AsyncClient(base_url=f"{outside[1].url}/v2/schedules/", headers=headers) as http:
         assert (await http.get("prebooking-sweep")).json()["cron"] == "*/2 * * * *"
         await http.delete("prebooking-sweep")
+
+
+async def test_what_a_system_says_is_told_without_the_secret_that_it_quotes(tmp_path: Path) -> None:
+    async def quote(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        token = head.lower().partition("authorization: bearer ")[2].partition("\r\n")[0]
+        said = f'{{"error": "no such user: {token}"}}'
+        assert len(token) > 20
+        writer.write(f"HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: {len(said)}\r\n\r\n".encode())
+        writer.write(said.encode())
+        await writer.drain()
+        writer.close()
+
+    token = "topsecret-of-qstash-0123"
+    async with await asyncio.start_server(quote, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        told = await run(tmp_path, "schedule-sweep", **COMPLETE | {"QSTASH_URL": url, "QSTASH_TOKEN": token})
+    told.assert_told("Failed. QStash, schedule: ")
+    assert "no such user: [redacted]" in told.err
 
 
 def test_a_sweep_without_a_database_says_so(here: Callable[..., Ran]) -> None:

@@ -59,7 +59,7 @@ async def encrypt(gateway: Gateway, *keys: bytes) -> Encryption:
 
 
 async def token_of(gateway: Gateway, number: int, *keys: bytes) -> str | None:
-    async with open_store(gateway.url, gateway.secret_key, "tests", keys) as store:
+    async with open_store(gateway.url, gateway.secret_key, "tests", SessionVault(keys)) as store:
         found = await store.read_session(user(number))
         assert found
         return found.session.token if found.session else None
@@ -166,7 +166,7 @@ async def test_a_refresh_beside_it_loses_neither_its_token_nor_its_encryption(
             keys = keys[::-1]
 
     async with (
-        open_store(gateway.url, gateway.secret_key, "tests", (NEW, OLD)) as store,
+        open_store(gateway.url, gateway.secret_key, "tests", SessionVault((NEW, OLD))) as store,
         asyncio.TaskGroup() as group,
     ):
         group.create_task(rotate())
@@ -199,5 +199,7 @@ async def test_the_command_says_how_many_and_how_it_ended(
     locked_out = await run(tmp_path, "encrypt-sessions", **systems, SESSION_ENCRYPTION_KEYS=keys[0])
     assert (locked_out.code, locked_out.out) == (1, "Encrypted 0. Not under the first key: 3.\n")
     assert locked_out.err.count("which SESSION_ENCRYPTION_KEYS lacks") == 3
+    too_soon = await run(tmp_path, "encrypt-sessions", **systems, SESSION_ENCRYPTION_KEYS=f"plain,{keys[1]}")
+    too_soon.assert_told("Not started. SESSION_ENCRYPTION_KEYS begins with plain: ")
     without = await run(tmp_path, "encrypt-sessions", **systems)
     without.assert_told("Not started. SESSION_ENCRYPTION_KEYS is missing")

@@ -1,12 +1,10 @@
 """What the log shows of a secret: nothing, whatever it stands in, under any name; and what is no secret: all of it."""
 
-import io
 import json
 import logging
 import sys
 import time
 import warnings
-from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -18,12 +16,6 @@ from prebooking.domain.prebooking import Session
 from prebooking.redaction import HIDDEN, Redactor
 
 CANARY = "can/ary+0123"
-
-
-@pytest.fixture
-def said() -> Iterator[io.StringIO]:
-    with logged([CANARY, "short"]) as stream:
-        yield stream
 
 
 def event(**values: Any) -> dict[str, Any]:
@@ -121,20 +113,21 @@ def test_a_session_shows_nothing_of_itself() -> None:
     assert "hush" not in repr(event(session=session)) + str(session)
 
 
-def test_each_line_goes_through_ours_and_the_libraries_with_traces_and_causes(said: io.StringIO) -> None:
-    log, library = structlog.get_logger(), logging.getLogger("a.library")
-    failure = RuntimeError(f"cookie: amhrdrauth={CANARY}")
-    failure.__cause__ = ValueError(f"password={CANARY}")
-    log.error("failed", exc_info=failure, headers={"Cookie": CANARY})
-    library.error("it broke with %s", {"token": "hush"}, exc_info=failure)
-    library.debug("apikey: %s", "hush")
-    library.warning("%d", "hush")  # which can't be formatted
-    with warnings.catch_warnings():
-        warnings.simplefilter("always")
-        logging.captureWarnings(capture=False)
-        logging.captureWarnings(capture=True)
-        warnings.warn(f"token={CANARY}", stacklevel=1)
-    sys.excepthook(ValueError, ValueError(f"no {CANARY}"), None)
+def test_each_line_goes_through_ours_and_the_libraries_with_traces_and_causes() -> None:
+    with logged([CANARY, "short"]) as said:
+        log, library = structlog.get_logger(), logging.getLogger("a.library")
+        failure = RuntimeError(f"cookie: amhrdrauth={CANARY}")
+        failure.__cause__ = ValueError(f"password={CANARY}")
+        log.error("failed", exc_info=failure, headers={"Cookie": CANARY})
+        library.error("it broke with %s", {"token": "hush"}, exc_info=failure)
+        library.debug("apikey: %s", "hush")
+        library.warning("%d", "hush")  # which can't be formatted
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            logging.captureWarnings(capture=False)
+            logging.captureWarnings(capture=True)
+            warnings.warn(f"token={CANARY}", stacklevel=1)
+        sys.excepthook(ValueError, ValueError(f"no {CANARY}"), None)
     lines = said.getvalue().splitlines()
     assert len(lines) == 6
     assert CANARY not in said.getvalue()

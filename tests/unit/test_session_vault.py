@@ -58,6 +58,12 @@ def test_without_keys_everything_stays_as_it_is_and_nothing_sealed_is_taken_for_
         none.open(SessionVault([NEW]).seal("secret", ANA, "token"), ANA, "token")
 
 
+def test_while_not_sealing_what_others_have_sealed_is_opened() -> None:
+    waiting, sealing = SessionVault([NEW], sealing=False), SessionVault([NEW])
+    assert waiting.seal("secret", ANA, "token") == "secret"
+    assert waiting.open(sealing.seal("secret", ANA, "token"), ANA, "token") == "secret"
+
+
 def test_no_bit_of_a_sealed_value_may_change() -> None:
     vault = SessionVault([NEW])
     head, _, body = vault.seal("secret", ANA, "token").rpartition(":")

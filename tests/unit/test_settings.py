@@ -81,6 +81,7 @@ def test_all_that_is_missing_is_named_at_once() -> None:
         *((f"QSTASH_{which}_SIGNING_KEY", "short") for which in ("CURRENT", "NEXT")),
         *(("SERVICE_API_KEY", value) for value in ("short", "x" * 19)),
         *(("SESSION_ENCRYPTION_KEYS", value) for value in ("short", "é", f"{SESSION_KEY[:-4]}", f"{SESSION_KEY},AAAA")),
+        *(("SESSION_ENCRYPTION_KEYS", value) for value in ("plain", "plain,plain", f"{SESSION_KEY},plain")),
         *(("LEAD_SECONDS", value) for value in ("-1", "3.5", "x", "nan")),
         *(("MAX_DURATION_SECONDS", value) for value in ("0", "nan", "inf", "x")),
         *(("SWEEP_SECONDS", value) for value in ("-1", "nan", "inf")),
@@ -88,6 +89,7 @@ def test_all_that_is_missing_is_named_at_once() -> None:
         *(("MAX_ATTEMPTS", value) for value in ("0", "1.5")),
         *(("MAX_ACTIVE_PREBOOKINGS", value) for value in ("0", "-1", "x", "2147483648")),
         *(("MAX_CREATES_PER_MINUTE", value) for value in ("0", "1.5", "inf", "2147483648")),
+        *(("MAX_SESSION_CHECKS_PER_MINUTE", value) for value in ("0", "1.5", "inf", "2147483648")),
         *(("PORT", value) for value in ("-1", "65536", "http")),
         *(("LOG_LEVEL", value) for value in ("loud", "5")),
         *(("SCHEDULE_FOR_NOW", value) for value in ("perhaps", "2")),
@@ -149,6 +151,13 @@ def test_session_keys_are_base64_in_either_alphabet_and_a_wrong_one_tells_how_to
     assert settings.session_keys == (b"0123456789abcdef" * 2, base64.urlsafe_b64decode("-_" * 21 + "8="))
     with pytest.raises(SettingsError, match=r"^SESSION_ENCRYPTION_KEYS: each key .* `openssl rand -base64 32`$"):
         read(SESSION_ENCRYPTION_KEYS=f"{SESSION_KEY},topsecret")
+
+
+def test_plain_before_the_keys_reads_what_is_encrypted_and_encrypts_nothing_yet(read: Any) -> None:
+    assert not read().encrypts_sessions
+    waiting, on = read(SESSION_ENCRYPTION_KEYS=f"plain,{SESSION_KEY}"), read(SESSION_ENCRYPTION_KEYS=SESSION_KEY)
+    assert waiting.session_keys == on.session_keys == (b"0123456789abcdef" * 2,)
+    assert (waiting.encrypts_sessions, on.encrypts_sessions) == (False, True)
 
 
 def test_all_that_no_log_may_show_is_known(read: Any) -> None:

@@ -86,8 +86,8 @@ async def test_too_early_by_the_gyms_clock_is_tried_again_on_the_same_connection
     sweepless: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert shoot._PAUSE_S == (0.1, 0.3)
-    monkeypatch.setattr(shoot, "_PAUSE_S", (0.3, 0.3))  # long enough to be told from a slow machine
-    spoil(sweepless, "clock", seconds=-0.6, times=None)
+    monkeypatch.setattr(shoot, "_PAUSE_S", (1.0, 1.0))  # long enough to be told from a slow machine
+    spoil(sweepless, "clock", seconds=-1.5, times=None)
     _, row = await ran(sweepless, await prebook_open_class(sweepless))
     assert (row["status"], row["result"]["outcome"]) == ("completed", "booked")
     assert shots(row)[:-1] == ["too_early"] * (len(shots(row)) - 1)
@@ -96,9 +96,9 @@ async def test_too_early_by_the_gyms_clock_is_tried_again_on_the_same_connection
     at_once, *later = (
         (after.request.first_byte_ns - (before.answered_ns or 0)) / 1e6 for before, after in pairwise(asked)
     )
-    assert at_once < 250
+    assert at_once < 900
     assert later
-    assert all(pause >= 290 for pause in later)
+    assert all(pause >= 990 for pause in later)
 
 
 async def test_a_gym_that_refuses_connections_is_tried_again_until_it_opens_its_door(sweepless: World) -> None:

@@ -8,6 +8,7 @@ import pytest
 from executions import (
     ANA,
     LISTING,
+    ON_TIME_MS,
     REFRESH,
     WHOAMI,
     begun,
@@ -129,7 +130,7 @@ async def test_a_refresh_that_takes_long_does_not_hold_the_request_back(sweeples
     before = await sweepless.database.fetchval("select aimharder_token from public.auth_sessions")
     _, row = await ran(sweepless, await sweepless.prebook(ANA, sweepless.open_class(1.5)))
     assert row["result"]["outcome"] == "booked"
-    assert 0 <= row["result"]["timings"]["fire_lateness_ms"] < 100
+    assert 0 <= row["result"]["timings"]["fire_lateness_ms"] < ON_TIME_MS
     # It went on beside the request, and the token that the gym had rotated was kept.
     assert await sweepless.database.fetchval("select aimharder_token from public.auth_sessions") != before
 
@@ -140,7 +141,7 @@ async def test_a_question_that_hangs_is_skipped_and_the_request_leaves_on_time(s
     await sweepless.member(ANA)
     _, row = await ran(sweepless, await sweepless.prebook(ANA, sweepless.open_class(2)))
     assert row["result"]["outcome"] == "booked"
-    assert 0 <= row["result"]["timings"]["fire_lateness_ms"] < 100
+    assert 0 <= row["result"]["timings"]["fire_lateness_ms"] < ON_TIME_MS
 
 
 async def test_after_a_slow_refresh_no_question_delays_the_request(sweepless: World) -> None:
@@ -150,7 +151,7 @@ async def test_after_a_slow_refresh_no_question_delays_the_request(sweepless: Wo
     await sweepless.member(ANA)
     _, row = await ran(sweepless, await sweepless.prebook(ANA, sweepless.open_class(2)))
     assert row["result"]["outcome"] == "booked"
-    assert 0 <= row["result"]["timings"]["fire_lateness_ms"] < 100
+    assert 0 <= row["result"]["timings"]["fire_lateness_ms"] < ON_TIME_MS
 
 
 async def test_a_silent_account_host_does_not_fail_a_row(sweepless: World) -> None:

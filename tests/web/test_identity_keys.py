@@ -26,9 +26,12 @@ class KeyHost:
         self.answer: Any = {"keys": []}
         self.status = 200
         self.asked = 0
+        self.hears = asyncio.Event()
+        self.hears.set()
 
     async def key_set(self, _: Request) -> Response:
         self.asked += 1
+        await self.hears.wait()
         return JSONResponse(self.answer, self.status)
 
     def publish(self, *key_ids: str) -> None:
@@ -51,6 +54,23 @@ async def test_a_flood_of_unknown_keys_asks_the_key_host_once() -> None:
         assert found[:20] == [None] * 20
         assert found[20] is not None
         assert host.asked == 1
+
+
+async def test_a_thousand_unknown_keys_cost_one_fetch_in_30_s_for_which_no_known_one_waits() -> None:
+    async with key_host() as (host, keys):
+        host.publish("a")
+        assert await keys.key("a")
+        for fetches in (2, 3):
+            host.hears.clear()
+            keys._fetched -= 31
+            flood = [asyncio.create_task(keys.key(f"unknown-{n}")) for n in range(1000)]
+            async with asyncio.timeout(1):
+                while host.asked < fetches:
+                    await asyncio.sleep(0)
+            assert await asyncio.wait_for(keys.key("a"), 0.1)
+            host.hears.set()
+            assert await asyncio.gather(*flood) == [None] * 1000
+            assert host.asked == fetches
 
 
 async def test_a_rolled_key_is_found_and_a_withdrawn_one_is_gone() -> None:

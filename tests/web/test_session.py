@@ -173,6 +173,29 @@ async def test_a_body_of_more_than_16_kib_is_too_large(sweepless: World) -> None
     assert answer.status_code == 413
 
 
+async def test_who_asks_too_often_is_told_when_to_come_back_and_aimharder_is_left_alone(
+    database: asyncpg.Connection, outside: tuple[Gateway, QStashServer, AimHarder]
+) -> None:
+    async with open_world(database, *outside, sweep_seconds=0, max_session_checks_per_minute=3) as world:
+        session = signed_in(world)
+        assert (await put(world, GOOD)).status_code == 422  # a dead one counts too
+        assert (await put(world, session)).status_code == 200
+        assert (await get(world))["alive"] is True
+        asked = len(world.gym.ledger.entries)
+        looked = await world.http.get("/session", headers=world.speaking_for(ANA))
+        for answer in (looked, await put(world, signed_in(world))):
+            assert (answer.status_code, answer.json()["code"]) == (429, "too-many")
+            wait_s = answer.headers["retry-after"]
+            assert 1 <= int(wait_s) <= 60
+            assert answer.json()["detail"] == (
+                f"AimHarder was asked 3 times about your session within a minute: try again in {wait_s} s."
+            )
+        assert len(world.gym.ledger.entries) == asked
+        assert (await stored(world))[0]["aimharder_token"] == session["token"]
+        assert (await get(world, BEA))["connected"] is False  # for which nobody is asked
+        assert (await put(world, signed_in(world, BEA), BEA)).status_code == 200
+
+
 async def test_without_a_database_it_says_so(sweepless: World) -> None:
     session = signed_in(sweepless)
     sweepless.gateway.faults.set(Fault(kind="unavailable", function="connect_session", times=None))
@@ -201,6 +224,23 @@ async def test_with_keys_nothing_is_stored_in_the_clear_and_it_books(
         (refreshed,) = await stored(world)
         assert refreshed["aimharder_token"].startswith("enc:v1:")
         assert refreshed["aimharder_token"] != row["aimharder_token"]
+
+
+async def test_replicas_switch_encryption_on_one_by_one_and_each_books(
+    database: asyncpg.Connection, outside: Outside
+) -> None:
+    """First all learn to read, then all write: a session is read by whoever still or already has the other setting."""
+    stages = ("", f"plain,{KEY}", KEY)
+    for before, after in ((stages[0], stages[1]), (stages[1], stages[2])):
+        async with (
+            open_world(database, *outside, sweep_seconds=0, session_encryption_keys=before) as old,
+            open_world(database, *outside, beside=True, sweep_seconds=0, session_encryption_keys=after) as new,
+        ):
+            for writes, reads in ((old, new), (new, old)):
+                assert (await put(writes, signed_in(writes))).status_code == 200
+                assert (await get(reads))["alive"] is True
+    (row,) = await stored(new)
+    assert row["aimharder_token"].startswith("enc:v1:")
 
 
 async def test_a_plain_row_is_read_and_encrypted_at_its_next_refresh(

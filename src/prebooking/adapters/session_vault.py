@@ -24,11 +24,14 @@ class UnreadableError(Exception):
 
 
 class SessionVault:
-    """The first key seals, all open. Without keys values stay as they are. Keys are 32 bytes each."""
+    """The first key seals, all open. Keys are 32 bytes each.
 
-    def __init__(self, keys: Sequence[bytes] = ()) -> None:
+    Without keys values stay as they are; not `sealing` too, but what others have sealed is opened.
+    """
+
+    def __init__(self, keys: Sequence[bytes] = (), *, sealing: bool = True) -> None:
         self._ciphers = {_key_id(key): AESGCM(key) for key in keys}
-        self.key_id = _key_id(keys[0]) if keys else None
+        self.key_id = _key_id(keys[0]) if keys and sealing else None
 
     @property
     def key_ids(self) -> frozenset[str]:

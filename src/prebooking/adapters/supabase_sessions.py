@@ -65,6 +65,12 @@ class SupabaseSessions:
         ids = [str(prebooking_id) for prebooking_id in prebooking_ids]
         await self._rpc.call("note_session_look", prebooking_ids=ids, alive=alive, session=session, message=message)
 
+    async def admit_check(self, user_email: str, token: UUID, *, max_per_minute: int) -> float:
+        answer = await self._rpc.call(
+            "admit_session_check", user_email=user_email, token=token, max_per_minute=max_per_minute
+        )
+        return 0.0 if answer["outcome"] == "admitted" else float(answer["retry_after"])
+
     async def connect_session(
         self, user_email: str, *, token: str, cookies: Sequence[tuple[str, str]], fingerprint: str
     ) -> SessionState:

@@ -25,11 +25,11 @@ _PREBOOKINGS = TypeAdapter(list[Prebooking])
 
 @asynccontextmanager
 async def open_store(
-    url: str, key: str, instance_id: str, session_keys: Sequence[bytes] = ()
+    url: str, key: str, instance_id: str, vault: SessionVault | None = None
 ) -> AsyncIterator["SupabaseStore"]:
-    """`session_keys`: see SessionVault."""
+    """Without a vault, sessions are stored as they are."""
     async with open_rpc(url, key, instance_id) as rpc:
-        yield SupabaseStore(rpc, SessionVault(session_keys))
+        yield SupabaseStore(rpc, vault or SessionVault())
 
 
 class SupabaseStore(SupabaseSessions, SupabaseNotices):

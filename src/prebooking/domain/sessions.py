@@ -71,6 +71,10 @@ class SessionStore(Protocol):
         """`session` tells this one from others, and is no secret; `message`: of the warning where it is dead."""
         ...
 
+    async def admit_check(self, user_email: str, token: UUID, *, max_per_minute: int) -> float:
+        """Seconds until AimHarder may be asked about the user's session: 0 is now, and counts. `token`: of this ask."""
+        ...
+
     async def connect_session(
         self, user_email: str, *, token: str, cookies: Sequence[tuple[str, str]], fingerprint: str
     ) -> SessionState:

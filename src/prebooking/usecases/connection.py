@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import uuid4
 
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.ports import Clock, Gyms
@@ -19,18 +20,29 @@ class Connected:
     alive: bool | None
 
 
+class TooOftenError(Exception):
+    """AimHarder was asked `limit` times about this user's session within the last minute."""
+
+    def __init__(self, limit: int, retry_after: float) -> None:
+        super().__init__()
+        self.limit = limit
+        self.retry_after = retry_after  #: seconds until it may be asked again
+
+
 class Connections:
     """What is asked of AimHarder is what an execution would ask, so the answer tells what it would find."""
 
-    def __init__(self, store: SessionStore, gyms: Gyms, clock: Clock) -> None:
+    def __init__(self, store: SessionStore, gyms: Gyms, clock: Clock, *, max_per_minute: int) -> None:
         self._store = store
         self._gyms = gyms
         self._sessions = Sessions(store, clock)
+        self._max_per_minute = max_per_minute
 
     async def connect(
         self, user_email: str, *, token: str, cookies: Sequence[tuple[str, str]], fingerprint: str
     ) -> bool:
-        """Whether it is alive; only then it is stored. Raises BoxSilentError, and nothing is stored."""
+        """Whether it is alive; only then it is stored. Raises BoxSilentError and TooOftenError: nothing is stored."""
+        await self._admit(user_email)
         async with self._gyms.account(cookies) as account:
             if not await account.whoami():
                 return False
@@ -38,12 +50,13 @@ class Connections:
         return True
 
     async def look(self, user_email: str) -> Connected | None:
-        """None without a session."""
+        """None without a session. Raises TooOftenError."""
         stored = await self._store.read_session(user_email)
         if stored is None:
             return None
         if stored.session is None:
             return Connected(stored.state, alive=False)
+        await self._admit(user_email)
         try:
             async with self._gyms.account(stored.session.cookies) as account:
                 if await account.whoami():
@@ -56,3 +69,9 @@ class Connections:
 
     async def disconnect(self, user_email: str) -> None:
         await self._store.disconnect_session(user_email)
+
+    async def _admit(self, user_email: str) -> None:
+        """AimHarder may take whoever asks too often for an attack, and shut us all out."""
+        wait_s = await self._store.admit_check(user_email, uuid4(), max_per_minute=self._max_per_minute)
+        if wait_s:
+            raise TooOftenError(self._max_per_minute, wait_s)

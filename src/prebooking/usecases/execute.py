@@ -117,6 +117,9 @@ class Executor:
         try:
             await self._gate.quiet()
             return STOPPING if self._stopping.told else await self._claim(prebooking_id, version, budget, place)
+        except asyncio.CancelledError:
+            place.leave(in_time=False)
+            raise
         finally:
             place.leave()
 

@@ -4,8 +4,8 @@ What isn't known in time is skipped, not failed: the box decides.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 import structlog
 
@@ -26,10 +26,10 @@ _TO_REFRESH_S = 1.0  # a refresh that ends after the request was built would lea
 async def make_ready(run: Execution, now: Callable[[], float]) -> Ending | None:
     """An ending where there is nothing to send; the connection to the box is open afterwards."""
     until = max(run.opening - _STOP_BEFORE_OPENING_S, now() + _AT_LEAST_S)
-    alive, listing = await asyncio.gather(
-        _known(run.gym.whoami(), until - now()),
-        _known(run.gym.listing(run.request.day, run.request.family_id), until - now()),
-    )
+    async with asyncio.TaskGroup() as asking:  # when one breaks the other is ended, before its connections are
+        whoami = asking.create_task(_known(run.gym.whoami(), until - now()))
+        listed = asking.create_task(_known(run.gym.listing(run.request.day, run.request.family_id), until - now()))
+    alive, listing = whoami.result(), listed.result()
     if alive is False:
         revived = await _known(run.revive(), until - now())
         if revived is False:
@@ -53,7 +53,7 @@ def _ending(listing: Listing, run: Execution) -> Ending | None:
     return present(listed, Outcome.BOOKED if run.claim.begun else Outcome.ALREADY_BOOKED)
 
 
-async def _known(question: Awaitable[_T], within_s: float) -> _T | None:
+async def _known(question: Coroutine[Any, Any, _T], within_s: float) -> _T | None:
     try:
         async with asyncio.timeout(within_s):
             return await question

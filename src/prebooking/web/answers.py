@@ -37,16 +37,19 @@ class Shot(TypedDict):
 
 
 class Timings(TypedDict):
-    """The instants of an execution. `fire_lateness_ms`: the first shot's, after the opening; null: nothing was sent."""
+    """The instants of the last execution; null: it did not come so far, or there was none.
 
-    delivered_at: datetime
-    claimed_at: datetime
+    `fire_lateness_ms`: the first shot's, after the opening.
+    """
+
+    delivered_at: datetime | None
+    claimed_at: datetime | None
     ready_at: datetime | None
     fired_at: datetime | None
     fire_lateness_ms: float | None
     answered_at: datetime | None
     response_ms: float | None
-    clock_offset_ms: float
+    clock_offset_ms: float | None
     shots: list[Shot]
 
 

@@ -1,5 +1,6 @@
 """The user's AimHarder session, which their prebookings are booked with. Its secrets come in and never go out."""
 
+import math
 import re
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -9,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from prebooking.domain.errors import BoxSilentError
+from prebooking.usecases.connection import TooOftenError
 from prebooking.web.operations import BAD_BODY, BROKEN, DATABASE_DOWN, NOT_SIGNED_IN, Answer, ApiRoute, Operation
 from prebooking.web.parts import parts_of
 from prebooking.web.problems import Problem, invalid
@@ -96,6 +98,8 @@ async def connect(request: Request) -> Response:
     cookies = [(cookie.name, cookie.value) for cookie in new.cookies]
     try:
         alive = await parts.connections.connect(user, token=new.token, cookies=cookies, fingerprint=new.fingerprint)
+    except TooOftenError as exc:
+        raise _too_often(exc) from exc
     except BoxSilentError as exc:
         raise _unreachable() from exc
     if not alive:
@@ -106,7 +110,11 @@ async def connect(request: Request) -> Response:
 
 async def look(request: Request) -> Response:
     parts = parts_of(request)
-    found = await parts.connections.look(await parts.users.email(request))
+    user = await parts.users.email(request)
+    try:
+        found = await parts.connections.look(user)
+    except TooOftenError as exc:
+        raise _too_often(exc) from exc
     if found is None:
         none = SessionView(connected=False, alive=False, since=None, refreshed_at=None, session_type=None)
         return _json(none)
@@ -137,10 +145,17 @@ def _unreachable() -> Problem:
     return Problem(503, detail, code="gym-unreachable", headers={"Retry-After": "5"})
 
 
+def _too_often(refused: TooOftenError) -> Problem:
+    seconds = math.ceil(refused.retry_after)
+    detail = f"AimHarder was asked {refused.limit} times about your session within a minute: try again in {seconds} s."
+    return Problem(429, detail, code="too-many", headers={"Retry-After": str(seconds)})
+
+
 def _json(model: BaseModel) -> JSONResponse:
     return JSONResponse(model.model_dump(mode="json"))
 
 
+_TOO_OFTEN = _too_often(TooOftenError(12, 17))
 _USERS = (*BROKEN, *DATABASE_DOWN, *NOT_SIGNED_IN, invalid("X-User-Email", "name the user by e-mail"))
 ROUTES = [
     ApiRoute(
@@ -154,7 +169,7 @@ ROUTES = [
             description="It is checked, then stored in place of an earlier one. Its secrets are never returned.",
             body=NewSession,
             answers={200: Answer("It is alive, and prebookings will be booked with it.", ConnectedSession)},
-            problems=(*_USERS, *BAD_BODY, _dead(), _unreachable()),
+            problems=(*_USERS, *BAD_BODY, _dead(), _TOO_OFTEN, _unreachable()),
         ),
     ),
     ApiRoute(
@@ -167,7 +182,7 @@ ROUTES = [
             summary="Is your AimHarder session alive?",
             description="One that has ended is refreshed, as before a booking, where AimHarder still allows it.",
             answers={200: Answer("What prebookings are booked with.", SessionView)},
-            problems=_USERS,
+            problems=(*_USERS, _TOO_OFTEN),
         ),
     ),
     ApiRoute(

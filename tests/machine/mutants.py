@@ -1,0 +1,170 @@
+"""The service, broken on purpose: the machine must find each of these, or it proves nothing.
+
+Not part of the suite: `pytest tests/machine/mutants.py -s` prints how many runs each took.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from hypothesis import Phase
+
+from machine.play import Play, play_runs
+from machine.stage import Stage
+from machine.troubles import Troubles
+from prebooking.domain.errors import BoxSilentError
+from prebooking.domain.outcome import Ending, Kind, Outcome
+from prebooking.usecases import execution, shoot
+from prebooking.usecases.execute import Executor
+from prebooking.usecases.execution import Execution, Release
+from prebooking.usecases.gate import Gate
+from prebooking.usecases.settle import NotFound, present
+
+_SEED = 20270301
+
+Mutant = Callable[[Stage], AbstractAsyncContextManager[None]]
+
+
+def code(target: Any, name: str, replacement: Any) -> Mutant:
+    @asynccontextmanager
+    async def mutated(_: Stage) -> AsyncIterator[None]:
+        with patch.object(target, name, replacement):
+            yield
+
+    return mutated
+
+
+def sql(function: str, *replacements: tuple[str, str]) -> Mutant:
+    """Each piece of the function's text replaced by another."""
+
+    @asynccontextmanager
+    async def mutated(stage: Stage) -> AsyncIterator[None]:
+        find = "select pg_get_functiondef(oid) from pg_proc where proname = $1"
+        with stage.loop.asking_outside():
+            original = broken = await stage.database.fetchval(find, function)
+            for piece, other in replacements:
+                assert piece in broken, f"{function} has no {piece!r}"
+                broken = broken.replace(piece, other)
+            await stage.database.execute(broken)
+        try:
+            yield
+        finally:
+            with stage.loop.asking_outside():
+                await stage.database.execute(original)
+
+    return mutated
+
+
+async def settled_unasked(_: Executor, run: Execution) -> None:
+    run.settled = True
+
+
+_settled = shoot._settled
+
+
+async def lost_is_failed(run: Execution, reply: Any) -> Any:
+    if reply.kind is Kind.NO_ANSWER:
+        return reply.ending(Outcome.GYM_UNREACHABLE)
+    return await _settled(run, reply)
+
+
+async def lost_is_released(run: Execution, reply: Any) -> Any:
+    if reply.kind is Kind.NO_ANSWER:
+        return Release(reply.ending(Outcome.GYM_UNREACHABLE))
+    return await _settled(run, reply)
+
+
+async def lost_is_repeated(run: Execution, reply: Any) -> Any:
+    if reply.kind is not Kind.NO_ANSWER:
+        return await _settled(run, reply)
+    found = await run.settle()
+    return found if isinstance(found, Ending) else shoot._Again(reply.ending(Outcome.GYM_UNREACHABLE))
+
+
+async def refusal_stands(_: Execution, ending: Ending) -> Ending:
+    return ending
+
+
+async def absent_unless_listed(gym: Any, request: Any, _: Any, **__: Any) -> Ending | NotFound:
+    """Whoever isn't seen is absent: though the class isn't either, or the session is dead."""
+    try:
+        listed = (await gym.listing(request.day, request.family_id)).get(request.class_id)
+    except BoxSilentError:
+        return NotFound.UNKNOWN
+    return present(listed) or NotFound.ABSENT
+
+
+async def open_gate(_: Gate, opening: float, rank: Any, fire: Callable[[], None]) -> None:
+    del opening, rank
+    fire()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    name: str
+    mutant: Mutant
+
+
+CASES = [
+    Case("a begun row is not settled before it is repeated", code(Executor, "_settle_earlier", settled_unasked)),
+    Case("a lost answer of the gym is a failure", code(shoot, "_settled", lost_is_failed)),
+    Case("a lost answer is released, not parked", code(shoot, "_settled", lost_is_released)),
+    Case("a lost answer is repeated as soon as the listing says absent", code(shoot, "_settled", lost_is_repeated)),
+    Case("a refusal is believed after a shot without an answer", code(shoot, "_refused", refusal_stands)),
+    Case("whoever is not listed is absent, whoever asks", code(execution, "settle", absent_unless_listed)),
+    Case("the gate stands open", code(Gate, "pass_through", open_gate)),
+    Case("a begun row can be cancelled", sql("cancel_prebooking", ("prebooking.is_begun(r)", "false"))),
+    Case("a message is attached for an old version", sql("attach_message", ("r.version <> p_version", "false"))),
+    Case("a lease can be taken before its end", sql("claim_prebooking", ("prebooking.lease_end(r) > t", "false"))),
+    Case(
+        "the begin is not fenced by the token",
+        sql("begin_booking", ("r.claim_token is distinct from p_token", "false")),
+    ),
+    Case(
+        "the end is not fenced by the token", sql("finish_booking", ("r.claim_token is distinct from p_token", "false"))
+    ),
+    Case("a late message of an old version is executed", sql("claim_prebooking", ("r.version <> p_version", "false"))),
+    Case(
+        "the sweep forgets what is parked", sql("sweep_prebookings", ("'settle', settle_ids", "'settle', '[]'::jsonb"))
+    ),
+    Case(
+        "the sweep forgets what a dead worker had claimed", sql("sweep_prebookings", ("and not e.begun", "and false"))
+    ),
+    Case("what is over is begun all the same", sql("begin_booking", ("t >= r.give_up_at", "false"))),
+    Case(
+        "a settling claim counts as an attempt",
+        sql("claim_prebooking", ("attempts + (not begun)::integer", "attempts + 1")),
+    ),
+    Case(
+        "what cannot be settled ends at once",
+        sql("claim_prebooking", ("+ interval '24 hours'", "+ interval '0 hours'")),
+    ),
+    Case(
+        "a retry forgets that a booking may have been made",
+        sql(
+            "retry_prebooking",
+            ("claim_token = null,", "claim_token = null, booking_started_at = null, begun_token = null,"),
+        ),
+    ),
+    Case(
+        "anybody's prebooking can be cancelled",
+        sql("cancel_prebooking", ("and pg_catalog.lower(user_email) = pg_catalog.lower(p_user_email)", "")),
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_machine_finds_it(play: Play, case: Case) -> None:
+    runs = 0
+
+    def machine() -> Troubles:
+        nonlocal runs
+        runs += 1
+        return Troubles(play)
+
+    with play.within(case.mutant(play.stage)), pytest.raises(AssertionError) as caught:
+        play_runs(machine, runs=600, steps=30, number=_SEED, phases=[Phase.generate])
+    print(f"\n| {case.name} | {runs} | {str(caught.value)[:100]}")  # noqa: T201
