@@ -1,8 +1,10 @@
 """Examines the whole: settings, database, QStash, the way from outside, clocks, rows. It mends nothing itself."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from prebooking.adapters.qstash_account import open_account
@@ -13,7 +15,8 @@ from prebooking.operator.database_checks import look_at_database
 from prebooking.operator.findings import Finding, State, bad, good
 from prebooking.operator.qstash_checks import look_at_account, look_at_dead_letters, look_from_outside
 from prebooking.operator.row_checks import look_at_rows
-from prebooking.settings import Settings, SettingsError, read_settings
+from prebooking.redaction import Redactor
+from prebooking.settings import Settings, SettingsError, read_settings, secrets_of
 
 _SIGNS = {State.GOOD: "[green]✓[/]", State.NOTE: "[yellow]•[/]", State.BAD: "[bold red]✗[/]"}
 
@@ -51,7 +54,9 @@ async def examine(settings: Settings, *, within_s: float) -> list[Finding]:
             findings.append(clock)
     if inspection:
         findings += [look_at_database_clock(inspection), *look_at_rows(inspection, settings)]
-    return findings
+    # What others say may quote what they were sent.
+    redactor = Redactor(secrets_of(settings))
+    return [replace(finding, told=redactor.text(finding.told)) for finding in findings]
 
 
 def show(findings: Sequence[Finding], out: Console) -> None:
@@ -62,9 +67,9 @@ def show(findings: Sequence[Finding], out: Console) -> None:
     table.add_column(overflow="fold")
     for subject in dict.fromkeys(finding.subject for finding in findings):
         for n, finding in enumerate(one for one in findings if one.subject == subject):
-            table.add_row("" if n else subject, _SIGNS[finding.state], finding.told)
+            table.add_row("" if n else subject, _SIGNS[finding.state], escape(finding.told))
             if finding.fix and finding.state is not State.GOOD:
-                table.add_row("", "", f"[dim]→ {finding.fix}[/]")
+                table.add_row("", "", f"[dim]→ {escape(finding.fix)}[/]")
     out.print(table, highlight=False)
     wrong = sum(finding.state is State.BAD for finding in findings)
     out.print()
