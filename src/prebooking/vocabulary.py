@@ -30,7 +30,7 @@ EVENTS: Mapping[str, str] = {
     # notices
     "notice_published": "QStash took a notice: kind",
     "notice_not_published": "QStash took no notice: tried again in a minute",
-    "notice_failed": "the webhook did not take a notice in six tries: signed anew later",
+    "notice_failed": "the webhook did not take a notice in six tries, or an error of ours: tried again later",
     # the rest
     "request_failed": "an error of ours in a request, with its trace",
     "database_unavailable": "a request could not be served without the database",

@@ -22,7 +22,7 @@ async def hear(url: str, proxy: str | None = None) -> Heard | str:
     try:
         async with httpx.AsyncClient(timeout=_WITHIN_S, trust_env=False, proxy=proxy) as http:
             asked = time.time()
-            answer = await http.head(url)
+            answer = await http.get(url)
             middle = (asked + time.time()) / 2
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as exc:
         return f"{type(exc).__name__}: {exc}".removesuffix(": ")

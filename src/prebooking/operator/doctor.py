@@ -40,9 +40,10 @@ async def examine(settings: Settings, *, within_s: float) -> list[Finding]:
     ):
         inspection, found = await look_at_database(rpc, settings)
         findings += found
-        takes_orders, found = await look_at_account(account, settings)
-        findings += found
+        takes_orders = False
         try:
+            takes_orders, found = await look_at_account(account, settings)
+            findings += found
             if takes_orders:
                 findings += await look_at_dead_letters(account, settings)
             if takes_orders and inspection:

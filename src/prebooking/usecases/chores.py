@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import structlog
 
-from prebooking.domain.errors import StoreUnavailableError
+from prebooking.domain.errors import StoreRefusedError, StoreUnavailableError
 from prebooking.usecases.housekeeping import Housekeeping
 from prebooking.usecases.notify import Notifier
 from prebooking.usecases.session_watch import SessionWatch
@@ -42,15 +42,18 @@ class Chores:
                 if await self._watch.look():
                     await self._notifier.publish()
                 await self._housekeeping.tidy()
-            except StoreUnavailableError as exc:
+            except (StoreUnavailableError, StoreRefusedError) as exc:
                 _log.warning("chores_interrupted", reason=str(exc))
 
     async def before_sleeping(self, within_s: float) -> None:
         """For hosts that sleep between requests: what has just ended is told now, if there is time."""
-        if self._wanted.is_set() and not self._running:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(within_s):
-                    await self.once()
+        if self._running:
+            return
+        with suppress(TimeoutError, StoreUnavailableError, StoreRefusedError):
+            async with asyncio.timeout(within_s), self._turn:
+                if self._wanted.is_set():  # else another delivery has told it
+                    self._wanted.clear()
+                    await self._notifier.publish()
 
     async def run(self) -> None:
         """Until it is cancelled."""

@@ -39,6 +39,9 @@ class Notifier:
                     if exc.pause:
                         return told
                     continue
+                except Exception:  # noqa: BLE001  # an error of ours with one must not keep the others
+                    _log.exception("notice_failed", prebooking_id=str(notice.prebooking.id), kind=notice.kind)
+                    continue
                 await self._store.note_told(notice.id, message_id)
                 told += 1
                 self._meter.told(notice.kind)

@@ -52,7 +52,7 @@ class Sessions:
                 return None
             if leased.outcome == "leased":
                 rotated = await self._rotate(gym, leased.session, lease)
-                return rotated or await self._of_another(gym, user_email, known, patience_s)
+                return rotated or await self._of_another(gym, user_email, leased.session.token, patience_s)
             await self._clock.sleep(_LOOK_AGAIN_S)
         raise BoxSilentError("another refresh of the session is taking too long")
 
@@ -71,7 +71,7 @@ class Sessions:
         # A token that was lost can't be refreshed; the cookies may live on for a while.
         return alive and await gym.whoami()
 
-    async def _of_another(self, gym: Account, user_email: str, known: str, patience_s: float) -> Session | None:
+    async def _of_another(self, gym: Account, user_email: str, refused: str, patience_s: float) -> Session | None:
         """The web application takes no lease: if it was first with the same token, it stores the new one presently."""
         until = self._clock.monotonic() + patience_s
         while True:
@@ -81,7 +81,7 @@ class Sessions:
                 raise BoxSilentError("the session could not be read") from exc
             if found is None or found.session is None:
                 return None
-            if found.session.stored_token != known:
+            if found.session.token != refused:
                 gym.use(found.session.cookies)
                 return found.session
             if self._clock.monotonic() >= until:
