@@ -19,11 +19,14 @@ from world import open_world
 async def patient(
     database: asyncpg.Connection, outside: tuple[Gateway, QStashServer, AimHarder]
 ) -> AsyncIterator[Patient]:
-    """It has a member with a session, a booking behind it and one ahead."""
+    """It has a member with a session."""
     async with open_world(database, *outside) as world:
         world.qstash.qstash.broker.dead_letters._letters.clear()
         await world.member("ana@example.com")
-        yield Patient(world)
+        patient = Patient(world)
+        await patient.forget_schedule()
+        yield patient
+        await patient.forget_schedule()
 
 
 @pytest.fixture

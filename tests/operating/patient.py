@@ -16,6 +16,12 @@ class Patient:
 
     world: World
 
+    async def forget_schedule(self) -> None:
+        """QStash is shared by the tests."""
+        client = self.world.parts.scheduler._messages._client  # type: ignore[attr-defined]  # the adapter's
+        if any(one.schedule_id == "prebooking-sweep" for one in await client.schedule.list()):
+            await client.schedule.delete("prebooking-sweep")
+
     def settings(self, **changed: Any) -> Settings:
         good: dict[str, Any] = {
             "supabase_url": self.world.gateway.url,

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import asyncpg
@@ -200,16 +201,10 @@ async def test_keys_that_were_rolled_once(patient: Patient) -> None:
 
 
 async def test_a_host_that_sleeps_without_a_schedule(patient: Patient) -> None:
-    await forget_schedule(patient)
+    await patient.forget_schedule()
     wrong = await patient.wrong(sweep_seconds=0)
     assert set(wrong) == {"schedule"}
     assert "schedule-sweep" in wrong["schedule"].fix
-
-
-async def forget_schedule(patient: Patient) -> None:
-    client = patient.world.parts.scheduler._messages._client  # type: ignore[attr-defined]  # the adapter's
-    if any(one.schedule_id == "prebooking-sweep" for one in await client.schedule.list()):
-        await client.schedule.delete("prebooking-sweep")
 
 
 async def test_a_schedule_that_calls_another_host_or_is_paused(patient: Patient) -> None:
@@ -221,7 +216,7 @@ async def test_a_schedule_that_calls_another_host_or_is_paused(patient: Patient)
         destination=f"{NOWHERE}/qstash/sweep", cron="*/2 * * * *", schedule_id="prebooking-sweep"
     )
     assert NOWHERE in (await patient.wrong(sweep_seconds=0))["schedule"].told
-    await forget_schedule(patient)
+    await patient.forget_schedule()
 
 
 async def test_dead_letters(patient: Patient) -> None:
@@ -286,8 +281,8 @@ async def test_an_aimharder_that_blocks_us(patient: Patient) -> None:
 
 async def test_a_clock_that_is_wrong(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
 
-    true = time.time
-    monkeypatch.setattr("prebooking.operator.clock_checks.time.time", lambda: true() - 7)
+    behind = SimpleNamespace(time=lambda: time.time() - 7, monotonic=time.monotonic)
+    monkeypatch.setattr("prebooking.operator.clock_checks.time", behind)
     wrong = await patient.wrong()
     assert "database-clock" in wrong
     assert "7.0 s behind" in wrong["database-clock"].told
@@ -314,7 +309,7 @@ async def test_rows_that_no_sweep_has_taken_up(
         await world.prebook(ANA, datetime.now(UTC) + SOON)
         await database.execute(f"update public.prebookings set {values}")
         wrong = await Patient(world).wrong(sweep_seconds=0)
-        await forget_schedule(Patient(world))
+        await Patient(world).forget_schedule()
     assert set(wrong) == {check}
     assert "sweep" in wrong[check].fix
 
