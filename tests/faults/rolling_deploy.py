@@ -18,7 +18,6 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import asyncpg
 import httpx
@@ -58,7 +57,7 @@ class Deploy:
             await asyncio.sleep(max(0.0, opens_at.timestamp() - before_s - time.time()))
             await new
             claims = "select id::text, claim_token::text from public.prebookings where claim_token is not null"
-            self.held |= dict(await database.fetch(claims))  # type: ignore[arg-type]  # pairs
+            self.held |= dict(await database.fetch(claims))
             replica.terminate()
             self.told_s.append(time.time() - opens_at.timestamp())
         await asyncio.gather(*(replica.gone() for replica in old))
@@ -75,7 +74,7 @@ async def main() -> int:
     port = int(sock.getsockname()[1])
     sock.close()
     settings = {"LEAD_SECONDS": str(_LEAD_S), "MAX_DURATION_SECONDS": str(_DURATION_S), "LOG_LEVEL": "ERROR"}
-    async with outside(Ports(port, 0, 0, 0), parallelism=options.members, **settings, **UNLIMITED) as stack:
+    async with outside(Ports(port, 0, 0, 0), (), parallelism=options.members, **settings, **UNLIMITED) as stack:
         stack.http = httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_keepalive_connections=0))
         deploy = Deploy(stack, options, port)
         database = await asyncpg.connect(stack.database_url)
@@ -130,7 +129,8 @@ async def judged(stack: Stack, deploy: Deploy, database: asyncpg.Connection, ope
             arrived.setdefault(request["member"], []).append((request["last_byte_ns"] - opened_ns) / 1e6)
     bookings = (await stack.control(stack.aimharder_url, "bookings"))["bookings"]
     booked = Counter(booking["member"] for booking in bookings)
-    moved, kept = [], []
+    moved: list[float] = []
+    kept: list[float] = []
     for row in rows:
         handed_over = deploy.held.get(str(row["id"]), row["by"]) != row["by"]
         (moved if handed_over else kept).extend(arrived.get(row["user_email"], [])[:1])
@@ -163,8 +163,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--members", type=int, default=300)
     parser.add_argument("--from", dest="source", default=_SOURCE, help="the src folder of the version that is replaced")
     parser.add_argument("--deploy", choices=("on", "off"), default="on")
-    options: Any = parser.parse_args()
-    return options
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

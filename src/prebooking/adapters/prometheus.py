@@ -6,7 +6,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 # A millisecond is what a place in a class may hang on; ten seconds are a lost one.
 _LATENESS_S = (0.0002, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1, 2, 10)
 _LAG_S = (0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 30, 60, 300)
-_LEFT_S = (-1, 0, 0.5, 1, 2, 3, 4, 5, 6, 8, 15, 30)
+_LEFT_S = (0, 0.5, 1, 2, 3, 4, 5, 6, 8, 15, 30)
 
 
 class PrometheusMeter:
