@@ -43,7 +43,7 @@ class Deploy:
         self._port = port
         self._replicas: list[AnyVersion] = []
         self.told_s: list[float] = []  #: when each was told to leave, after the opening
-        self.held: dict[str, str] = {}  #: by row, the claim that a leaving replica may have held
+        self.held: dict[str, set[str]] = {}  #: by row, the claims when a replica was told to leave
 
     async def start(self, source: str) -> AnyVersion:
         replica = AnyVersion(self._port, self._stack.environment, source, grace_s=_DURATION_S)
@@ -57,7 +57,8 @@ class Deploy:
             await asyncio.sleep(max(0.0, opens_at.timestamp() - before_s - time.time()))
             await new
             claims = "select id::text, claim_token::text from public.prebookings where claim_token is not null"
-            self.held |= dict(await database.fetch(claims))
+            for row, token in await database.fetch(claims):
+                self.held.setdefault(row, set()).add(token)
             replica.terminate()
             self.told_s.append(time.time() - opens_at.timestamp())
         await asyncio.gather(*(replica.gone() for replica in old))
@@ -132,7 +133,7 @@ async def judged(stack: Stack, deploy: Deploy, database: asyncpg.Connection, ope
     moved: list[float] = []
     kept: list[float] = []
     for row in rows:
-        handed_over = deploy.held.get(str(row["id"]), row["by"]) != row["by"]
+        handed_over = bool(deploy.held.get(str(row["id"]), set()) - {row["by"]})
         (moved if handed_over else kept).extend(arrived.get(row["user_email"], [])[:1])
     lost = [row for row in rows if row["status"] != "completed" or not booked[row["user_email"]]]
     double = [member for member, number in booked.items() if number > 1]

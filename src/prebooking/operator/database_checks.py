@@ -114,4 +114,4 @@ def _sessions(inspection: Inspection, settings: Settings) -> Iterator[Finding]:
     elif not inspection.sessions:
         yield note(_SUBJECT, "sessions", "holds no AimHarder session yet", "connect one: PUT /session")
     else:
-        yield good(_SUBJECT, "sessions", f"holds {inspection.sessions} AimHarder sessions, all readable here")
+        yield good(_SUBJECT, "sessions", f"AimHarder sessions: {inspection.sessions}, all readable here")
