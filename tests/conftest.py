@@ -42,7 +42,8 @@ async def database(migrated: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection to the shared database, empty of rows, with the clock running as usual."""
     connection: asyncpg.Connection = await asyncpg.connect(migrated)
     await connection.execute(
-        "truncate public.prebookings, public.auth_sessions, prebooking.retries, prebooking.session_checks"
+        "truncate public.prebookings, public.auth_sessions, prebooking.retries, prebooking.session_checks,"
+        " prebooking.notices cascade"
     )
     try:
         yield connection

@@ -1,4 +1,4 @@
-"""The command line: serve, dev, demo, migrate, sweep, schedule-sweep, encrypt-sessions.
+"""The command line: serve, dev, demo, migrate, sweep, schedule-sweep, encrypt-sessions, doctor, status, dlq.
 
 Each command imports what it needs when it runs: loading all of it takes longer than a migration.
 """
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 _out = Console()
 _err = Console(stderr=True)
+_Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 
 @app.command()
@@ -79,6 +80,7 @@ def sweep() -> None:
         async with open_parts(settings) as parts:
             work = await parts.sweeper.sweep()
             await parts.sweeper.settled()
+            await parts.chores.once()
             _out.print(
                 f"Found {len(work.execute)} to execute, {len(work.settle)} to settle, "
                 f"{len(work.publish)} without a message."
@@ -136,6 +138,43 @@ def encrypt_sessions() -> None:
         _err.print(f"Session {row_id} is left as it is: {reason}.", soft_wrap=True, highlight=False)
     if done.left:
         sys.exit(1)
+
+
+@app.command()
+def doctor(
+    *,
+    as_json: _Json = False,
+    wait: Annotated[
+        float, typer.Option(min=1, max=120, metavar="SECONDS", help="How long a test message may take.")
+    ] = 15.0,
+) -> None:
+    """Examine settings, database, QStash, the way from outside, clocks and rows: what is to mend, and how."""
+    from prebooking.operator import commands
+
+    sys.exit(commands.doctor(_out, as_json=as_json, within_s=wait))
+
+
+@app.command()
+def status(
+    *, as_json: _Json = False, limit: Annotated[int, typer.Option(min=1, max=100, help="Of each, at most.")] = 10
+) -> None:
+    """Show the next openings and the last results."""
+    from prebooking.operator import commands
+
+    sys.exit(commands.status(_out, _settings(), as_json=as_json, limit=limit))
+
+
+@app.command()
+def dlq(
+    *,
+    as_json: _Json = False,
+    redrive: Annotated[bool, typer.Option("--redrive", help="Have the sweep order anew what is worth it.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Delete what is worth nothing any more.")] = False,
+) -> None:
+    """List QStash's dead letters with their prebookings."""
+    from prebooking.operator import commands
+
+    sys.exit(commands.dlq(_out, _settings(), as_json=as_json, redrive=redrive, clear=clear))
 
 
 @app.command()

@@ -2,29 +2,37 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
 from prebooking.adapters.aimharder import AimHarder
 from prebooking.adapters.clock import SystemClock
-from prebooking.adapters.qstash import open_messages
+from prebooking.adapters.prometheus import PrometheusMeter
+from prebooking.adapters.qstash import QStashMessages, open_messages
 from prebooking.adapters.session_vault import SessionVault
 from prebooking.adapters.supabase_store import open_store
+from prebooking.adapters.webhook import Webhook
+from prebooking.domain.notices import Teller
 from prebooking.domain.ports import Gyms, Limits, Messages, Store
 from prebooking.domain.timing import OpeningClock
 from prebooking.logs import configure_logs
 from prebooking.settings import Settings, read_settings, secrets_of
 from prebooking.signals import heard_of_stop
 from prebooking.usecases.change_feed import ChangeFeed
+from prebooking.usecases.chores import Chores
 from prebooking.usecases.connection import Connections
 from prebooking.usecases.execute import Executor
 from prebooking.usecases.gate import Gate
+from prebooking.usecases.housekeeping import Housekeeping
+from prebooking.usecases.notify import Notifier
 from prebooking.usecases.schedule import Scheduler
+from prebooking.usecases.session_watch import SessionWatch
 from prebooking.usecases.sweep import Alarm, Sweeper
 from prebooking.usecases.timetables import Timetables
 from prebooking.web.app import create_app as create_web_app
@@ -42,6 +50,7 @@ class Outside:
     store: Store
     messages: Messages
     gyms: Gyms
+    teller: Teller | None = None  #: None: nobody wants to hear
 
 
 #: What may stand between the service and the outside: nothing here, failpoints in the fault tests.
@@ -71,22 +80,25 @@ def console_of(settings: Settings) -> Console | None:
 
 @asynccontextmanager
 async def open_replica(settings: Settings, around: Around = lambda outside: outside) -> AsyncIterator[Parts]:
-    """The parts, and the sweep of a living replica beside them."""
+    """The parts, and the sweep and the chores of a living replica beside them."""
     async with open_parts(settings, around) as parts:
-        sweeping = asyncio.create_task(parts.sweeper.run() if settings.sweep_seconds else asyncio.sleep(0))
+        loops = [
+            asyncio.create_task(loop()) for loop in (parts.sweeper.run, parts.chores.run) if settings.sweep_seconds
+        ]
 
         def stop() -> None:
             parts.executor.stop()
             parts.changes.stop()
-            sweeping.cancel()
+            for running in loops:
+                running.cancel()
 
         try:
             with heard_of_stop(stop):
                 yield parts
         finally:
-            sweeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await sweeping
+            for running in loops:
+                running.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
             await parts.sweeper.close()
 
 
@@ -98,6 +110,12 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
         outside = around(await stack.enter_async_context(_open_outside(settings, opening_clock)))
         store, messages = outside.store, outside.messages
         gate = Gate(clock, opening_clock.now)
+        meter = PrometheusMeter()
+        chores = Chores(
+            Notifier(store, outside.teller, gate, meter),
+            SessionWatch(store, outside.gyms, gate, clock, meter),
+            Housekeeping(store, gate, clock, days=settings.retention_days),
+        )
         executor = Executor(
             store,
             outside.gyms,
@@ -108,6 +126,8 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
             max_duration_s=settings.max_duration_seconds,
             max_attempts=settings.max_attempts,
             legacy_box=settings.legacy_box,
+            ended=chores.ring,
+            meter=meter,
         )
         alarm = Alarm(settings.lead_seconds)
         scheduler = Scheduler(
@@ -125,6 +145,7 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
             scheduler,
             clock,
             alarm,
+            meter,
             lead_s=settings.lead_seconds,
             max_delay_s=settings.qstash_max_delay_seconds,
             every_s=settings.sweep_seconds,
@@ -140,6 +161,7 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
             timetables=Timetables(store, outside.gyms, clock),
             changes=ChangeFeed(store, gate, clock),
             sweeper=sweeper,
+            chores=chores,
             users=Users(
                 issuer=issuer,
                 keys=keys,
@@ -151,6 +173,7 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
                 settings.qstash_current_signing_key.get_secret_value(),
                 settings.qstash_next_signing_key.get_secret_value(),
             ),
+            meter=meter,
             max_duration_s=settings.max_duration_seconds,
         )
 
@@ -176,7 +199,15 @@ async def _open_outside(settings: Settings, opening_clock: OpeningClock) -> Asyn
         gyms = AimHarder(
             settings.aimharder_box_url, settings.aimharder_account_url, settings.aimharder_proxy, opening_clock.now
         )
-        yield Outside(store, messages, gyms)
+        yield Outside(store, messages, gyms, _teller(settings, messages))
+
+
+def _teller(settings: Settings, messages: QStashMessages) -> Teller | None:
+    url, secret = settings.notify_webhook_url, settings.notify_webhook_secret
+    if url is None or secret is None:
+        return None
+    zone = ZoneInfo(settings.notify_timezone)
+    return Webhook(messages, url.get_secret_value(), secret.get_secret_value(), settings.notify_language, zone)
 
 
 def _plain(secret: SecretStr | None) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -14,15 +15,18 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from prebooking.domain.notice_texts import Language
 from prebooking.domain.prebooking import Box, is_box_label
 
 _SHORTEST_KEY = 20
 _SESSION_KEY_BYTES = 32
+_SHORTEST_WEBHOOK_KEY = 24
 _PLAIN = "plain"  # in the place of the first session key: nothing is encrypted yet
 _SHORTEST_JWT_SECRET = 32  # for HS256, RFC 7518
 # After the opening an execution needs this much: to shoot, to hear, to write down, to answer.
@@ -100,6 +104,11 @@ def _key_bytes(value: SecretStr) -> bytes:
         return b""
 
 
+def _webhook_key(value: SecretStr) -> bytes:
+    prefix, _, key = value.get_secret_value().partition("whsec_")
+    return b"" if prefix else _key_bytes(SecretStr(key))
+
+
 _Kind = TypeVar("_Kind", bound=BaseSettings)
 _Member = Annotated[str, AfterValidator(_is_member)]
 _Url = Annotated[str, AfterValidator(_url)]
@@ -137,6 +146,13 @@ class Settings(BaseSettings):
     ] = Field(default_factory=list)
     service_api_key: Annotated[SecretStr, _at_least(_SHORTEST_KEY)] | None = None
 
+    retention_days: int = Field(default=90, ge=1, le=36_500)
+
+    notify_webhook_url: SecretStr | None = None
+    notify_webhook_secret: SecretStr | None = None
+    notify_language: Language = "en"
+    notify_timezone: str = "Europe/Madrid"
+
     aimharder_box_url: _GymUrl = "https://{box}.aimharder.com"
     aimharder_account_url: _GymUrl = "https://aimharder.com"
     aimharder_proxy: _Url | None = None
@@ -162,6 +178,27 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
 
+    @field_validator("notify_webhook_url")
+    @classmethod
+    def _is_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            _url(value.get_secret_value())
+        return value
+
+    @field_validator("notify_webhook_secret")
+    @classmethod
+    def _is_webhook_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(_webhook_key(value)) < _SHORTEST_WEBHOOK_KEY:
+            raise ValueError('must be "whsec_" and 24 bytes or more in base64: `echo whsec_$(openssl rand -base64 32)`')
+        return value
+
+    @field_validator("notify_timezone")
+    @classmethod
+    def _is_timezone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError("must be a time zone's name, such as Europe/Madrid")
+        return value
+
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         if self.lead_seconds + _AFTER_LEAD_S > self.max_duration_seconds:
@@ -184,6 +221,11 @@ class Settings(BaseSettings):
             raise ValueError(
                 "SCHEDULE_FOR_NOW=true is for local development: it would book at once. "
                 "Unset it, or point QSTASH_URL at a local server"
+            )
+        if self.notify_webhook_url and not self.notify_webhook_secret:
+            raise ValueError(
+                "NOTIFY_WEBHOOK_SECRET is missing: NOTIFY_WEBHOOK_URL is set, and notices are signed. "
+                "Make one with `echo whsec_$(openssl rand -base64 32)`"
             )
         return self
 

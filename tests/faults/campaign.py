@@ -56,7 +56,7 @@ class Campaign:
         self.weather = Weather(stack, self._rows, self._dice("weather"))
         self.users = Users(stack.service_url, self._dice("users"), self.weather.sign_in)
         port = int(stack.service_url.rpartition(":")[2])
-        self.fleet = Fleet(port, stack.environment, options.replicas, self._dice("fleet"))
+        self.fleet = Fleet(port, stack.environment, options.replicas, self._dice("fleet"), options.beside)
 
     async def start(self) -> None:
         await self._stack.control(self._stack.aimharder_url, "boxes", list(plan.BOXES))
@@ -219,6 +219,7 @@ def _options() -> argparse.Namespace:
     length.add_argument("--seconds", type=float, default=None)
     parser.add_argument("--replicas", type=int, default=3)
     parser.add_argument("--old-cron", choices=("on", "off"), default="on")
+    parser.add_argument("--beside", metavar="SRC", help="the src folder of another version: every other replica's")
     parser.add_argument("--log-level", default="WARNING", help="of the replicas")
     options = parser.parse_args()
     options.seed = secrets.randbelow(10**6) if options.seed is None else options.seed

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from random import Random
 
+from any_version import AnyVersion
 from failpoints import POINTS, Action
 from replica import Replica
 
@@ -32,13 +33,18 @@ class Death:
 
 
 class Fleet:
-    def __init__(self, port: int, environment: Mapping[str, str], size: int, rng: Random) -> None:
+    """`beside`: the `src` folder of another version, which half of the replicas are of."""
+
+    def __init__(
+        self, port: int, environment: Mapping[str, str], size: int, rng: Random, beside: str | None = None
+    ) -> None:
+        self._beside = beside
         self._port = port
         self._environment = dict(environment)
         self._size = size
         self._rng = rng
-        self._serving: list[Replica] = []
-        self._all: list[Replica] = []
+        self._serving: list[Replica | AnyVersion] = []
+        self._all: list[Replica | AnyVersion] = []
         self.deaths: list[Death] = []
         self.slowest_deploy_s = 0.0
 
@@ -81,14 +87,14 @@ class Fleet:
     def count(self, how: str) -> int:
         return sum(death.how == how for death in self.deaths)
 
-    async def _kill(self, victim: Replica) -> None:
+    async def _kill(self, victim: Replica | AnyVersion) -> None:
         point = await self._reached(victim, self._rng.sample(POINTS, _ARMED), Action.KILL)
         victim.kill()
         self.deaths.append(Death("kill", time.time(), point))
         await self._start_one()
         await victim.gone()
 
-    async def _stop(self, victim: Replica) -> None:
+    async def _stop(self, victim: Replica | AnyVersion) -> None:
         guarded = [point for point in POINTS if point != _UNGUARDED]
         point = await self._reached(victim, [self._rng.choice(guarded)], Action.STOP)
         victim.stop()
@@ -101,7 +107,7 @@ class Fleet:
         victim.terminate()
         await victim.gone()
 
-    async def _deploy(self, victim: Replica) -> None:
+    async def _deploy(self, victim: Replica | AnyVersion) -> None:
         """The new one serves before the old one is asked to leave."""
         await self._start_one()
         asked_at = time.time()
@@ -110,7 +116,7 @@ class Fleet:
         await victim.gone()
         self.slowest_deploy_s = max(self.slowest_deploy_s, time.time() - asked_at)
 
-    async def _reached(self, victim: Replica, points: Sequence[str], action: Action) -> str | None:
+    async def _reached(self, victim: Replica | AnyVersion, points: Sequence[str], action: Action) -> str | None:
         """Arms the points; the one that struck, None if none is reached in time."""
         try:
             async with asyncio.timeout(_REACHED_WITHIN_S):
@@ -123,7 +129,11 @@ class Fleet:
         return next((struck.point for struck in victim.strikes()), None)
 
     async def _start_one(self) -> None:
-        replica = Replica(self._port, self._environment)
+        replica: Replica | AnyVersion
+        if self._beside and len(self._all) % 2:
+            replica = AnyVersion(self._port, self._environment, self._beside)
+        else:
+            replica = Replica(self._port, self._environment)
         self._all.append(replica)
         await replica.ready()
         self._serving.append(replica)

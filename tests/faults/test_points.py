@@ -9,9 +9,16 @@ from plays import Try
 
 from prebooking.domain.ports import Gym, HeldRequest, Messages, Store
 
+#: The chores book nothing: tests/web/test_notices.py and test_session_watch.py end them between their calls.
+CHORES = {
+    *("take_notices", "note_told", "note_untold", "take_session_looks", "note_session_look"),
+    *("remove_old", "note_ping", "forward"),
+}
 #: `check` and `schedule_sweep` are no running replica's; `use`, `hold` and `fired_at` ask nobody; `aclose` hangs up;
 #: `read_changes`, `boxes` and `timetable` ask for a page, change nothing, and nothing else follows from them.
-NO_CALLS = {"check", "schedule_sweep", "use", "hold", "fired_at", "aclose", "read_changes", "boxes", "timetable"}
+NO_CALLS = CHORES | {
+    *("check", "schedule_sweep", "use", "hold", "fired_at", "aclose", "read_changes", "boxes", "timetable")
+}
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ async def many(protocol: str) -> AsyncIterator[Many]:
         yield open_more
     finally:
         await connections[0].execute(
-            "delete from public.prebookings; delete from public.auth_sessions;"
+            "delete from public.prebookings; delete from public.auth_sessions; delete from prebooking.notices;"
             " delete from prebooking.retries; delete from prebooking.session_checks"
         )
         for connection in connections:

@@ -31,12 +31,16 @@ EXPECTED = {
     ("service_role", "public.prebookings"): ALL_BUT_TRUNCATE,
     ("service_role", "public.auth_sessions"): ALL_BUT_TRUNCATE,
     ("service_role", "prebooking.retries"): {"select", "insert", "delete"},
+    ("service_role", "prebooking.notices"): ALL_BUT_TRUNCATE,
+    ("service_role", "prebooking.session_watch"): ALL_BUT_TRUNCATE,
+    ("service_role", "prebooking.migrations"): {"select"},
+    ("service_role", "prebooking.pings"): {"select", "insert", "delete"},
     ("service_role", "prebooking.session_checks"): {"select", "insert", "delete"},
     ("authenticated", "public.prebookings"): {"select"},
 }
 SHOWN_TO_BROWSERS = {
     *("id", "user_email", "status", "version", "attempts", "available_at", "box_subdomain", "box_aimharder_id"),
-    *("booking_data", "qstash_schedule_id", "result", "error_code", "error_message"),
+    *("booking_data", "qstash_schedule_id", "warning", "result", "error_code", "error_message"),
     *("created_at", "updated_at", "executed_at"),
 }
 SEES_NOTHING = {"another user", "a user without e-mail"}
@@ -59,6 +63,11 @@ values ('ana@example.com', '{"day": "20991231", "id": "1"}', now());
 insert into public.auth_sessions (user_email, aimharder_token, aimharder_cookies, fingerprint)
 values ('ana@example.com', 'token', '[]', 'print');
 insert into prebooking.retries values ('ana@example.com', now());
+insert into prebooking.notices (key, kind, prebooking, created_at, try_after)
+values ('1', 'booked', '{}', now(), now());
+insert into prebooking.pings values (gen_random_uuid(), now());
+delete from prebooking.migrations where name > '0001_z';
+insert into prebooking.session_watch (prebooking_id) select id from public.prebookings;
 insert into prebooking.session_checks values ('ana@example.com', gen_random_uuid(), now());
 """
 

@@ -106,6 +106,10 @@ WITHOUT_A_ROW = {  # they change no prebooking
     *("admit_session_check", "list_sessions_to_encrypt", "replace_session_secrets"),
     "read_changes",
 }
+FUNCTIONS_BESIDE = {  # no status is theirs to change
+    *("take_notices", "note_told", "note_untold", "take_session_looks", "note_session_look"),
+    *("remove_old_prebookings", "inspect_service", "read_prebookings", "note_ping", "read_ping"),
+}
 
 Row = dict[str, Any]
 
@@ -146,7 +150,7 @@ def check_step(function: str, answer: Answer, before: Row, after: Row, now: Any)
 async def test_the_walk_knows_every_function(db: Functions) -> None:
     found = await db.connection.fetch("select proname from pg_proc where pronamespace = 'public'::regnamespace")
 
-    assert {row["proname"] for row in found} == {*CALLS, *WITHOUT_A_ROW}
+    assert {row["proname"] for row in found} == {*CALLS, *WITHOUT_A_ROW, *FUNCTIONS_BESIDE}
 
 
 @pytest.mark.parametrize("state", STATES)

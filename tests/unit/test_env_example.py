@@ -63,6 +63,6 @@ def test_what_stands_behind_a_hash_is_the_default(tmp_path: Path, monkeypatch: p
 
 def test_it_shows_no_secret() -> None:
     secret = [name for name, info in fields(Settings).items() if "SecretStr" in str(info.annotation)]
-    assert len(secret) == 7
-    assert [written()[name][1] for name in secret] == [""] * 7
+    assert len(secret) == 9
+    assert [written()[name][1] for name in secret] == [""] * 9
     assert fields(MigrationSettings)["DATABASE_URL"].annotation is SecretStr

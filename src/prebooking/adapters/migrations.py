@@ -1,6 +1,7 @@
 """Applies `sql/` to the database, in order, each file once, all or nothing."""
 
 import hashlib
+import re
 from collections.abc import Iterator
 from importlib.resources import files
 
@@ -27,6 +28,21 @@ def _scripts() -> Iterator[tuple[str, str]]:
             yield script.name, script.read_text(encoding="utf-8")
 
 
+def shipped() -> dict[str, str]:
+    """The checksum of each file that this release brings, by name."""
+    return {name: _checksum(text) for name, text in _scripts()}
+
+
+def shipped_functions() -> frozenset[str]:
+    """The names of all functions that the service may call."""
+    found = (re.findall(r"create or replace function public\.(\w+)", text) for _, text in _scripts())
+    return frozenset(name for names in found for name in names)
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 async def migrate(database_url: str) -> list[str]:
     """Brings the database up to date; the names of what was applied now, in order.
 
@@ -45,7 +61,7 @@ async def migrate(database_url: str) -> list[str]:
 
 
 async def _apply(connection: asyncpg.Connection, applied: dict[str, str], name: str, text: str) -> bool:
-    checksum = hashlib.sha256(text.encode()).hexdigest()
+    checksum = _checksum(text)
     if name in applied:
         if applied[name] != checksum:
             raise MigrationChangedError(

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import httpx
@@ -20,8 +20,12 @@ _RETRIES = 5
 _RETRY_DELAY_MS = "1000 * (1 + retried)"
 # How much longer than we may take QStash waits for our answer.
 _TIMEOUT_MARGIN_S = 5
+# A notice's signature is good for five minutes: so long QStash tries, at 5, 15, 35, 75 and 155 s and as long as the
+# receiver takes; then we sign it anew.
+_NOTICE_RETRY_DELAY_MS = "5000 * pow(2, retried)"
+_NOTICE_TIMEOUT_S = 15
 # Fixed, so that ordering it again changes the one there is.
-_SWEEP_SCHEDULE = "prebooking-sweep"
+SWEEP_SCHEDULE = "prebooking-sweep"
 
 
 @asynccontextmanager
@@ -44,6 +48,7 @@ class QStashMessages:
         self._execute_url = f"{public_url}/qstash/prebooking-execute"
         self._failed_url = f"{public_url}/qstash/prebooking-failed"
         self._sweep_url = f"{public_url}/qstash/sweep"
+        self._notice_failed_url = f"{public_url}/qstash/notice-failed"
         self._lead_s = lead_s
         self._timeout_s = int(max_duration_s) + _TIMEOUT_MARGIN_S
 
@@ -51,7 +56,7 @@ class QStashMessages:
         key = f"pb-{prebooking.id}-v{prebooking.version}"
         if delivery_failures:
             key += f"-f{delivery_failures}"
-        async with _translated("publish"):
+        async with translated("publish"):
             answer = await self._client.message.publish_json(
                 url=self._execute_url,
                 body={"prebooking_id": str(prebooking.id), "version": prebooking.version},
@@ -65,22 +70,39 @@ class QStashMessages:
             )
             return str(answer.message_id)  # type: ignore[union-attr]  # one URL, one answer
 
+    async def forward(self, url: str, body: str, headers: Mapping[str, str], *, deduplication_id: str) -> str:
+        """Orders a notice's delivery to somebody else's URL; the message's id. Raises MessagingError."""
+        async with translated("notice"):
+            answer = await self._client.message.publish(
+                url=url,
+                body=body.encode(),
+                content_type="application/json",
+                headers=dict(headers),
+                deduplication_id=deduplication_id,
+                label="prebooking-notice",
+                retries=_RETRIES,
+                retry_delay=_NOTICE_RETRY_DELAY_MS,
+                timeout=f"{_NOTICE_TIMEOUT_S}s",
+                failure_callback=self._notice_failed_url,
+            )
+            return str(answer.message_id)  # type: ignore[union-attr]  # one URL, one answer
+
     async def delete(self, message_id: str) -> None:
         if not re.fullmatch(r"[A-Za-z0-9_-]+", message_id):
             return  # no id of QStash's; an empty one, or a path, would mean all messages of the account
         try:
-            async with _translated("delete"):
+            async with translated("delete"):
                 await self._client.message.cancel(message_id)
         except MessagingError as exc:
-            if _status(exc.__cause__) != httpx.codes.NOT_FOUND:
+            if status_of(exc.__cause__) != httpx.codes.NOT_FOUND:
                 raise
 
     async def schedule_sweep(self, every_minutes: int) -> str:
-        async with _translated("schedule"):
+        async with translated("schedule"):
             return await self._client.schedule.create(
                 destination=self._sweep_url,
                 cron=f"*/{every_minutes} * * * *",
-                schedule_id=_SWEEP_SCHEDULE,
+                schedule_id=SWEEP_SCHEDULE,
                 retries=0,  # the next one comes soon
                 timeout=f"{self._timeout_s}s",
                 label="prebooking-sweep",
@@ -88,19 +110,19 @@ class QStashMessages:
 
 
 @asynccontextmanager
-async def _translated(what: str) -> AsyncIterator[None]:
+async def translated(what: str) -> AsyncIterator[None]:
     try:
         async with asyncio.timeout(_DEADLINE_S):
             yield
     except QStashError as exc:
-        status = _status(exc)
+        status = status_of(exc)
         pause = status is None or status in (401, 429) or status >= httpx.codes.INTERNAL_SERVER_ERROR
         raise MessagingError(f"QStash, {what}: {exc}", pause=pause) from exc
     except (TimeoutError, httpx.HTTPError, ValueError, LookupError, TypeError, AttributeError) as exc:
         raise MessagingError(f"QStash, {what}: {type(exc).__name__} {exc}".rstrip(), pause=True) from exc
 
 
-def _status(exc: BaseException | None) -> int | None:
+def status_of(exc: BaseException | None) -> int | None:
     """The HTTP status of a QStashError, which has it in its text alone."""
     if isinstance(exc, RateLimitExceededError):
         return 429

@@ -33,6 +33,11 @@ class SessionVault:
         self._ciphers = {_key_id(key): AESGCM(key) for key in keys}
         self.key_id = _key_id(keys[0]) if keys and sealing else None
 
+    @property
+    def key_ids(self) -> frozenset[str]:
+        """Of the keys that it has."""
+        return frozenset(self._ciphers)
+
     def seal(self, plain: str, user_email: str, field: str) -> str:
         if self.key_id is None:
             return plain

@@ -111,7 +111,10 @@ def _translated(function: str, exc: APIError) -> Exception:
     # An empty code: PostgREST's first call on a connection that died while it was idle.
     if exc.code == "" or (exc.code or "").startswith(_TRANSIENT):
         return _TransientError(told)
-    return StoreRefusedError(told) if (exc.code or "").startswith(_REFUSED) else StoreUnavailableError(told)
+    if (exc.code or "").startswith(_REFUSED):
+        return StoreRefusedError(told)
+    # Supabase's gateway refuses a key without any code.
+    return StoreUnavailableError(told, exc.code or "unauthorized")
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from prebooking.adapters.session_vault import SessionVault, UnreadableError
 from prebooking.adapters.supabase_rpc import SupabaseRpc
 from prebooking.domain.prebooking import Session
-from prebooking.domain.sessions import SessionAnswer, SessionState, StoredSession
+from prebooking.domain.sessions import SessionAnswer, SessionLook, SessionState, StoredSession
 
 _log = structlog.get_logger()
 
@@ -20,6 +20,7 @@ _IN_A_HEADER = re.compile(r"[ -:<-~]*")  # ASCII, without a semicolon or a line'
 
 _SESSION = TypeAdapter(Session)
 _STATE = TypeAdapter(SessionState)
+_LOOKS = TypeAdapter(list[SessionLook])
 
 
 class SupabaseSessions:
@@ -54,6 +55,15 @@ class SupabaseSessions:
             error=error,
         )
         return SessionAnswer(outcome=answer["outcome"], session=self._read(answer["session"]))
+
+    async def take_session_looks(self) -> Sequence[SessionLook]:
+        return _LOOKS.validate_python((await self._rpc.call("take_session_looks"))["looks"])
+
+    async def note_session_look(
+        self, prebooking_ids: Sequence[UUID], *, alive: bool, session: str, message: str
+    ) -> None:
+        ids = [str(prebooking_id) for prebooking_id in prebooking_ids]
+        await self._rpc.call("note_session_look", prebooking_ids=ids, alive=alive, session=session, message=message)
 
     async def admit_check(self, user_email: str, token: UUID, *, max_per_minute: int) -> float:
         answer = await self._rpc.call(

@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from prebooking.adapters.session_vault import SessionVault
+from prebooking.adapters.supabase_notices import SupabaseNotices
 from prebooking.adapters.supabase_rpc import SupabaseRpc, open_rpc
 from prebooking.adapters.supabase_sessions import SupabaseSessions
 from prebooking.domain.changes import Changes
@@ -36,7 +37,7 @@ async def open_store(
         yield SupabaseStore(rpc, vault or SessionVault())
 
 
-class SupabaseStore(SupabaseSessions):
+class SupabaseStore(SupabaseSessions, SupabaseNotices):
     """See prebooking.domain.ports.Store."""
 
     def __init__(self, rpc: SupabaseRpc, vault: SessionVault) -> None:
@@ -225,6 +226,13 @@ class SupabaseStore(SupabaseSessions):
         if answer["outcome"] != "read":
             raise CursorUnknownError(f"read_changes: {answer['outcome']}")
         return Changes(answer["cursor"], _PREBOOKINGS.validate_python(answer["prebookings"]))
+
+    async def remove_old(self, *, days: int) -> tuple[int, bool]:
+        answer = await self._rpc.call("remove_old_prebookings", days=days)
+        return int(answer["removed"]), bool(answer["more"])
+
+    async def note_ping(self, ping_id: UUID) -> None:
+        await self._rpc.call("note_ping", id=ping_id)
 
     async def check(self) -> None:
         await self._rpc.call("sweep_prebookings", lead_seconds=0, max_delay_seconds=0, limit=1)

@@ -17,7 +17,14 @@ class PrebookingError(Exception):
 
 
 class StoreUnavailableError(PrebookingError):
-    """The database did not answer in time. What was asked may have been done: only a repeat may be tried."""
+    """The database did not answer in time. What was asked may have been done: only a repeat may be tried.
+
+    `code`: what it said, where it said something; None: nothing was heard of it.
+    """
+
+    def __init__(self, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class StoreRefusedError(PrebookingError):

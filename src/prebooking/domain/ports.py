@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from prebooking.domain.changes import ChangeStore
+from prebooking.domain.notices import NoticeStore
 from prebooking.domain.outcome import Reply
 from prebooking.domain.prebooking import BookingRequest, Box, Prebooking, Session
 from prebooking.domain.sessions import SessionStore
@@ -96,7 +97,7 @@ class Page:
     id: UUID
 
 
-class Store(SessionStore, ChangeStore, Protocol):
+class Store(SessionStore, ChangeStore, NoticeStore, Protocol):
     """The rows. Each method is one guarded SQL function; all raise StoreUnavailableError and StoreRefusedError."""
 
     async def create(
@@ -167,6 +168,14 @@ class Store(SessionStore, ChangeStore, Protocol):
     ) -> Transition: ...
 
     async def sweep(self, *, lead_s: float, max_delay_s: float) -> Work: ...
+    async def remove_old(self, *, days: int) -> tuple[int, bool]:
+        """Removes some of what ended so long ago; how many, and whether there are more."""
+        ...
+
+    async def note_ping(self, ping_id: UUID) -> None:
+        """A message of `prebooking doctor` has arrived."""
+        ...
+
     async def check(self) -> None:
         """Whether the database and its functions are there."""
         ...

@@ -24,6 +24,9 @@ def is_box_label(name: str) -> bool:
     return bool(re.fullmatch(BOX_LABEL, name)) and name not in NO_BOXES and not name.startswith("xn--")
 
 
+_FRESH_S = 25 * 60
+
+
 class Status(StrEnum):
     """pending → executing → completed | failed; the SQL functions alone move it (sql/README.md)."""
 
@@ -66,6 +69,7 @@ class Prebooking:
     box_aimharder_id: str | None
     booking_data: Mapping[str, Any]
     qstash_schedule_id: str | None = None
+    warning: Mapping[str, Any] | None = None  #: code, message, since: what its user had better do before the opening
     result: Mapping[str, Any] | None = None
     error_code: str | None = None
     error_message: str | None = None
@@ -104,3 +108,9 @@ class Session:
     stored_token: str = field(repr=False)  #: as its row has it, perhaps encrypted: what a compare-and-set compares
     cookies: tuple[tuple[str, str], ...] = field(repr=False)
     fingerprint: str = field(repr=False)
+    token_age_s: float | None = 0.0  #: when it was read; None: nobody knows
+
+    @property
+    def is_old(self) -> bool:
+        """To be refreshed before it is relied on; AimHarder's own page does it after 29 minutes."""
+        return self.token_age_s is None or self.token_age_s > _FRESH_S

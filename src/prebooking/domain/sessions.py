@@ -34,6 +34,14 @@ class StoredSession:
     session: Session | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionLook:
+    """A user whose class opens soon, and the rows that it is for."""
+
+    user_email: str
+    prebooking_ids: tuple[UUID, ...]
+
+
 class SessionStore(Protocol):
     """Each method is one guarded SQL function; all raise StoreUnavailableError and StoreRefusedError."""
 
@@ -51,6 +59,16 @@ class SessionStore(Protocol):
         error: str | None = None,
     ) -> SessionAnswer:
         """Compare-and-set on `session.stored_token`; `error` instead: the refresh failed."""
+        ...
+
+    async def take_session_looks(self) -> Sequence[SessionLook]:
+        """Some of the sessions to look at now; nobody else gets these for a minute."""
+        ...
+
+    async def note_session_look(
+        self, prebooking_ids: Sequence[UUID], *, alive: bool, session: str, message: str
+    ) -> None:
+        """`session` tells this one from others, and is no secret; `message`: of the warning where it is dead."""
         ...
 
     async def admit_check(self, user_email: str, token: UUID, *, max_per_minute: int) -> float:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from prebooking.domain.metering import Meter
 from prebooking.domain.outcome import Ending, Outcome
 from prebooking.domain.ports import Claim, Store, Transition
 from prebooking.domain.prebooking import Status
@@ -24,8 +25,9 @@ class Verdict:
 class Endings:
     """Writes down how it ended, fenced by the claim's token."""
 
-    def __init__(self, store: Store, *, lead_s: float, max_attempts: int) -> None:
+    def __init__(self, store: Store, meter: Meter, *, lead_s: float, max_attempts: int) -> None:
         self._store = store
+        self._meter = meter
         self._lead_s = lead_s
         self._max_attempts = max_attempts
 
@@ -70,7 +72,10 @@ class Endings:
             message=ending.message,
             result=result,
         )
-        return Verdict(ending.outcome) if answer.outcome == "finished" else self.not_claimed(answer)
+        if answer.outcome != "finished":
+            return self.not_claimed(answer)
+        self._meter.ended(ending.outcome)
+        return Verdict(ending.outcome)
 
     async def _release(self, run: Execution, reason: Ending | None, retry_s: float) -> Verdict:
         """Without a reason it is our own stop, which is no attempt."""

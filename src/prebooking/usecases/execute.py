@@ -4,15 +4,17 @@ Between the opening and the write stand no database, no signature check, no DNS,
 """
 
 import asyncio
+from collections.abc import Callable
 from uuid import UUID, uuid4
 
 import structlog
 
 from prebooking.domain.errors import BoxSilentError, StoreRefusedError, StoreUnavailableError
+from prebooking.domain.metering import Meter
 from prebooking.domain.outcome import Ending, Outcome
 from prebooking.domain.ports import Claim, Clock, Gyms, HeldRequest, Store, Transition
 from prebooking.domain.prebooking import Box
-from prebooking.domain.timing import BEGIN_GRACE_S, Budget, OpeningClock, Timings
+from prebooking.domain.timing import BEGIN_GRACE_S, Budget, OpeningClock, Timings, ring_at
 from prebooking.usecases.endings import Endings, Verdict
 from prebooking.usecases.execution import Execution, GiveBack, Park, Release
 from prebooking.usecases.gate import Gate, sleep_until
@@ -38,7 +40,7 @@ _WORTH_STARTING_S = 4.0
 
 
 class Executor:
-    """Executes one prebooking, exactly once however often it is told to."""
+    """Executes one prebooking, exactly once however often it is told to. `ended` hears when one may have ended."""
 
     def __init__(
         self,
@@ -52,6 +54,8 @@ class Executor:
         max_duration_s: float,
         max_attempts: int,
         legacy_box: Box | None,
+        ended: Callable[[], None],
+        meter: Meter,
     ) -> None:
         self._store = store
         self._gyms = gyms
@@ -61,10 +65,13 @@ class Executor:
         self._stopping = Stopping()
         self._places = Places(_AT_ONCE)
         self._sessions = Sessions(store, clock)
-        self._ending = Endings(store, lead_s=lead_s, max_attempts=max_attempts)
+        self._ending = Endings(store, meter, lead_s=lead_s, max_attempts=max_attempts)
         self._max_duration_s = max_duration_s
         self._max_attempts = max_attempts
         self._legacy_box = legacy_box
+        self._ended = ended
+        self._meter = meter
+        self._lead_s = lead_s
 
     def stop(self) -> None:
         """The process is about to end: what has not begun is given back, what has begun is finished."""
@@ -76,19 +83,26 @@ class Executor:
         `arrived`: when the delivery arrived, on the monotonic clock; each answer is due MAX_DURATION_SECONDS − 2 s
         after it.
         """
+        # Every line in between tells whose it is, also where a sweep has started it and no request has an id.
+        with structlog.contextvars.bound_contextvars(prebooking_id=str(prebooking_id)):
+            verdict = await self._in_time(prebooking_id, version, arrived)
+            structlog.contextvars.unbind_contextvars("attempt", "box")
+        return verdict
+
+    async def _in_time(self, prebooking_id: UUID, version: int | None, arrived: float | None) -> Verdict:
         now = self._clock.monotonic()
         budget = Budget(self._clock, now if arrived is None else arrived, self._max_duration_s)
         try:
-            # Every line in between tells whose it is, also where a sweep has started it and no request has an id.
-            with structlog.contextvars.bound_contextvars(prebooking_id=str(prebooking_id)):
-                async with asyncio.timeout(budget.left - _TO_ANSWER_S):
-                    verdict = await self._execute(prebooking_id, version, budget)
+            async with asyncio.timeout(budget.left - _TO_ANSWER_S):
+                verdict = await self._execute(prebooking_id, version, budget)
         except (StoreUnavailableError, StoreRefusedError, TimeoutError) as exc:
-            _log.warning("execution_interrupted", prebooking_id=str(prebooking_id), reason=str(exc) or "out of time")
+            _log.warning("execution_interrupted", reason=str(exc) or "out of time")
             verdict = DATABASE_UNAVAILABLE
+        if verdict.retry_after is None:
+            self._ended()
+        self._meter.delivered(verdict.outcome, by_sweep=version is None, left_s=budget.left)
         _log.info(
             "delivery_answered" if version is not None else "sweep_executed",
-            prebooking_id=str(prebooking_id),
             outcome=verdict.outcome,
             retry_after_s=verdict.retry_after,
             took_ms=round((self._clock.monotonic() - budget.arrived) * 1000, 1),
@@ -119,7 +133,12 @@ class Executor:
         if self._opening_clock.compare(claim.now, claim.sent_at, self._clock.monotonic()):
             _log.warning("host_clock_overruled", offset_ms=round(self._opening_clock.offset_s * 1000, 1))
         timings = self._timings(claim, budget)
+        if version is not None and claim.prebooking.attempts == 1:
+            self._meter.lagged(max(0.0, timings.delivered_at - self._due_at(claim)))
         request, box = claim.prebooking.request(), claim.prebooking.box(self._legacy_box)
+        structlog.contextvars.bind_contextvars(
+            attempt=claim.prebooking.attempts, box=claim.prebooking.box_subdomain or (box.subdomain if box else None)
+        )
         if request is None:
             return await self._ending.with_nothing_to_go_by(claim, token, timings, Outcome.UNUSABLE)
         if box is None:
@@ -164,6 +183,8 @@ class Executor:
                 run.opening, rank, lambda: prepared.fire() if run.budget.may_shoot() else None
             )
             decision = await shoot(run, prepared)
+            if run.timings.shots and not run.timings.earlier_shots:
+                self._meter.fired(max(0.0, run.timings.shots[0].fired_at - run.opening))
         finally:
             await prepared.aclose()
         return await self._end(run, decision)
@@ -254,6 +275,11 @@ class Executor:
         if answer.outcome == Outcome.ATTEMPTS_EXHAUSTED:
             return run.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED)
         return self._ending.not_claimed(answer)
+
+    def _due_at(self, claim: Claim) -> float:
+        """When QStash was to ring: at the earliest when it was told to."""
+        row = claim.prebooking
+        return max(ring_at(row.available_at, self._lead_s), row.created_at.timestamp())
 
     def _timings(self, claim: Claim, budget: Budget) -> Timings:
         now = self._opening_clock.now()

@@ -23,6 +23,8 @@ _LOOK_S = 0.001
 _WATCH_S = (0.001, 0.02)
 # So long before an opening nothing new is started: it could not be ready in time, and would hold up what is.
 _QUIET_S = 0.1
+# What has time waits that long before an opening, for the sake of what is made ready then.
+_CALM_S = 2.0
 
 
 @dataclass(eq=False, slots=True)
@@ -61,7 +63,14 @@ class Gate:
 
     async def quiet(self) -> None:
         """Returns at once, but in the last moments before an opening that others wait for: then after it."""
-        about_to_open = [opener for opening, opener in self._openers.items() if opening - self._now() <= _QUIET_S]
+        await self._opened(_QUIET_S)
+
+    async def calm(self) -> None:
+        """The same for what has time: from two seconds before."""
+        await self._opened(_CALM_S)
+
+    async def _opened(self, ahead_s: float) -> None:
+        about_to_open = [opener for opening, opener in self._openers.items() if opening - self._now() <= ahead_s]
         if about_to_open:
             await asyncio.wait(about_to_open)
 

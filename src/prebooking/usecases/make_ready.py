@@ -20,6 +20,7 @@ _log = structlog.get_logger()
 
 _STOP_BEFORE_OPENING_S = 0.5
 _AT_LEAST_S = 1.0
+_TO_REFRESH_S = 1.0  # a refresh that ends after the request was built would leave that with dead cookies
 
 
 async def make_ready(run: Execution, now: Callable[[], float]) -> Ending | None:
@@ -37,6 +38,9 @@ async def make_ready(run: Execution, now: Callable[[], float]) -> Ending | None:
             _log.warning("session_not_refreshed", prebooking_id=str(run.prebooking.id))
         else:
             listing = await _known(run.gym.listing(run.request.day, run.request.family_id), until - now())
+    elif alive and run.session.is_old and until - now() >= _TO_REFRESH_S:
+        # Nobody looked at it in time. It serves as it is, should this fail; the connection to the box stays as it is.
+        await _known(run.revive(), until - now())
     run.timings.ready_at = now()
     return _ending(listing, run) if listing else None  # a day without any class says nothing
 

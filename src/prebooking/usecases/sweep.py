@@ -15,6 +15,7 @@ from uuid import UUID
 import structlog
 
 from prebooking.domain.errors import MessagingError, StoreUnavailableError
+from prebooking.domain.metering import Meter
 from prebooking.domain.ports import Clock, Store, Unscheduled, Work
 from prebooking.usecases.execute import Executor
 from prebooking.usecases.schedule import Scheduler
@@ -57,6 +58,7 @@ class Sweeper:
         scheduler: Scheduler,
         clock: Clock,
         alarm: Alarm,
+        meter: Meter,
         *,
         lead_s: float,
         max_delay_s: float,
@@ -67,6 +69,7 @@ class Sweeper:
         self._scheduler = scheduler
         self._clock = clock
         self._alarm = alarm
+        self._meter = meter
         self._lead_s = lead_s
         self._max_delay_s = max_delay_s
         self._every_s = every_s
@@ -82,6 +85,7 @@ class Sweeper:
             self._start(prebooking_id, self._executor.execute(prebooking_id, None, arrived))
         if work.publish and _PUBLISHING not in self._under_way and self._clock.monotonic() >= self._publish_from:
             self._start(_PUBLISHING, self._publish(work.publish))
+        self._meter.swept(found=len(due) + len(work.publish))
         if due:
             _log.info("swept", executed=len(due), to_publish=len(work.publish))
         return work

@@ -53,6 +53,14 @@ class Timings(TypedDict):
     shots: list[Shot]
 
 
+class Warned(TypedDict):
+    """What its user had better do before the opening. `message` is for them."""
+
+    code: Literal["session_expired"]
+    message: str
+    since: datetime
+
+
 class Result(TypedDict, total=False):
     """What became of it. `message` is for the member."""
 
@@ -73,6 +81,7 @@ class Prebooking(_Prebooking):
     booking_data: Booking
     # Always there, so without a default here.
     qstash_schedule_id: str | None
+    warning: Warned | None
     result: Result | None
     error_code: Outcome | None
     error_message: str | None
@@ -91,6 +100,12 @@ class Delivered(BaseModel):
 
     outcome: str
     prebooking_id: str
+
+
+class Noted(BaseModel):
+    """What became of a notice's failure."""
+
+    outcome: Literal["noted", "nothing_to_note"]
 
 
 class Malformed(BaseModel):

@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from prebooking.web import boxes, events, health, prebookings, qstash, session
+from prebooking.web import boxes, events, health, metrics, prebookings, qstash, session
 from prebooking.web.console import Console, console_routes
 from prebooking.web.openapi import openapi_route
 from prebooking.web.parts import Parts
@@ -16,7 +16,10 @@ from prebooking.web.problems import HANDLERS, Unforeseen
 from prebooking.web.requests import RequestId
 from prebooking.web.security_headers import SecurityHeaders
 
-ROUTES = (*events.ROUTES, *prebookings.ROUTES, *boxes.ROUTES, *session.ROUTES, *qstash.ROUTES, *health.ROUTES)
+ROUTES = (
+    *(*events.ROUTES, *prebookings.ROUTES, *boxes.ROUTES, *session.ROUTES),
+    *(*qstash.ROUTES, *health.ROUTES, *metrics.ROUTES),
+)
 
 
 class _State(TypedDict):

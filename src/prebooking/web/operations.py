@@ -15,6 +15,7 @@ from prebooking.web.problems import Problem
 Security = Sequence[Sequence[str]]
 OPEN: Security = ()
 USER: Security = (("accessToken",), ("serviceKey", "userEmail"))
+SERVICE: Security = (("serviceKey",),)
 QSTASH: Security = (("qstashSignature",),)
 
 

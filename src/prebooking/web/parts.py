@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from prebooking.domain.metering import Meter
 from prebooking.domain.ports import Clock, Store
 from prebooking.usecases.change_feed import ChangeFeed
+from prebooking.usecases.chores import Chores
 from prebooking.usecases.connection import Connections
 from prebooking.usecases.execute import Executor
 from prebooking.usecases.schedule import Scheduler
@@ -25,8 +27,10 @@ class Parts:
     timetables: Timetables
     changes: ChangeFeed
     sweeper: Sweeper
+    chores: Chores
     users: Users
     deliveries: Deliveries
+    meter: Meter
     max_duration_s: float
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from math import ceil
@@ -16,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from prebooking.domain.timing import Budget
 from prebooking.usecases.endings import Verdict
-from prebooking.web.answers import Delivered, Malformed, Swept
+from prebooking.web.answers import Delivered, Malformed, Noted, Swept
 from prebooking.web.deliveries import NotFromQStashError
 from prebooking.web.operations import BROKEN, DATABASE_DOWN, QSTASH, Answer, ApiRoute, Operation
 from prebooking.web.parts import Parts, parts_of
@@ -30,6 +31,7 @@ _LARGEST_CALLBACK = 1024 * 1024
 # QStash's own status for "don't try again".
 _NOT_RETRYABLE = 489
 _LONGEST_REASON = 300
+_LONGEST_MESSAGE_ID = 100
 _LARGEST_VERSION = 2**31 - 1  # as the column has it
 
 
@@ -55,6 +57,20 @@ class DeliveryFailure(BaseModel):
     body: Annotated[Any, WithJsonSchema({"type": ["string", "null"]})] = None
 
 
+class Ping(BaseModel):
+    """The body of a doctor's message."""
+
+    ping: Annotated[str, Field(json_schema_extra={"format": "uuid"})]
+
+
+class NoticeFailure(BaseModel):
+    """What QStash tells of a notice that it could not deliver."""
+
+    sourceMessageId: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=200)]  # noqa: N815  # QStash's word
+    status: Annotated[Any, WithJsonSchema({"type": "integer"})] = None
+    body: Annotated[Any, WithJsonSchema({"type": ["string", "null"]})] = None
+
+
 async def execute(request: Request) -> Response:
     parts = parts_of(request)
     arrived = parts.clock.monotonic()
@@ -65,8 +81,15 @@ async def execute(request: Request) -> Response:
         prebooking_id = UUID(ring.prebooking_id)
     except (ValidationError, ValueError) as exc:
         return _refused("not a prebooking's message", exc)
-    verdict = await parts.executor.execute(prebooking_id, ring.version, arrived)
+    with structlog.contextvars.bound_contextvars(message_id=_message_id(request)):
+        verdict = await parts.executor.execute(prebooking_id, ring.version, arrived)
+    await parts.chores.before_sleeping(Budget(parts.clock, arrived, parts.max_duration_s).left)
     return _answer(verdict, prebooking_id)
+
+
+def _message_id(request: Request) -> str:
+    """Unsigned, so for the log alone."""
+    return re.sub(r"[^\w-]", "", request.headers.get("upstash-message-id", ""), flags=re.ASCII)[:_LONGEST_MESSAGE_ID]
 
 
 async def failed(request: Request) -> Response:
@@ -89,6 +112,33 @@ async def _note_failure(request: Request, parts: Parts) -> Response:
     return JSONResponse({"outcome": noted.outcome, "prebooking_id": str(prebooking_id)})
 
 
+async def notice_failed(request: Request) -> Response:
+    """QStash has given up on a notice: it is published anew, signed anew."""
+    parts = parts_of(request)
+    async with _in_time(parts, parts.clock.monotonic()):
+        body = await _verified_body(request, parts, _LARGEST_CALLBACK)
+        try:
+            callback = NoticeFailure.model_validate_json(body)
+        except ValidationError as exc:
+            return _refused("not a failure callback of a notice", exc)
+        outcome = await parts.store.note_untold(callback.sourceMessageId, _reason(callback))
+    _log.warning("notice_failed", message_id=callback.sourceMessageId, outcome=outcome, reason=_reason(callback))
+    return JSONResponse({"outcome": outcome})
+
+
+async def ping(request: Request) -> Response:
+    """From `prebooking doctor`: that it arrives here, and is believed, is what it wants to know."""
+    parts = parts_of(request)
+    async with _in_time(parts, parts.clock.monotonic()):
+        body = await _verified_body(request, parts)
+        try:
+            ping_id = UUID(Ping.model_validate_json(body).ping)
+        except (ValidationError, ValueError) as exc:
+            return _refused("not a ping", exc)
+        await parts.store.note_ping(ping_id)
+    return JSONResponse({"outcome": "noted"})
+
+
 async def sweep(request: Request) -> Response:
     """One sweep, for hosts that sleep between requests: what it starts is waited for, within the budget."""
     parts = parts_of(request)
@@ -99,6 +149,7 @@ async def sweep(request: Request) -> Response:
     with suppress(TimeoutError):
         async with asyncio.timeout(Budget(parts.clock, arrived, parts.max_duration_s).left):
             await parts.sweeper.settled()
+            await parts.chores.once()
     counts = {"execute": len(work.execute), "settle": len(work.settle), "publish": len(work.publish)}
     return JSONResponse({"outcome": "swept", "found": counts})
 
@@ -118,6 +169,7 @@ async def _verified_body(request: Request, parts: Parts, limit: int | None = Non
     try:
         parts.deliveries.verify(request.headers.get("upstash-signature", ""), body, request.url.path)
     except NotFromQStashError as exc:
+        parts.meter.refused(exc.check)
         _log.warning("delivery_refused", path=request.url.path, check=str(exc.check), reason=str(exc))
         raise Problem(401, "This is not a delivery that QStash signed for this service.") from exc
     return body
@@ -147,7 +199,7 @@ def _refused(what: str, exc: Exception) -> Response:
     )
 
 
-def _reason(callback: DeliveryFailure) -> str:
+def _reason(callback: DeliveryFailure | NoticeFailure) -> str:
     said = ""
     with suppress(ValueError, TypeError):
         said = base64.b64decode(callback.body or "").decode(errors="replace")
@@ -195,6 +247,34 @@ ROUTES = [
             security=QSTASH,
             body=DeliveryFailure,
             answers={200: Answer("Noted, or nothing to note.", Delivered), _NOT_RETRYABLE: _MALFORMED},
+            problems=_DELIVERIES,
+        ),
+    ),
+    ApiRoute(
+        "POST",
+        "/qstash/notice-failed",
+        notice_failed,
+        Operation(
+            id="noteNoticeFailure",
+            tag="qstash",
+            summary="QStash could not deliver a notice",
+            security=QSTASH,
+            body=NoticeFailure,
+            answers={200: Answer("Noted, or nothing to note.", Noted), _NOT_RETRYABLE: _MALFORMED},
+            problems=_DELIVERIES,
+        ),
+    ),
+    ApiRoute(
+        "POST",
+        "/qstash/ping",
+        ping,
+        Operation(
+            id="ping",
+            tag="qstash",
+            summary="Does QStash reach this service?",
+            security=QSTASH,
+            body=Ping,
+            answers={200: Answer("It does.", Noted), _NOT_RETRYABLE: _MALFORMED},
             problems=_DELIVERIES,
         ),
     ),

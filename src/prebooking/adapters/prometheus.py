@@ -1,0 +1,91 @@
+"""The figures of one replica, in the field's names."""
+
+from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+# A millisecond is what a place in a class may hang on; ten seconds are a lost one.
+_LATENESS_S = (0.0002, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1, 2, 10)
+_LAG_S = (0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 30, 60, 300)
+_LEFT_S = (0, 0.5, 1, 2, 3, 4, 5, 6, 8, 15, 30)
+
+
+class PrometheusMeter:
+    """See prebooking.domain.metering.Meter."""
+
+    def __init__(self) -> None:
+        registry = self._registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        GCCollector(registry=registry)
+        self._deliveries = Counter(
+            "prebooking_deliveries", "Deliveries by QStash, by what they were answered.", ["outcome"], registry=registry
+        )
+        self._swept = Counter(
+            "prebooking_sweep_executions",
+            "Executions that the sweep began.",
+            ["outcome"],
+            registry=registry,
+        )
+        self._conflicts = Counter(
+            "prebooking_claim_conflicts", "Executions that found the row in another's hands.", registry=registry
+        )
+        self._ended = Counter(
+            "prebooking_finished", "Prebookings finished by this replica, by outcome.", ["outcome"], registry=registry
+        )
+        self._lateness = Histogram(
+            "prebooking_fire_lateness_seconds",
+            "From the opening to the write of a prebooking's first request.",
+            buckets=_LATENESS_S,
+            registry=registry,
+        )
+        self._lag = Histogram(
+            "prebooking_qstash_lag_seconds",
+            "From the instant for which a message was ordered to its first delivery.",
+            buckets=_LAG_S,
+            registry=registry,
+        )
+        self._left = Histogram(
+            "prebooking_budget_left_seconds",
+            "What was left of a delivery's time when it was answered.",
+            buckets=_LEFT_S,
+            registry=registry,
+        )
+        self._sweeps = Counter("prebooking_sweeps", "Sweeps, by what they found.", ["found"], registry=registry)
+        self._dead = Counter("prebooking_sessions_dead", "AimHarder sessions found dead.", registry=registry)
+        self._refusals = Counter(
+            "prebooking_signature_refusals",
+            "Deliveries with a wrong signature.",
+            ["reason"],
+            registry=registry,
+        )
+        self._told = Counter("prebooking_notices", "Notices that QStash took, by kind.", ["kind"], registry=registry)
+
+    def delivered(self, outcome: str, *, by_sweep: bool, left_s: float) -> None:
+        (self._swept if by_sweep else self._deliveries).labels(outcome).inc()
+        if outcome == "held":
+            self._conflicts.inc()
+        if not by_sweep:
+            self._left.observe(left_s)
+
+    def lagged(self, seconds: float) -> None:
+        self._lag.observe(seconds)
+
+    def fired(self, lateness_s: float) -> None:
+        self._lateness.observe(lateness_s)
+
+    def ended(self, outcome: str) -> None:
+        self._ended.labels(outcome).inc()
+
+    def swept(self, *, found: int) -> None:
+        self._sweeps.labels("something" if found else "nothing").inc()
+
+    def session_died(self) -> None:
+        self._dead.inc()
+
+    def refused(self, reason: str) -> None:
+        self._refusals.labels(reason).inc()
+
+    def told(self, kind: str) -> None:
+        self._told.labels(kind).inc()
+
+    def exposition(self) -> tuple[bytes, str]:
+        return generate_latest(self._registry), CONTENT_TYPE_LATEST

@@ -1,0 +1,113 @@
+"""The QStash account as its operator sees it: keys, the sweep's schedule, dead letters."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+import httpx
+from qstash import AsyncQStash
+from qstash.dlq import DlqMessage
+
+from prebooking.adapters.qstash import SWEEP_SCHEDULE, status_of, translated
+from prebooking.domain.errors import MessagingError
+
+_LONGEST_ANSWER = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A message that QStash gave up on."""
+
+    id: str
+    message_id: str
+    url: str
+    body: str
+    label: str
+    created_at: datetime
+    status: int | None  #: that of its last answer; None: there was none
+    said: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepSchedule:
+    destination: str
+    cron: str
+    paused: bool
+
+
+class QStashAccount:
+    """What an operator asks of the account. All methods raise MessagingError."""
+
+    def __init__(self, client: AsyncQStash) -> None:
+        self._client = client
+
+    async def signing_keys(self) -> tuple[str, str]:
+        """The current and the next."""
+        async with translated("signing keys"):
+            keys = await self._client.signing_key.get()
+            return keys.current, keys.next
+
+    async def sweep_schedule(self) -> SweepSchedule | None:
+        try:
+            async with translated("schedule"):
+                found = await self._client.schedule.get(SWEEP_SCHEDULE)
+        except MessagingError as exc:
+            if status_of(exc.__cause__) == httpx.codes.NOT_FOUND:
+                return None
+            raise
+        return SweepSchedule(destination=found.destination, cron=found.cron, paused=found.paused)
+
+    async def ping(self, url: str, ping_id: UUID) -> str:
+        """Orders a message to the service itself, at once and once; its id."""
+        async with translated("ping"):
+            answer = await self._client.message.publish_json(
+                url=url, body={"ping": str(ping_id)}, retries=0, timeout="10s", label="prebooking-ping"
+            )
+            return str(answer.message_id)  # type: ignore[union-attr]  # one URL, one answer
+
+    async def dead_letters(self, most: int = 500) -> list[DeadLetter]:
+        """The newest, of whatever the account sends."""
+        found: list[DeadLetter] = []
+        cursor = None
+        while len(found) < most:
+            async with translated("dead letters"):
+                page = await self._client.dlq.list(cursor=cursor, count=100)
+            found += [_letter(message) for message in page.messages]
+            cursor = page.cursor
+            if not cursor or not page.messages:
+                break
+        return found
+
+    async def forget(self, letter_id: str) -> None:
+        """Deletes a dead letter. One that is gone already is fine."""
+        try:
+            async with translated("dead letter"):
+                await self._client.dlq.delete(letter_id)
+        except MessagingError as exc:
+            if status_of(exc.__cause__) != httpx.codes.NOT_FOUND:
+                raise
+
+
+def _letter(message: DlqMessage) -> DeadLetter:
+    body, said = message.body or "", message.response_body or ""
+    return DeadLetter(
+        id=message.dlq_id,
+        message_id=message.message_id,
+        url=message.url,
+        body=body,
+        label=message.label or "",
+        created_at=datetime.fromtimestamp(message.created_at / 1000, UTC),
+        status=message.response_status or None,
+        said=said[:_LONGEST_ANSWER],
+    )
+
+
+@asynccontextmanager
+async def open_account(url: str, token: str) -> AsyncIterator[QStashAccount]:
+    client = AsyncQStash(token, base_url=url, retry=False)
+    try:
+        yield QStashAccount(client)
+    finally:
+        await client.http._client.aclose()  # noqa: SLF001  # the SDK has no close of its own

@@ -1,0 +1,117 @@
+"""Is the database there, migrated, and open to the service alone?"""
+
+import time
+from collections.abc import Iterator
+
+from prebooking.adapters.migrations import shipped
+from prebooking.adapters.session_vault import SessionVault
+from prebooking.adapters.supabase_rpc import SupabaseRpc
+from prebooking.domain.errors import PrebookingError, StoreUnavailableError
+from prebooking.operator.findings import Finding, bad, good, note
+from prebooking.operator.inspection import Inspection, inspect
+from prebooking.settings import Settings
+
+_SUBJECT = "Database"
+_MIGRATE = "run `prebooking migrate` with DATABASE_URL set"
+_NO_SUCH_FUNCTION = ("PGRST202", "42883")
+_NOT_ALLOWED = ("42501",)
+_WRONG_KEY = ("unauthorized", "PGRST301", "PGRST302", "401")
+
+
+async def look_at_database(rpc: SupabaseRpc, settings: Settings) -> tuple[Inspection | None, list[Finding]]:
+    started = time.monotonic()
+    try:
+        inspection = await inspect(rpc)
+    except PrebookingError as exc:
+        return None, [_unanswered(exc, settings)]
+    took_ms = (time.monotonic() - started) * 1000
+    findings = [good(_SUBJECT, "database", f"answers in {took_ms:.0f} ms at {settings.supabase_url}")]
+    findings += [*_migrations(inspection), *_grants(inspection), *_sessions(inspection, settings)]
+    return inspection, findings
+
+
+def _unanswered(exc: PrebookingError, settings: Settings) -> Finding:
+    code = exc.code if isinstance(exc, StoreUnavailableError) else None
+    if code in _NO_SUCH_FUNCTION:
+        return bad(_SUBJECT, "migrations", "is reachable, but its functions are missing or old", _MIGRATE)
+    if code in _NOT_ALLOWED:
+        return bad(
+            _SUBJECT,
+            "key",
+            "does not let this key call the functions",
+            "set SUPABASE_SECRET_KEY to the project's secret key (sb_secret_…), not the publishable one; "
+            f"if it is, {_MIGRATE}",
+        )
+    if code in _WRONG_KEY:
+        return bad(
+            _SUBJECT, "key", "refuses the key", f"copy the secret key of the project at {settings.supabase_url} anew"
+        )
+    return bad(
+        _SUBJECT,
+        "database",
+        f"does not answer at {settings.supabase_url} ({exc})",
+        "check SUPABASE_URL, that the project is not paused, and that this host can reach it",
+    )
+
+
+def _migrations(inspection: Inspection) -> Iterator[Finding]:
+    ours, theirs = shipped(), inspection.migrations
+    missing, unknown = sorted(set(ours) - set(theirs)), sorted(set(theirs) - set(ours))
+    edited = sorted(name for name in set(ours) & set(theirs) if ours[name] != theirs[name])
+    if missing:
+        yield bad(_SUBJECT, "migrations", f"lacks {', '.join(missing)}", _MIGRATE)
+    if edited:
+        told = f"was given another wording of {', '.join(edited)}"
+        yield bad(_SUBJECT, "migrations", told, "deploy the release that wrote it: applied files never change")
+    if unknown:
+        yield note(_SUBJECT, "migrations", f"is ahead of this release by {', '.join(unknown)}", "deploy the newer one")
+    if inspection.missing_functions:
+        told = f"has lost {', '.join(inspection.missing_functions)}"
+        yield bad(
+            _SUBJECT,
+            "functions",
+            told,
+            "restore them from sql/: delete the files' rows in prebooking.migrations, then migrate",
+        )
+    if not missing and not edited and not inspection.missing_functions:
+        yield good(_SUBJECT, "migrations", f"has all {len(ours)} migrations")
+
+
+def _grants(inspection: Inspection) -> Iterator[Finding]:
+    if inspection.open_functions:
+        names = ", ".join(inspection.open_functions)
+        yield bad(
+            _SUBJECT,
+            "grants",
+            f"lets everybody call {names}",
+            "in its SQL editor: revoke execute on function … from public, anon, authenticated",
+        )
+    if inspection.closed_functions:
+        names = ", ".join(inspection.closed_functions)
+        yield bad(_SUBJECT, "grants", f"keeps {names} from the service", "grant execute on function … to service_role")
+    if inspection.open_tables:
+        names = ", ".join(inspection.open_tables)
+        yield bad(
+            _SUBJECT,
+            "tables",
+            f"exposes {names} to browsers",
+            "alter table … enable row level security; revoke all on … from anon; "
+            "revoke insert, update, delete on … from authenticated",
+        )
+    if not (inspection.open_functions or inspection.closed_functions or inspection.open_tables):
+        yield good(_SUBJECT, "grants", "is open to the service alone")
+
+
+def _sessions(inspection: Inspection, settings: Settings) -> Iterator[Finding]:
+    lacking = set(inspection.sealed_under) - SessionVault(settings.session_keys).key_ids
+    if lacking:
+        yield bad(
+            _SUBJECT,
+            "session-keys",
+            f"holds sessions that are encrypted under {', '.join(sorted(lacking))}, which nobody can read here",
+            "add the key that they were encrypted with to SESSION_ENCRYPTION_KEYS",
+        )
+    elif not inspection.sessions:
+        yield note(_SUBJECT, "sessions", "holds no AimHarder session yet", "connect one: PUT /session")
+    else:
+        yield good(_SUBJECT, "sessions", f"AimHarder sessions: {inspection.sessions}, all readable here")

@@ -1,0 +1,47 @@
+"""The database's own account of the service: migrations, grants, what waits, what is stuck."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import TypeAdapter
+
+from prebooking.adapters.migrations import shipped_functions
+from prebooking.adapters.supabase_rpc import SupabaseRpc
+from prebooking.domain.prebooking import Prebooking
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """See sql/0016_inspection.sql."""
+
+    now: datetime
+    sent_at: float  #: when it was asked, on the monotonic clock
+    migrations: Mapping[str, str]
+    open_functions: tuple[str, ...]
+    closed_functions: tuple[str, ...]
+    missing_functions: tuple[str, ...]
+    open_tables: tuple[str, ...]
+    counts: Mapping[str, int]
+    overdue: int
+    unswept: int
+    without_message: int
+    warned: int
+    untold: int
+    untold_because: str | None
+    sessions: int
+    sealed_under: tuple[str, ...]
+    cron_rows: int
+    foreign_rows: int
+    next: tuple[Prebooking, ...]
+    last: tuple[Prebooking, ...]
+
+
+_INSPECTION = TypeAdapter(Inspection)
+
+
+async def inspect(rpc: SupabaseRpc, *, limit: int = 10) -> Inspection:
+    """Raises StoreUnavailableError."""
+    return _INSPECTION.validate_python(
+        await rpc.call("inspect_service", functions=sorted(shipped_functions()), limit=limit)
+    )

@@ -1,0 +1,68 @@
+"""Looks at the sessions of those whose class opens soon: refreshed where they are old, told of where they are dead."""
+
+import asyncio
+from collections.abc import Sequence
+from hashlib import sha256
+
+import structlog
+
+from prebooking.domain.errors import BoxSilentError
+from prebooking.domain.metering import Meter
+from prebooking.domain.ports import Clock, Gyms
+from prebooking.domain.sessions import SessionLook, SessionStore
+from prebooking.usecases.gate import Gate
+from prebooking.usecases.sessions import Sessions
+
+_log = structlog.get_logger()
+
+_AT_ONCE = 4  # AimHarder may take more for an attack
+_REFRESH_S = 8.0
+_DEAD = "Your AimHarder session has ended: sign in again before the opening, or this class can't be booked."
+
+
+class SessionWatch:
+    def __init__(self, store: SessionStore, gyms: Gyms, gate: Gate, clock: Clock, meter: Meter) -> None:
+        self._store = store
+        self._gyms = gyms
+        self._gate = gate
+        self._meter = meter
+        self._sessions = Sessions(store, clock)
+        self.died = 0  #: how many were found dead, since the start
+
+    async def look(self) -> bool:
+        """At all that are to be looked at now. Whether somebody is to be told. Raises StoreUnavailableError."""
+        died_before = self.died
+        while looks := await self._taken():
+            waiting = list(reversed(looks))
+
+            async def work_through(waiting: list[SessionLook] = waiting) -> None:
+                while waiting:
+                    await self._look(waiting.pop())
+
+            await asyncio.gather(*(work_through() for _ in range(_AT_ONCE)))
+        return self.died > died_before
+
+    async def _taken(self) -> Sequence[SessionLook]:
+        await self._gate.calm()
+        return await self._store.take_session_looks()
+
+    async def _look(self, look: SessionLook) -> None:
+        await self._gate.calm()
+        stored = await self._store.read_session(look.user_email)
+        session = stored.session if stored else None
+        alive = False
+        if session is not None:
+            try:
+                async with self._gyms.account(session.cookies) as account:
+                    alive = await self._sessions.keep(account, look.user_email, session, within_s=_REFRESH_S)
+            except BoxSilentError as exc:  # not noted, so in a minute somebody looks again
+                _log.warning("session_not_seen", session_id=str(session.id), reason=str(exc))
+                return
+        # Which session it was, without its secret: of another one that dies the user is told anew.
+        which = sha256(session.stored_token.encode()).hexdigest() if session else "none"
+        await self._store.note_session_look(look.prebooking_ids, alive=alive, session=which, message=_DEAD)
+        if not alive:
+            self.died += 1
+            self._meter.session_died()
+            ids = [str(prebooking_id) for prebooking_id in look.prebooking_ids]
+            _log.warning("session_dead", session_id=str(session.id) if session else None, prebooking_ids=ids)

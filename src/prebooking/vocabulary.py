@@ -1,0 +1,40 @@
+"""All events that a log line may tell of: a closed vocabulary, so that an alarm on one stays true."""
+
+from collections.abc import Mapping
+
+EVENTS: Mapping[str, str] = {
+    # executions
+    "delivery_answered": "a message of QStash's was answered: outcome, took_ms",
+    "sweep_executed": "the sweep executed a prebooking: outcome, took_ms",
+    "execution_interrupted": "the database was silent or the time was up: it will be claimed again",
+    "host_clock_overruled": "the host's clock is wrong, the database's is followed: offset_ms",
+    "session_not_refreshed": "making ready could not refresh a dead session in time: the box decides",
+    # messages
+    "message_not_scheduled": "QStash took no order: the sweep orders it anew",
+    "message_not_deleted": "QStash would not take a message back: it will ring for nothing",
+    "delivery_failed": "QStash gave up on a message: the sweep goes on with its prebooking",
+    "delivery_malformed": "a signed delivery was none of ours",
+    "delivery_refused": "a delivery's signature was refused: reason",
+    "next_signing_key_used": "QStash has rolled its signing keys: update both",
+    # the sweep and the chores
+    "swept": "a sweep found something",
+    "sweep_interrupted": "the database was silent, the next sweep comes",
+    "sweep_failed": "an error of ours in a sweep, with its trace",
+    "chores_interrupted": "the database was silent, the next pass comes",
+    "chores_failed": "an error of ours in the chores, with its trace",
+    # sessions
+    "session_dead": "a user has to sign in at AimHarder before an opening",
+    "session_not_seen": "AimHarder did not say whether a session lives: asked again in a minute",
+    "session_not_saved": "a rotated token could not be stored: it serves this execution, then it is lost",
+    "session_unreadable": "a stored session can't be decrypted or read: as good as none",
+    # notices
+    "notice_published": "QStash took a notice: kind",
+    "notice_not_published": "QStash took no notice: tried again in a minute",
+    "notice_failed": "the webhook did not take a notice in six tries, or an error of ours: tried again later",
+    # the rest
+    "request_failed": "an error of ours in a request, with its trace",
+    "database_unavailable": "a request could not be served without the database",
+    "key_set_unavailable": "Supabase's public keys could not be fetched",
+    "rows_removed": "rows that ended long ago were removed: how many",
+    "crashed": "the process ended by an error, with its trace",
+}

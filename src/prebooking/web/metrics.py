@@ -1,0 +1,39 @@
+"""The figures of this replica, as Prometheus reads them."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from prebooking.web.operations import BROKEN, SERVICE, Answer, ApiRoute, Operation
+from prebooking.web.parts import parts_of
+from prebooking.web.problems import Problem
+
+_REFUSED = Problem(
+    401, "Send the header Authorization: Bearer <SERVICE_API_KEY>.", headers={"WWW-Authenticate": "Bearer"}
+)
+
+
+async def metrics(request: Request) -> Response:
+    """Open only where there is no key to ask for."""
+    parts = parts_of(request)
+    if not parts.users.is_server(request):
+        raise _REFUSED
+    body, media_type = parts.meter.exposition()
+    return Response(body, headers={"Content-Type": media_type})
+
+
+ROUTES = [
+    ApiRoute(
+        "GET",
+        "/metrics",
+        metrics,
+        Operation(
+            id="getMetrics",
+            tag="service",
+            summary="Figures for Prometheus",
+            description="Of the replica that answers. Without a SERVICE_API_KEY in its environment it asks for none.",
+            security=SERVICE,
+            answers={200: Answer("Prometheus's text format.", str, media_type="text/plain")},
+            problems=(*BROKEN, _REFUSED),
+        ),
+    ),
+]

@@ -1,0 +1,44 @@
+"""A good stack to examine, and databases that a test may spoil."""
+
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from operating.patient import Patient
+from prebooking.adapters.migrations import migrate
+from prebooking.local.aimharder import AimHarder
+from prebooking.local.postgres import Postgres
+from prebooking.local.qstash.server import QStashServer
+from prebooking.local.supabase import Gateway, supabase_gateway
+from world import open_world
+
+
+@pytest.fixture
+async def patient(
+    database: asyncpg.Connection, outside: tuple[Gateway, QStashServer, AimHarder]
+) -> AsyncIterator[Patient]:
+    """It has a member with a session."""
+    async with open_world(database, *outside) as world:
+        world.qstash.qstash.broker.dead_letters._letters.clear()
+        await world.member("ana@example.com")
+        patient = Patient(world)
+        await patient.forget_schedule()
+        yield patient
+        await patient.forget_schedule()
+
+
+@pytest.fixture
+async def another(server: Postgres) -> AsyncIterator[tuple[asyncpg.Connection, Gateway]]:
+    """A migrated database of its own, with a gateway before it."""
+    name = f"doctor_{uuid4().hex}"
+    dsn = await server.create_database(name)
+    await migrate(dsn)
+    connection = await asyncpg.connect(dsn)
+    try:
+        async with supabase_gateway(server.dsn(name, user="authenticator")) as gateway:
+            yield connection, gateway
+    finally:
+        await connection.close()
+        await server.drop_database(name)

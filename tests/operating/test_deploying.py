@@ -1,0 +1,94 @@
+"""What the README tells to deploy works as it stands there."""
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+import httpx
+import pytest
+
+from prebooking.local.aimharder import AimHarder
+from prebooking.local.qstash.server import QStashServer
+from prebooking.local.serving import listen, url_of
+from prebooking.local.supabase import Gateway
+from prebooking.settings import MigrationSettings, Settings
+from signing import SWEEP, signature
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+Outside = tuple[Gateway, QStashServer, AimHarder]
+
+
+def told(language: str, containing: str) -> str:
+    (found,) = [text for text in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if containing in text]
+    return str(found)
+
+
+@asynccontextmanager
+async def as_a_platform_does(folder: Path, outside: Outside) -> AsyncIterator[str]:
+    """An ASGI server that knows `index:app` alone, on a host that sleeps."""
+    gateway, qstash, gym = outside
+    (folder / "index.py").write_text(told("python", "create_app"))
+    sock = listen("127.0.0.1", 0)
+    url = url_of(sock)
+    sock.close()
+    ours = {name.upper() for kind in (Settings, MigrationSettings) for name in kind.model_fields}
+    environment = {name: value for name, value in os.environ.items() if name not in ours} | {
+        "SUPABASE_URL": gateway.url,
+        "SUPABASE_SECRET_KEY": gateway.secret_key,
+        "QSTASH_URL": qstash.url,
+        "QSTASH_TOKEN": qstash.qstash.token,
+        "QSTASH_CURRENT_SIGNING_KEY": qstash.qstash.keys.current,
+        "QSTASH_NEXT_SIGNING_KEY": qstash.qstash.keys.next,
+        "PUBLIC_URL": url,
+        "AIMHARDER_ACCOUNT_URL": gym.url,
+        "SWEEP_SECONDS": "0",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "uvicorn", "index:app", "--port", url.rpartition(":")[2], "--log-level", "error"),
+        cwd=folder,
+        env=environment,
+    )
+    try:
+        yield url
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def test_the_entry_point_for_platforms_serves(
+    database: asyncpg.Connection, outside: Outside, tmp_path: Path
+) -> None:
+    async with as_a_platform_does(tmp_path, outside) as url, httpx.AsyncClient(base_url=url) as http:
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    ready = await http.get("/readyz")
+                    break
+                except httpx.ConnectError:
+                    await asyncio.sleep(0.05)
+        assert ready.json() == {"status": "ready"}
+        swept = await http.post(SWEEP, content=b"", headers={"Upstash-Signature": signature(url + SWEEP, b"")})
+        assert swept.json() == {"outcome": "swept", "found": {"execute": 0, "settle": 0, "publish": 0}}
+
+
+def test_the_figures_to_alarm_on_are_figures_that_there_are() -> None:
+    from prebooking.adapters.prometheus import PrometheusMeter
+
+    exposed = PrometheusMeter().exposition()[0].decode()
+    named = set(re.findall(r"prebooking_[a-z_]+(?=\[|\{|_bucket\[)", README))
+    assert len(named) == 5
+    for name in named:
+        base = name.removesuffix("_bucket").removesuffix("_total")
+        assert f"# TYPE {base}" in exposed, name
+
+
+@pytest.mark.parametrize("name", ["ExecStart=/opt/prebooking/.venv/bin/prebooking serve", "TimeoutStopSec=20"])
+def test_the_unit_leaves_time_to_finish(name: str) -> None:
+    assert name in told("ini", "[Service]")
+    assert Settings.model_fields["max_duration_seconds"].default < 20

@@ -1,0 +1,151 @@
+"""`prebooking status` and `prebooking dlq`: what waits, what was, and what QStash gave up on."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from executions import ANA
+from operating.patient import Patient
+from prebooking.adapters.qstash_account import open_account
+from prebooking.adapters.supabase_rpc import open_rpc
+from prebooking.operator import dlq, status
+from prebooking.operator.commands import dlq as dlq_command
+from prebooking.operator.commands import doctor as doctor_command
+from prebooking.operator.commands import status as status_command
+from prebooking.operator.rows_table import told_distance
+
+WIDE = 160
+
+
+def console() -> Console:
+    return Console(record=True, width=WIDE)
+
+
+async def test_status_shows_the_next_openings_and_the_last_results(patient: Patient) -> None:
+    world = patient.world
+    done = await world.prebook(ANA, world.open_class(), activityName="[b]WOD[/b]")
+    await world.finished(ANA, done["id"])
+    await world.prebook(ANA, world.open_class(3 * 3600 + 60, class_id=2), id=2, activityName="Yoga")
+    seen = await status.ask(patient.settings(), 10)
+    out = console()
+    status.show(seen, out)
+    told = out.export_text()
+    (ahead,) = [line for line in told.splitlines() if "Yoga" in line]
+    (behind,) = [line for line in told.splitlines() if "WOD" in line]
+    assert "3 h" in ahead
+    assert ahead.rstrip().endswith("ordered")
+    assert "booked" in behind
+    assert "[b]WOD[/b]" in behind
+    assert " ms" in behind
+    as_json = status.as_json(seen)
+    assert json.loads(json.dumps(as_json))["counts"] == {"completed": 1, "pending": 1}
+    assert as_json["last"][0]["id"] == done["id"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "119 min"), (7200, "2 h"), (-60, "−60 s")]
+)
+def test_distances_are_told_in_the_unit_that_tells_them_well(seconds: int, told: str) -> None:
+    from datetime import timedelta
+
+    assert told_distance(timedelta(seconds=seconds)) == told
+
+
+async def looked(patient: Patient, *, redrive: bool = False, clear: bool = False) -> tuple[list[dlq.Case], int, int]:
+    settings = patient.settings()
+    key = settings.supabase_secret_key.get_secret_value()
+    async with (
+        open_rpc(settings.supabase_url, key, "dlq") as rpc,
+        open_account(settings.qstash_url, settings.qstash_token.get_secret_value()) as account,
+    ):
+        cases = await dlq.look(account, rpc, settings)
+        again = await dlq.redrive(cases, account, rpc) if redrive else 0
+        return cases, again, await dlq.clear(cases, account) if clear else 0
+
+
+async def dies(patient: Patient, row: dict[str, Any]) -> None:
+    """Its message comes hours early and is believed by nobody, and neither is the failure callback."""
+    letters = patient.world.qstash.qstash.broker.dead_letters
+    async with asyncio.timeout(20):
+        while not any(row["id"] in letter.message.order.body.decode() for letter in letters.newest_first()):
+            await asyncio.sleep(0.02)
+
+
+async def test_a_dead_letter_of_a_waiting_row_is_ordered_anew_for_its_opening(patient: Patient) -> None:
+    world = patient.world
+    world.qstash.qstash.faults.change(
+        {"shift_s": {"value": -20_000, "next": 1}, "signing_key": {"value": "x" * 32, "next": 6}}
+    )
+    row = await world.prebook(ANA, world.open_class(18_000), id=2)
+    await dies(patient, row)
+    cases, *_ = await looked(patient)
+    (case,) = [one for one in cases if one.prebooking and str(one.prebooking.id) == row["id"]]
+    assert (case.about, case.worth_it, case.letter.status) == ("a pending prebooking", True, 401)
+
+    await world.database.execute("update public.prebookings set armed_at = armed_at - interval '1 minute'")
+    _, again, _ = await looked(patient, redrive=True)
+    assert again == 1
+    async with asyncio.timeout(15):
+        while len(world.messages(row["id"])) < 2:
+            await asyncio.sleep(0.05)
+    assert (await looked(patient))[0] == []
+
+
+async def test_what_has_ended_is_not_worth_it_and_can_be_cleared(patient: Patient) -> None:
+    world = patient.world
+    world.qstash.qstash.faults.change(
+        {"shift_s": {"value": -20_000, "next": 1}, "signing_key": {"value": "x" * 32, "next": 6}}
+    )
+    row = await world.prebook(ANA, world.open_class(18_000), id=2)
+    await dies(patient, row)
+    await world.http.delete(f"/prebookings/{row['id']}", headers=world.speaking_for(ANA))
+    cases, again, cleared = await looked(patient, redrive=True, clear=True)
+    assert ([case.worth_it for case in cases], again, cleared) == ([False], 0, 1)
+    assert (await looked(patient))[0] == []
+
+
+async def test_a_dead_notice_is_told_anew(patient: Patient) -> None:
+    world = patient.world
+    client = world.parts.scheduler._messages._client  # type: ignore[attr-defined]  # the adapter's
+    answer = await client.message.publish(
+        url="http://127.0.0.1:1/hook", body=b"{}", label="prebooking-notice", retries=0
+    )
+    await world.database.execute(
+        "insert into prebooking.notices (key, kind, prebooking, created_at, try_after, told_at, message_id)"
+        " values ('1', 'booked', '{}', now(), now(), now(), $1)",
+        answer.message_id,
+    )
+    async with asyncio.timeout(10):
+        while not (await looked(patient))[0]:
+            await asyncio.sleep(0.05)
+    (case,), again, _ = await looked(patient, redrive=True)
+    assert (case.about, again) == ("a notice", 1)
+    assert await world.database.fetchval("select told_at is null from prebooking.notices")
+
+
+async def test_the_letters_of_other_services_are_none_of_ours(patient: Patient) -> None:
+    client = patient.world.parts.scheduler._messages._client  # type: ignore[attr-defined]
+    await client.message.publish_json(url="http://127.0.0.1:1/elsewhere", body={}, retries=0)
+    letters = patient.world.qstash.qstash.broker.dead_letters
+    async with asyncio.timeout(10):
+        while not letters.newest_first():
+            await asyncio.sleep(0.02)
+    assert (await looked(patient))[0] == []
+
+
+async def test_the_commands_speak_to_people_and_to_machines(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = patient.settings()
+    monkeypatch.setattr("prebooking.operator.commands.read_or_tell", lambda: settings)
+    for command in (
+        lambda out, as_json: doctor_command(out, as_json=as_json, within_s=5),
+        lambda out, as_json: status_command(out, settings, as_json=as_json, limit=3),
+        lambda out, as_json: dlq_command(out, settings, as_json=as_json, redrive=False, clear=False),
+    ):
+        people, machines = console(), console()
+        assert await asyncio.to_thread(command, people, False) == 0
+        assert await asyncio.to_thread(command, machines, True) == 0
+        assert people.export_text().strip()
+        assert isinstance(json.loads(machines.export_text()), dict)

@@ -1,0 +1,235 @@
+"""Users are told what became of their prebookings: once each, signed, by QStash, whatever fails in between."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+
+from executions import ANA, BOOK, prebook_open_class, spoil, sweep
+from prebooking.local.aimharder import AimHarder
+from prebooking.local.qstash.server import QStashServer
+from prebooking.local.supabase import Gateway
+from signing import deliver
+from told import Receiver, receiver
+from world import World, open_world
+
+Outside = tuple[Gateway, QStashServer, AimHarder]
+FAILED = "/qstash/notice-failed"
+
+
+@pytest.fixture
+async def ear() -> AsyncIterator[Receiver]:
+    async with receiver() as listening:
+        yield listening
+
+
+@pytest.fixture
+async def telling(database: asyncpg.Connection, outside: Outside, ear: Receiver) -> AsyncIterator[World]:
+    """One replica that lives."""
+    async with open_world(database, *outside, **ear.settings) as running:
+        yield running
+
+
+@pytest.fixture
+async def asleep(database: asyncpg.Connection, outside: Outside, ear: Receiver) -> AsyncIterator[World]:
+    """One on a host that sleeps between requests."""
+    async with open_world(database, *outside, **ear.settings, sweep_seconds=0) as running:
+        yield running
+
+
+async def untold(world: World) -> int:
+    found: int = await world.database.fetchval("select count(*) from prebooking.notices where told_at is null")
+    return found
+
+
+async def anew(world: World) -> None:
+    """As if the minute had passed for which nobody else gets a notice."""
+    await world.database.execute("update prebooking.notices set try_after = now()")
+
+
+async def test_a_booking_is_told_with_class_hour_and_milliseconds(telling: World, ear: Receiver) -> None:
+    row = await prebook_open_class(
+        telling, activityName="WOD", boxName="Box Gràcia", classTimeUTC="2099-11-24T08:00:00Z"
+    )
+    (told,) = await ear.heard(1)
+    late = (await telling.read(ANA, row["id"]))["result"]["timings"]["fire_lateness_ms"]
+    assert told["type"] == "prebooking.booked"
+    assert told["title"] == "Booked: WOD, Tue 24 Nov 09:00"
+    assert told["text"].startswith("You are booked into WOD, Tue 24 Nov 09:00 at Box Gràcia. The request left ")
+    assert told["text"].endswith(" ms.")
+    assert (told["data"]["prebooking_id"], told["data"]["user_email"]) == (row["id"], ANA)
+    assert (told["data"]["outcome"], told["data"]["fire_lateness_ms"]) == ("booked", late)
+
+
+@pytest.mark.parametrize(
+    ("language", "title", "text"),
+    [
+        ("en", "Not booked: class, ", "The class was full. (Clase completa"),
+        ("es", "Sin reserva: clase, ", "La clase estaba llena. (Clase completa"),
+        ("ca", "Sense reserva: classe, ", "La classe era plena. (Clase completa"),
+    ],
+)
+async def test_a_failure_is_told_with_its_reason_in_the_readers_language(
+    database: asyncpg.Connection, outside: Outside, ear: Receiver, language: str, title: str, text: str
+) -> None:
+    async with open_world(database, *outside, **ear.settings, notify_language=language) as world:
+        await world.member(ANA)
+        await world.prebook(ANA, world.open_class(capacity=0))
+        (told,) = await ear.heard(1)
+        assert told["type"] == "prebooking.failed"
+        assert told["title"].startswith(title)
+        assert text.partition(" (")[0] in told["text"]
+
+
+async def test_a_place_on_the_waiting_list_is_told_as_such(telling: World, ear: Receiver) -> None:
+    await telling.member(ANA)
+    await telling.prebook(ANA, telling.open_class(capacity=0), insist=1)
+    (told,) = await ear.heard(1)
+    assert (told["type"], told["title"].partition(":")[0]) == ("prebooking.waiting_list", "Waiting list")
+
+
+async def test_what_ends_without_an_execution_is_told_too(asleep: World, ear: Receiver) -> None:
+    asleep.qstash.qstash.faults.change({"lost": True})
+    row = await prebook_open_class(asleep)
+    asleep.qstash.qstash.faults.clear()
+    await asleep.database.execute(
+        "update public.prebookings set give_up_at = now() - interval '1 s', armed_at = now() - interval '11 s'"
+    )
+    await sweep(asleep)
+    await asleep.parts.chores.once()
+    (told,) = await ear.heard(1)
+    assert (told["data"]["prebooking_id"], told["data"]["outcome"]) == (row["id"], "expired")
+
+
+async def test_a_host_that_sleeps_tells_before_it_answers(asleep: World, ear: Receiver) -> None:
+    await prebook_open_class(asleep)
+    await ear.heard(1)
+    assert await untold(asleep) == 0
+
+
+async def test_a_crash_between_the_end_and_the_telling_loses_nothing(asleep: World, ear: Receiver) -> None:
+    """The replica that ended it could not publish; another's sweep does."""
+
+    async def died(within_s: float) -> None: ...
+
+    asleep.parts.chores.before_sleeping = died  # type: ignore[method-assign]
+    row = await prebook_open_class(asleep)
+    await asleep.finished(ANA, row["id"])
+    assert await untold(asleep) == 1
+    await asleep.parts.chores.once()
+    await ear.heard(1)
+    assert await untold(asleep) == 0
+
+
+async def test_a_crash_after_publishing_tells_it_once(asleep: World, ear: Receiver) -> None:
+    row = await prebook_open_class(asleep)
+    await asleep.finished(ANA, row["id"])
+    await ear.heard(1)
+    await asleep.database.execute("update prebooking.notices set told_at = null, message_id = null")
+    await anew(asleep)
+    await asleep.parts.chores.once()
+    assert await untold(asleep) == 0
+    await prebook_next(asleep)
+    await ear.heard(2)  # the next one; a repeat of the first would have come before it
+    assert len(set(ear.ids)) == len(ear.ids) == 2
+
+
+async def prebook_next(world: World) -> dict[str, Any]:
+    return await world.prebook(ANA, world.open_class(class_id=502), id=502)
+
+
+async def test_when_qstash_is_down_it_is_told_later(asleep: World, ear: Receiver) -> None:
+    row = await prebook_open_class(asleep)
+    await ear.heard(1)
+    await asleep.database.execute("update prebooking.notices set told_at = null, key = key || 'b', failures = 9")
+    await anew(asleep)
+    asleep.qstash.qstash.faults.change({"api_status": {"value": 503}})
+    await asleep.parts.chores.once()
+    assert await untold(asleep) == 1
+    asleep.qstash.qstash.faults.clear()
+    await asleep.parts.chores.once()  # somebody has it for a minute
+    assert await untold(asleep) == 1
+    await anew(asleep)
+    await asleep.parts.chores.once()
+    assert [told["data"]["prebooking_id"] for told in await ear.heard(2)] == [row["id"]] * 2
+
+
+async def test_two_replicas_publish_different_ones(asleep: World, ear: Receiver) -> None:
+    first, second = asleep.parts.store, asleep.parts.store
+    await prebook_open_class(asleep)
+    await ear.heard(1)
+    await asleep.database.execute("update prebooking.notices set told_at = null, try_after = now()")
+    assert (len(await first.take_notices()), len(await second.take_notices())) == (1, 0)
+
+
+async def test_a_receiver_that_fails_is_tried_again_and_then_told_anew_under_the_same_id(
+    asleep: World, ear: Receiver
+) -> None:
+    ear.statuses = [500] * 6
+    await prebook_open_class(asleep)
+    await ear.heard(6)
+    query = "select failures, failure from prebooking.notices"
+    async for _ in ticks():
+        failures, failure = await asleep.database.fetchrow(query)
+        if failures:
+            break
+    assert failure.startswith("QStash gave up: HTTP 500")
+    assert await untold(asleep) == 1
+    await anew(asleep)
+    await asleep.parts.chores.once()
+    await ear.heard(7)
+    assert len(set(ear.ids)) == 1
+
+
+async def ticks() -> AsyncIterator[None]:
+
+    async with asyncio.timeout(10):
+        while True:
+            yield
+            await asyncio.sleep(0.02)
+
+
+async def test_a_repeated_or_unknown_failure_is_nothing_to_note(asleep: World) -> None:
+    answer = await deliver(asleep, FAILED, b'{"sourceMessageId": "msg_unknown", "status": 500, "body": ""}')
+    assert (answer.status_code, answer.json()) == (200, {"outcome": "nothing_to_note"})
+    assert (await deliver(asleep, FAILED, b'{"sourceMessageId": "../x"}')).status_code == 489
+
+
+async def test_news_of_yesterday_are_not_told(asleep: World, ear: Receiver) -> None:
+    """A webhook that is set up later is not flooded."""
+    row = await prebook_open_class(asleep)
+    await asleep.finished(ANA, row["id"])
+    await ear.heard(1)
+    await asleep.database.execute(
+        "update prebooking.notices set told_at = null, created_at = now() - interval '25 hours', try_after = now()"
+    )
+    assert await asleep.parts.store.take_notices() == []
+
+
+async def test_the_query_of_the_webhooks_url_arrives_as_it_was_set(
+    database: asyncpg.Connection, outside: Outside, ear: Receiver
+) -> None:
+    """For receivers that make a push message of any JSON by a template, such as ntfy."""
+    url = f"{ear.url}?tpl=1&t=%7B%7B.title%7D%7D&m=%7B%7B.text%7D%7D"
+    async with open_world(database, *outside, **(ear.settings | {"notify_webhook_url": url})) as world:
+        await prebook_open_class(world)
+        await ear.heard(1)
+    assert dict(ear.queries[0]) == {"tpl": "1", "t": "{{.title}}", "m": "{{.text}}"}
+
+
+async def test_nobody_is_told_without_a_url_and_every_one_of_ours_is_kept(world: World) -> None:
+    spoil(world, "status", BOOK, status=503)
+    row = await prebook_open_class(world)
+    await world.finished(ANA, row["id"])
+    assert await untold(world) == 1
+
+
+async def test_the_old_crons_ends_are_its_own_to_tell(asleep: World) -> None:
+    row = await asleep.prebook(ANA, datetime.now(UTC) + timedelta(hours=1))
+    await asleep.database.execute(
+        """update public.prebookings set status = 'completed', result = '{"success": true}' where id = $1""", row["id"]
+    )
+    assert await untold(asleep) == 0

@@ -1,0 +1,253 @@
+"""Sessions are alive at the opening, and who must sign in again is told in time."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from executions import ANA, REFRESH, WHOAMI, bookings_asked, spoil
+from prebooking.local.aimharder import AimHarder
+from prebooking.local.qstash.server import QStashServer
+from prebooking.local.supabase import Gateway
+from told import Receiver, receiver
+from world import World, open_world
+
+Outside = tuple[Gateway, QStashServer, AimHarder]
+
+
+@pytest.fixture
+async def ear() -> AsyncIterator[Receiver]:
+    async with receiver() as listening:
+        yield listening
+
+
+@pytest.fixture
+async def watching(database: asyncpg.Connection, outside: Outside, ear: Receiver) -> AsyncIterator[World]:
+    """A replica whose chores are done when the test says so."""
+    async with open_world(database, *outside, **ear.settings, sweep_seconds=0) as running:
+        yield running
+
+
+async def waiting(world: World, opens_in_s: float, **data: Any) -> dict[str, Any]:
+    return await world.prebook(ANA, world.open_class(opens_in_s), **data)
+
+
+async def later(world: World, seconds: float) -> None:
+    """As if so much time had passed: the openings come closer, what was done is longer ago."""
+    await world.database.execute(
+        "update public.prebookings set available_at = available_at - make_interval(secs => $1)", seconds
+    )
+    await world.database.execute(
+        "update prebooking.session_watch set looked_at = looked_at - make_interval(secs => $1),"
+        " lease_until = lease_until - make_interval(secs => $1)",
+        seconds,
+    )
+
+
+async def token_is_old(world: World) -> None:
+    await world.database.execute(
+        "update public.auth_sessions set created_at = now() - interval '26 minutes', connected_at = null,"
+        " last_token_update_date = null, last_refresh_date = null"
+    )
+
+
+def dies(world: World) -> None:
+    world.gym.accounts.kill(ANA, world.gym.site.clock())
+
+
+def asked(world: World, path: str) -> int:
+    return len(world.gym.ledger.of(path))
+
+
+async def test_a_session_that_dies_an_hour_before_the_opening_is_told_half_an_hour_before(
+    watching: World, ear: Receiver
+) -> None:
+    await watching.member(ANA)
+    row = await waiting(watching, 3600, activityName="WOD")
+    dies(watching)
+    await watching.parts.chores.once()
+    assert (asked(watching, WHOAMI), ear.told) == (0, [])
+    await later(watching, 1801)
+    await watching.parts.chores.once()
+
+    (told,) = await ear.heard(1)
+    assert told["type"] == "session.dead"
+    assert told["title"].startswith("Sign in to AimHarder: WOD")
+    assert told["data"]["prebooking_id"] == row["id"]
+    warned = await watching.read(ANA, row["id"])
+    assert (warned["status"], warned["warning"]["code"]) == ("pending", "session_expired")
+    opening = datetime.fromisoformat(warned["available_at"])
+    assert opening - datetime.fromisoformat(warned["warning"]["since"]) >= timedelta(minutes=4)
+
+
+async def test_it_is_looked_at_30_and_5_minutes_before_and_at_no_other_time(watching: World) -> None:
+    await watching.member(ANA)
+    await waiting(watching, 1810)
+    looks = []
+    for seconds in (0, 20, 600, 880, 15, 60, 200):  # 1810, 1790, 1190, 310, 295, 235, 35 s before it
+        await later(watching, seconds)
+        await watching.parts.chores.once()
+        looks.append(asked(watching, WHOAMI))
+    assert looks == [0, 1, 1, 1, 2, 2, 2]
+
+
+async def test_who_dies_between_the_two_looks_is_told_by_the_second_and_told_once(
+    watching: World, ear: Receiver
+) -> None:
+    await watching.member(ANA)
+    await waiting(watching, 1790)
+    await watching.parts.chores.once()
+    dies(watching)
+    await later(watching, 1500)
+    for _ in range(3):
+        await watching.parts.chores.once()
+    assert len(await ear.heard(1)) == 1
+
+
+async def test_who_signs_in_again_is_warned_no_longer_and_is_booked(watching: World, ear: Receiver) -> None:
+    await watching.member(ANA)
+    row = await waiting(watching, 1790)
+    dies(watching)
+    await watching.parts.chores.once()
+    assert (await watching.read(ANA, row["id"]))["warning"]
+    session = watching.gym.accounts.stored_session(ANA, watching.gym.site.clock())
+    answer = await watching.http.put(
+        "/session",
+        headers=watching.speaking_for(ANA),
+        json={"cookies": session.cookies(), "token": session.token, "fingerprint": session.fingerprint},
+    )
+    assert answer.status_code == 200
+    assert (await watching.read(ANA, row["id"]))["warning"] is None
+    before = asked(watching, WHOAMI)
+    await watching.parts.chores.once()
+    assert asked(watching, WHOAMI) == before + 1  # looked at anew
+    assert (await watching.read(ANA, row["id"]))["warning"] is None
+
+
+async def test_one_without_a_session_is_warned_like_one_with_a_dead_one(watching: World, ear: Receiver) -> None:
+    row = await waiting(watching, 1790)
+    await watching.parts.chores.once()
+    await ear.heard(1)
+    assert (await watching.read(ANA, row["id"]))["warning"]["code"] == "session_expired"
+
+
+async def test_an_old_token_is_refreshed_and_a_young_one_left_alone(watching: World) -> None:
+    await watching.member(ANA)
+    await waiting(watching, 1790)
+    await watching.parts.chores.once()
+    assert (asked(watching, WHOAMI), asked(watching, REFRESH)) == (1, 0)
+    await token_is_old(watching)
+    await later(watching, 1500)
+    await watching.parts.chores.once()
+    assert asked(watching, REFRESH) == 1
+    session = watching.gym.accounts.sessions(ANA)[0]
+    stored = await watching.database.fetchrow("select * from public.auth_sessions")
+    assert stored["aimharder_token"] == session.token
+    assert session.auth in stored["aimharder_cookies"]
+
+
+async def test_a_silent_gym_warns_nobody_and_is_asked_again(watching: World, ear: Receiver) -> None:
+    await watching.member(ANA)
+    row = await waiting(watching, 1790)
+    spoil(watching, "status", WHOAMI, status=503)
+    await watching.parts.chores.once()
+    assert (await watching.read(ANA, row["id"]))["warning"] is None
+    await later(watching, 61)
+    dies(watching)
+    await watching.parts.chores.once()
+    await ear.heard(1)
+
+
+async def test_replicas_share_the_looks(watching: World, outside: Outside) -> None:
+    for n in range(12):
+        email = f"member{n}@example.com"
+        await watching.member(email)
+        await watching.prebook(email, watching.open_class(1790, class_id=600 + n), id=600 + n)
+    async with open_world(watching.database, *outside, beside=True, sweep_seconds=0) as second:
+        await asyncio.gather(watching.parts.chores.once(), second.parts.chores.once())
+    assert asked(watching, WHOAMI) == 12
+
+
+async def test_refreshers_that_race_leave_a_living_token_behind(watching: World, outside: Outside) -> None:
+    """Two of ours and the web application's, which takes no lease and writes only what it was given."""
+    watching.gym.accounts.rules.stale_token_kills = False
+    await watching.member(ANA)
+    session = watching.gym.accounts.sessions(ANA)[0]
+    for _ in range(5):
+        await watching.database.execute("delete from public.prebookings")
+        await waiting(watching, 1790)
+        await token_is_old(watching)
+
+        async def web_application() -> None:
+            known, auth = (
+                await watching.database.fetchval("select aimharder_token from public.auth_sessions"),
+                session.auth,
+            )
+            async with httpx.AsyncClient() as http:
+                said = (
+                    await http.post(
+                        f"{watching.gym.url}/api/tokenUpdate",
+                        data={"token": known, "ciclo": "1", "fingerprint": session.fingerprint},
+                        headers={"Cookie": f"amhrdrauth={auth}"},
+                    )
+                ).json()
+            await asyncio.sleep(0.1)  # as long as it takes to store
+            if "newToken" in said:
+                await watching.database.execute(
+                    "update public.auth_sessions set aimharder_token = $1, aimharder_cookies = $2,"
+                    " last_token_update_date = now() at time zone 'utc'",
+                    said["newToken"],
+                    json.dumps(session.cookies()),
+                )
+
+        async with open_world(watching.database, *outside, beside=True, sweep_seconds=0) as second:
+            await asyncio.gather(watching.parts.chores.once(), second.parts.chores.once(), web_application())
+        stored = await watching.database.fetchrow("select * from public.auth_sessions")
+        assert stored["aimharder_token"] == session.token
+        assert session.auth in stored["aimharder_cookies"]
+        assert await watching.database.fetchval("select count(*) from prebooking.notices") == 0
+
+
+async def test_a_lost_token_is_no_dead_session_while_its_cookies_live(watching: World, ear: Receiver) -> None:
+    """Killed between the gym's answer and our commit: the stored token is stale, the cookies serve until they die."""
+    watching.gym.accounts.rules.refresh_renews_cookie = False
+    await watching.member(ANA)
+    await watching.database.execute("update public.auth_sessions set aimharder_token = 'stale'")
+    await token_is_old(watching)
+    row = await waiting(watching, 1790)
+    await watching.parts.chores.once()
+    assert (await watching.read(ANA, row["id"]))["warning"] is None
+    dies(watching)
+    await later(watching, 1500)
+    await watching.parts.chores.once()
+    await ear.heard(1)
+
+
+async def test_while_making_ready_an_old_token_is_refreshed_before_the_opening(watching: World) -> None:
+    await watching.member(ANA)
+    await token_is_old(watching)
+    row = await watching.finished(ANA, (await waiting(watching, 2.5))["id"])
+    assert row["result"]["outcome"] == "booked"
+    (refreshed,), (booked,) = watching.gym.ledger.of(REFRESH), bookings_asked(watching)
+    assert (refreshed.answered_ns or 0) < booked.request.first_byte_ns
+    assert await watching.database.fetchval("select aimharder_token from public.auth_sessions") == (
+        watching.gym.accounts.sessions(ANA)[0].token
+    )
+
+
+async def test_looks_wait_while_an_opening_is_near(watching: World) -> None:
+    for email, opens_in_s, class_id in ((ANA, 2.0, 501), ("bea@example.com", 1790, 502)):
+        await watching.member(email)
+        await watching.prebook(email, watching.open_class(opens_in_s, class_id=class_id), id=class_id)
+    async with asyncio.timeout(10):
+        while not watching.parts.executor._gate._waiting:
+            await asyncio.sleep(0.01)
+    await watching.parts.chores.once()
+    bea = [entry for entry in watching.gym.ledger.of(WHOAMI) if entry.member == "bea@example.com"]
+    (booked,) = bookings_asked(watching)
+    assert bea[0].request.first_byte_ns > booked.request.first_byte_ns
