@@ -49,7 +49,7 @@ _SPELLED = {
 }
 
 # Whose metadata is silent, but whose licence file was read.
-_READ = {"httpx-aiohttp": "BSD-3-Clause"}
+_READ = {"axe-playwright-python": "MIT AND MPL-2.0", "httpx-aiohttp": "BSD-3-Clause"}
 
 
 def pinned(lock: str) -> list[Requirement]:

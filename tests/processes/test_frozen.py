@@ -25,6 +25,7 @@ async def test_who_hung_up_while_it_stood_still_gets_nothing_that_nobody_waits_f
             writer.write(f"{head}\r\n".encode() + body)
             await writer.drain()
             writer.close()
+            await writer.wait_closed()
 
         frozen.send_signal(signal.SIGCONT)
 
