@@ -66,17 +66,18 @@ class Stage:
         await replica.ready()
         return replica
 
-    async def sign_in(self) -> None:
+    async def sign_in(self, kind: str = "background") -> None:
         """Stores the member's session, as the web application does."""
         session = await self.box.new_session()
         await self.database.execute(
             "insert into public.auth_sessions"
             " (user_email, aimharder_token, aimharder_cookies, fingerprint, session_type)"
-            " values ($1, $2, $3, $4, 'background')",
+            " values ($1, $2, $3, $4, $5)",
             session["email"],
             session["token"],
             json.dumps(session["cookies"]),
             session["fingerprint"],
+            kind,
         )
 
     async def signed_in(self) -> bool:
