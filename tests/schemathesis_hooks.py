@@ -20,6 +20,7 @@ from schemathesis.auths import GLOBAL_AUTH_STORAGE
 from signing import body_of, signature
 
 TOKEN = os.environ.get("ACCESS_TOKEN", "")
+SERVICE_KEY = os.environ.get("SERVICE_KEY", "")
 SESSION = json.loads(os.environ.get("LIVING_SESSION", "null"))
 SOON = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
 
@@ -50,7 +51,16 @@ class SignedIn(AuthBase):
         return request
 
 
+class Server(AuthBase):
+    """As a trusted server, such as Prometheus."""
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {SERVICE_KEY}"
+        return request
+
+
 if TOKEN:
+    GLOBAL_AUTH_STORAGE.set_from_requests(Server()).apply_to(path_regex="^/metrics")
     GLOBAL_AUTH_STORAGE.set_from_requests(Signed()).apply_to(path_regex="^/qstash/")
     GLOBAL_AUTH_STORAGE.set_from_requests(SignedIn()).apply_to(path_regex="^/(prebookings|boxes|session)")
 

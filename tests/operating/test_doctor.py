@@ -282,7 +282,7 @@ async def test_an_aimharder_that_blocks_us(patient: Patient) -> None:
 async def test_a_clock_that_is_wrong(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
 
     behind = SimpleNamespace(time=lambda: time.time() - 7, monotonic=time.monotonic)
-    monkeypatch.setattr("prebooking.operator.clock_checks.time", behind)
+    monkeypatch.setattr("prebooking.operator.inspection.time", behind)
     wrong = await patient.wrong()
     assert "database-clock" in wrong
     assert "7.0 s behind" in wrong["database-clock"].told

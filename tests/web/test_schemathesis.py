@@ -17,7 +17,7 @@ import pytest
 from prebooking.local.aimharder import AimHarder
 from prebooking.local.qstash.server import QStashServer
 from prebooking.local.supabase import Gateway
-from world import World, open_world
+from world import SERVICE_KEY, World, open_world
 
 TESTS = Path(__file__).parents[1]
 ANA = "ana@example.com"
@@ -71,7 +71,7 @@ async def test_nobody_gets_in_and_nothing_breaks_without_credentials(unlimited: 
 async def test_each_route_keeps_its_contract_with_credentials(unlimited: World, tmp_path: Path) -> None:
     session = await living_session(unlimited)
     token = unlimited.gateway.auth.access_token(ANA)
-    credentials = {"ACCESS_TOKEN": token, "LIVING_SESSION": json.dumps(session)}
+    credentials = {"ACCESS_TOKEN": token, "LIVING_SESSION": json.dumps(session), "SERVICE_KEY": SERVICE_KEY}
     code, said = await schemathesis(unlimited, tmp_path, ALL_PHASES, **credentials)
     assert code == 0, said
     assert "Authentication failed" not in said

@@ -109,6 +109,17 @@ async def test_who_dies_between_the_two_looks_is_told_by_the_second_and_told_onc
     assert len(await ear.heard(1)) == 1
 
 
+async def test_who_stays_dead_is_told_once(watching: World, ear: Receiver) -> None:
+    await watching.member(ANA)
+    await waiting(watching, 1790)
+    dies(watching)
+    await watching.parts.chores.once()
+    await later(watching, 1500)
+    await watching.parts.chores.once()
+    assert asked(watching, WHOAMI) >= 2
+    assert await watching.database.fetchval("select count(*) from prebooking.notices") == 1
+
+
 async def test_who_signs_in_again_is_warned_no_longer_and_is_booked(watching: World, ear: Receiver) -> None:
     await watching.member(ANA)
     row = await waiting(watching, 1790)

@@ -1,7 +1,5 @@
 """Do the clocks agree: this host's, the database's, QStash's, AimHarder's?"""
 
-import time
-
 from prebooking.adapters.host_clocks import Heard, hear
 from prebooking.operator.findings import Finding, bad, good, note
 from prebooking.operator.inspection import Inspection
@@ -14,11 +12,8 @@ _NTP = "let this host keep time by NTP (chrony, systemd-timesyncd)"
 
 
 def look_at_database_clock(inspection: Inspection) -> Finding:
-    answered = time.monotonic()
-    on_the_way = answered - inspection.sent_at
-    here = time.time() - on_the_way / 2
-    ahead = inspection.now.timestamp() - here
-    if abs(ahead) > _TOLERANCE_S + on_the_way:
+    ahead = inspection.now.timestamp() - inspection.host_now
+    if abs(ahead) > _TOLERANCE_S + inspection.on_the_way_s:
         side = "behind" if ahead > 0 else "ahead of"
         told = f"this host is {abs(ahead):.1f} s {side} the database, which is followed"
         return bad(_SUBJECT, "database-clock", told, _NTP)

@@ -1,5 +1,6 @@
 """The database's own account of the service: migrations, grants, what waits, what is stuck."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +17,8 @@ class Inspection:
     """See sql/0016_inspection.sql."""
 
     now: datetime
-    sent_at: float  #: when it was asked, on the monotonic clock
+    on_the_way_s: float  #: from asking to hearing
+    host_now: float  #: this host's clock, epoch seconds, when the database said `now`
     migrations: Mapping[str, str]
     open_functions: tuple[str, ...]
     closed_functions: tuple[str, ...]
@@ -42,6 +44,7 @@ _INSPECTION = TypeAdapter(Inspection)
 
 async def inspect(rpc: SupabaseRpc, *, limit: int = 10) -> Inspection:
     """Raises StoreUnavailableError."""
-    return _INSPECTION.validate_python(
-        await rpc.call("inspect_service", functions=sorted(shipped_functions()), limit=limit)
-    )
+    answer = await rpc.call("inspect_service", functions=sorted(shipped_functions()), limit=limit)
+    on_the_way_s = time.monotonic() - answer["sent_at"]
+    host = {"on_the_way_s": on_the_way_s, "host_now": time.time() - on_the_way_s / 2}
+    return _INSPECTION.validate_python(answer | host)
