@@ -14,7 +14,7 @@ EVENTS: Mapping[str, str] = {
     "message_not_deleted": "QStash would not take a message back: it will ring for nothing",
     "delivery_failed": "QStash gave up on a message: the sweep goes on with its prebooking",
     "delivery_malformed": "a signed delivery was none of ours",
-    "delivery_refused": "a delivery's signature was refused: reason",
+    "delivery_refused": "a delivery's signature was refused: check, reason",
     "next_signing_key_used": "QStash has rolled its signing keys: update both",
     # the sweep and the chores
     "swept": "a sweep found something",
@@ -22,6 +22,7 @@ EVENTS: Mapping[str, str] = {
     "sweep_failed": "an error of ours in a sweep, with its trace",
     "chores_interrupted": "the database was silent, the next pass comes",
     "chores_failed": "an error of ours in the chores, with its trace",
+    "changes_not_read": "live pages wait: the database was silent, it is asked again",
     # sessions
     "session_dead": "a user has to sign in at AimHarder before an opening",
     "session_not_seen": "AimHarder did not say whether a session lives: asked again in a minute",
@@ -33,6 +34,7 @@ EVENTS: Mapping[str, str] = {
     "notice_failed": "the webhook did not take a notice in six tries, or an error of ours: tried again later",
     # the rest
     "request_failed": "an error of ours in a request, with its trace",
+    "address_refused": "a gym's name leads to an address that is not public: nothing was sent there",
     "database_unavailable": "a request could not be served without the database",
     "key_set_unavailable": "Supabase's public keys could not be fetched",
     "rows_removed": "rows that ended long ago were removed: how many",

@@ -47,10 +47,14 @@ class Surroundings:
         self.max_duration_s = 10.0
         self.executor = self
         self.store = self
+        self.chores = self
 
     async def execute(self, prebooking_id: Any, version: int, arrived: float) -> Verdict:
         assert 1 <= version < 2**31
         return Verdict("unknown_prebooking", None)
+
+    async def before_sleeping(self, within_s: float) -> None:
+        pass
 
     async def note_delivery_failure(self, prebooking_id: Any, version: int, reason: str) -> Transition:
         assert 1 <= version < 2**31

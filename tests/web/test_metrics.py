@@ -81,11 +81,11 @@ async def test_a_row_in_anothers_hands_is_a_conflict(sweepless: World) -> None:
     ("changed", "kind"),
     [
         ({"exp": 1}, "expired"),
-        ({"nbf": 9_999_999_999}, "early"),
-        ({"key": "x" * 40}, "key"),
-        ({"sub": "https://elsewhere.example.com"}, "url"),
-        ({"body": "eA"}, "body"),
-        ({"iss": "somebody"}, "malformed"),
+        ({"nbf": 9_999_999_999}, "not yet valid"),
+        ({"key": "x" * 40}, "wrong key"),
+        ({"sub": "https://elsewhere.example.com"}, "wrong URL"),
+        ({"body": "eA"}, "wrong body"),
+        ({"iss": "somebody"}, "wrong issuer"),
     ],
 )
 async def test_refused_signatures_are_counted_by_reason(
