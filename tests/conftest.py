@@ -13,7 +13,7 @@ from prebooking.local.supabase import Gateway
 from world import World, open_world, stand_ins
 
 # Here the real deadlines, of a second or two, run against the wall clock.
-_IN_REAL_TIME = {"contract", "local", "processes", "web"}
+_IN_REAL_TIME = {"browser", "contract", "local", "operating", "processes", "web"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -11,7 +11,7 @@ _WITHIN_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """`ahead_s`: how far their clock is ahead of ours, to half a second; None: they did not say."""
+    """`ahead_s`: how far their clock is ahead of ours at least, to half a second; None: they did not say."""
 
     status: int
     ahead_s: float | None
@@ -23,11 +23,13 @@ async def hear(url: str, proxy: str | None = None) -> Heard | str:
         async with httpx.AsyncClient(timeout=_WITHIN_S, trust_env=False, proxy=proxy) as http:
             asked = time.time()
             answer = await http.get(url)
-            middle = (asked + time.time()) / 2
+            answered = time.time()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as exc:
         return f"{type(exc).__name__}: {exc}".removesuffix(": ")
     try:
-        ahead = parsedate_to_datetime(answer.headers["date"]).timestamp() + 0.5 - middle
+        theirs = parsedate_to_datetime(answer.headers["date"]).timestamp() + 0.5
+        # It was that at some instant between: the nearest one, since an answer may have been long on its way.
+        ahead = theirs - min(max(theirs, asked), answered)
     except (KeyError, ValueError, TypeError):
         ahead = None
     return Heard(answer.status_code, ahead)
