@@ -7,8 +7,6 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 _WITHIN_S = 5.0
-_ASKS = 3  # an answer that was held up tells an old time; a clock that is wrong stays wrong
-_NEAR_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,29 +18,18 @@ class Heard:
 
 
 async def hear(url: str, proxy: str | None = None) -> Heard | str:
-    """What is answered there, by the nearest of three readings; a text says why nothing was heard."""
-    nearest: Heard | None = None
+    """What is answered there; a text says why nothing was heard."""
     try:
         async with httpx.AsyncClient(timeout=_WITHIN_S, trust_env=False, proxy=proxy) as http:
             asked = time.time()
             answer = await http.get(url)
             answered = time.time()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as exc:
-        return nearest or f"{type(exc).__name__}: {exc}".removesuffix(": ")
-    return nearest or "nothing"
-
-
-async def _ask(http: httpx.AsyncClient, url: str) -> Heard:
-    asked = time.time()
-    answer = await http.get(url)
-    middle = (asked + time.time()) / 2
+        return f"{type(exc).__name__}: {exc}".removesuffix(": ")
     try:
         theirs = parsedate_to_datetime(answer.headers["date"]).timestamp() + 0.5
         # It was that at some instant between: the nearest one, since an answer may have been long on its way.
         ahead = theirs - min(max(theirs, asked), answered)
     except (KeyError, ValueError, TypeError):
-        return Heard(answer.status_code, None)
-
-
-def _off(heard: Heard) -> float:
-    return abs(heard.ahead_s or 0.0)
+        ahead = None
+    return Heard(answer.status_code, ahead)
