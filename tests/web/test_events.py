@@ -127,6 +127,27 @@ async def test_however_much_was_missed_comes_on_return(sweepless: World, monkeyp
         assert await attempts(stream, 7) == [7] * 6 + [8]
 
 
+async def test_what_changes_in_the_instant_of_the_return_comes_once(
+    sweepless: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = [await wish(sweepless, class_id=501 + n) for n in range(2)]
+    async with follow(sweepless) as stream:
+        last_id = stream.last_id
+    await touch(sweepless, first, 1)
+    read_changes = SupabaseStore.read_changes
+
+    async def overtaken(self: SupabaseStore, since: str | None, **more: Any) -> Any:
+        if since == last_id:  # it listens already, and asks for what it missed
+            await touch(sweepless, second, 2)
+        return await read_changes(self, since, **more)
+
+    monkeypatch.setattr(SupabaseStore, "read_changes", overtaken)
+    async with follow(sweepless, last_id=last_id) as stream:
+        assert await attempts(stream, 2) == [1, 2]
+        await touch(sweepless, first, 3)
+        assert await attempts(stream, 1) == [3]
+
+
 async def test_cut_within_what_changed_at_once_the_rest_comes_on_return(sweepless: World) -> None:
     rows = [await wish(sweepless, class_id=501 + n) for n in range(5)]
     async with follow(sweepless) as stream:
