@@ -185,7 +185,7 @@ async def test_what_is_claimed_does_not_wait_behind_a_crowd_of_claims(store: Sup
     await asyncio.sleep(0)
     begun = await store.begin(prebooking_id, token, lease_s=20, max_attempts=5, settled=False)
     assert begun.outcome == "begun"
-    assert not any(claiming.done() for claiming in crowd)
+    assert sum(claiming.done() for claiming in crowd) <= 8  # the connections
     for claiming in crowd:
         claiming.cancel()
 

@@ -13,6 +13,7 @@ from httpx_aiohttp import AiohttpTransport
 from postgrest.exceptions import APIError
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
+from prebooking.adapters.line import Line
 from prebooking.domain.errors import StoreRefusedError, StoreUnavailableError
 
 _TRY_S = 1.0
@@ -50,32 +51,34 @@ async def open_rpc(url: str, key: str, instance_id: str) -> AsyncIterator["Supab
 class SupabaseRpc:
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
-        self._line = asyncio.Semaphore(_CONNECTIONS)
+        self._line = Line(_CONNECTIONS)
 
     async def call(
-        self, function: str, *, within_s: float = _WITHIN_S, in_line_s: float | None = _IN_LINE_S, **arguments: Any
+        self,
+        function: str,
+        *,
+        within_s: float = _WITHIN_S,
+        in_line_s: float | None = _IN_LINE_S,
+        urgent: bool = False,
+        **arguments: Any,
     ) -> dict[str, Any]:
         """Calls it, and twice again after transient failures: each function answers a repeat as it did the first.
 
         Arguments go without their prefix `p_`. `within_s` is for all tries together, from when a connection is free:
         a hundred calls at one instant are no sign of a database in trouble. `in_line_s` is for the wait for one;
-        None: as long as the caller likes. The answer also has `sent_at`, when the try that was answered left, on the
-        monotonic clock.
+        None: as long as the caller likes. The `urgent` stand before the others.
+        The answer also has `sent_at`, when the try that was answered left, on the monotonic clock.
         Raises StoreUnavailableError, StoreRefusedError.
         """
         params = {f"p_{name}": _plain(value) for name, value in arguments.items()}
+        reason = f"no connection was free in {in_line_s} s"
         try:
-            async with asyncio.timeout(in_line_s):
-                await self._line.acquire()
+            async with self._line.place(urgent=urgent, within_s=in_line_s):
+                reason = f"no answer in {within_s} s"
+                async with asyncio.timeout(within_s):
+                    return await self._tries(function, params)
         except TimeoutError as exc:
-            raise StoreUnavailableError(f"{function}: no connection was free in {in_line_s} s") from exc
-        try:
-            async with asyncio.timeout(within_s):
-                return await self._tries(function, params)
-        except TimeoutError as exc:
-            raise StoreUnavailableError(f"{function}: no answer in {within_s} s") from exc
-        finally:
-            self._line.release()
+            raise StoreUnavailableError(f"{function}: {reason}") from exc
 
     async def _tries(self, function: str, params: dict[str, Any]) -> dict[str, Any]:
         for pause in _PAUSES_S:

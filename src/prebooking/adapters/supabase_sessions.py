@@ -32,7 +32,7 @@ class SupabaseSessions:
 
     async def lease_session(self, user_email: str, token: str, lease: UUID, *, lease_s: float) -> SessionAnswer:
         answer = await self._rpc.call(
-            "lease_session", user_email=user_email, token=token, lease=lease, lease_seconds=lease_s
+            "lease_session", urgent=True, user_email=user_email, token=token, lease=lease, lease_seconds=lease_s
         )
         return SessionAnswer(outcome=answer["outcome"], session=self._read(answer["session"]))
 
@@ -47,6 +47,7 @@ class SupabaseSessions:
     ) -> SessionAnswer:
         answer = await self._rpc.call(
             "save_session",
+            urgent=True,
             id=session.id,
             lease=lease,
             old_token=session.stored_token,

@@ -1,6 +1,5 @@
 """The rows: each method is one SQL function, one round trip, one guarded statement, by the database's clock."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -11,7 +10,7 @@ from pydantic import TypeAdapter
 
 from prebooking.adapters.session_vault import SessionVault
 from prebooking.adapters.supabase_notices import SupabaseNotices
-from prebooking.adapters.supabase_rpc import SupabaseRpc, open_rpc
+from prebooking.adapters.supabase_rpc import open_rpc
 from prebooking.adapters.supabase_sessions import SupabaseSessions
 from prebooking.domain.changes import Changes
 from prebooking.domain.errors import CursorUnknownError, StoreRefusedError
@@ -19,8 +18,6 @@ from prebooking.domain.ports import Claim, Limits, Page, Transition, Unscheduled
 from prebooking.domain.prebooking import Box, Prebooking
 
 _CLAIM_S = 1.5  # for all tries of a claim together
-# The other connections are for what has been claimed: behind a hundred claims a begin or a finish would come too late.
-_CLAIMS_AT_ONCE = 5
 
 _TRANSITION = TypeAdapter(Transition)
 _CLAIM = TypeAdapter(Claim)
@@ -39,10 +36,6 @@ async def open_store(
 
 class SupabaseStore(SupabaseSessions, SupabaseNotices):
     """See prebooking.domain.ports.Store."""
-
-    def __init__(self, rpc: SupabaseRpc, vault: SessionVault) -> None:
-        super().__init__(rpc, vault)
-        self._claiming = asyncio.Semaphore(_CLAIMS_AT_ONCE)
 
     async def create(
         self,
@@ -116,17 +109,16 @@ class SupabaseStore(SupabaseSessions, SupabaseNotices):
     async def claim(
         self, prebooking_id: UUID, token: UUID, version: int | None, *, horizon_s: float, max_attempts: int
     ) -> Claim | Transition:
-        async with self._claiming:
-            answer = await self._rpc.call(
-                "claim_prebooking",
-                within_s=_CLAIM_S,
-                in_line_s=None,  # behind a thousand others; the execution's budget ends the wait
-                id=prebooking_id,
-                token=token,
-                version=version,
-                horizon_seconds=horizon_s,
-                max_attempts=max_attempts,
-            )
+        answer = await self._rpc.call(
+            "claim_prebooking",
+            within_s=_CLAIM_S,
+            in_line_s=None,  # behind a thousand others; the execution's budget ends the wait
+            id=prebooking_id,
+            token=token,
+            version=version,
+            horizon_seconds=horizon_s,
+            max_attempts=max_attempts,
+        )
         if answer["outcome"] != "claimed":
             return _TRANSITION.validate_python(answer)
         return _CLAIM.validate_python(answer | {"session": self._read(answer["session"])})
@@ -136,6 +128,7 @@ class SupabaseStore(SupabaseSessions, SupabaseNotices):
     ) -> Transition:
         return await self._transition(
             "begin_booking",
+            urgent=True,  # behind a hundred claims, what is claimed already would come too late
             id=prebooking_id,
             token=token,
             lease_seconds=lease_s,
@@ -155,6 +148,7 @@ class SupabaseStore(SupabaseSessions, SupabaseNotices):
     ) -> Transition:
         return await self._transition(
             "finish_booking",
+            urgent=True,
             id=prebooking_id,
             token=token,
             success=success,
@@ -177,6 +171,7 @@ class SupabaseStore(SupabaseSessions, SupabaseNotices):
     ) -> Transition:
         return await self._transition(
             "release_prebooking",
+            urgent=True,
             id=prebooking_id,
             token=token,
             outcome=outcome,
@@ -199,6 +194,7 @@ class SupabaseStore(SupabaseSessions, SupabaseNotices):
     ) -> Transition:
         return await self._transition(
             "park_prebooking",
+            urgent=True,
             id=prebooking_id,
             token=token,
             outcome=outcome,
