@@ -125,7 +125,7 @@ class OursInACrowd(Ours):
         self._crowd = crowd
 
     def ahead_s(self, count: int) -> float:
-        return super().ahead_s(count + self._crowd)
+        return super().ahead_s(0) + (count + self._crowd) / 15  # on a machine that is slow today, too
 
     async def run(self, count: int, opens_at: datetime) -> Round:
         theirs = opens_at + timedelta(seconds=self._lead_s - 1)
