@@ -22,7 +22,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from prebooking.domain.notice_texts import Language
-from prebooking.domain.prebooking import Box, is_box_label
+from prebooking.domain.prebooking import Box, box_label
 
 _SHORTEST_KEY = 20
 _SESSION_KEY_BYTES = 32
@@ -55,12 +55,6 @@ def _gym_url(value: str) -> str:
     return url
 
 
-def _box_label(value: str) -> str:
-    if not is_box_label(value):
-        raise ValueError("is not a gym's sub-domain: write what stands before .aimharder.com, such as mygym")
-    return value
-
-
 def _at_least(characters: int) -> AfterValidator:
     def long_enough(value: SecretStr) -> SecretStr:
         if len(value.get_secret_value()) < characters:
@@ -73,12 +67,11 @@ def _at_least(characters: int) -> AfterValidator:
 def _list(value: str | list[str]) -> list[str]:
     """Comma-separated, as an environment has lists."""
     parts = value.split(",") if isinstance(value, str) else value
-    return [part.strip().rstrip("/") for part in parts if part.strip()]
-
-
-def _session_keys(value: str | list[str]) -> list[str]:
-    parts = value.split(",") if isinstance(value, str) else value
     return [part.strip() for part in parts if part.strip()]
+
+
+def _origins(value: str | list[str]) -> list[str]:
+    return [origin.rstrip("/") for origin in _list(value)]
 
 
 def _is_member(value: str) -> str:
@@ -140,9 +133,9 @@ class Settings(BaseSettings):
     qstash_next_signing_key: Annotated[SecretStr, _at_least(_SHORTEST_KEY)]
     public_url: _Url
 
-    frontend_origins: Annotated[list[str], NoDecode, BeforeValidator(_list)] = Field(default_factory=list)
+    frontend_origins: Annotated[list[str], NoDecode, BeforeValidator(_origins)] = Field(default_factory=list)
     session_encryption_keys: Annotated[
-        list[SecretStr], NoDecode, BeforeValidator(_session_keys), AfterValidator(_are_session_keys)
+        list[SecretStr], NoDecode, BeforeValidator(_list), AfterValidator(_are_session_keys)
     ] = Field(default_factory=list)
     service_api_key: Annotated[SecretStr, _at_least(_SHORTEST_KEY)] | None = None
 
@@ -166,13 +159,13 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(default=5, ge=0)
     qstash_max_delay_seconds: float = Field(default=518_400, gt=0)
 
-    legacy_box_subdomain: Annotated[str, AfterValidator(_box_label)] | None = None
+    legacy_box_subdomain: Annotated[str, AfterValidator(box_label)] | None = None
     legacy_box_aimharder_id: str | None = None
     schedule_for_now: bool = False
 
     console: bool = False
     supabase_publishable_key: str | None = None
-    console_members: Annotated[list[_Member], NoDecode, BeforeValidator(_session_keys)] = Field(default_factory=list)
+    console_members: Annotated[list[_Member], NoDecode, BeforeValidator(_list)] = Field(default_factory=list)
 
     log_level: _LogLevel = "INFO"
     host: str = "127.0.0.1"

@@ -2,12 +2,12 @@
 
 import asyncio
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping
 
 from failpoints import Action, Armed
+from signalled import Signalled
 
 _PATIENCE_S = 60.0
 _SERVE = """
@@ -30,7 +30,7 @@ asyncio.run(main())
 """
 
 
-class AnyVersion:
+class AnyVersion(Signalled):
     """`source`: the folder with its `prebooking`. It answers as replica.Replica does."""
 
     def __init__(self, port: int, environment: Mapping[str, str], source: str, *, grace_s: int = 10) -> None:
@@ -63,24 +63,8 @@ class AnyVersion:
     def strikes(self) -> list[Armed]:
         return []
 
-    def kill(self) -> None:
-        self._signal(signal.SIGKILL)
-
-    def stop(self) -> None:
-        self._signal(signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        self._signal(signal.SIGCONT)
-
-    def terminate(self) -> None:
-        self._signal(signal.SIGTERM)
-
     async def gone(self) -> None:
         while self.alive:
             await asyncio.sleep(0.01)
         if self._process.stdout:
             self._process.stdout.close()
-
-    def _signal(self, number: int) -> None:
-        if self.alive:
-            os.kill(self.pid, number)

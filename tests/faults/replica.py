@@ -6,7 +6,6 @@ Forked from a process that has imported everything, so that a start costs a tent
 import asyncio
 import multiprocessing
 import os
-import signal
 import socket
 import threading
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from typing import Any
 
 import uvicorn
 from failpoints import Action, Armed, Failpoints
+from signalled import Signalled
 
 from prebooking.main import create_app
 
@@ -34,7 +34,7 @@ _LOOK_S = 0.02
 _QUIET_S = 0.3  # a process that was stopped must find first what came meanwhile
 
 
-class Replica:
+class Replica(Signalled):
     """One process. Replicas of one port share it: the kernel hands each connection to one of them."""
 
     def __init__(self, port: int, environment: Mapping[str, str]) -> None:
@@ -100,27 +100,10 @@ class Replica:
                 self.strikes()
         self._acknowledgements -= 1
 
-    def kill(self) -> None:
-        self._signal(signal.SIGKILL)
-
-    def stop(self) -> None:
-        self._signal(signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        self._signal(signal.SIGCONT)
-
-    def terminate(self) -> None:
-        """A deploy: it is asked to leave."""
-        self._signal(signal.SIGTERM)
-
     async def gone(self) -> None:
         while self.alive:
             await asyncio.sleep(0.01)
         self._process.join()
-
-    def _signal(self, number: int) -> None:
-        if self.alive:
-            os.kill(self.pid, number)
 
 
 def _serve(port: int, environment: Mapping[str, str], pipe: "Connection[Any, Any]") -> None:

@@ -24,6 +24,13 @@ def is_box_label(name: str) -> bool:
     return bool(re.fullmatch(BOX_LABEL, name)) and name not in NO_BOXES and not name.startswith("xn--")
 
 
+def box_label(value: str) -> str:
+    """Raises ValueError, with what would be right."""
+    if not is_box_label(value):
+        raise ValueError("is not a gym's sub-domain: write what stands before .aimharder.com, such as mygym")
+    return value
+
+
 _FRESH_S = 25 * 60
 
 

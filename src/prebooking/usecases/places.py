@@ -6,6 +6,8 @@ many depends on what the machine does besides, so it is found out, as TCP finds 
 """
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 
 _LEAST = 8
 _BACK_EVERY = 4  # as many in time bring one place back
@@ -30,7 +32,7 @@ class Places:
                 await self._free.acquire()
         except TimeoutError as exc:
             raise NoPlaceError from exc
-        return Place(self, self._cuts)
+        return Place(partial(self._left, since_cut=self._cuts))
 
     def _left(self, *, since_cut: int, in_time: bool) -> None:
         if in_time:
@@ -55,12 +57,11 @@ class Places:
 class Place:
     """One execution's; given back as soon as nothing is left to do but to wait."""
 
-    def __init__(self, places: Places, since_cut: int) -> None:
-        self._places: Places | None = places
-        self._since_cut = since_cut
+    def __init__(self, left: Callable[..., None]) -> None:
+        self._left: Callable[..., None] | None = left
 
     def leave(self, *, in_time: bool = True) -> None:
         """`in_time`: it came to something before its budget ended."""
-        if self._places is not None:
-            places, self._places = self._places, None
-            places._left(since_cut=self._since_cut, in_time=in_time)  # noqa: SLF001  # two halves of one thing
+        if self._left is not None:
+            left, self._left = self._left, None
+            left(in_time=in_time)

@@ -49,8 +49,8 @@ async def settle(
             if listed is None:
                 return NotFound.UNKNOWN
             if await gym.whoami():
-                others = [other for other in listing.values() if present(other) and other.hour == listed.hour]
-                return NotFound.ELSEWHERE if others else NotFound.ABSENT
+                elsewhere = any(present(other) and other.hour == listed.hour for other in listing.values())
+                return NotFound.ELSEWHERE if elsewhere else NotFound.ABSENT
             if not await revive():
                 return NotFound.UNKNOWN
         except BoxSilentError:

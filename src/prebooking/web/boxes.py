@@ -1,6 +1,5 @@
 """The user's boxes and what they offer, to choose from, asked for with the user's own session."""
 
-import math
 from datetime import date, datetime, time
 from typing import Annotated, Literal
 
@@ -15,7 +14,7 @@ from prebooking.usecases.connection import TooOftenError
 from prebooking.web.opens import Rule, TimeZone
 from prebooking.web.operations import BROKEN, DATABASE_DOWN, NOT_SIGNED_IN, Answer, ApiRoute, Operation
 from prebooking.web.parts import parts_of
-from prebooking.web.problems import Problem, invalid, invalid_from
+from prebooking.web.problems import Problem, invalid, invalid_from, too_often
 from prebooking.web.wishes import BoxLabel, Day, Id
 
 
@@ -165,9 +164,7 @@ def _unnamed() -> Problem:
 
 
 def _too_often(refused: TooOftenError) -> Problem:
-    seconds = math.ceil(refused.retry_after)
-    detail = f"AimHarder was asked {refused.limit} times for you within a minute: try again in {seconds} s."
-    return Problem(429, detail, code="too-many", headers={"Retry-After": str(seconds)})
+    return too_often(f"AimHarder was asked {refused.limit} times for you within a minute", refused.retry_after)
 
 
 _REFUSALS = (SessionMissingError, SessionEndedError, BoxSilentError, BoxNumberUnknownError, TooOftenError)

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from prebooking.web.problems import Problem
+from prebooking.web.requests import LARGEST_BODY
 
 #: Who may ask: any one of these, each a set of schemes that are needed together. Empty: everybody.
 Security = Sequence[Sequence[str]]
@@ -43,12 +44,13 @@ class Operation:
     problems: Sequence[Problem] = ()  #: each as it may be answered: they are the examples
 
 
+Handler = Callable[[Request], Awaitable[Response]]
+
+
 class ApiRoute(Route):
     """A route that says what it is."""
 
-    def __init__(
-        self, method: str, path: str, endpoint: Callable[[Request], Awaitable[Response]], operation: Operation
-    ) -> None:
+    def __init__(self, method: str, path: str, endpoint: Handler, operation: Operation) -> None:
         super().__init__(path, endpoint, methods=[method])
         self.method = method
         self.operation = operation
@@ -65,6 +67,6 @@ NOT_SIGNED_IN = (
 BAD_BODY = (
     Problem(400, "The body is not JSON: Expecting ',' delimiter: line 1 column 27 (char 26)"),
     Problem(408, "The body did not arrive within 10 s."),
-    Problem(413, "The body is larger than 16384 bytes."),
+    Problem(413, f"The body is larger than {LARGEST_BODY} bytes."),
     Problem(415, "Send JSON, with the header Content-Type: application/json."),
 )

@@ -3,7 +3,6 @@
 import base64
 import binascii
 import json
-import math
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -25,7 +24,7 @@ from prebooking.web.operations import (
     Operation,
 )
 from prebooking.web.parts import Parts, parts_of
-from prebooking.web.problems import Problem, invalid, invalid_from
+from prebooking.web.problems import Problem, invalid, invalid_from, too_often
 from prebooking.web.requests import read_json
 from prebooking.web.wishes import NewOpening, NewPrebooking, Query, Retry
 
@@ -120,12 +119,11 @@ def _answer(done: Transition, status: int = 200, *, opening: str = "available_at
 
 def _too_many(refused: Transition) -> Problem:
     """Which limit it is, and what to do about it. Only the one by the minute lifts by itself."""
-    seconds = math.ceil(refused.retry_after)
-    if not seconds:
+    if not refused.retry_after:
         detail = f"You have {refused.limit} active prebookings, the most at once: cancel one, or wait for one to end."
         return Problem(429, detail, code="too-many")
-    detail = f"You made or retried {refused.limit} prebookings within a minute, the most: try again in {seconds} s."
-    return Problem(429, detail, code="too-many", headers={"Retry-After": str(seconds)})
+    what = f"You made or retried {refused.limit} prebookings within a minute, the most"
+    return too_often(what, refused.retry_after)
 
 
 async def _user(request: Request) -> tuple[Parts, str]:

@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem details, each with a code to act on and the request's id to ask about."""
 
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -71,6 +72,12 @@ class Problem(Exception):  # noqa: N818  # the RFC's own word
 
 def invalid(field: str, message: str) -> Problem:
     return Problem(422, f"{field}: {message}", code="invalid-request", errors=[{"field": field, "message": message}])
+
+
+def too_often(what: str, retry_after: float) -> Problem:
+    """`what` happened too often, and `retry_after` seconds from now it may again."""
+    seconds = math.ceil(retry_after)
+    return Problem(429, f"{what}: try again in {seconds} s.", code="too-many", headers={"Retry-After": str(seconds)})
 
 
 def invalid_from(error: ValidationError) -> Problem:

@@ -7,11 +7,10 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from math import ceil
-from typing import Annotated, Any
 from uuid import UUID
 
 import structlog
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -19,10 +18,11 @@ from prebooking.domain.timing import Budget
 from prebooking.usecases.endings import Verdict
 from prebooking.web.answers import Delivered, Malformed, Noted, Swept
 from prebooking.web.deliveries import NotFromQStashError
-from prebooking.web.operations import BROKEN, DATABASE_DOWN, QSTASH, Answer, ApiRoute, Operation
+from prebooking.web.messages import DeliveryFailure, NoticeFailure, Ping, Ring
+from prebooking.web.operations import BROKEN, DATABASE_DOWN, QSTASH, Answer, ApiRoute, Handler, Operation
 from prebooking.web.parts import Parts, parts_of
 from prebooking.web.problems import Problem
-from prebooking.web.requests import read_body
+from prebooking.web.requests import LARGEST_BODY, read_body
 
 _log = structlog.get_logger()
 
@@ -32,43 +32,6 @@ _LARGEST_CALLBACK = 1024 * 1024
 _NOT_RETRYABLE = 489
 _LONGEST_REASON = 300
 _LONGEST_MESSAGE_ID = 100
-_LARGEST_VERSION = 2**31 - 1  # as the column has it
-
-
-def _integral(value: Any) -> Any:
-    """1.0 is an integer, too, as JSON Schema sees it."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-class Ring(BaseModel):
-    """The body of a message. What it doesn't know it refuses: a later version may mean something else by it."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    prebooking_id: Annotated[str, Field(json_schema_extra={"format": "uuid"})]
-    version: Annotated[int, Field(ge=1, le=_LARGEST_VERSION), BeforeValidator(_integral)]
-
-
-class DeliveryFailure(BaseModel):
-    """What QStash tells of a message that it has given up on; the bodies are in Base64."""
-
-    sourceBody: str  # noqa: N815  # QStash's word
-    status: Annotated[Any, WithJsonSchema({"type": "integer"})] = None
-    body: Annotated[Any, WithJsonSchema({"type": ["string", "null"]})] = None
-
-
-class Ping(BaseModel):
-    """The body of a doctor's message."""
-
-    ping: Annotated[str, Field(json_schema_extra={"format": "uuid"})]
-
-
-class NoticeFailure(BaseModel):
-    """What QStash tells of a notice that it could not deliver."""
-
-    sourceMessageId: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=200)]  # noqa: N815  # QStash's word
-    status: Any = None
-    body: Any = None
 
 
 async def execute(request: Request) -> Response:
@@ -96,19 +59,16 @@ async def failed(request: Request) -> Response:
     """QStash has given up on a message: the row loses it, the sweep goes on."""
     parts = parts_of(request)
     async with _in_time(parts, parts.clock.monotonic()):
-        return await _note_failure(request, parts)
-
-
-async def _note_failure(request: Request, parts: Parts) -> Response:
-    body = await _verified_body(request, parts, _LARGEST_CALLBACK)
-    try:
-        callback = DeliveryFailure.model_validate(json.loads(body))
-        ring = Ring.model_validate_json(base64.b64decode(callback.sourceBody))
-        prebooking_id = UUID(ring.prebooking_id)
-    except (ValidationError, ValueError, RecursionError) as exc:
-        return _refused("not a failure callback of a prebooking's message", exc)
-    noted = await parts.store.note_delivery_failure(prebooking_id, ring.version, _reason(callback))
-    _log.warning("delivery_failed", prebooking_id=str(prebooking_id), outcome=noted.outcome, reason=_reason(callback))
+        body = await _verified_body(request, parts, _LARGEST_CALLBACK)
+        try:
+            callback = DeliveryFailure.model_validate(json.loads(body))
+            ring = Ring.model_validate_json(base64.b64decode(callback.sourceBody))
+            prebooking_id = UUID(ring.prebooking_id)
+        except (ValidationError, ValueError, RecursionError) as exc:
+            return _refused("not a failure callback of a prebooking's message", exc)
+        reason = _reason(callback)
+        noted = await parts.store.note_delivery_failure(prebooking_id, ring.version, reason)
+    _log.warning("delivery_failed", prebooking_id=str(prebooking_id), outcome=noted.outcome, reason=reason)
     return JSONResponse({"outcome": noted.outcome, "prebooking_id": str(prebooking_id)})
 
 
@@ -121,8 +81,9 @@ async def notice_failed(request: Request) -> Response:
             callback = NoticeFailure.model_validate_json(body)
         except ValidationError as exc:
             return _refused("not a failure callback of a notice", exc)
-        outcome = await parts.store.note_untold(callback.sourceMessageId, _reason(callback))
-    _log.warning("notice_failed", message_id=callback.sourceMessageId, outcome=outcome, reason=_reason(callback))
+        reason = _reason(callback)
+        outcome = await parts.store.note_untold(callback.sourceMessageId, reason)
+    _log.warning("notice_failed", message_id=callback.sourceMessageId, outcome=outcome, reason=reason)
     return JSONResponse({"outcome": outcome})
 
 
@@ -164,15 +125,19 @@ async def _in_time(parts: Parts, arrived: float) -> AsyncIterator[None]:
         raise Problem(503, "It took too long.", headers={"Retry-After": "2"}) from exc
 
 
-async def _verified_body(request: Request, parts: Parts, limit: int | None = None) -> bytes:
-    body = await (read_body(request, limit) if limit else read_body(request))
+async def _verified_body(request: Request, parts: Parts, limit: int = LARGEST_BODY) -> bytes:
+    body = await read_body(request, limit)
     try:
         parts.deliveries.verify(request.headers.get("upstash-signature", ""), body, request.url.path)
     except NotFromQStashError as exc:
         parts.meter.refused(exc.check)
         _log.warning("delivery_refused", path=request.url.path, check=str(exc.check), reason=str(exc))
-        raise Problem(401, "This is not a delivery that QStash signed for this service.") from exc
+        raise _not_signed() from exc
     return body
+
+
+def _not_signed() -> Problem:
+    return Problem(401, "This is not a delivery that QStash signed for this service.")
 
 
 _PENDING = {
@@ -208,87 +173,74 @@ def _reason(callback: DeliveryFailure | NoticeFailure) -> str:
     return told.replace("\0", "").encode(errors="replace").decode()[:_LONGEST_REASON]
 
 
-_NOT_QSTASH = Problem(401, "This is not a delivery that QStash signed for this service.")
 _MALFORMED = Answer(
     "Signed, but none of ours: QStash need not try again.", Malformed, {"Upstash-NonRetryable-Error": "Always true."}
 )
-_DELIVERIES = (*BROKEN, *DATABASE_DOWN, _NOT_QSTASH, Problem(413, "The body is larger than 16384 bytes."))
+_PROBLEMS = (*BROKEN, *DATABASE_DOWN, _not_signed(), Problem(413, f"The body is larger than {LARGEST_BODY} bytes."))
+_NOT_YET = tuple(
+    Problem(503, detail, code=code, headers={"Retry-After": "2"})
+    for code, detail in _PENDING.items()
+    if code != "database-unavailable"
+)
+
+
+def _delivery(
+    name: str,
+    handler: Handler,
+    operation_id: str,
+    summary: str,
+    done: Answer,
+    *,
+    body: type[BaseModel] | None = None,
+    problems: tuple[Problem, ...] = (),
+) -> ApiRoute:
+    """A route that QStash alone may call; one with a body may be told that it is none of ours."""
+    operation = Operation(
+        id=operation_id,
+        tag="qstash",
+        summary=summary,
+        security=QSTASH,
+        body=body,
+        answers={200: done} | ({_NOT_RETRYABLE: _MALFORMED} if body else {}),
+        problems=(*_PROBLEMS, *problems),
+    )
+    return ApiRoute("POST", f"/qstash/{name}", handler, operation)
+
+
+_NOTED = "Noted, or nothing to note."
 
 ROUTES = [
-    ApiRoute(
-        "POST",
-        "/qstash/prebooking-execute",
+    _delivery(
+        "prebooking-execute",
         execute,
-        Operation(
-            id="executePrebooking",
-            tag="qstash",
-            summary="The message of a prebooking rings",
-            security=QSTASH,
-            body=Ring,
-            answers={200: Answer("This message is done with.", Delivered), _NOT_RETRYABLE: _MALFORMED},
-            problems=(
-                *_DELIVERIES,
-                *(
-                    Problem(503, detail, code=code, headers={"Retry-After": "2"})
-                    for code, detail in _PENDING.items()
-                    if code != "database-unavailable"
-                ),
-            ),
-        ),
+        "executePrebooking",
+        "The message of a prebooking rings",
+        Answer("This message is done with.", Delivered),
+        body=Ring,
+        problems=_NOT_YET,
     ),
-    ApiRoute(
-        "POST",
-        "/qstash/prebooking-failed",
+    _delivery(
+        "prebooking-failed",
         failed,
-        Operation(
-            id="noteDeliveryFailure",
-            tag="qstash",
-            summary="QStash has given up on a message",
-            security=QSTASH,
-            body=DeliveryFailure,
-            answers={200: Answer("Noted, or nothing to note.", Delivered), _NOT_RETRYABLE: _MALFORMED},
-            problems=_DELIVERIES,
-        ),
+        "noteDeliveryFailure",
+        "QStash has given up on a message",
+        Answer(_NOTED, Delivered),
+        body=DeliveryFailure,
     ),
-    ApiRoute(
-        "POST",
-        "/qstash/notice-failed",
+    _delivery(
+        "notice-failed",
         notice_failed,
-        Operation(
-            id="noteNoticeFailure",
-            tag="qstash",
-            summary="QStash could not deliver a notice",
-            security=QSTASH,
-            body=NoticeFailure,
-            answers={200: Answer("Noted, or nothing to note.", Noted), _NOT_RETRYABLE: _MALFORMED},
-            problems=_DELIVERIES,
-        ),
+        "noteNoticeFailure",
+        "QStash could not deliver a notice",
+        Answer(_NOTED, Noted),
+        body=NoticeFailure,
     ),
-    ApiRoute(
-        "POST",
-        "/qstash/ping",
-        ping,
-        Operation(
-            id="ping",
-            tag="qstash",
-            summary="Does QStash reach this service?",
-            security=QSTASH,
-            body=Ping,
-            answers={200: Answer("It does.", Noted), _NOT_RETRYABLE: _MALFORMED},
-            problems=_DELIVERIES,
-        ),
-    ),
-    ApiRoute(
-        "POST",
-        "/qstash/sweep",
+    _delivery("ping", ping, "ping", "Does QStash reach this service?", Answer("It does.", Noted), body=Ping),
+    _delivery(
+        "sweep",
         sweep,
-        Operation(
-            id="sweep",
-            tag="qstash",
-            summary="One sweep, for hosts that sleep between requests",
-            security=QSTASH,
-            answers={200: Answer("What it found.", Swept)},
-            problems=_DELIVERIES,
-        ),
+        "sweep",
+        "One sweep, for hosts that sleep between requests",
+        Answer("What it found.", Swept),
     ),
 ]

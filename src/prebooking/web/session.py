@@ -1,6 +1,5 @@
 """The user's AimHarder session, which their prebookings are booked with. Its secrets come in and never go out."""
 
-import math
 import re
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -13,7 +12,7 @@ from prebooking.domain.errors import BoxSilentError
 from prebooking.usecases.connection import TooOftenError
 from prebooking.web.operations import BAD_BODY, BROKEN, DATABASE_DOWN, NOT_SIGNED_IN, Answer, ApiRoute, Operation
 from prebooking.web.parts import parts_of
-from prebooking.web.problems import Problem, invalid
+from prebooking.web.problems import Problem, invalid, too_often
 from prebooking.web.requests import read_json
 
 _COOKIE_NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # RFC 6265's token
@@ -146,9 +145,8 @@ def _unreachable() -> Problem:
 
 
 def _too_often(refused: TooOftenError) -> Problem:
-    seconds = math.ceil(refused.retry_after)
-    detail = f"AimHarder was asked {refused.limit} times about your session within a minute: try again in {seconds} s."
-    return Problem(429, detail, code="too-many", headers={"Retry-After": str(seconds)})
+    what = f"AimHarder was asked {refused.limit} times about your session within a minute"
+    return too_often(what, refused.retry_after)
 
 
 def _json(model: BaseModel) -> JSONResponse:

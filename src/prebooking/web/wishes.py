@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic import AwareDatetime as _Aware
 
-from prebooking.domain.prebooking import Status, is_box_label
+from prebooking.domain.prebooking import Status, box_label
 from prebooking.web.opens import Opens
 
 # Pydantic reads a bare number as seconds since 1970; RFC 3339 has the date and the time of day.
@@ -30,12 +30,6 @@ _DAY = (
     r"^((20[0-9]{2}|2100)((0[13578]|1[02])(0[1-9]|[12][0-9]|3[01])|(0[469]|11)(0[1-9]|[12][0-9]|30)"
     r"|02(0[1-9]|1[0-9]|2[0-8]))|20([02468][048]|[13579][26])0229)$"
 )
-
-
-def _box_label(value: str) -> str:
-    if not is_box_label(value):
-        raise ValueError("is not a gym's sub-domain: write what stands before .aimharder.com, such as mygym")
-    return value
 
 
 def _day(value: str) -> str:
@@ -122,7 +116,7 @@ _Text = Annotated[
 BoxLabel = Annotated[
     str,
     StringConstraints(to_lower=True),
-    AfterValidator(_box_label),
+    AfterValidator(box_label),
     WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"}),
 ]
 

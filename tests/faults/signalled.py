@@ -1,0 +1,32 @@
+"""A process that real signals are sent to, for as long as it lives."""
+
+import os
+import signal
+from abc import ABC, abstractmethod
+
+
+class Signalled(ABC):
+    @property
+    @abstractmethod
+    def pid(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def alive(self) -> bool: ...
+
+    def kill(self) -> None:
+        self._signal(signal.SIGKILL)
+
+    def stop(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def terminate(self) -> None:
+        """A deploy: it is asked to leave."""
+        self._signal(signal.SIGTERM)
+
+    def _signal(self, number: int) -> None:
+        if self.alive:
+            os.kill(self.pid, number)
