@@ -17,10 +17,10 @@ _IN_REAL_TIME = {"browser", "contract", "local", "operating", "processes", "web"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A machine that is starved for a second fails one of these: what fails twice is wrong. `-ra` tells the reruns."""
+    """A machine that is starved for a second fails one of these: what fails thrice is wrong. `-ra` tells the reruns."""
     for item in items:
         if item.path.relative_to(item.config.rootpath).parts[1] in _IN_REAL_TIME:
-            item.add_marker(pytest.mark.flaky(reruns=1))
+            item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=2))
 
 
 @pytest.fixture(scope="session")

@@ -56,7 +56,7 @@ async def until_active(database: Postgres, function: str) -> None:
     connection = await asyncpg.connect(database.dsn(user="supabase_admin"))
     active = "select true from pg_stat_activity where state = 'active' and usename = 'authenticator' and query ~ $1"
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not await connection.fetchval(active, function):
                 await asyncio.sleep(0.01)
     finally:

@@ -38,7 +38,7 @@ def last_entry(town: Town) -> Entry:
 
 
 async def until_booked(town: Town) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not is_booked(town):
             await asyncio.sleep(0.005)
 
@@ -254,7 +254,7 @@ async def test_a_refusal_may_end_by_itself(town: Town) -> None:
     async with httpx.AsyncClient(base_url=town.aimharder.url, verify=False) as newcomer:
         with pytest.raises(httpx.ConnectError):
             await newcomer.get("/api/whoami")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while town.aimharder.faults.active:
                 await asyncio.sleep(0.005)
         assert (await newcomer.get("/api/whoami")).status_code == 200

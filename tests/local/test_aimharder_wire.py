@@ -47,7 +47,7 @@ def booking(auth: str, class_id: int = 501) -> bytes:
 
 
 async def read_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         length = int(head.lower().partition("content-length: ")[2].partition("\r\n")[0])
         return int(head.split(" ")[1]), await reader.readexactly(length)
@@ -62,7 +62,7 @@ async def let_the_server_read(town: Town) -> None:
 
 
 async def until_recorded(town: Town, count: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(town.aimharder.ledger.entries) < count:
             await asyncio.sleep(0.002)
 

@@ -46,7 +46,7 @@ async def many(protocol: str) -> AsyncIterator[Many]:
         connections.extend(opened)
         for connection in opened:
             await connection.execute("set role service_role")
-        return [Functions(connection) for connection in opened]
+        return [Functions(connection, patient=True) for connection in opened]
 
     try:
         yield open_more

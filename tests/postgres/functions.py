@@ -42,10 +42,14 @@ async def settable_clock(dsn: str) -> None:
 
 
 class Functions:
-    """Defaults are those of a first delivery that comes in time."""
+    """Defaults are those of a first delivery that comes in time.
 
-    def __init__(self, connection: asyncpg.Connection) -> None:
+    `patient`: asks again when the database, having done nothing, says that it waited too long for others.
+    """
+
+    def __init__(self, connection: asyncpg.Connection, *, patient: bool = False) -> None:
         self.connection = connection
+        self._patient = patient
 
     async def at(self, instant: datetime) -> None:
         """Stops the clock there, until the transaction ends."""
@@ -56,9 +60,15 @@ class Functions:
 
     async def call(self, function: str, **arguments: Any) -> Answer:
         named = ", ".join(f"p_{name} => ${place}" for place, name in enumerate(arguments, 1))
-        answer = await self.connection.fetchval(f"select public.{function}({named})", *arguments.values())
-        assert isinstance(answer, dict)
-        return answer
+        while True:
+            try:
+                answer = await self.connection.fetchval(f"select public.{function}({named})", *arguments.values())
+            except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError):
+                if not self._patient:
+                    raise
+            else:
+                assert isinstance(answer, dict)
+                return answer
 
     async def create(
         self,
@@ -224,6 +234,6 @@ async def rolled_back(connection: asyncpg.Connection) -> AsyncIterator[Functions
 async def until_waiting(other: Functions, *, for_: Functions) -> None:
     """Returns once the other session waits for this one's transaction."""
     blocked = "select pg_backend_pid() = any(pg_blocking_pids($1))"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not await for_.connection.fetchval(blocked, other.connection.get_server_pid()):
             await asyncio.sleep(0.002)

@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from replica import Replica
 
@@ -16,17 +18,19 @@ async def test_a_deploy_before_the_opening_hands_it_to_the_next_replica_in_time(
     sock = listen("127.0.0.1", 0)
     url = url_of(sock)
     sock.close()
+    long_before = {"LEAD_SECONDS": "8", "MAX_DURATION_SECONDS": "15"}
+    stack = replace(stack, environment=stack.environment | long_before)
     async with service(stack):
         old = stack.processes["service"]
         new = Replica(int(url.rpartition(":")[2]), stack.environment | {"PUBLIC_URL": url})
         try:
             await new.ready()
-            wanted = await wish(stack, opens_in_s=4)
+            wanted = await wish(stack, opens_in_s=9)
             await until(stack, wanted, "status = 'executing'")
 
             old.send_signal(signal.SIGTERM)
 
-            await asyncio.wait_for(old.wait(), 3)
+            await asyncio.wait_for(old.wait(), 5)
             row = await until(stack, wanted, ENDED)
             assert (row["status"], row["attempts"]) == ("completed", 1)
             [late] = await lateness_ms(stack, wanted)
@@ -37,8 +41,9 @@ async def test_a_deploy_before_the_opening_hands_it_to_the_next_replica_in_time(
 
 async def test_a_deploy_at_the_opening_finishes_what_has_begun(stack: Stack) -> None:
     async with service(stack):
-        wanted = await wish(stack, opens_in_s=2)
+        wanted = await wish(stack, opens_in_s=5)
         await until(stack, wanted, "booking_started_at is not null")
+        await asyncio.sleep((wanted.opens_at - datetime.now(UTC)).total_seconds() - 1)  # it has long heard so itself
 
         stack.processes["service"].send_signal(signal.SIGTERM)
 

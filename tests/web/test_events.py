@@ -166,7 +166,7 @@ async def test_while_nothing_changes_the_place_to_go_on_from_moves_on(
     async with follow(sweepless) as stream:
         before = stream.last_id
         await wish(sweepless, BEA)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while stream.last_id == before:
                 await stream.comment()
         told = datetime.fromisoformat(stream.comments[-1])
@@ -214,7 +214,7 @@ async def test_one_reader_serves_all_and_only_while_somebody_listens(
         assert [await attempts(stream, 1) for stream in (one, two)] == [[1], [1]]
         assert reads.count(None) == 1
         assert len(reads) <= 2 + (time.monotonic() - began) / change_feed._EVERY_S
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while sweepless.parts.changes._reader is not None:
             await asyncio.sleep(0.01)
     read = len(reads)
@@ -223,12 +223,12 @@ async def test_one_reader_serves_all_and_only_while_somebody_listens(
 
 
 async def test_it_ends_with_the_token(sweepless: World) -> None:
-    token = sweepless.gateway.auth.access_token(ANA, exp=int(time.time()) + 2)
+    token = sweepless.gateway.auth.access_token(ANA, exp=int(time.time()) + 4)
     async with follow(sweepless, headers={"Authorization": f"Bearer {token}"}) as stream:
         await wish(sweepless)
         assert (await stream.next()).data["user_email"] == ANA
         await ended(stream, "token-expired")
-    assert time.time() < jwt_expiry(token) + 2
+    assert time.time() < jwt_expiry(token) + 10
 
 
 def jwt_expiry(token: str) -> float:
@@ -328,6 +328,6 @@ async def test_a_page_that_leaves_is_forgotten(sweepless: World) -> None:
         async with http.stream("GET", "/prebookings/events", headers=sweepless.speaking_for(ANA)) as answer:
             assert answer.status_code == 200
             assert list(sweepless.parts.changes._listeners) == [ANA]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while sweepless.parts.changes._listeners:
                 await asyncio.sleep(0.01)

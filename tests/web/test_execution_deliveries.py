@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from executions import ANA, begun, bookings_asked, deliver, lease_ends, prebook_open_class, rung, shots, spoil
+from executions import ANA, begun, bookings_asked, deliver, lease_ends, prebook_open_class, rung, shots, spoil, until
 from prebooking.local.supabase import Fault
 from world import World
 
@@ -17,15 +17,12 @@ async def test_fifty_deliveries_of_one_message_at_once_make_one_booking_request(
     answers = await asyncio.gather(*(deliver(sweepless, row["id"]) for _ in range(25)))
     await sweepless.finished(ANA, row["id"])
     (message,) = sweepless.messages(row["id"])
-    async with asyncio.timeout(5):
-        while message.attempts[0].answered_at is None or len(message.attempts) < 25:
-            await asyncio.sleep(0.01)
-    assert {(answer.status, answer.outcome) for answer in answers} <= {(200, "booked"), (503, "held")}
+    await until(lambda: len(message.attempts) >= 25 and all(attempt.answer for attempt in message.attempts[:25]))
+    answers += [await rung(sweepless, row, nth) for nth in range(1, 26)]
+    ended = {(200, "booked"), (200, "already_finished")}
+    assert {(answer.status, answer.outcome) for answer in answers} <= ended | {(503, "held")}
     assert all(answer.retry_after for answer in answers if answer.status == 503)
-    outcomes = [answer.outcome for answer in answers] + [
-        "booked" if attempt.status == 200 else "held" for attempt in message.attempts[:25]
-    ]
-    assert outcomes.count("booked") == 1
+    assert [answer.outcome for answer in answers].count("booked") == 1
     assert len(bookings_asked(sweepless)) == sweepless.bookings(ANA) == 1
 
 
@@ -153,7 +150,7 @@ async def test_a_worker_that_lost_its_claim_sends_nothing(sweepless: World) -> N
     spoil(sweepless, "slow", "/api/whoami", seconds=0.5)
     row = await prebook_open_class(sweepless)
     stolen = "update public.prebookings set claim_token = gen_random_uuid() where status = 'executing'"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while await sweepless.database.execute(stolen) != "UPDATE 1":
             await asyncio.sleep(0.01)
     assert (await rung(sweepless, row)).outcome == "held"

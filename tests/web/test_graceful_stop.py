@@ -44,7 +44,7 @@ async def waiting(world: World, opens_in_s: float = 3.0) -> dict[str, Any]:
     """Ana's prebooking, claimed and waiting for its opening, not begun."""
     await world.member(ANA)
     row = await world.prebook(ANA, world.open_class(opens_in_s))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (await stored(world, row))["status"] != "executing" or len(world.gym.ledger.of(LISTING)) < 1:
             await asyncio.sleep(0.01)
     return row
@@ -104,7 +104,7 @@ async def test_what_an_earlier_begin_left_unknown_stays_parked_and_is_free_at_on
     spoil(sweepless, "hang", LISTING)
     seen = len(sweepless.gym.ledger.of(LISTING))
     again = asyncio.create_task(deliver(sweepless, row["id"]))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(sweepless.gym.ledger.of(LISTING)) == seen:
             await asyncio.sleep(0.01)
     sweepless.parts.executor.stop()
