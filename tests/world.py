@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 import httpx
 
+from prebooking.adapters.tls import trusted
 from prebooking.local.aimharder import AimHarder, Box, GymClass, Member, aimharder_server
 from prebooking.local.postgres import Postgres
 from prebooking.local.qstash.message import Message
@@ -178,6 +179,6 @@ async def open_world(
 
         app = create_app(these, settings.get("frontend_origins", []), console=console_of(told))
         await stack.enter_async_context(serve_asgi(app, host="127.0.0.1", port=int(url.rpartition(":")[2])))
-        http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=30))
+        http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, verify=trusted(), timeout=30))
         http.event_hooks = {"response": [the_contract().hold]}
         yield World(database, gateway, qstash, gym, parts, url, http)

@@ -17,6 +17,7 @@ from prebooking.adapters.prometheus import PrometheusMeter
 from prebooking.adapters.qstash import QStashMessages, open_messages
 from prebooking.adapters.session_vault import SessionVault
 from prebooking.adapters.supabase_store import open_store
+from prebooking.adapters.tls import trusted
 from prebooking.adapters.webhook import Webhook
 from prebooking.domain.notices import Teller
 from prebooking.domain.ports import Gyms, Limits, Messages, Store
@@ -151,7 +152,7 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
             every_s=settings.sweep_seconds,
         )
         issuer = f"{settings.supabase_url}/auth/v1"
-        keys = await stack.enter_async_context(open_key_set(f"{issuer}/.well-known/jwks.json"))
+        keys = await stack.enter_async_context(open_key_set(f"{issuer}/.well-known/jwks.json", trusted()))
         yield Parts(
             clock=clock,
             store=store,

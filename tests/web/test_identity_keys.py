@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from prebooking.adapters.tls import trusted
 from prebooking.local.serving import serve_asgi
 from prebooking.web.auth import Users
 from prebooking.web.key_set import KeySet, open_key_set
@@ -59,7 +60,7 @@ class KeyHost:
 async def key_host() -> AsyncIterator[tuple[KeyHost, KeySet]]:
     host = KeyHost()
     app = Starlette(routes=[Route("/keys", host.key_set)])
-    async with serve_asgi(app, host="127.0.0.1", port=0) as url, open_key_set(f"{url}/keys") as keys:
+    async with serve_asgi(app, host="127.0.0.1", port=0) as url, open_key_set(f"{url}/keys", trusted()) as keys:
         try:
             yield host, keys
         finally:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import re
-import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -17,6 +16,7 @@ from prebooking.adapters.aimharder_answers import read_listing, read_new_token, 
 from prebooking.adapters.aimharder_timetable import read_boxes, read_timetable
 from prebooking.adapters.capped import ENCODING, read_capped
 from prebooking.adapters.held_http import Hold, held, holding_transport
+from prebooking.adapters.tls import trusted
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Kind, Reply
 from prebooking.domain.ports import HeldRequest, Listing, NewTokens
@@ -46,8 +46,6 @@ class AimHarder:
         self._account_url = account_url.rstrip("/")
         self._proxy = proxy
         self._now = now
-        # Building one costs 20 ms of CPU: shared by all clients, which share nothing else.
-        self._ssl_context = ssl.create_default_context()
 
     @asynccontextmanager
     async def visit(self, box: Box, session: Session) -> AsyncIterator["AimHarderGym"]:
@@ -62,7 +60,7 @@ class AimHarder:
 
     def _client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(
-            transport=holding_transport(self._ssl_context, self._proxy),
+            transport=holding_transport(trusted(), self._proxy),
             headers=_HEADERS,
             # Cookies go as one literal header: a jar would add its own, and send one host's to another.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),

@@ -14,6 +14,7 @@ from postgrest.exceptions import APIError
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
 from prebooking.adapters.line import Line
+from prebooking.adapters.tls import trusted
 from prebooking.domain.errors import StoreRefusedError, StoreUnavailableError
 
 _TRY_S = 1.0
@@ -37,7 +38,7 @@ async def open_rpc(url: str, key: str, instance_id: str) -> AsyncIterator["Supab
     httpcore's there; that it reports some lost answers as a failed connect is no matter, as any call may be repeated.
     """
     limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
-    transport = AiohttpTransport(limits=limits, trust_env=False)
+    transport = AiohttpTransport(verify=trusted(), limits=limits, trust_env=False)
     async with httpx.AsyncClient(transport=transport, timeout=None) as http:  # noqa: S113  # each try has its own
         options = AsyncClientOptions(
             httpx_client=http,

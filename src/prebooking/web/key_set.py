@@ -6,6 +6,7 @@ Who has a known key never waits: an old set is fetched anew beside the requests.
 
 import asyncio
 import json
+import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -31,10 +32,10 @@ _LARGEST_SET = 64 * 1024
 
 
 @asynccontextmanager
-async def open_key_set(url: str) -> AsyncIterator["KeySet"]:
+async def open_key_set(url: str, trusted: ssl.SSLContext) -> AsyncIterator["KeySet"]:
     # Not even packed: an answer of bounded size stays one.
     headers = {"Accept-Encoding": "identity"}
-    async with httpx.AsyncClient(timeout=_FETCH_S, trust_env=False, headers=headers) as http:
+    async with httpx.AsyncClient(verify=trusted, timeout=_FETCH_S, trust_env=False, headers=headers) as http:
         keys = KeySet(http, url)
         try:
             yield keys
