@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import urlsplit
-from zoneinfo import available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -22,6 +21,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from prebooking.domain.notice_texts import Language
+from prebooking.domain.opening_rules import is_zone
 from prebooking.domain.prebooking import Box, box_label
 
 _SHORTEST_KEY = 20
@@ -188,7 +188,7 @@ class Settings(BaseSettings):
     @field_validator("notify_timezone")
     @classmethod
     def _is_timezone(cls, value: str) -> str:
-        if value not in available_timezones():
+        if not is_zone(value):
             raise ValueError("must be a time zone's name, such as Europe/Madrid")
         return value
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache
 from typing import TypedDict
 
 from starlette.applications import Starlette
@@ -11,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from prebooking.web import boxes, events, health, metrics, prebookings, qstash, session
 from prebooking.web.console import Console, console_routes
 from prebooking.web.openapi import openapi_route
+from prebooking.web.operations import ApiRoute
 from prebooking.web.parts import Parts
 from prebooking.web.problems import HANDLERS, Unforeseen
 from prebooking.web.requests import RequestId
@@ -20,6 +22,11 @@ ROUTES = (
     *(*events.ROUTES, *prebookings.ROUTES, *boxes.ROUTES, *session.ROUTES),
     *(*qstash.ROUTES, *health.ROUTES, *metrics.ROUTES),
 )
+
+
+@cache
+def _contract() -> ApiRoute:
+    return openapi_route(ROUTES)  # 0.1 s of CPU
 
 
 class _State(TypedDict):
@@ -48,7 +55,7 @@ def create_app(
         expose_headers=["X-Request-Id", "Retry-After"],
     )
     app = Starlette(
-        routes=[*ROUTES, openapi_route(ROUTES), *(console_routes(console) if console else ())],
+        routes=[*ROUTES, _contract(), *(console_routes(console) if console else ())],
         # From the outside in: also what the inner ones refuse gets the headers and the id.
         middleware=[Middleware(SecurityHeaders, https=https), Middleware(RequestId), cors, Middleware(Unforeseen)],
         exception_handlers=HANDLERS,
