@@ -177,9 +177,12 @@ class Users:
             asked_at = time.time()
             try:
                 answer = await self._http.request(method, path, headers=headers, json=body)
-                status, said = answer.status_code, answer.json()
+                status, said = answer.status_code, answer.text
+                said = answer.json()
             except httpx.TransportError as exc:
                 said = type(exc).__name__
+            except ValueError:
+                story.odd.append(f"{what}: {status} without JSON")
         heard = Heard(what, asked_at, time.time(), status, said, opening)
         story.heard.append(heard)
         if status not in (None, _UNAVAILABLE, *_EXPECTED[what]):

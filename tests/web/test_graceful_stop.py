@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
+import httpx
 import pytest
 
 from executions import (
@@ -20,7 +21,9 @@ from executions import (
     prebook_open_class,
     rung,
     spoil,
+    until,
 )
+from prebooking.adapters.tls import trusted
 from prebooking.local.aimharder import AimHarder
 from prebooking.local.qstash.server import QStashServer
 from prebooking.local.supabase import Fault, Gateway
@@ -138,3 +141,18 @@ async def test_the_first_word_of_a_stop_is_heard_and_passed_on(database: asyncpg
         assert heard == [signal.SIGTERM] * 2
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+async def test_who_still_waits_when_the_server_ends_is_told_to_try_again(
+    database: asyncpg.Connection, outside: Outside
+) -> None:
+    async with httpx.AsyncClient(verify=trusted(), timeout=30) as client:
+        async with open_world(database, *outside, sweep_seconds=0) as world:
+            faults = outside[0].faults
+            faults.set(Fault(kind="delay", seconds=60, times=99))
+            url, headers = f"{world.url}/prebookings", world.speaking_for(ANA)
+            asking = asyncio.create_task(client.get(url, headers=headers))
+            await until(lambda: faults.active[0].times != 99)
+        answer = await asking
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+    assert answer.json()["detail"] == "This server is stopping. Nothing is lost: try again in a moment."
