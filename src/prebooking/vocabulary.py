@@ -33,6 +33,7 @@ EVENTS: Mapping[str, str] = {
     "notice_not_published": "QStash took no notice: tried again in a minute",
     "notice_failed": "the webhook did not take a notice in six tries, or an error of ours: tried again later",
     # the rest
+    "request_interrupted": "a request that the stopping server could not answer any more: its sender asks again",
     "request_failed": "an error of ours in a request, with its trace",
     "address_refused": "a gym's name leads to an address that is not public: nothing was sent there",
     "database_unavailable": "a request could not be served without the database",

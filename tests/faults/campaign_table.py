@@ -34,7 +34,9 @@ def figures(
         "ended": dict(Counter(_end_of(row) for row in evidence.rows).most_common()),
         "deliveries": sum(statuses.values()),
         "delivery answers": {str(status or "none"): n for status, n in sorted(statuses.items())},
-        "slowest delivery answer, s": round(deliveries.slowest_answer_s(went_on), 2),
+        "slowest delivery answers, s": {
+            which: round(took_s, 2) for took_s, which in deliveries.slowest_answers(went_on)
+        },
         "kills": dict(fleet.by_point().most_common()),
         "stops": fleet.count("stop"),
         "deploys": fleet.count("deploy"),
@@ -44,8 +46,9 @@ def figures(
         "faults": dict(sorted(weather.strikes.items())),
         "old cron": {"taken": cron.taken, "direct": cron.direct},
         "healed after a kill, s": _spread(healed),
-        "late, QStash on, ms": _spread(late["on"]),
-        "late, QStash down, ms": _spread(late["off"]),
+        "late, QStash on, ms": _spread([late_ms for late_ms, _ in late["on"]]),
+        "late, QStash down, ms": _spread([late_ms for late_ms, _ in late["off"]]),
+        "latest, ms": {which: round(late_ms, 1) for late_ms, which in late["on"][-3:]},
         "twins": {"rows": verdict.twins, "booked after a cancel": verdict.twins_after_cancel},
         "verdict": {column: len(found) for column, found in verdict.complaints.items()},
     }

@@ -40,18 +40,16 @@ class Deliveries:
         """0: no answer."""
         return Counter(attempt["status"] for _, attempt in self.attempts if attempt["answeredAt"])
 
-    def slowest_answer_s(self, ends_of_stops: Iterable[float]) -> float:
-        """Of those that didn't wait for a stopped replica to go on."""
+    def slowest_answers(self, ends_of_stops: Iterable[float]) -> list[tuple[float, str]]:
+        """The seconds of the three slowest, and which they are, of those that waited for no stopped replica."""
         went_on = list(ends_of_stops)
-        return max(
-            (
-                attempt["answeredAt"] - attempt["sentAt"]
-                for _, attempt in self.attempts
-                if attempt["answeredAt"] and attempt["status"]
-                if not any(attempt["sentAt"] < until <= attempt["answeredAt"] for until in went_on)
-            ),
-            default=0.0,
-        )
+        answers = [
+            (attempt["answeredAt"] - attempt["sentAt"], f"{attempt['status']} at {attempt['answeredAt']:.2f}, {wished}")
+            for wished, attempt in self.attempts
+            if attempt["answeredAt"] and attempt["status"]
+            if not any(attempt["sentAt"] < until <= attempt["answeredAt"] for until in went_on)
+        ]
+        return sorted(answers, reverse=True)[:3]
 
     def cut_short(self, kills: Iterable[float]) -> dict[str, float]:
         """By prebooking: when its last delivery that a kill ended was cut."""
@@ -88,9 +86,9 @@ def heal_times_s(evidence: Evidence, deliveries: Deliveries) -> list[float]:
     return sorted(healed)
 
 
-def lateness_ms(evidence: Evidence, deliveries: Deliveries) -> dict[str, list[float]]:
-    """Of first requests that nothing disturbed, with QStash on and with QStash down; by the gym's stamp."""
-    late = defaultdict(list)
+def lateness_ms(evidence: Evidence, deliveries: Deliveries) -> dict[str, list[tuple[float, str]]]:
+    """Of first requests that nothing disturbed, with QStash on and with QStash down, by the gym's stamp; and whose."""
+    late: dict[str, list[tuple[float, str]]] = defaultdict(list)
     cut = deliveries.cut_short(death.at for death in evidence.deaths if death.how == "kill")
     for case in cases(evidence):
         if len(case.rows) != 1 or not case.ours or not _is_plain(case.rows[0]) or str(case.rows[0]["id"]) in cut:
@@ -99,7 +97,7 @@ def lateness_ms(evidence: Evidence, deliveries: Deliveries) -> dict[str, list[fl
         qstash = _undisturbed(case, opening.timestamp(), evidence)
         if qstash is not None:
             first = min(request["last_byte_ns"] or request["first_byte_ns"] for request in case.ours)
-            late[qstash].append((first - nanoseconds(opening)) / 1e6)
+            late[qstash].append(((first - nanoseconds(opening)) / 1e6, str(case.rows[0]["id"])))
     return {state: sorted(late[state]) for state in ("on", "off")}
 
 

@@ -66,6 +66,7 @@ def play_runs(
         deadline=None,
         database=None,
         print_blob=False,
+        report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
     test = get_state_machine_test(cast("type[RuleBasedStateMachine]", machine), settings=profile)

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import httpx
@@ -29,6 +29,7 @@ from prebooking.local.qstash.server import QStashServer
 from prebooking.local.supabase import Fault, Gateway
 from world import World, open_world
 
+STOPPING = "This server is stopping. Nothing is lost: try again."
 Outside = tuple[Gateway, QStashServer, AimHarder]
 
 
@@ -154,5 +155,22 @@ async def test_who_still_waits_when_the_server_ends_is_told_to_try_again(
             asking = asyncio.create_task(client.get(url, headers=headers))
             await until(lambda: faults.active[0].times != 99)
         answer = await asking
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
-    assert answer.json()["detail"] == "This server is stopping. Nothing is lost: try again in a moment."
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json()["detail"] == STOPPING
+
+
+async def test_once_the_stop_is_told_each_answer_closes_its_connection(sweepless: World) -> None:
+    url, headers = "/prebookings", sweepless.speaking_for(ANA)
+    before = await sweepless.http.get(url, headers=headers)
+    sweepless.parts.executor.stop()
+    after = [await sweepless.http.get(url, headers=headers), await sweepless.http.get(url)]
+    assert "connection" not in before.headers
+    assert [(answer.status_code, answer.headers["connection"]) for answer in after] == [(200, "close"), (401, "close")]
+
+
+async def test_who_comes_when_all_is_closed_is_told_to_try_again(sweepless: World) -> None:
+    sweepless.parts.executor.stop()
+    await cast("Any", sweepless.parts.store)._rpc._client.postgrest.aclose()
+    answer = await sweepless.http.get("/prebookings", headers=sweepless.speaking_for(ANA))
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json()["detail"] == STOPPING

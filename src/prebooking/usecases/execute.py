@@ -77,6 +77,10 @@ class Executor:
         """The process is about to end: what has not begun is given back, what has begun is finished."""
         self._stopping.tell()
 
+    @property
+    def stopping(self) -> bool:
+        return self._stopping.told
+
     async def execute(self, prebooking_id: UUID, version: int | None, arrived: float | None = None) -> Verdict:
         """`version`: the one the message was published for; None from the sweep.
 

@@ -11,6 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from prebooking.web import boxes, events, health, metrics, prebookings, qstash, session
 from prebooking.web.console import Console, console_routes
+from prebooking.web.leaving import Leaving
 from prebooking.web.openapi import openapi_route
 from prebooking.web.operations import ApiRoute
 from prebooking.web.parts import Parts
@@ -57,7 +58,10 @@ def create_app(
     app = Starlette(
         routes=[*ROUTES, _contract(), *(console_routes(console) if console else ())],
         # From the outside in: also what the inner ones refuse gets the headers and the id.
-        middleware=[Middleware(SecurityHeaders, https=https), Middleware(RequestId), cors, Middleware(Unforeseen)],
+        middleware=[
+            *(Middleware(SecurityHeaders, https=https), Middleware(RequestId), cors),
+            *(Middleware(Unforeseen), Middleware(Leaving)),
+        ],
         exception_handlers=HANDLERS,
         lifespan=lifespan,
     )

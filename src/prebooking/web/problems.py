@@ -1,6 +1,5 @@
 """Errors as RFC 9457 problem details, each with a code to act on and the request's id to ask about."""
 
-import asyncio
 import math
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -144,11 +143,6 @@ class Unforeseen:
 
         try:
             await self._app(scope, receive, noting)
-        except asyncio.CancelledError:  # the server ends, and has waited for as long as it may
-            if scope["type"] != "http" or started:
-                raise
-            detail = "This server is stopping. Nothing is lost: try again in a moment."
-            await Problem(503, detail, headers={"Retry-After": "2"}).response(Request(scope))(scope, receive, send)
         except Exception as exc:
             if scope["type"] != "http" or started:
                 raise
