@@ -30,6 +30,7 @@ class Column(StrEnum):
 class Verdict:
     twins: int = 0
     twins_after_cancel: int = 0  #: booked, though its member had cancelled the first
+    twins_both_booked: int = 0
     complaints: dict[Column, list[tuple[Case, str]]] = field(default_factory=lambda: {c: [] for c in Column})
 
     @property
@@ -42,6 +43,7 @@ def judge(evidence: Evidence) -> Verdict:
     for case in cases(evidence):
         verdict.twins += case.is_twin
         verdict.twins_after_cancel += case.is_twin and case.story.cancelled_at is not None and bool(case.bookings)
+        verdict.twins_both_booked += case.is_twin and len(case.bookings) > 1
         for column, complain in _COMPLAINTS.items():
             verdict.complaints[column] += [(case, text) for text in complain(case, evidence)]
     return verdict
@@ -63,7 +65,10 @@ def _lost(case: Case, _: Evidence) -> Iterator[str]:
 
 
 def _double(case: Case, _: Evidence) -> Iterator[str]:
-    if len(case.bookings) > 1:
+    # A twin is a prebooking of its own: it may hold the booking that it names.
+    named = {booking_id(row) for row in case.rows if row["status"] == "completed"}
+    prebooked = sum(str(booking["id"]) in named for booking in case.bookings)
+    if len(case.bookings) > max(1, prebooked):
         yield f"the gym holds {len(case.bookings)} bookings"
 
 

@@ -1,6 +1,6 @@
 """One member's cookies can't reach another's request, however many are under way, over shared replicas.
 
-INTERLEAVED=10000 runs as many as the issue asks for.
+INTERLEAVED=10000 runs more.
 """
 
 import asyncio
