@@ -48,7 +48,7 @@ BREAKS = {
             Change(f"{_USECASES}/execute.py", "found = await run.settle()", "found = NotFound.ABSENT"),
             Change(
                 f"{_USECASES}/shoot.py",
-                "return _Again(reason) if complete and found is NotFound.ABSENT else Park(reason)",
+                "return _Again(reason) if complete and found is not NotFound.UNKNOWN else Park(reason)",
                 "return _Again(reason)",
             ),
             Change(
@@ -114,7 +114,7 @@ BREAKS = {
     "no-sweep": Break(
         "nothing but QStash's messages starts an execution",
         "stuck",
-        (Change("src/prebooking/main.py", "if settings.sweep_seconds else", "if False else"),),
+        (Change("src/prebooking/main.py", "(parts.sweeper.run, parts.chores.run)", "(parts.chores.run,)"),),
     ),
     "no-tokens": Break(
         "begin and finish don't ask whose claim it is, and a claim doesn't ask whether there is one",
