@@ -13,13 +13,13 @@ from prebooking.local.supabase import Gateway
 from world import World, open_world, stand_ins
 
 # Here the real deadlines, of a second or two, run against the wall clock.
-_IN_REAL_TIME = {"browser", "contract", "local", "operating", "processes", "web"}
+_IN_REAL_TIME = {"browser", "contract", "local", "operating", "processes", "test_timeouts.py", "web"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A machine that is starved for a second fails one of these: what fails thrice is wrong. `-ra` tells the reruns."""
     for item in items:
-        if item.path.relative_to(item.config.rootpath).parts[1] in _IN_REAL_TIME:
+        if _IN_REAL_TIME.intersection(item.path.relative_to(item.config.rootpath).parts):
             item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=2))
 
 

@@ -17,7 +17,6 @@ from prebooking.local.aimharder import AimHarder
 from prebooking.local.qstash.server import QStashServer
 from prebooking.local.supabase import Gateway
 
-pytestmark = pytest.mark.flaky(reruns=2, reruns_delay=2)  # half a second against the wall clock
 SOON = datetime.now(UTC) + timedelta(hours=1)
 READ_ONLY = {"list_prebookings", "sweep_prebookings"}
 

@@ -57,9 +57,10 @@ async def test_each_answer_has_them_and_an_id_whoever_gives_it(known: World, mon
 
 
 async def test_https_alone_is_told_where_the_service_is_reached_by_it() -> None:
-    transport = httpx.ASGITransport(create_app(lambda: pytest.fail("not started"), [], https=True))
+    transport = httpx.ASGITransport(create_app(lambda: pytest.fail("not started"), [ORIGIN], https=True))
     async with httpx.AsyncClient(transport=transport, base_url="https://service") as http:
-        assert (await http.get("/healthz")).headers["strict-transport-security"] == "max-age=31536000"
+        answer = await http.options("/session", headers=preflight(ORIGIN, "GET"))
+        assert answer.headers["strict-transport-security"] == "max-age=31536000"
 
 
 async def test_a_page_of_the_frontend_may_use_each_method(known: World) -> None:

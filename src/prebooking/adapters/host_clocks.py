@@ -6,6 +6,8 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
+from prebooking.adapters.tls import trusted
+
 _WITHIN_S = 5.0
 
 
@@ -20,7 +22,7 @@ class Heard:
 async def hear(url: str, proxy: str | None = None) -> Heard | str:
     """What is answered there; a text says why nothing was heard."""
     try:
-        async with httpx.AsyncClient(timeout=_WITHIN_S, trust_env=False, proxy=proxy) as http:
+        async with httpx.AsyncClient(verify=trusted(), timeout=_WITHIN_S, trust_env=False, proxy=proxy) as http:
             asked = time.time()
             answer = await http.get(url)
             answered = time.time()

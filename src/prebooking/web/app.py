@@ -11,13 +11,13 @@ from starlette.middleware.cors import CORSMiddleware
 
 from prebooking.web import boxes, events, health, metrics, prebookings, qstash, session
 from prebooking.web.console import Console, console_routes
-from prebooking.web.leaving import Leaving
 from prebooking.web.openapi import openapi_route
 from prebooking.web.operations import ApiRoute
 from prebooking.web.parts import Parts
-from prebooking.web.problems import HANDLERS, Unforeseen
+from prebooking.web.problems import HANDLERS
 from prebooking.web.requests import RequestId
 from prebooking.web.security_headers import SecurityHeaders
+from prebooking.web.unforeseen import Unforeseen
 
 ROUTES = (
     *(*events.ROUTES, *prebookings.ROUTES, *boxes.ROUTES, *session.ROUTES),
@@ -58,10 +58,7 @@ def create_app(
     app = Starlette(
         routes=[*ROUTES, _contract(), *(console_routes(console) if console else ())],
         # From the outside in: also what the inner ones refuse gets the headers and the id.
-        middleware=[
-            *(Middleware(SecurityHeaders, https=https), Middleware(RequestId), cors),
-            *(Middleware(Unforeseen), Middleware(Leaving)),
-        ],
+        middleware=[Middleware(SecurityHeaders, https=https), Middleware(RequestId), cors, Middleware(Unforeseen)],
         exception_handlers=HANDLERS,
         lifespan=lifespan,
     )

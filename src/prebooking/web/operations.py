@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from prebooking.web.problems import Problem
-from prebooking.web.requests import LARGEST_BODY
+from prebooking.web.requests import too_large
 
 #: Who may ask: any one of these, each a set of schemes that are needed together. Empty: everybody.
 Security = Sequence[Sequence[str]]
@@ -67,6 +67,6 @@ NOT_SIGNED_IN = (
 BAD_BODY = (
     Problem(400, "The body is not JSON: Expecting ',' delimiter: line 1 column 27 (char 26)"),
     Problem(408, "The body did not arrive within 10 s."),
-    Problem(413, f"The body is larger than {LARGEST_BODY} bytes."),
+    too_large(),
     Problem(415, "Send JSON, with the header Content-Type: application/json."),
 )

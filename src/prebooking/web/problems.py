@@ -12,7 +12,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.routing import Match
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from prebooking.domain.errors import StoreUnavailableError
 from prebooking.web.answers import ProblemDetails
@@ -125,31 +124,6 @@ async def _on_store_unavailable(request: Request, exc: Exception) -> JSONRespons
     _log.warning("database_unavailable", path=request.url.path, reason=str(exc))
     detail = "The database does not answer. Nothing is lost: try again in a moment."
     return Problem(503, detail, headers={"Retry-After": "2"}).response(request)
-
-
-class Unforeseen:
-    """Answers what nothing else has: an error of ours is told as one too, and logged with its trace."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = False
-
-        async def noting(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
-
-        try:
-            await self._app(scope, receive, noting)
-        except Exception as exc:
-            if scope["type"] != "http" or started:
-                raise
-            request = Request(scope)
-            _log.error("request_failed", path=request.url.path, exc_info=exc)
-            problem = Problem(500, "Something broke on our side. It is logged under this request_id.")
-            await problem.response(request)(scope, receive, send)
 
 
 async def _on_hang_up(request: Request, _: Exception) -> JSONResponse:

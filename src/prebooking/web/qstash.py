@@ -22,7 +22,7 @@ from prebooking.web.messages import DeliveryFailure, NoticeFailure, Ping, Ring
 from prebooking.web.operations import BROKEN, DATABASE_DOWN, QSTASH, Answer, ApiRoute, Handler, Operation
 from prebooking.web.parts import Parts, parts_of
 from prebooking.web.problems import Problem
-from prebooking.web.requests import LARGEST_BODY, read_body
+from prebooking.web.requests import LARGEST_BODY, read_body, too_large
 
 _log = structlog.get_logger()
 
@@ -176,7 +176,7 @@ def _reason(callback: DeliveryFailure | NoticeFailure) -> str:
 _MALFORMED = Answer(
     "Signed, but none of ours: QStash need not try again.", Malformed, {"Upstash-NonRetryable-Error": "Always true."}
 )
-_PROBLEMS = (*BROKEN, *DATABASE_DOWN, _not_signed(), Problem(413, f"The body is larger than {LARGEST_BODY} bytes."))
+_PROBLEMS = (*BROKEN, *DATABASE_DOWN, _not_signed(), too_large())
 _NOT_YET = tuple(
     Problem(503, detail, code=code, headers={"Retry-After": "2"})
     for code, detail in _PENDING.items()

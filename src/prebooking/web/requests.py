@@ -10,8 +10,9 @@ import structlog
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from prebooking.web.headers import with_headers
 from prebooking.web.problems import Problem, invalid_from
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -35,13 +36,15 @@ class RequestId:
         given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
         request_id = scope["request_id"] = given if _GIVEN_ID.fullmatch(given) else secrets.token_hex(8)
 
-        async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["X-Request-Id"] = request_id
-            await send(message)
+        def name(headers: MutableHeaders) -> None:
+            headers["X-Request-Id"] = request_id
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            await self._app(scope, receive, send_with_id)
+            await self._app(scope, receive, with_headers(send, name))
+
+
+def too_large(limit: int = LARGEST_BODY) -> Problem:
+    return Problem(413, f"The body is larger than {limit} bytes.")
 
 
 async def read_body(request: Request, limit: int = LARGEST_BODY) -> bytes:
@@ -53,7 +56,7 @@ async def read_body(request: Request, limit: int = LARGEST_BODY) -> bytes:
                 if len(body) > limit:
                     # The connection stays open, and the server discards the rest: closing it could reset it over our
                     # answer.
-                    raise Problem(413, f"The body is larger than {limit} bytes.")
+                    raise too_large(limit)
     except TimeoutError as exc:
         detail = f"The body did not arrive within {SLOWEST_BODY_S:g} s."
         raise Problem(408, detail, headers={"Connection": "close"}) from exc

@@ -1,7 +1,9 @@
 """What every answer tells browsers: nothing here is a page, to be kept, to be framed or to be guessed at."""
 
 from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from prebooking.web.headers import with_headers
 
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -20,11 +22,8 @@ class SecurityHeaders:
         self._headers = _HEADERS | (_HTTPS_ALONE if https else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
-            await send(message)
+        def add(headers: MutableHeaders) -> None:
+            for name, value in self._headers.items():
+                headers.setdefault(name, value)
 
-        await self._app(scope, receive, send_with_headers)
+        await self._app(scope, receive, with_headers(send, add))
