@@ -55,8 +55,8 @@ class Floor:
     async def run(self, count: int, opens_at: datetime) -> Round:
         class_id, day = await self._scene.announce(opens_at)
         await sleep_until(opens_at, -self.ahead_s(count))
-        await floor(self._scene, opens_at, class_id, day, count)
-        return Round(class_id, list(range(count)))
+        own_ms = await floor(self._scene, opens_at, class_id, day, count)
+        return Round(class_id, list(range(count)), own_ms)
 
 
 class Ours:

@@ -20,8 +20,8 @@ class _Client(asyncio.Protocol):
         self._answered.release()
 
 
-async def floor(scene: Scene, opens_at: datetime, class_id: int, day: str, count: int) -> None:
-    """Sends the booking requests of the first `count` people."""
+async def floor(scene: Scene, opens_at: datetime, class_id: int, day: str, count: int) -> list[float]:
+    """Sends the booking requests of the first `count` people; when each was written, in ms after the opening."""
     host, _, port = scene.stack.aimharder_url.removeprefix("http://").partition(":")
     loop, answered = asyncio.get_running_loop(), asyncio.Semaphore(0)
     requests = [_request(host, person.cookie, class_id, day) for person in scene.people[:count]]
@@ -32,13 +32,16 @@ async def floor(scene: Scene, opens_at: datetime, class_id: int, day: str, count
     gc.disable()
     while time.time_ns() < opening_ns:
         pass
+    written_ns = []
     for connection, request in zip(connections, requests, strict=True):
+        written_ns.append(time.time_ns())
         connection.write(request)
     gc.enable()
     for _ in requests:
         await asyncio.wait_for(answered.acquire(), 10)
     for connection in connections:
         connection.close()
+    return [(written - opening_ns) / 1e6 for written in written_ns]
 
 
 def _request(host: str, cookie: str, class_id: int, day: str) -> bytes:
