@@ -1,6 +1,7 @@
 """What AimHarder's answers are taken to mean; every one that is known, and whatever else may come."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -253,3 +254,11 @@ def test_a_refresh_gives_the_next_token_or_tells_that_the_session_is_dead() -> N
 def test_an_answer_without_a_token_is_neither(answer: Any) -> None:
     with pytest.raises(ValueError, match="token"):
         read_new_token(answer)
+
+
+@pytest.mark.parametrize("words", ["<" * 60_000, "<a" * 30_000, "< " * 30_000])
+def test_a_text_of_markup_without_end_is_read_at_once(words: str) -> None:
+    began = time.process_time()
+    reply = refusal(text=words)
+    assert time.process_time() - began < 0.5  # read whole it takes some ten seconds
+    assert len(reply.words) <= 300

@@ -29,6 +29,7 @@ _TOO_EARLY_TEXT = re.compile(r"antelaci[oó]n?|anticipation|in advance", re.IGNO
 _SAME_HOUR_TEXT = re.compile(r"misma hora|mateixa hora|same (?:time|hour)", re.IGNORECASE)
 _TEXTS = ("errorMssg", "errorMsg", "error", "message")
 _LONGEST_WORDS = 300
+_LONGEST_MARKED_UP = 2000
 _LONGEST_ID = 64
 
 # Statuses behind which the request may still be under way: a gateway lost its patience.
@@ -60,7 +61,7 @@ def _read_statement(said: Mapping[str, Any]) -> Reply:
             return Reply(Kind.NOTHING_SAID, words="bookState without an id", book_state=state)
         kind = Kind.BOOKED if state == _BOOKED else Kind.ON_A_LIST
         return Reply(
-            kind, Outcome.BOOKED if state == _BOOKED else None, words, storable(str(booking_id))[:_LONGEST_ID], state
+            kind, Outcome.BOOKED if state == _BOOKED else None, words, storable(str(booking_id), _LONGEST_ID), state
         )
     if state == _TOO_MANY_DAYS_AHEAD:
         return Reply(Kind.TOO_EARLY, Outcome.TOO_EARLY, words, book_state=state)
@@ -73,7 +74,7 @@ def _read_statement(said: Mapping[str, Any]) -> Reply:
 
 
 def _read_generic(said: Mapping[str, Any], words: str) -> Reply:
-    key = storable(str(said.get("errorMssgLang") or ""))[:_LONGEST_WORDS]
+    key = storable(str(said.get("errorMssgLang") or ""), _LONGEST_WORDS)
     if key in _TOO_EARLY_KEYS or (not key and _TOO_EARLY_TEXT.search(words)):
         return Reply(Kind.TOO_EARLY, Outcome.TOO_EARLY, words, book_state=_GENERIC)
     if key == _SAME_HOUR_KEY or (not key and _SAME_HOUR_TEXT.search(words)):
@@ -93,7 +94,7 @@ def _read_class(row: Mapping[str, Any]) -> ListedClass:
     reservation = row.get("idres")
     return ListedClass(
         book_state=whole(row.get("bookState")),
-        reservation_id=storable(str(reservation))[:_LONGEST_ID] if reservation else None,
+        reservation_id=storable(str(reservation), _LONGEST_ID) if reservation else None,
         cancelled=bool(row.get("cancelledId")),
         hour=row["time"] if isinstance(row.get("time"), str) else None,
     )
@@ -125,9 +126,10 @@ def whole(value: Any) -> int | None:
 def _words(said: Mapping[str, Any]) -> str:
     """What the box says to people, without its HTML."""
     text = next((said[name] for name in _TEXTS if isinstance(said.get(name), str) and said[name]), "")
-    return storable(" ".join(re.sub(r"<[^>]*>", " ", text).split()))[:_LONGEST_WORDS]
+    # Cut first: a megabyte of "<" alone would take the expression minutes, and the event loop with it.
+    return storable(" ".join(re.sub(r"<[^>]*>", " ", text[:_LONGEST_MARKED_UP]).split()), _LONGEST_WORDS)
 
 
-def storable(text: str) -> str:
-    """Without what no database takes: U+0000, half a surrogate pair."""
-    return "".join(c for c in text if c.isprintable())
+def storable(text: str, longest: int) -> str:
+    """The first characters, without what no database takes: U+0000, half a surrogate pair."""
+    return "".join(c for c in text[: 2 * longest] if c.isprintable())[:longest]

@@ -75,4 +75,4 @@ def _read_time(hours: str, minutes: str) -> time | None:
 
 
 def _text(said: Any) -> str:
-    return "" if said is None else storable(" ".join(str(said).split()))[:_LONGEST_TEXT]
+    return "" if said is None else storable(" ".join(str(said).split()), _LONGEST_TEXT)
