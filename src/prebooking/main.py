@@ -39,7 +39,7 @@ from prebooking.usecases.timetables import Timetables
 from prebooking.web.app import create_app as create_web_app
 from prebooking.web.auth import Users
 from prebooking.web.console import Console
-from prebooking.web.deliveries import Deliveries
+from prebooking.web.deliveries import Check, Deliveries
 from prebooking.web.key_set import open_key_set
 from prebooking.web.parts import Parts
 
@@ -111,7 +111,7 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
         outside = around(await stack.enter_async_context(_open_outside(settings, opening_clock)))
         store, messages = outside.store, outside.messages
         gate = Gate(clock, opening_clock.now)
-        meter = PrometheusMeter()
+        meter = PrometheusMeter(refusals=Check)
         chores = Chores(
             Notifier(store, outside.teller, gate, meter),
             SessionWatch(store, outside.gyms, gate, clock, meter),

@@ -8,9 +8,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from executions import ANA, deliver, prebook_open_class, sweep
 from logged import logged
+from prebooking.domain.outcome import Outcome
 from prebooking.local.aimharder import AimHarder
 from prebooking.local.qstash.server import QStashServer
 from prebooking.local.supabase import Gateway
+from prebooking.web.deliveries import Check
 from signing import EXECUTE, body_of
 from signing import deliver as signed
 from world import SERVICE_KEY, World, open_world
@@ -43,6 +45,14 @@ async def test_a_booking_is_measured(sweepless: World) -> None:
     assert seen["prebooking_qstash_lag_seconds_count", ""] == 1
     assert 0 <= seen["prebooking_qstash_lag_seconds_sum", ""] < 2
     assert 0 < seen["prebooking_budget_left_seconds_sum", ""] < 8
+
+
+async def test_what_alarms_look_at_is_there_before_it_first_happens(sweepless: World) -> None:
+    seen = await figures(sweepless)
+    labelled = {"finished": Outcome, "signature_refusals": Check, "sweeps": ("nothing", "something")}
+    for name, labels in labelled.items():
+        for label in labels:
+            assert seen[f"prebooking_{name}_total", label] == 0
 
 
 async def test_the_lateness_resolves_a_millisecond(sweepless: World) -> None:

@@ -1,18 +1,23 @@
 """The figures of one replica, in the field's names."""
 
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from prebooking.domain.outcome import Outcome
 
 # A millisecond is what a place in a class may hang on; ten seconds are a lost one.
 _LATENESS_S = (0.0002, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1, 2, 10)
 _LAG_S = (0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 30, 60, 300)
+_FOUND = ("nothing", "something")
 _LEFT_S = (0, 0.5, 1, 2, 3, 4, 5, 6, 8, 15, 30)
 
 
 class PrometheusMeter:
-    """See prebooking.domain.metering.Meter."""
+    """See prebooking.domain.metering.Meter. `refusals`: each reason for which a signature may be refused."""
 
-    def __init__(self) -> None:
+    def __init__(self, refusals: Iterable[str] = ()) -> None:
         registry = self._registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
@@ -58,6 +63,10 @@ class PrometheusMeter:
             registry=registry,
         )
         self._told = Counter("prebooking_notices", "Notices that QStash took, by kind.", ["kind"], registry=registry)
+        # What alarms look at is there from the start: Prometheus sees no increase in a series that begins at 1.
+        for counter, labels in ((self._ended, Outcome), (self._sweeps, _FOUND), (self._refusals, refusals)):
+            for label in labels:
+                counter.labels(label)
 
     def delivered(self, outcome: str, *, by_sweep: bool, left_s: float) -> None:
         (self._swept if by_sweep else self._deliveries).labels(outcome).inc()
@@ -76,7 +85,7 @@ class PrometheusMeter:
         self._ended.labels(outcome).inc()
 
     def swept(self, *, found: int) -> None:
-        self._sweeps.labels("something" if found else "nothing").inc()
+        self._sweeps.labels(_FOUND[found > 0]).inc()
 
     def session_died(self) -> None:
         self._dead.inc()
