@@ -1,40 +1,38 @@
-"""A line for few places: each in turn, the urgent first, and no place is lost to those who leave."""
+"""A line for few places: rank by rank, each in turn, and no place is lost to those who leave."""
 
 import asyncio
 from collections.abc import Callable
 
 import pytest
 
-from prebooking.adapters.line import Line
+from prebooking.adapters.line import Line, Turn
 
 
-async def test_each_in_turn_but_the_urgent_before_those_who_came_before_them() -> None:
+async def test_each_in_turn_but_a_higher_rank_before_those_who_came_before_it() -> None:
     line, order, all_stand = Line(1), list[str](), asyncio.Event()
 
-    async def stand(name: str, *, urgent: bool = False) -> None:
-        async with line.place(urgent=urgent, within_s=None):
+    async def stand(name: str, turn: Turn) -> None:
+        async with line.place(turn, within_s=None):
             order.append(name)
             await all_stand.wait()
 
     async with asyncio.TaskGroup() as group:
-        for name in ("first", "second", "third"):
-            group.create_task(stand(name))
-        await asyncio.sleep(0)
-        for name in ("urgent", "urgent too"):
-            group.create_task(stand(name, urgent=True))
-        await asyncio.sleep(0)
+        for turn in (Turn.OTHER, Turn.CLAIM, Turn.CLAIMED):
+            for number in (1, 2):
+                group.create_task(stand(f"{turn.name} {number}", turn))
+            await asyncio.sleep(0)
         all_stand.set()
-    assert order == ["first", "urgent", "urgent too", "second", "third"]
+    assert order == ["OTHER 1", "CLAIMED 1", "CLAIMED 2", "CLAIM 1", "CLAIM 2", "OTHER 2"]
 
 
-@pytest.mark.parametrize("urgent", [True, False])
-async def test_who_is_not_served_in_time_is_told_and_takes_no_place_along(urgent: bool) -> None:  # noqa: FBT001
+@pytest.mark.parametrize("turn", Turn)
+async def test_who_is_not_served_in_time_is_told_and_takes_no_place_along(turn: Turn) -> None:
     line = Line(1)
-    async with line.place(urgent=False, within_s=None):
+    async with line.place(Turn.OTHER, within_s=None):
         with pytest.raises(TimeoutError):
-            async with line.place(urgent=urgent, within_s=0.01):
+            async with line.place(turn, within_s=0.01):
                 pass
-    async with line.place(urgent=False, within_s=0.01):
+    async with line.place(Turn.OTHER, within_s=0.01):
         pass
 
 
@@ -56,11 +54,11 @@ async def test_who_leaves_at_the_instant_of_its_turn_leaves_it_to_the_next(
     end = asyncio.Event()
 
     async def hold() -> None:
-        async with line.place(urgent=False, within_s=None):
+        async with line.place(Turn.OTHER, within_s=None):
             await end.wait()
 
     async def stand(number: int) -> None:
-        async with line.place(urgent=False, within_s=None):
+        async with line.place(Turn.OTHER, within_s=None):
             served.append(number)
 
     holding = asyncio.create_task(hold())

@@ -1,24 +1,32 @@
-"""A line for a few connections, in which what is urgent goes first."""
+"""A line for a few connections, in which what can't wait goes first."""
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from enum import IntEnum
+
+
+class Turn(IntEnum):
+    """Who goes before whom."""
+
+    CLAIMED = 0  #: what is claimed: behind a hundred claims it would come too late
+    CLAIM = 1  #: what an opening waits for, whoever looks at their page meanwhile
+    OTHER = 2
 
 
 class Line:
-    """Like a semaphore: each in its turn, but those that are urgent before those that are not."""
+    """Like a semaphore: each in their turn, and those of one rank in the order in which they came."""
 
     def __init__(self, places: int) -> None:
         self._free = places
-        self._urgent: deque[asyncio.Future[None]] = deque()
-        self._others: deque[asyncio.Future[None]] = deque()
+        self._waiting: dict[Turn, deque[asyncio.Future[None]]] = {turn: deque() for turn in Turn}
 
     @asynccontextmanager
-    async def place(self, *, urgent: bool, within_s: float | None) -> AsyncIterator[None]:
+    async def place(self, turn: Turn, *, within_s: float | None) -> AsyncIterator[None]:
         """Raises TimeoutError when none was free in time; None: waits as long as its caller does."""
         async with asyncio.timeout(within_s):
-            await self._take(self._urgent if urgent else self._others)
+            await self._take(self._waiting[turn])
         try:
             yield
         finally:
@@ -28,20 +36,20 @@ class Line:
         if self._free:
             self._free -= 1
             return
-        turn = asyncio.get_running_loop().create_future()
-        waiting.append(turn)
+        called = asyncio.get_running_loop().create_future()
+        waiting.append(called)
         try:
-            await turn
+            await called
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
+            if called.done() and not called.cancelled():
                 self._give()  # it was given at this very instant: to the next one
             raise
 
     def _give(self) -> None:
-        for waiting in (self._urgent, self._others):
+        for waiting in self._waiting.values():
             while waiting:
-                turn = waiting.popleft()
-                if not turn.done():  # or it has left the line
-                    turn.set_result(None)
+                called = waiting.popleft()
+                if not called.done():  # or it has left the line
+                    called.set_result(None)
                     return
         self._free += 1

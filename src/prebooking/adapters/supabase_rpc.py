@@ -13,7 +13,7 @@ from httpx_aiohttp import AiohttpTransport
 from postgrest.exceptions import APIError
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
-from prebooking.adapters.line import Line
+from prebooking.adapters.line import Line, Turn
 from prebooking.adapters.tls import trusted
 from prebooking.domain.errors import StoreRefusedError, StoreUnavailableError
 
@@ -60,21 +60,21 @@ class SupabaseRpc:
         *,
         within_s: float = _WITHIN_S,
         in_line_s: float | None = _IN_LINE_S,
-        urgent: bool = False,
+        turn: Turn = Turn.OTHER,
         **arguments: Any,
     ) -> dict[str, Any]:
         """Calls it, and twice again after transient failures: each function answers a repeat as it did the first.
 
         Arguments go without their prefix `p_`. `within_s` is for all tries together, from when a connection is free:
         a hundred calls at one instant are no sign of a database in trouble. `in_line_s` is for the wait for one;
-        None: as long as the caller likes. The `urgent` stand before the others.
+        None: as long as the caller likes.
         The answer also has `sent_at`, when the try that was answered left, on the monotonic clock.
         Raises StoreUnavailableError, StoreRefusedError.
         """
         params = {f"p_{name}": _plain(value) for name, value in arguments.items()}
         reason = f"no connection was free in {in_line_s} s"
         try:
-            async with self._line.place(urgent=urgent, within_s=in_line_s):
+            async with self._line.place(turn, within_s=in_line_s):
                 reason = f"no answer in {within_s} s"
                 async with asyncio.timeout(within_s):
                     return await self._tries(function, params)

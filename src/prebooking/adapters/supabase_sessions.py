@@ -9,6 +9,7 @@ from uuid import UUID
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
+from prebooking.adapters.line import Turn
 from prebooking.adapters.session_vault import SessionVault, UnreadableError
 from prebooking.adapters.supabase_rpc import SupabaseRpc
 from prebooking.domain.prebooking import Session
@@ -32,7 +33,7 @@ class SupabaseSessions:
 
     async def lease_session(self, user_email: str, token: str, lease: UUID, *, lease_s: float) -> SessionAnswer:
         answer = await self._rpc.call(
-            "lease_session", urgent=True, user_email=user_email, token=token, lease=lease, lease_seconds=lease_s
+            "lease_session", turn=Turn.CLAIMED, user_email=user_email, token=token, lease=lease, lease_seconds=lease_s
         )
         return SessionAnswer(outcome=answer["outcome"], session=self._read(answer["session"]))
 
@@ -47,7 +48,7 @@ class SupabaseSessions:
     ) -> SessionAnswer:
         answer = await self._rpc.call(
             "save_session",
-            urgent=True,
+            turn=Turn.CLAIMED,
             id=session.id,
             lease=lease,
             old_token=session.stored_token,

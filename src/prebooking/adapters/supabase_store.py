@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
+from prebooking.adapters.line import Turn
 from prebooking.adapters.session_vault import SessionVault
 from prebooking.adapters.supabase_notices import SupabaseNotices
 from prebooking.adapters.supabase_rpc import open_rpc
@@ -111,6 +112,7 @@ class SupabaseStore(SupabaseSessions, SupabaseNotices):
     ) -> Claim | Transition:
         answer = await self._rpc.call(
             "claim_prebooking",
+            turn=Turn.CLAIM,
             within_s=_CLAIM_S,
             in_line_s=None,  # behind a thousand others; the execution's budget ends the wait
             id=prebooking_id,
@@ -128,7 +130,7 @@ class SupabaseStore(SupabaseSessions, SupabaseNotices):
     ) -> Transition:
         return await self._transition(
             "begin_booking",
-            urgent=True,  # behind a hundred claims, what is claimed already would come too late
+            turn=Turn.CLAIMED,
             id=prebooking_id,
             token=token,
             lease_seconds=lease_s,
@@ -148,7 +150,7 @@ class SupabaseStore(SupabaseSessions, SupabaseNotices):
     ) -> Transition:
         return await self._transition(
             "finish_booking",
-            urgent=True,
+            turn=Turn.CLAIMED,
             id=prebooking_id,
             token=token,
             success=success,
@@ -171,7 +173,7 @@ class SupabaseStore(SupabaseSessions, SupabaseNotices):
     ) -> Transition:
         return await self._transition(
             "release_prebooking",
-            urgent=True,
+            turn=Turn.CLAIMED,
             id=prebooking_id,
             token=token,
             outcome=outcome,
@@ -194,7 +196,7 @@ class SupabaseStore(SupabaseSessions, SupabaseNotices):
     ) -> Transition:
         return await self._transition(
             "park_prebooking",
-            urgent=True,
+            turn=Turn.CLAIMED,
             id=prebooking_id,
             token=token,
             outcome=outcome,
@@ -204,7 +206,9 @@ class SupabaseStore(SupabaseSessions, SupabaseNotices):
         )
 
     async def sweep(self, *, lead_s: float, max_delay_s: float) -> Work:
-        answer = await self._rpc.call("sweep_prebookings", lead_seconds=lead_s, max_delay_seconds=max_delay_s)
+        answer = await self._rpc.call(
+            "sweep_prebookings", turn=Turn.CLAIM, lead_seconds=lead_s, max_delay_seconds=max_delay_s
+        )
         rows = _PREBOOKINGS.validate_python(answer["publish"])
         publish = tuple(
             Unscheduled(prebooking=row, delivery_failures=found["delivery_failures"])
