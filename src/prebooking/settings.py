@@ -71,7 +71,12 @@ def _list(value: str | list[str]) -> list[str]:
 
 
 def _origins(value: str | list[str]) -> list[str]:
-    return [origin.rstrip("/") for origin in _list(value)]
+    origins = [origin.rstrip("/") for origin in _list(value)]
+    for origin in origins:
+        parts = urlsplit(origin)
+        if origin != "*" and (parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}"):
+            raise ValueError("write each as browsers do, such as https://app.example.com, with commas between")
+    return origins
 
 
 def _is_member(value: str) -> str:

@@ -93,6 +93,7 @@ def test_all_that_is_missing_is_named_at_once() -> None:
         *(("MAX_CREATES_PER_MINUTE", value) for value in ("0", "1.5", "inf", "2147483648")),
         *(("MAX_SESSION_CHECKS_PER_MINUTE", value) for value in ("0", "1.5", "inf", "2147483648")),
         *(("PORT", value) for value in ("-1", "65536", "http")),
+        *(("FRONTEND_ORIGINS", f"https://a.example.com,{value}") for value in ("app.example.com", "https://b.com/app")),
         *(("LOG_LEVEL", value) for value in ("loud", "5")),
         *(("SCHEDULE_FOR_NOW", value) for value in ("perhaps", "2")),
         *(("LEGACY_BOX_SUBDOMAIN", value) for value in ("evil.example.com/", "My Gym", "www")),
