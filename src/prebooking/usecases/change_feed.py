@@ -22,7 +22,7 @@ _log = structlog.get_logger()
 _EVERY_S = 0.15
 _DATABASE_PAUSE_S = 1.0
 _MOST_LISTENERS = 1000
-_MOST_OF_ONE_USER = 400
+_MOST_OF_ONE_USER = 20  # tabs and devices
 _MOST_WAITING = 100  # changes that a listener may leave lying before it is cut off
 
 
