@@ -10,7 +10,8 @@ import asyncpg
 import httpx
 import pytest
 
-from executions import ANA, REFRESH, WHOAMI, bookings_asked, spoil
+from executions import ANA, REFRESH, WHOAMI, at_gym, bookings_asked, spoil
+from prebooking.domain.timing import Budget
 from prebooking.local.aimharder import AimHarder
 from prebooking.local.qstash.server import QStashServer
 from prebooking.local.supabase import Gateway
@@ -118,6 +119,52 @@ async def test_who_stays_dead_is_told_once(watching: World, ear: Receiver) -> No
     await watching.parts.chores.once()
     assert asked(watching, WHOAMI) >= 2
     assert await watching.database.fetchval("select count(*) from prebooking.notices") == 1
+
+
+async def test_one_that_stays_dead_is_asked_about_once_a_look_though_another_class_opens_soon(
+    watching: World,
+) -> None:
+    await watching.member(ANA)
+    first = await waiting(watching, 1790)
+    second = await watching.prebook(ANA, watching.open_class(2690, class_id=502), id=502)
+    dies(watching)
+    await watching.parts.chores.once()
+    warned = (await watching.read(ANA, first["id"]))["warning"]
+    await later(watching, 901)
+    async with asyncio.timeout(10):
+        await watching.parts.chores.once()
+    assert asked(watching, REFRESH) == 2
+    assert (await watching.read(ANA, first["id"]))["warning"] == warned
+    assert (await watching.read(ANA, second["id"]))["warning"]["code"] == "session_expired"
+
+
+async def test_a_look_that_has_begun_is_not_broken_off_since_the_gym_may_have_rotated_the_token(
+    watching: World,
+) -> None:
+    for number in range(8):
+        email = ANA if number == 0 else f"member{number}@example.com"
+        await watching.member(email)
+        await watching.prebook(email, watching.open_class(1790, class_id=600 + number), id=600 + number)
+    await token_is_old(watching)
+    spoil(watching, "slow", REFRESH, seconds=0.5, times=8)
+    pass_ = asyncio.create_task(watching.parts.chores.once())
+    await at_gym(watching, REFRESH)
+    pass_.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await pass_
+    asked_then = asked(watching, REFRESH)
+    assert asked_then < 8  # none has begun since
+    for row in await watching.database.fetch("select user_email, aimharder_token from public.auth_sessions"):
+        assert row["aimharder_token"] == watching.gym.accounts.sessions(row["user_email"])[0].token
+
+
+async def test_with_little_time_left_no_look_begins(watching: World) -> None:
+    await watching.member(ANA)
+    await waiting(watching, 1790)
+    clock = watching.parts.clock
+    for arrived_ago, looks in ((5, 0), (1, 1)):
+        await watching.parts.chores.within(Budget(clock, clock.monotonic() - arrived_ago, max_duration_s=10))
+        assert asked(watching, WHOAMI) == looks
 
 
 async def test_who_signs_in_again_is_warned_no_longer_and_is_booked(watching: World, ear: Receiver) -> None:

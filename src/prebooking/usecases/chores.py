@@ -4,12 +4,14 @@ It keeps out of the way of openings, and whatever it leaves undone the next pass
 """
 
 import asyncio
+import math
 import random
 from contextlib import suppress
 
 import structlog
 
 from prebooking.domain.errors import StoreRefusedError, StoreUnavailableError
+from prebooking.domain.timing import Budget
 from prebooking.usecases.housekeeping import Housekeeping
 from prebooking.usecases.notify import Notifier
 from prebooking.usecases.session_watch import SessionWatch
@@ -28,22 +30,30 @@ class Chores:
         self._wanted = asyncio.Event()
         self._turn = asyncio.Lock()
         self._running = False
+        self._passes: set[asyncio.Task[None]] = set()
 
     def ring(self) -> None:
         """There is something to tell."""
         self._wanted.set()
 
-    async def once(self) -> None:
-        """One pass; two at once take turns."""
+    async def once(self, until: float = math.inf) -> None:
+        """One pass; two at once take turns. `until`, on the monotonic clock, begins nothing long any more."""
         async with self._turn:
             self._wanted.clear()
             try:
                 await self._notifier.publish()
-                if await self._watch.look():
+                if await self._watch.look(until):
                     await self._notifier.publish()
                 await self._housekeeping.tidy()
             except (StoreUnavailableError, StoreRefusedError) as exc:
                 _log.warning("chores_interrupted", reason=str(exc))
+
+    async def within(self, budget: Budget) -> None:
+        """One pass for hosts that sleep between requests. What is left of it at the end goes on beside what comes."""
+        running = asyncio.create_task(self.once(until=budget.answer_by))
+        self._passes.add(running)
+        running.add_done_callback(self._passes.discard)
+        await asyncio.wait({running}, timeout=max(0.0, budget.left))
 
     async def before_sleeping(self, within_s: float) -> None:
         """For hosts that sleep between requests: what has just ended is told now, if there is time."""

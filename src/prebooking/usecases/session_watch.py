@@ -1,6 +1,7 @@
 """Looks at the sessions of those whose class opens soon: refreshed where they are old, told of where they are dead."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from hashlib import sha256
 
@@ -17,6 +18,7 @@ _log = structlog.get_logger()
 
 _AT_ONCE = 4  # AimHarder may take more for an attack
 _REFRESH_S = 8.0
+_LOOK_S = 4.0  # what one usually needs at the most
 _DEAD = "Your AimHarder session has ended: sign in again before the opening, or this class can't be booked."
 
 
@@ -25,22 +27,40 @@ class SessionWatch:
         self._store = store
         self._gyms = gyms
         self._gate = gate
+        self._clock = clock
         self._meter = meter
         self._sessions = Sessions(store, clock)
         self.died = 0  #: how many were found dead, since the start
 
-    async def look(self) -> bool:
-        """At all that are to be looked at now. Whether somebody is to be told. Raises StoreUnavailableError."""
+    async def look(self, until: float = math.inf) -> bool:
+        """At all that are to be looked at now. Whether somebody is to be told. Raises StoreUnavailableError.
+
+        None begins less than four seconds before `until` (on the monotonic clock), or once it is cancelled. None that
+        has begun is broken off: the gym may just be rotating its token.
+        """
         died_before = self.died
-        while looks := await self._taken():
-            waiting = list(reversed(looks))
-
-            async def work_through(waiting: list[SessionLook] = waiting) -> None:
-                while waiting:
-                    await self._look(waiting.pop())
-
-            await asyncio.gather(*(work_through() for _ in range(_AT_ONCE)))
+        while self._is_time(until) and (looks := await self._taken()):
+            await self._look_at(list(reversed(looks)), until)
         return self.died > died_before
+
+    async def _look_at(self, waiting: list[SessionLook], until: float) -> None:
+        async def work_through() -> None:
+            while waiting and self._is_time(until):
+                await self._look(waiting.pop())
+
+        looking = asyncio.gather(*(work_through() for _ in range(_AT_ONCE)), return_exceptions=True)
+        try:
+            failures = await asyncio.shield(looking)
+        except asyncio.CancelledError:
+            waiting.clear()
+            await looking
+            raise
+        for failure in failures:
+            if failure is not None:
+                raise failure
+
+    def _is_time(self, until: float) -> bool:
+        return until - self._clock.monotonic() > _LOOK_S
 
     async def _taken(self) -> Sequence[SessionLook]:
         await self._gate.calm()

@@ -19,9 +19,9 @@ from prebooking.usecases.endings import Verdict
 from prebooking.web.answers import Delivered, Malformed, Noted, Swept
 from prebooking.web.deliveries import NotFromQStashError
 from prebooking.web.messages import DeliveryFailure, NoticeFailure, Ping, Ring
-from prebooking.web.operations import BROKEN, DATABASE_DOWN, QSTASH, Answer, ApiRoute, Handler, Operation
+from prebooking.web.operations import ALWAYS, QSTASH, Answer, ApiRoute, Handler, Operation
 from prebooking.web.parts import Parts, parts_of
-from prebooking.web.problems import Problem
+from prebooking.web.problems import DATABASE_DOWN, Problem
 from prebooking.web.requests import LARGEST_BODY, read_body, too_large
 
 _log = structlog.get_logger()
@@ -107,10 +107,11 @@ async def sweep(request: Request) -> Response:
     async with _in_time(parts, arrived):
         await _verified_body(request, parts)
         work = await parts.sweeper.sweep(arrived)
+    budget = Budget(parts.clock, arrived, parts.max_duration_s)
     with suppress(TimeoutError):
-        async with asyncio.timeout(Budget(parts.clock, arrived, parts.max_duration_s).left):
+        async with asyncio.timeout(budget.left):
             await parts.sweeper.settled()
-            await parts.chores.once()
+    await parts.chores.within(budget)
     counts = {"execute": len(work.execute), "settle": len(work.settle), "publish": len(work.publish)}
     return JSONResponse({"outcome": "swept", "found": counts})
 
@@ -176,7 +177,7 @@ def _reason(callback: DeliveryFailure | NoticeFailure) -> str:
 _MALFORMED = Answer(
     "Signed, but none of ours: QStash need not try again.", Malformed, {"Upstash-NonRetryable-Error": "Always true."}
 )
-_PROBLEMS = (*BROKEN, *DATABASE_DOWN, _not_signed(), too_large())
+_PROBLEMS = (*ALWAYS, DATABASE_DOWN, _not_signed(), too_large())
 _NOT_YET = tuple(
     Problem(503, detail, code=code, headers={"Retry-After": "2"})
     for code, detail in _PENDING.items()
