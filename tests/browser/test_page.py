@@ -2,12 +2,13 @@
 
 import json
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from playwright.async_api import expect
 
 from browser.watching import ANA, Watched
 from executions import until
+from prebooking.local.supabase.faults import Fault
 from world import PASSWORD
 
 SOON = timedelta(hours=1)
@@ -211,6 +212,11 @@ async def test_it_can_be_worked_by_keyboard_alone(page: Watched) -> None:
     await tab_to("Cancel WOD")
     await page.page.keyboard.press("Space")
     await expect(page.card().locator(".status")).to_have_text("cancelled")
+    assert "WOD" in await page.page.evaluate("document.activeElement.closest('.card')?.textContent ?? ''")
+    await page.page.evaluate("document.getElementById('sign-out').focus()")
+    await page.page.keyboard.press("Enter")
+    await expect(page.page.get_by_role("button", name=ANA)).to_be_visible()
+    assert await page.page.evaluate("document.activeElement.id") == "main"
 
 
 async def test_what_happens_is_said_aloud_once(page: Watched) -> None:
@@ -220,3 +226,49 @@ async def test_what_happens_is_said_aloud_once(page: Watched) -> None:
     await expect(page.page.get_by_role("status").and_(page.page.locator("#said"))).to_have_text(
         "WOD: booked. You are booked."
     )
+
+
+async def test_whoever_works_on_a_card_stays_there_when_the_others_move(page: Watched) -> None:
+    page.put_up(opens_in=timedelta(hours=2))
+    await page.sign_in()
+    card = await page.prebook()
+    first = await page.world.prebook(ANA, datetime.now(UTC) + SOON, id=777)
+    await expect(page.page.locator(".cards > li")).to_have_count(2)
+    await card.get_by_role("button", name="Cancel").focus()
+    await page.world.database.execute("update public.prebookings set status = 'cancelled' where id = $1", first["id"])
+    await expect(page.page.locator(".cards > li").first).to_contain_text("WOD")
+    assert await page.page.evaluate("document.activeElement.textContent") == "Cancel WOD"
+
+
+async def test_a_gym_that_opens_on_the_day_itself_is_asked_by_that_rule(page: Watched) -> None:
+    page.put_up(opens_in=SOON)
+    await page.sign_in()
+    await page.page.locator("#rule-said").click()
+    form = page.page.locator("#rule-form")
+    await form.locator("[name=before]").fill("0")
+    async with page.page.expect_request(re.compile("days_before=0")):
+        await form.get_by_role("button").click()
+    await expect(page.page.locator("#rule-said")).to_contain_text("Opens 0 days before")
+
+
+async def test_an_answer_that_got_lost_is_asked_for_again_and_done_once(page: Watched) -> None:
+    page.put_up(opens_in=SOON)
+    page.expected.append("503")
+    await page.sign_in()
+    page.world.gateway.faults.set(Fault(kind="lose_answer", function="create_prebooking", times=3))
+    await page.prebook()
+    rows = (await page.world.http.get("/prebookings", headers=page.world.speaking_for(ANA))).json()["prebookings"]
+    assert len(rows) == 1
+
+
+async def test_nothing_of_who_signed_out_is_left_to_see(page: Watched) -> None:
+    page.put_up(opens_in=SOON)
+    await page.sign_in()
+    await page.prebook()
+    await page.page.evaluate("document.getElementById('connect').showModal()")
+    await page.page.locator("#connect-form [name=session]").fill('{"token": "secret"}')
+    await page.page.keyboard.press("Escape")
+    assert await page.page.locator("#connect-form [name=session]").input_value() == ""
+    await page.page.locator("#sign-out").click()
+    await expect(page.page.locator("#gym option")).to_have_count(0)
+    await expect(page.page.locator(".classes > li")).to_have_count(0)

@@ -11,25 +11,40 @@ export class Problem extends Error {
   }
 }
 
-async function send(method, path, body, renew) {
-  const headers = { Authorization: `Bearer ${await token({ renew })}` };
-  if (body !== undefined) headers["Content-Type"] = "application/json";
+const AGAIN_AFTER_MS = [500, 2000];
+const AGAIN = new Set([undefined, "database-unavailable", "stopping"]); // undefined: no answer came
+
+async function ask(method, path, headers, body) {
   try {
-    return await fetch(path, { method, headers, body: body && JSON.stringify(body) });
+    const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
+    const said = answer.status === 204 ? null : await answer.json().catch(() => ({ code: "not-json" }));
+    return { status: answer.status, ok: answer.ok, said };
   } catch {
-    throw new Problem(0, { detail: "The service does not answer: check the connection, and try again." });
+    return { status: 0, ok: false, said: { detail: "The service does not answer: check the connection, and try again." } };
   }
 }
 
+/** Sent again where that may help: with its key, what was done already is not done twice. */
 async function call(method, path, body) {
-  let answer = await send(method, path, body, false);
-  if (answer.status === 401) answer = await send(method, path, body, true);
-  const said = answer.status === 204 ? null : await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Problem(answer.status, said ?? {});
-  return said;
+  const headers = {};
+  if (method === "POST") headers["Idempotency-Key"] = crypto.getRandomValues(new Uint32Array(4)).join("-");
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const pauses = [...AGAIN_AFTER_MS];
+  for (let renew = false; ; ) {
+    headers.Authorization = `Bearer ${await token({ renew })}`;
+    const { status, ok, said } = await ask(method, path, headers, body);
+    if (ok) return said;
+    if (status === 401 && !renew) {
+      renew = true;
+    } else if (AGAIN.has(said.code) && pauses.length) {
+      await new Promise((resolve) => setTimeout(resolve, pauses.shift()));
+    } else {
+      throw new Problem(status, said);
+    }
+  }
 }
 
-const query = (values) => new URLSearchParams(Object.entries(values).filter(([, value]) => value ?? "" !== ""));
+const query = (values) => new URLSearchParams(Object.entries(values).filter(([, value]) => (value ?? "") !== ""));
 
 export const api = {
   create: (wish) => call("POST", "/prebookings", wish),

@@ -3,8 +3,8 @@
 import { api } from "./api.js";
 import { loadConfig, onOtherTab, session, signIn, signOut, SignedOut } from "./auth.js";
 import { active, card, title, word } from "./card.js";
-import { $, busy, complain, h, say, swap } from "./dom.js";
-import { showGyms, showWanted, startFinding } from "./find.js";
+import { $, busy, complain, h, keepingFocus, say } from "./dom.js";
+import { forgetGyms, showGyms, showWanted, startFinding } from "./find.js";
 import { lateness } from "./lateness.js";
 import { showNext } from "./next.js";
 import { follow } from "./stream.js";
@@ -20,6 +20,7 @@ const ordered = () =>
 const width = () => Math.min(760, $("mine").clientWidth - 40);
 
 function keep(row) {
+  if (row.user_email !== session()?.email.toLowerCase()) return false; // an answer to who was here before
   const known = rows.get(row.id);
   if (known && known.updated_at > row.updated_at) return false; // an answer that was overtaken by the news
   rows.set(row.id, row);
@@ -29,20 +30,8 @@ function keep(row) {
 }
 
 function show(changed) {
-  const list = $("mine");
   const wanted = ordered();
-  for (const row of wanted) {
-    const old = list.querySelector(`[data-id="${row.id}"]`);
-    if (old && changed && !changed.has(row.id)) continue;
-    const open = old ? old.querySelector("details")?.open || row.id === newest : row.id === newest;
-    const fresh = card(row, { act, width, open });
-    if (old) swap(old, fresh);
-    else list.append(fresh);
-  }
-  wanted.forEach((row, i) => {
-    const element = list.querySelector(`[data-id="${row.id}"]`);
-    if (list.children[i] !== element) list.insertBefore(element, list.children[i]);
-  });
+  keepingFocus($("mine"), () => showCards($("mine"), wanted, changed));
   $("mine-empty").hidden = wanted.length > 0;
   $("more").hidden = cursor === null;
   const plot = lateness(wanted);
@@ -52,11 +41,28 @@ function show(changed) {
   showWanted(wanted);
 }
 
+function showCards(list, wanted, changed) {
+  for (const row of wanted) {
+    const old = list.querySelector(`[data-id="${row.id}"]`);
+    if (old && changed && !changed.has(row.id)) continue;
+    const open = old ? old.querySelector("details")?.open || row.id === newest : row.id === newest;
+    const fresh = card(row, { act, width, open });
+    if (old) old.replaceWith(fresh);
+    else list.append(fresh);
+  }
+  wanted.forEach((row, i) => {
+    const element = list.querySelector(`[data-id="${row.id}"]`);
+    if (list.children[i] !== element) list.insertBefore(element, list.children[i]);
+  });
+}
+
 const told = (row) => keep(row) && show(new Set([row.id]));
 
 async function list({ older = false } = {}) {
+  const { signal } = leaving;
   try {
     const page = await api.list(older ? cursor : undefined);
+    if (signal.aborted) return;
     page.prebookings.forEach(keep);
     if (older || cursor === null) cursor = page.next_cursor;
     newest ??= ordered().find((row) => row.result?.timings)?.id ?? null;
@@ -109,7 +115,6 @@ function askConnect() {
         throw new Error("This is not JSON: paste cookies, token and fingerprint as shown in the empty field.");
       }
       await api.connect(given);
-      $("connect-form").reset();
       $("session-hint")?.remove();
       await showGyms();
     });
@@ -179,11 +184,14 @@ async function enter() {
 }
 
 function leave(problem) {
+  const wasIn = !$("home").hidden;
   leaving?.abort();
+  forgetGyms();
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   $("home").hidden = $("account").hidden = true;
   $("sign-in").hidden = false;
   complain($("alert"), problem instanceof Error ? problem : null);
+  if (wasIn) $("main").focus();
 }
 
 async function attempt(button, email, password) {
@@ -214,6 +222,7 @@ async function start() {
   $("sign-out").addEventListener("click", () => signOut().then(leave));
   $("more").addEventListener("click", (event) => busy(event.currentTarget, () => list({ older: true })));
   for (const button of document.querySelectorAll("[data-close]")) button.addEventListener("click", () => button.closest("dialog").close());
+  $("connect").addEventListener("close", () => $("connect-form").reset()); // it may hold a session
   onOtherTab(() => (session() ? enter() : leave()));
   startFinding({ prebooked: told, sessionNeeded });
   // A drawing is to scale, so another width is another drawing.

@@ -45,7 +45,7 @@ export function card(row, { act, width, open }) {
   const line = row.status === "completed" && row.result?.outcome === "waiting_list" ? "waiting_list" : row.status;
   return h(
     "li",
-    { class: `card ${line}`, "data-id": row.id },
+    { class: `card ${line}`, tabindex: -1, "data-id": row.id },
     h(
       "div",
       { class: "card-top" },

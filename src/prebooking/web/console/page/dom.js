@@ -17,11 +17,14 @@ export const h = (tag, attributes, ...children) => make(document.createElement(t
 export const s = (tag, attributes, ...children) =>
   make(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
 
-/** Puts `fresh` in the place of `old`; whoever worked there by keyboard stays where they were. */
-export function swap(old, fresh) {
-  const focused = old.contains(document.activeElement) ? document.activeElement.dataset.does : undefined;
-  old.replaceWith(fresh);
-  if (focused) (fresh.querySelector(`[data-does="${focused}"]`) ?? fresh).focus();
+/** Whoever works in a list's item by keyboard stays there, whatever `change` does to the list. */
+export function keepingFocus(list, change) {
+  const held = list.contains(document.activeElement) ? document.activeElement : null;
+  const { id } = held?.closest("[data-id]")?.dataset ?? {};
+  change();
+  if (!held || held === document.activeElement) return;
+  const item = list.querySelector(`[data-id="${CSS.escape(id)}"]`);
+  (item?.querySelector(`[data-does="${held.dataset.does}"]`) ?? item)?.focus();
 }
 
 /** Shows a problem where it arose, or takes it away. */

@@ -19,6 +19,7 @@ let mine = new Map(); // the newest prebooking of each class
 let listed = 0; // when the listing was asked for
 let hooks;
 let asking = 0;
+let visits = 0;
 
 /** `prebooked(row)`: a new one; `sessionNeeded(problem)`: there is none that lives. */
 export function startFinding(given) {
@@ -31,14 +32,29 @@ export function startFinding(given) {
   setInterval(() => gym && !$("home").hidden && !document.hidden && list(), AGAIN_MS);
 }
 
+/** Of who was signed in; what they asked for last comes to nothing. */
+export function forgetGyms() {
+  visits++;
+  asking++;
+  [gym, gyms, classes, mine] = ["", [], null, new Map()];
+  for (const part of ["gym", "days"]) $(part).replaceChildren();
+  complain($("find-problem"), null);
+  show();
+}
+
 export async function showGyms() {
   complain($("find-problem"), null);
   classes = null;
+  const visit = ++visits;
+  let found;
   try {
-    gyms = (await api.boxes()).boxes;
+    found = (await api.boxes()).boxes;
   } catch (problem) {
-    return failed(problem);
+    if (visit === visits) failed(problem);
+    return;
   }
+  if (visit !== visits) return; // who asked has left
+  gyms = found;
   if (!gyms.length) return complain($("find-problem"), new Error("AimHarder names no gym of yours."));
   $("gym").replaceChildren(...gyms.map((one) => h("option", { value: one.subdomain }, one.name)));
   const last = localStorage.getItem(LAST_GYM);
