@@ -49,11 +49,6 @@ def figures(
         "late, QStash on, ms": _spread([late_ms for late_ms, _ in late["on"]]),
         "late, QStash down, ms": _spread([late_ms for late_ms, _ in late["off"]]),
         "latest, ms": {which: round(late_ms, 1) for late_ms, which in late["on"][-3:]},
-        "twins": {
-            "rows": verdict.twins,
-            "booked after a cancel": verdict.twins_after_cancel,
-            "both booked": verdict.twins_both_booked,
-        },
         "verdict": {column: len(found) for column, found in verdict.complaints.items()},
     }
 

@@ -1,8 +1,4 @@
-"""The ledgers joined, wish by wish: what its member heard, its rows in the database, its bookings at the gym.
-
-A *twin* is a second row of one wish: a create that got no answer, was repeated, and was carried out after all when
-the first row had already ended. It is a prebooking of its own, which its member asked for.
-"""
+"""The ledgers joined, wish by wish: what its member heard, its rows in the database, its bookings at the gym."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -36,13 +32,9 @@ class Case:
         return [request for request in self.requests if not is_crons(request)]
 
     @property
-    def is_twin(self) -> bool:
-        return len(self.rows) > 1
-
-    def owned_elsewhere(self, row: dict[str, Any]) -> set[str]:
-        """The bookings that the old cron made, or another row of this wish was told of."""
-        crons = {str(r["decided"]["id"]) for r in self.requests if is_crons(r) and (r["decided"] or {}).get("id")}
-        return crons | {booking_id(other) for other in self.rows if other is not row}
+    def crons(self) -> set[str]:
+        """The bookings that the old cron made."""
+        return {str(r["decided"]["id"]) for r in self.requests if is_crons(r) and (r["decided"] or {}).get("id")}
 
 
 @dataclass(frozen=True, slots=True)

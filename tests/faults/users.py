@@ -19,7 +19,7 @@ _TIMEOUT = httpx.Timeout(6.0, connect=2.0)
 _UNAVAILABLE = 503
 #: What each may be told, besides that the database is away. Anything else is odd.
 _EXPECTED = {
-    "create": (200, 201, 409),
+    "create": (201,),
     "cancel": (200, 409),
     "move": (200, 409),
     "retry": (200, 409),
@@ -110,13 +110,13 @@ class Users:
             await self._until_heard(story, "cancel", "DELETE", path)
         elif wish.fate is Fate.MOVE:
             await _sleep_until(wish.fate_at)
-            await self._until_heard(story, "move", "PATCH", path, wish.moved_to)
+            moved = {"available_at": wish.moved_to.isoformat()}
+            await self._until_heard(story, "move", "PATCH", path, moved, opening=wish.moved_to)
         if wish.looks_at is not None:
             await _sleep_until(wish.looks_at)
             await self._look(story, path)
 
     async def _create(self, story: Story) -> bool:
-        """Repeated like any other; but once the class is open a member first looks whether it isn't there already."""
         wish = story.wish
         body = {
             "box_subdomain": wish.opening.box,
@@ -124,25 +124,8 @@ class Users:
             "booking_data": {"day": wish.opening.day, "id": wish.opening.class_id, "insist": wish.insist},
             "available_at": wish.first_guess.isoformat(),
         }
-        until = time.time() + _PATIENCE_S
-        while time.time() < until:
-            answer = await self._ask(story, "create", "POST", "/prebookings", body, opening=wish.first_guess)
-            if answer.status not in (None, _UNAVAILABLE):
-                return answer.status in (200, 201)
-            await asyncio.sleep(self._rng.uniform(0.5, 1.5))
-            if time.time() > wish.opening.at.timestamp() - 1 and await self._find(story):
-                return True
-        return False
-
-    async def _find(self, story: Story) -> bool:
-        """Whether the list shows it: then the create that got no answer was carried out."""
-        listed = await self._until_heard(story, "list", "GET", "/prebookings?limit=100")
-        for row in listed.said["prebookings"] if listed.status == 200 else ():
-            if row["booking_data"]["id"] == str(story.wish.opening.class_id):
-                now = time.time()
-                story.heard.append(Heard("create", now, now, 200, row, story.wish.first_guess))
-                return True
-        return False
+        answer = await self._until_heard(story, "create", "POST", "/prebookings", body, opening=wish.first_guess)
+        return answer.status == 201
 
     async def _look(self, story: Story, path: str) -> None:
         """Some look at all they have. Who finds it failed signs in again where that is why, and retries."""
@@ -157,21 +140,22 @@ class Users:
             await self._until_heard(story, "retry", "POST", f"{path}/retry")
 
     async def _until_heard(
-        self, story: Story, what: str, method: str, path: str, opening: datetime | None = None
+        self, story: Story, what: str, method: str, path: str, body: Any = None, *, opening: datetime | None = None
     ) -> Heard:
-        """Repeated for as long as a person would."""
-        body = {"available_at": opening.isoformat()} if opening else None
+        """Repeated for as long as a person would, with the same key."""
+        key = f"{self._rng.getrandbits(64):x}"
         until = time.time() + _PATIENCE_S
         while True:
-            answer = await self._ask(story, what, method, path, body, opening=opening)
+            answer = await self._ask(story, what, method, path, body, key, opening=opening)
             if answer.status not in (None, _UNAVAILABLE) or time.time() > until:
                 return answer
             await asyncio.sleep(self._rng.uniform(0.5, 1.5))
 
     async def _ask(
-        self, story: Story, what: str, method: str, path: str, body: Any = None, *, opening: datetime | None = None
+        self, story: Story, what: str, method: str, path: str, body: Any, key: str, *, opening: datetime | None
     ) -> Heard:
-        headers = {"Authorization": f"Bearer {SERVICE_KEY}", "X-User-Email": story.wish.email}
+        who = {"Authorization": f"Bearer {SERVICE_KEY}", "X-User-Email": story.wish.email}
+        headers = who | {"Idempotency-Key": key}
         status, said = None, None
         async with self._at_once:
             asked_at = time.time()

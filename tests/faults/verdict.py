@@ -28,9 +28,6 @@ class Column(StrEnum):
 
 @dataclass(slots=True)
 class Verdict:
-    twins: int = 0
-    twins_after_cancel: int = 0  #: booked, though its member had cancelled the first
-    twins_both_booked: int = 0
     complaints: dict[Column, list[tuple[Case, str]]] = field(default_factory=lambda: {c: [] for c in Column})
 
     @property
@@ -41,9 +38,6 @@ class Verdict:
 def judge(evidence: Evidence) -> Verdict:
     verdict = Verdict()
     for case in cases(evidence):
-        verdict.twins += case.is_twin
-        verdict.twins_after_cancel += case.is_twin and case.story.cancelled_at is not None and bool(case.bookings)
-        verdict.twins_both_booked += case.is_twin and len(case.bookings) > 1
         for column, complain in _COMPLAINTS.items():
             verdict.complaints[column] += [(case, text) for text in complain(case, evidence)]
     return verdict
@@ -56,31 +50,27 @@ def _lost(case: Case, _: Evidence) -> Iterator[str]:
             yield f"the create was answered {created.status}, and there is no row {created.said['id']}"
     asked_to_cancel = any(one.what == "cancel" for one in case.story.heard)
     for prebooking_id, row in known.items():
-        its_own = prebooking_id == case.story.prebooking_id
-        if row["status"] == "cancelled" and not (asked_to_cancel and its_own):
+        if row["status"] == "cancelled" and not asked_to_cancel:
             yield f"nobody asked to cancel {prebooking_id}"
-        openings = case.story.openings_at(float("inf")) if its_own else [case.story.wish.first_guess]
-        if row["available_at"] not in openings:
+        if row["available_at"] not in case.story.openings_at(float("inf")):
             yield f"opens at {row['available_at']}, which nobody asked for last"
 
 
 def _double(case: Case, _: Evidence) -> Iterator[str]:
-    # A twin is a prebooking of its own: it may hold the booking that it names.
-    named = {booking_id(row) for row in case.rows if row["status"] == "completed"}
-    prebooked = sum(str(booking["id"]) in named for booking in case.bookings)
-    if len(case.bookings) > max(1, prebooked):
+    if len(case.bookings) > 1:
         yield f"the gym holds {len(case.bookings)} bookings"
+    if len(case.rows) > 1:
+        yield f"one create made {len(case.rows)} rows"
 
 
 def _after_cancel(case: Case, _: Evidence) -> Iterator[str]:
     cancelled_at = case.story.cancelled_at
     for row in case.rows:
-        foreign = case.owned_elsewhere(row)
-        if row["status"] == "cancelled" and any(str(b["id"]) not in foreign for b in case.bookings):
+        if row["status"] == "cancelled" and any(str(b["id"]) not in case.crons for b in case.bookings):
             yield "cancelled, and the gym holds a booking"
-        if cancelled_at and str(row["id"]) == case.story.prebooking_id and row["status"] != "cancelled":
+        if cancelled_at and row["status"] != "cancelled":
             yield f"the cancel was confirmed, and the row is {row['status']}"
-    if cancelled_at and not case.is_twin:
+    if cancelled_at:
         for request in case.ours:
             if request["first_byte_ns"] > cancelled_at * 1e9:
                 yield "a booking request left after the cancel was confirmed"
@@ -98,7 +88,7 @@ def _falsely_completed(case: Case, _: Evidence) -> Iterator[str]:
             continue
         elif (outcome == "waiting_list") != (held[number] == 0):
             yield f"{outcome}, and the gym's state is {held[number]}"
-        elif outcome == "already_booked" and number not in case.owned_elsewhere(row):
+        elif outcome == "already_booked" and number not in case.crons:
             yield "already_booked, and it was our own doing"
 
 
@@ -106,8 +96,7 @@ def _falsely_failed(case: Case, evidence: Evidence) -> Iterator[str]:
     for row in case.rows:
         if row["status"] != "failed":
             continue
-        foreign = case.owned_elsewhere(row)
-        if any(str(booking["id"]) not in foreign for booking in case.bookings):
+        if any(str(booking["id"]) not in case.crons for booking in case.bookings):
             yield f"failed as {row['error_code']}, and the gym holds a booking"
         elif (row["result"] or {}).get("by") != old_cron.BY and not is_true(row, case, evidence):
             yield f"failed as {row['error_code']}, which no ledger bears out"
@@ -127,8 +116,6 @@ def _stuck(case: Case, evidence: Evidence) -> Iterator[str]:
 def _early(case: Case, _: Evidence) -> Iterator[str]:
     for request in case.ours:
         possible = case.story.openings_at(request["first_byte_ns"] / 1e9)
-        if case.is_twin:
-            possible = [*possible, case.story.wish.first_guess]
         ahead_ns = min(nanoseconds(opening) for opening in possible) - request["first_byte_ns"]
         if ahead_ns > 0:
             yield f"a request arrived {ahead_ns / 1e6:.3f} ms before the opening"

@@ -92,6 +92,9 @@ async def test_what_is_long_over_is_ended_untouched_by_the_gym(sweepless: World)
     row = await swept(sweepless, row)
     assert (row["status"], row["error_code"]) == ("failed", "expired")
     assert not sweepless.gym.ledger.entries
+    assert (
+        await sweepless.database.fetchval("select count(*) from prebooking.notices") == 0
+    )  # years later it is no news
 
 
 async def test_one_that_waits_in_the_future_gets_a_message_in_place_of_the_one_it_carried(sweepless: World) -> None:
@@ -104,3 +107,19 @@ async def test_one_that_waits_in_the_future_gets_a_message_in_place_of_the_one_i
     (message,) = sweepless.messages(row["id"])
     assert (now["qstash_schedule_id"], message.state) == (message.id, State.WAITING)
     assert carried.state is State.CANCELLED
+
+
+async def test_its_own_message_is_not_noted_before_the_one_it_carried_is_gone(sweepless: World) -> None:
+    """That one would have the web application book beside us."""
+    await sweepless.member(ANA)
+    other = await sweepless.prebook(ANA, sweepless.open_class(3600, class_id=502), id=502)
+    (carried,) = sweepless.messages(other["id"])
+    later = datetime.now(UTC) + timedelta(hours=2)
+    row = await adopted(sweepless, available_at=later, qstash_schedule_id=carried.id, status="loaded")
+    sweepless.qstash.qstash.faults.change({"api_status": {"value": 500, "on": "cancel", "next": 9}})
+    assert (await swept(sweepless, row))["qstash_schedule_id"] == carried.id
+    sweepless.qstash.qstash.faults.clear()
+    sweepless.parts.sweeper._publish_from = 0.0  # it waits five seconds after a refusal
+    now = await swept(sweepless, row)
+    (message,) = sweepless.messages(row["id"])
+    assert (now["qstash_schedule_id"], carried.state) == (message.id, State.CANCELLED)

@@ -204,8 +204,8 @@ class Executor:
             return ended
         await self._gate.quiet()
         held = await self._hold(run)
-        if held is None:
-            return Release(Ending(Outcome.GYM_UNREACHABLE))
+        if isinstance(held, Release):
+            return held
         run.place.leave()
         try:
             refused = await self._begin(run)
@@ -242,13 +242,15 @@ class Executor:
             return run.last_reason(over=Outcome.EXPIRED if over else Outcome.ATTEMPTS_EXHAUSTED)
         return None
 
-    async def _hold(self, run: Execution) -> HeldRequest | None:
+    async def _hold(self, run: Execution) -> HeldRequest | Release:
+        why = run.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED)
         while run.budget.may_shoot():
             try:
                 return await run.hold()
             except BoxSilentError:
+                why = Ending(Outcome.GYM_UNREACHABLE)
                 await self._clock.sleep(_TRY_AGAIN_S)
-        return None
+        return Release(why)
 
     async def _begin(self, run: Execution) -> Decision | Verdict | None:
         """None once it is recorded that the request may leave; unconfirmed, nothing is sent."""

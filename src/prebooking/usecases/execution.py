@@ -15,6 +15,7 @@ from prebooking.usecases.sessions import Sessions
 from prebooking.usecases.settle import NotFound, settle
 
 _REFRESH_S = 4.0
+_TO_END_S = 0.3  # of the budget, for what follows a refresh that was waited for to the last
 _LEAST_REFRESH_S = 2.0  # with less left, a token that the gym has rotated could not be kept
 
 
@@ -94,7 +95,7 @@ class Execution:
     async def aclose(self) -> None:
         """Ends what may still be running."""
         if self._refreshing is not None:
-            await asyncio.wait({self._refreshing}, timeout=max(0.0, self.budget.left))
+            await asyncio.wait({self._refreshing}, timeout=max(0.0, self.budget.left - _TO_END_S))
             self._refreshing.cancel()
             await asyncio.gather(self._refreshing, return_exceptions=True)
 

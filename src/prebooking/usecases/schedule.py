@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import structlog
 
 from prebooking.domain.errors import MessagingError, StoreUnavailableError
 from prebooking.domain.ports import Clock, Limits, Messages, Store, Transition
-from prebooking.domain.prebooking import Box, Prebooking
+from prebooking.domain.prebooking import Box, Prebooking, Status
 
 _log = structlog.get_logger()
 
@@ -44,22 +44,32 @@ class Scheduler:
     async def create(
         self, prebooking_id: UUID, user_email: str, box: Box, data: Mapping[str, Any], at: datetime
     ) -> Transition:
-        """outcome: created, existing (same wish, same opening), exists (another opening), too_late, too_many."""
+        """outcome: created, existing (same wish, same opening), exists (another opening), too_late, too_many.
+
+        Again with the same id is answered with its row, whatever became of it: created; exists, if it opens at another
+        instant by now; key_reused, if it is of another class, or has ended.
+        """
         opening = None if self._for_now else at
         created = await self._store.create(prebooking_id, user_email, box, data, opening, limits=self._limits)
-        return await self._ring(created) if created.outcome == "created" else created
+        if created.outcome != "created" or created.prebooking is None:
+            return created
+        if not created.prebooking.is_wish(user_email, box, data):
+            return Transition(outcome="key_reused")
+        return _elsewhere(created, opening) or await self._ring(created)
 
     async def reschedule(self, prebooking_id: UUID, user_email: str, at: datetime) -> Transition:
         """outcome: rescheduled, not_found, booking_in_progress, already_finished, too_late."""
         moved = await self._store.reschedule(prebooking_id, user_email, at)
         return await self._ring(moved) if moved.outcome == "rescheduled" else moved
 
-    async def retry(self, prebooking_id: UUID, user_email: str, at: datetime | None) -> Transition:
+    async def retry(self, prebooking_id: UUID, user_email: str, token: UUID, at: datetime | None) -> Transition:
         """outcome: retried, not_found, exists, not_failed, booking_in_progress, already_finished, too_late,
-        too_many.
+        too_many. Again with the same token is answered with the row as it is, as `create` does.
         """
-        retried = await self._store.retry(prebooking_id, user_email, uuid4(), at, limits=self._limits)
-        return await self._ring(retried) if retried.outcome == "retried" else retried
+        retried = await self._store.retry(prebooking_id, user_email, token, at, limits=self._limits)
+        if retried.outcome != "retried":
+            return retried
+        return _elsewhere(retried, at) or await self._ring(retried)
 
     async def cancel(self, prebooking_id: UUID, user_email: str) -> Transition:
         """outcome: cancelled, not_found, booking_in_progress, already_finished."""
@@ -71,6 +81,8 @@ class Scheduler:
     async def publish(self, prebooking: Prebooking, *, delivery_failures: int = 0) -> Transition:
         """Orders the message of this version and notes it on the row. Raises what the ports raise."""
         message_id = await self._messages.publish(prebooking, delivery_failures=delivery_failures)
+        if prebooking.qstash_schedule_id:  # the web application's, which would book beside us: noted is ours without it
+            await self._messages.delete(prebooking.qstash_schedule_id)
         attached = await self._store.attach_message(prebooking.id, prebooking.version, message_id)
         if attached.outcome != "attached":  # cancelled or moved meanwhile: this message rings for nothing
             await self._take_back(message_id)
@@ -84,8 +96,10 @@ class Scheduler:
 
     async def _ring(self, changed: Transition) -> Transition:
         prebooking = changed.prebooking
-        if prebooking is None:
-            return changed
+        if prebooking is None or prebooking.status is not Status.PENDING or prebooking.qstash_schedule_id:
+            if changed.replaced_message_id:
+                await self._take_back(changed.replaced_message_id)
+            return changed  # told again: its message was ordered then, or it waits no more
         self._wake(prebooking.available_at)
         replaced = changed.replaced_message_id
         if prebooking.available_at.timestamp() - self._clock.wall() <= self._max_delay_s:
@@ -110,3 +124,11 @@ class Scheduler:
             await self._messages.delete(message_id)
         except MessagingError as exc:
             _log.info("message_not_deleted", message_id=message_id, reason=str(exc))
+
+
+def _elsewhere(told: Transition, opening: datetime | None) -> Transition | None:
+    """The refusal, where what was made earlier under the same id or token opens at another instant."""
+    row = told.prebooking
+    if row is None or opening in (None, row.available_at):
+        return None
+    return Transition(outcome="exists" if row.status is Status.PENDING else "key_reused", prebooking=row)

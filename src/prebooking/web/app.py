@@ -52,7 +52,7 @@ def create_app(
         CORSMiddleware,
         allow_origins=list(frontend_origins),
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "Last-Event-ID", "X-Request-Id"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "X-Request-Id"],
         expose_headers=["X-Request-Id", "Retry-After"],
     )
     app = Starlette(

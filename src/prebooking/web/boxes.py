@@ -12,7 +12,7 @@ from prebooking.domain.opening_rules import OpeningRule, on_the_wall_clock
 from prebooking.domain.timetable import TimetabledClass
 from prebooking.usecases.connection import TooOftenError
 from prebooking.web.opens import Rule, TimeZone
-from prebooking.web.operations import BROKEN, DATABASE_DOWN, NOT_SIGNED_IN, Answer, ApiRoute, Operation
+from prebooking.web.operations import OF_USERS, Answer, ApiRoute, Operation
 from prebooking.web.parts import parts_of
 from prebooking.web.problems import Problem, invalid, invalid_from, too_often
 from prebooking.web.wishes import BoxLabel, Day, Id
@@ -184,8 +184,6 @@ def _refusal(exc: Exception) -> Problem:
             return _silent()
 
 
-_USERS = (*BROKEN, *DATABASE_DOWN, *NOT_SIGNED_IN, invalid("X-User-Email", "name the user by e-mail"))
-
 ROUTES = [
     ApiRoute(
         "GET",
@@ -196,7 +194,7 @@ ROUTES = [
             tag="boxes",
             summary="Your gyms",
             answers={200: Answer("As AimHarder tells them.", BoxList)},
-            problems=(*_USERS, _missing(), _ended(), _silent(), _too_often(TooOftenError(60, 17))),
+            problems=(*OF_USERS, _missing(), _ended(), _silent(), _too_often(TooOftenError(60, 17))),
         ),
     ),
     ApiRoute(
@@ -212,7 +210,7 @@ ROUTES = [
             query=ClassesQuery,
             answers={200: Answer("What the gym lists.", ClassList)},
             problems=(
-                *(*_USERS, invalid("day", "is not a day: write it as YYYYMMDD"), _unnamed()),
+                *(*OF_USERS, invalid("day", "is not a day: write it as YYYYMMDD"), _unnamed()),
                 *(_missing(), _ended(), _silent(), _too_often(TooOftenError(60, 17))),
             ),
         ),

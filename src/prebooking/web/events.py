@@ -13,7 +13,7 @@ from prebooking.domain.errors import CursorUnknownError
 from prebooking.domain.ports import Clock
 from prebooking.usecases.change_feed import Change, ChangeFeed, Listener, TooManyListenersError
 from prebooking.web.auth import Caller
-from prebooking.web.operations import BROKEN, DATABASE_DOWN, NOT_SIGNED_IN, Answer, ApiRoute, Operation
+from prebooking.web.operations import OF_USERS, Answer, ApiRoute, Operation
 from prebooking.web.parts import parts_of
 from prebooking.web.prebookings import as_json
 from prebooking.web.problems import Problem, invalid
@@ -144,7 +144,7 @@ ROUTES = [
             description=_FOLLOW,
             answers={200: Answer("As long as you listen.", str, media_type="text/event-stream")},
             problems=(
-                *(*BROKEN, *DATABASE_DOWN, *NOT_SIGNED_IN, invalid("X-User-Email", "name the user by e-mail")),
+                *OF_USERS,
                 *(_unknown_cursor(), _too_many()),
             ),
         ),

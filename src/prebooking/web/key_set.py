@@ -17,7 +17,7 @@ import httpx
 import jwt
 import structlog
 
-from prebooking.web.problems import Problem
+from prebooking.web.problems import identity_unknown
 
 _log = structlog.get_logger()
 
@@ -66,8 +66,7 @@ class KeySet:
             await asyncio.shield(fetching)  # others wait for it, too
         known = (self._keys or {}).get(key_id)
         if known is None and not self._heard:
-            wait = str(max(1, ceil(self._pause - self._age)))
-            raise Problem(503, "Who you are can't be checked right now: try again.", headers={"Retry-After": wait})
+            raise identity_unknown(max(1, ceil(self._pause - self._age)))
         return known
 
     async def aclose(self) -> None:

@@ -98,24 +98,30 @@ class _Schemas:
 
     def __init__(self, operations: Iterable[Operation]) -> None:
         wanted: list[tuple[Any, JsonSchemaMode]] = [(ProblemDetails, "serialization")]
+        in_parts: dict[type, None] = {}
         for operation in operations:
-            wanted += [(taken, "validation") for taken in (operation.body, operation.query) if taken]
+            in_parts |= dict.fromkeys(kind for kind in (operation.query, operation.headers) if kind)
+            wanted += [(operation.body, "validation")] if operation.body else []
             wanted += [(answer.type, "serialization") for answer in operation.answers.values() if answer.type]
+        wanted += [(kind, "validation") for kind in in_parts]
         inputs = [(kind, mode, TypeAdapter(kind)) for kind, mode in dict.fromkeys(wanted)]
         self._found, made = TypeAdapter.json_schemas(
             inputs, ref_template="#/components/schemas/{model}", schema_generator=_Terse
         )
         self.components: _Json = made["$defs"]
+        self._in_parts = {kind: self.components.pop(kind.__name__) for kind in in_parts}
 
     def of(self, kind: Any, mode: JsonSchemaMode) -> _Json:
         return dict(self._found[kind, mode])
 
-    def parameters(self, query: type, in_path: Container[str]) -> list[_Json]:
-        """A query's fields, each by itself, those in the path too; that one may be left out is no null."""
-        shape = self.components.pop(query.__name__)
+    def parameters(self, kind: type | None, where: str, in_path: Container[str]) -> list[_Json]:
+        """A model's fields, each by itself, those in the path too; that one may be left out is no null."""
+        if kind is None:
+            return []
+        shape = self._in_parts[kind]
         required = shape.get("required", ())
         return [
-            _parameter(name, dict(schema), "path" if name in in_path else "query", required=name in required)
+            _parameter(name, dict(schema), "path" if name in in_path else where, required=name in required)
             for name, schema in shape["properties"].items()
         ]
 
@@ -130,7 +136,8 @@ def _parameter(name: str, schema: _Json, where: str, *, required: bool) -> _Json
 
 def _operation(route: ApiRoute, schemas: _Schemas) -> _Json:
     operation = route.operation
-    parameters = schemas.parameters(operation.query, route.param_convertors) if operation.query else []
+    parameters = schemas.parameters(operation.query, "query", route.param_convertors)
+    parameters += schemas.parameters(operation.headers, "header", route.param_convertors)
     parameters += [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
         for name in route.param_convertors

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from prebooking.web.problems import Problem
+from prebooking.web.problems import BROKEN, DATABASE_DOWN, STOPPING, Problem, identity_unknown, invalid
 from prebooking.web.requests import too_large
 
 #: Who may ask: any one of these, each a set of schemes that are needed together. Empty: everybody.
@@ -38,6 +38,7 @@ class Operation:
     description: str = ""
     security: Security = USER
     query: type[BaseModel] | None = None
+    headers: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     body_optional: bool = False
     answers: Mapping[int, Answer]
@@ -57,12 +58,11 @@ class ApiRoute(Route):
 
 
 # What is refused alike wherever it applies.
-BROKEN = (Problem(500, "Something broke on our side. It is logged under this request_id."),)
-DATABASE_DOWN = (
-    Problem(503, "The database does not answer. Nothing is lost: try again in a moment.", headers={"Retry-After": "2"}),
-)
-NOT_SIGNED_IN = (
+ALWAYS = (BROKEN, STOPPING)
+OF_USERS = (
+    *(*ALWAYS, DATABASE_DOWN, identity_unknown()),
     Problem(401, "The access token has expired: sign in again or refresh it.", headers={"WWW-Authenticate": "Bearer"}),
+    invalid("X-User-Email", "name the user by e-mail"),
 )
 BAD_BODY = (
     Problem(400, "The body is not JSON: Expecting ',' delimiter: line 1 column 27 (char 26)"),

@@ -5,7 +5,7 @@ import binascii
 import json
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
@@ -14,15 +14,8 @@ from starlette.responses import JSONResponse, Response
 from prebooking.domain.ports import Page, Transition
 from prebooking.domain.prebooking import Box, Prebooking
 from prebooking.web import answers
-from prebooking.web.operations import (
-    BAD_BODY,
-    BROKEN,
-    DATABASE_DOWN,
-    NOT_SIGNED_IN,
-    Answer,
-    ApiRoute,
-    Operation,
-)
+from prebooking.web.idempotency import Idempotency, id_of
+from prebooking.web.operations import BAD_BODY, OF_USERS, Answer, ApiRoute, Operation
 from prebooking.web.parts import Parts, parts_of
 from prebooking.web.problems import Problem, invalid, invalid_from, too_often
 from prebooking.web.requests import read_json
@@ -43,7 +36,7 @@ async def create(request: Request) -> Response:
     parts, user = await _user(request)
     new = await read_json(request, NewPrebooking)
     box = Box(subdomain=new.box_subdomain, aimharder_id=new.box_aimharder_id)
-    created = await parts.scheduler.create(uuid4(), user, box, new.booking_data.as_row(), new.opening)
+    created = await parts.scheduler.create(id_of(request, user), user, box, new.booking_data.as_row(), new.opening)
     return _answer(
         created, 201 if created.outcome == "created" else 200, opening="opens" if new.opens else "available_at"
     )
@@ -89,7 +82,7 @@ async def cancel(request: Request) -> Response:
 async def retry(request: Request) -> Response:
     parts, user = await _user(request)
     new = await read_json(request, Retry, optional=True)
-    return _answer(await parts.scheduler.retry(_id(request), user, new.available_at))
+    return _answer(await parts.scheduler.retry(_id(request), user, id_of(request, user), new.available_at))
 
 
 _REFUSALS = {
@@ -110,6 +103,8 @@ def _answer(done: Transition, status: int = 200, *, opening: str = "available_at
         raise Problem(409, detail, code=code, prebooking_id=done.prebooking and str(done.prebooking.id))
     if done.outcome == "too_many":
         raise _too_many(done)
+    if done.outcome == "key_reused":
+        raise _KEY_REUSED
     if done.outcome == "too_late":
         raise invalid(opening, f"the class can be booked until {done.give_up_at}: nothing is left to wait for")
     if done.prebooking is None:
@@ -160,15 +155,15 @@ _EXISTS, _IN_PROGRESS, _FINISHED, _NOT_FAILED = (
 )
 _TOO_MANY = _too_many(Transition(outcome="too_many", limit=30, retry_after=17))
 _NOT_YOURS = _not_found()
-_USERS = (*BROKEN, *DATABASE_DOWN, *NOT_SIGNED_IN, invalid("X-User-Email", "name the user by e-mail"))
 _TOO_LATE = invalid(
     "available_at", "the class can be booked until 2030-11-28 17:00:00+00:00: nothing is left to wait for"
 )
 _CREATE = """\
 `available_at` says when the class opens, or `opens` by which rule. Days count on the box's wall clock, over daylight
 saving changes too: a time that the clocks skip counts as if they had not been put forward yet, one that they show twice
-is the first. Hours are hours that pass. The same wish and opening again is no error: the answer is the prebooking that
-there is."""
+is the first. Hours are hours that pass. The same wish and opening again is no error while it waits: the answer is the
+prebooking that there is. Sent again with the same `Idempotency-Key`, it is so too when that has ended."""
+_KEY_REUSED = invalid("Idempotency-Key", "was used for another wish: make a new key for each")
 _NO_START = invalid("opens.starts", "say when the class starts, as HH:MM on the box's wall clock")
 _AS_IT_IS_NOW = Answer("The prebooking as it is now.", answers.Prebooking)
 
@@ -182,12 +177,13 @@ ROUTES = [
             tag="prebookings",
             summary="Prebook a class",
             description=_CREATE,
+            headers=Idempotency,
             body=NewPrebooking,
             answers={
                 201: Answer("It is waiting for its opening.", answers.Prebooking),
                 200: Answer("You had it already.", answers.Prebooking),
             },
-            problems=(*_USERS, *BAD_BODY, _TOO_LATE, _NO_START, _EXISTS, _TOO_MANY),
+            problems=(*OF_USERS, *BAD_BODY, _TOO_LATE, _NO_START, _KEY_REUSED, _EXISTS, _TOO_MANY),
         ),
     ),
     ApiRoute(
@@ -200,7 +196,7 @@ ROUTES = [
             summary="List your prebookings",
             query=Query,
             answers={200: Answer("The newest first.", answers.PrebookingPage)},
-            problems=(*_USERS, invalid("limit", "give a number from 1 to 100")),
+            problems=(*OF_USERS, invalid("limit", "give a number from 1 to 100")),
         ),
     ),
     ApiRoute(
@@ -212,7 +208,7 @@ ROUTES = [
             tag="prebookings",
             summary="Read a prebooking",
             answers={200: _AS_IT_IS_NOW},
-            problems=(*_USERS, _NOT_YOURS),
+            problems=(*OF_USERS, _NOT_YOURS),
         ),
     ),
     ApiRoute(
@@ -225,7 +221,7 @@ ROUTES = [
             summary="Move a prebooking that still waits to another opening",
             body=NewOpening,
             answers={200: _AS_IT_IS_NOW},
-            problems=(*_USERS, *BAD_BODY, _TOO_LATE, _NOT_YOURS, _IN_PROGRESS, _FINISHED),
+            problems=(*OF_USERS, *BAD_BODY, _TOO_LATE, _NOT_YOURS, _IN_PROGRESS, _FINISHED),
         ),
     ),
     ApiRoute(
@@ -238,7 +234,7 @@ ROUTES = [
             summary="Cancel a prebooking",
             description="Again is no error. Once its request may have left, it can't be cancelled any more.",
             answers={200: Answer("The prebooking, cancelled.", answers.Prebooking)},
-            problems=(*_USERS, _NOT_YOURS, _IN_PROGRESS, _FINISHED),
+            problems=(*OF_USERS, _NOT_YOURS, _IN_PROGRESS, _FINISHED),
         ),
     ),
     ApiRoute(
@@ -249,11 +245,12 @@ ROUTES = [
             id="retryPrebooking",
             tag="prebookings",
             summary="Try a failed prebooking again",
+            headers=Idempotency,
             body=Retry,
             body_optional=True,
             answers={200: _AS_IT_IS_NOW},
             problems=(
-                *(*_USERS, *BAD_BODY, _TOO_LATE, _NOT_YOURS),
+                *(*OF_USERS, *BAD_BODY, _TOO_LATE, _NOT_YOURS),
                 *(_EXISTS, _IN_PROGRESS, _FINISHED, _NOT_FAILED, _TOO_MANY),
             ),
         ),

@@ -69,6 +69,20 @@ class Problem(Exception):  # noqa: N818  # the RFC's own word
         return JSONResponse(body, self.status, self.headers, media_type="application/problem+json")
 
 
+BROKEN = Problem(500, "Something broke on our side. It is logged under this request_id.")
+STOPPING = Problem(
+    503, "This server is stopping. Nothing is lost: try again.", code="stopping", headers={"Retry-After": "1"}
+)
+DATABASE_DOWN = Problem(
+    503, "The database does not answer. Nothing is lost: try again in a moment.", headers={"Retry-After": "2"}
+)
+
+
+def identity_unknown(retry_after: int = 2) -> Problem:
+    detail = "Who you are can't be checked right now: try again."
+    return Problem(503, detail, code="identity-unavailable", headers={"Retry-After": str(retry_after)})
+
+
 def invalid(field: str, message: str) -> Problem:
     return Problem(422, f"{field}: {message}", code="invalid-request", errors=[{"field": field, "message": message}])
 
@@ -122,8 +136,7 @@ def _allowed(request: Request) -> str:
 
 async def _on_store_unavailable(request: Request, exc: Exception) -> JSONResponse:
     _log.warning("database_unavailable", path=request.url.path, reason=str(exc))
-    detail = "The database does not answer. Nothing is lost: try again in a moment."
-    return Problem(503, detail, headers={"Retry-After": "2"}).response(request)
+    return DATABASE_DOWN.response(request)
 
 
 async def _on_hang_up(request: Request, _: Exception) -> JSONResponse:

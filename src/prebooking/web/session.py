@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from prebooking.domain.errors import BoxSilentError
 from prebooking.usecases.connection import TooOftenError
-from prebooking.web.operations import BAD_BODY, BROKEN, DATABASE_DOWN, NOT_SIGNED_IN, Answer, ApiRoute, Operation
+from prebooking.web.operations import BAD_BODY, OF_USERS, Answer, ApiRoute, Operation
 from prebooking.web.parts import parts_of
 from prebooking.web.problems import Problem, invalid, too_often
 from prebooking.web.requests import read_json
@@ -154,7 +154,6 @@ def _json(model: BaseModel) -> JSONResponse:
 
 
 _TOO_OFTEN = _too_often(TooOftenError(12, 17))
-_USERS = (*BROKEN, *DATABASE_DOWN, *NOT_SIGNED_IN, invalid("X-User-Email", "name the user by e-mail"))
 ROUTES = [
     ApiRoute(
         "PUT",
@@ -167,7 +166,7 @@ ROUTES = [
             description="It is checked, then stored in place of an earlier one. Its secrets are never returned.",
             body=NewSession,
             answers={200: Answer("It is alive, and prebookings will be booked with it.", ConnectedSession)},
-            problems=(*_USERS, *BAD_BODY, _dead(), _TOO_OFTEN, _unreachable()),
+            problems=(*OF_USERS, *BAD_BODY, _dead(), _TOO_OFTEN, _unreachable()),
         ),
     ),
     ApiRoute(
@@ -180,7 +179,7 @@ ROUTES = [
             summary="Is your AimHarder session alive?",
             description="One that has ended is refreshed, as before a booking, where AimHarder still allows it.",
             answers={200: Answer("What prebookings are booked with.", SessionView)},
-            problems=(*_USERS, _TOO_OFTEN),
+            problems=(*OF_USERS, _TOO_OFTEN),
         ),
     ),
     ApiRoute(
@@ -193,7 +192,7 @@ ROUTES = [
             summary="Forget your connected session",
             description="Again is no error. Sign-ins of the web application's devices stay.",
             answers={204: Answer("It is forgotten.")},
-            problems=_USERS,
+            problems=OF_USERS,
         ),
     ),
 ]

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from prebooking.web.headers import with_headers
 from prebooking.web.parts import parts_of
-from prebooking.web.problems import Problem
+from prebooking.web.problems import BROKEN, STOPPING
 
 _log = structlog.get_logger()
 
@@ -47,9 +47,8 @@ class Unforeseen:
                 raise
             if executor.stopping or isinstance(exc, asyncio.CancelledError):
                 _log.warning("request_interrupted", path=request.url.path, reason=repr(exc))
-                detail = "This server is stopping. Nothing is lost: try again."
-                problem = Problem(503, detail, headers={"Retry-After": "1"})
+                problem = STOPPING
             else:
                 _log.error("request_failed", path=request.url.path, exc_info=exc)
-                problem = Problem(500, "Something broke on our side. It is logged under this request_id.")
+                problem = BROKEN
             await problem.response(request)(scope, receive, send)

@@ -1,0 +1,42 @@
+"""Idempotency-Key: a POST that is sent again, since its answer was lost, is the same POST (IETF draft of that name)."""
+
+import re
+from typing import Annotated
+from uuid import UUID, uuid4, uuid5
+
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, WithJsonSchema
+from starlette.requests import Request
+
+from prebooking.web.problems import invalid_from
+
+_VISIBLE = r"^[!-~]{1,255}$"
+_HEADER = "Idempotency-Key"
+_KEYS = UUID("7a4b1f0e-3c5d-4e0a-9b1c-6d2f8e7a9c31")
+
+
+def _visible(value: str) -> str:
+    if not re.fullmatch(_VISIBLE, value):
+        raise ValueError("write 1 to 255 visible characters, such as a UUID")
+    return value
+
+
+class Idempotency(BaseModel):
+    key: Annotated[
+        Annotated[str, AfterValidator(_visible), WithJsonSchema({"type": "string", "pattern": _VISIBLE})] | None,
+        Field(
+            alias=_HEADER,
+            description="Of the client's making, such as a UUID: what is sent again with the same key is done once.",
+        ),
+    ] = None
+
+
+def id_of(request: Request, user_email: str) -> UUID:
+    """What this request makes is called so: by its user, its path and its key; without a key, by chance.
+
+    Raises Problem.
+    """
+    try:
+        key = Idempotency.model_validate({_HEADER: request.headers.get(_HEADER)}).key
+    except ValidationError as exc:
+        raise invalid_from(exc) from exc
+    return uuid4() if key is None else uuid5(_KEYS, f"{user_email} {request.url.path} {key}")
