@@ -74,6 +74,8 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
         if case.operation.label == "GET /boxes/{subdomain}/classes":
             case.path_parameters = {"subdomain": "mygym"}  # the one that there is
             case.query = {"day": case.query["day"]} | CLASSES_RULE
+    if case.headers and "Idempotency-Key" in case.headers:
+        case.headers["Idempotency-Key"] = str(uuid4())  # one for each wish
     body: Any = case.body
     match case.operation.label, body:
         case "POST /qstash/prebooking-failed", dict():

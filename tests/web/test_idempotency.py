@@ -147,6 +147,18 @@ async def test_a_retry_sent_again_is_one_retry_also_when_it_failed_again(sweeple
     assert (await post(sweepless, path, "another")).json()["version"] == failed["version"] + 1
 
 
+async def test_a_retry_that_was_told_another_opening_is_refused_under_the_same_key(sweepless: World) -> None:
+    row = await put(sweepless, await sweepless.prebook(ANA, SOON), FAILED)
+    path = f"/prebookings/{row['id']}/retry"
+    first, second = ({"available_at": (SOON + timedelta(hours=n)).isoformat()} for n in (1, 2))
+    assert (await post(sweepless, path, "key", first)).status_code == 200
+    refused = await post(sweepless, path, "key", second)
+    assert (refused.status_code, refused.json()["code"]) == (409, "prebooking-exists")
+    await put(sweepless, row, FAILED)
+    refused = await post(sweepless, path, "key", second)
+    assert [error["field"] for error in refused.json()["errors"]] == ["Idempotency-Key"]
+
+
 async def test_a_lost_answer_of_the_database_leaves_one_row(sweepless: World) -> None:
     wish = sweepless.wish(SOON)
     sweepless.gateway.faults.set(Fault(kind="lose_answer", function="create_prebooking", times=None))

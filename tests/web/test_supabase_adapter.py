@@ -190,6 +190,18 @@ async def test_what_is_claimed_does_not_wait_behind_a_crowd_of_claims(store: Sup
         claiming.cancel()
 
 
+async def test_a_claim_does_not_wait_behind_a_crowd_of_pages(store: SupabaseStore, gateway: Gateway) -> None:
+    created = await create(store)
+    assert created.prebooking
+    gateway.faults.set(Fault(kind="delay", function="list_prebookings", seconds=0.3, times=1000))
+    crowd = [asyncio.create_task(store.list(ANA)) for _ in range(40)]
+    await asyncio.sleep(0)
+    await claim(store, created.prebooking.id)
+    assert sum(listing.done() for listing in crowd) <= 8  # the connections
+    for listing in crowd:
+        listing.cancel()
+
+
 async def test_a_claim_waits_in_line_for_its_turn_and_its_clock_starts_when_it_is_sent(
     store: SupabaseStore, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
