@@ -35,6 +35,7 @@ class KeyHost:
         self.answer: bytes | None = b'{"keys": []}'
         self.status = 200
         self.headers: dict[str, str] = {}
+        self.drips = False
         self.asked = 0
         self.awake = asyncio.Event()  #: it answers
         self.awake.set()
@@ -43,13 +44,19 @@ class KeyHost:
         self.asked += 1
         await self.awake.wait()
         if self.answer is None:
-            return StreamingResponse(self._endless(), self.status)
+            return StreamingResponse(self._dripping() if self.drips else self._endless(), self.status)
         return Response(self.answer, self.status, self.headers)
 
     async def _endless(self) -> AsyncIterator[bytes]:
         """As good as: 64 MiB, whose length it doesn't tell."""
         for _ in range(1024):
             yield b" " * 65536
+
+    async def _dripping(self) -> AsyncIterator[bytes]:
+        """Never silent for long, and never done."""
+        while True:
+            yield b" "
+            await asyncio.sleep(0.2)
 
     def publish(self, *key_ids: str, key: ec.EllipticCurvePrivateKey = PRIVATE) -> None:
         public = json.loads(ECAlgorithm.to_jwk(key.public_key()))
@@ -222,9 +229,12 @@ async def test_before_the_first_set_it_is_asked_for_every_two_seconds() -> None:
         assert await keys.key("a")
 
 
-async def test_a_key_host_that_hangs_keeps_nobody_for_longer_than_two_seconds() -> None:
+@pytest.mark.parametrize("drips", [False, True])
+async def test_a_key_host_that_never_ends_keeps_nobody_for_longer_than_two_seconds(drips: bool) -> None:  # noqa: FBT001
     async with key_host() as (host, keys):
-        host.awake.clear()
+        host.answer, host.drips = None, drips
+        if not drips:
+            host.awake.clear()
         async with asyncio.timeout(3):
             with pytest.raises(Problem, match="try again"):
                 await keys.key("a")

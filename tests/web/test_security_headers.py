@@ -29,8 +29,8 @@ async def known(database: asyncpg.Connection, outside: tuple[Gateway, QStashServ
 
 
 def preflight(origin: str, method: str) -> dict[str, str]:
-    asked = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": "authorization,content-type"}
-    return {"Origin": origin} | asked
+    sent = "authorization,content-type,idempotency-key"
+    return {"Origin": origin, "Access-Control-Request-Method": method, "Access-Control-Request-Headers": sent}
 
 
 async def test_each_answer_has_them_and_an_id_whoever_gives_it(known: World, monkeypatch: pytest.MonkeyPatch) -> None:
