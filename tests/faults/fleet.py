@@ -22,14 +22,14 @@ _LOOK_S = 0.02
 _UNGUARDED = "held.fire:before"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Death:
     """`point`: where it struck; None if none was reached in time."""
 
     how: str  #: kill, stop, deploy, or crash, which is nobody's doing
     at: float  #: epoch seconds
     point: str | None = None
-    until: float = 0.0  #: of a stop
+    until: float = 0.0  #: of a stop: when it went on
 
 
 class Fleet:
@@ -99,10 +99,11 @@ class Fleet:
         point = await self._reached(victim, [self._rng.choice(guarded)], Action.STOP)
         victim.stop()
         stopped_for_s, now = self._rng.uniform(*_STOPPED_S), time.time()
-        self.deaths.append(Death("stop", now, point, until=now + stopped_for_s))
+        self.deaths.append(stop := Death("stop", now, point))
         await self._start_one()
         await asyncio.sleep(now + stopped_for_s - time.time())
         victim.go_on()
+        stop.until = time.time()  # on a busy machine the new one may have taken longer to start
         await asyncio.sleep(_AFTERWARDS_S)
         victim.terminate()
         await victim.gone()

@@ -3,6 +3,7 @@
 import os
 import signal
 from abc import ABC, abstractmethod
+from contextlib import suppress
 
 
 class Signalled(ABC):
@@ -28,5 +29,6 @@ class Signalled(ABC):
         self._signal(signal.SIGTERM)
 
     def _signal(self, number: int) -> None:
-        if self.alive:
-            os.kill(self.pid, number)
+        with suppress(ProcessLookupError):  # it has ended in this very instant
+            if self.alive:
+                os.kill(self.pid, number)

@@ -81,8 +81,9 @@ class Scheduler:
     async def publish(self, prebooking: Prebooking, *, delivery_failures: int = 0) -> Transition:
         """Orders the message of this version and notes it on the row. Raises what the ports raise."""
         message_id = await self._messages.publish(prebooking, delivery_failures=delivery_failures)
-        if prebooking.qstash_schedule_id:  # the web application's, which would book beside us: noted is ours without it
-            await self._messages.delete(prebooking.qstash_schedule_id)
+        carried = prebooking.qstash_schedule_id
+        if carried and carried != message_id:  # the web application's, which would book beside us: it goes first
+            await self._messages.delete(carried)
         attached = await self._store.attach_message(prebooking.id, prebooking.version, message_id)
         if attached.outcome != "attached":  # cancelled or moved meanwhile: this message rings for nothing
             await self._take_back(message_id)
