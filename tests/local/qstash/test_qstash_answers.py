@@ -18,7 +18,7 @@ async def answer_to(raw: bytes) -> Answer:
 
     async with await asyncio.start_server(reply, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        return await asyncio.wait_for(send(Parcel(f"http://127.0.0.1:{port}", "POST", {}, b"")), 2)
+        return await asyncio.wait_for(send(Parcel(f"http://127.0.0.1:{port}", "POST", {}, b""), lambda: None), 2)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ due at one instant; a connection to a neighbour costs a fraction of a millisecon
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from urllib.parse import urlsplit
@@ -45,8 +46,11 @@ class Parcel:
         return head.encode("latin-1") + self.body
 
 
-async def send(parcel: Parcel) -> Answer:
-    """The destination's answer, redirects included; an OSError says that there was none."""
+async def send(parcel: Parcel, sent: Callable[[], None]) -> Answer:
+    """The destination's answer, redirects included; an OSError says that there was none.
+
+    `sent` hears when the request has left: a destination whose process stands still may let its connection wait.
+    """
     parts = urlsplit(parcel.url)
     secure = parts.scheme.lower() == "https"
     port = parts.port or (443 if secure else 80)
@@ -55,6 +59,7 @@ async def send(parcel: Parcel) -> Answer:
     )
     try:
         transport.write(parcel.as_bytes())
+        sent()
         return await exchange.answer
     finally:
         transport.close()

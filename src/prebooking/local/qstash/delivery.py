@@ -21,8 +21,12 @@ class Deliverer:
         attempt = Attempt(message.retried, sent_at=self.clock.time())
         message.attempts.append(attempt)
         limit = message.order.timeout_s
+
+        def sent() -> None:
+            attempt.sent_at = self.clock.time()
+
         try:
-            attempt.answer = await within(self.clock, limit, send(self._parcel(message)))
+            attempt.answer = await within(self.clock, limit, send(self._parcel(message), sent))
         except TimeoutError:
             attempt.error = f"no answer within {limit} s"
         except (OSError, UnicodeError) as exc:  # the latter from host names that are none
