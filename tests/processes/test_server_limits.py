@@ -1,6 +1,7 @@
 """The unmodified service, real connections: whoever sends too much, too slowly or nothing keeps nobody else waiting."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -89,7 +90,10 @@ async def test_a_head_without_end_is_refused(running: Stack) -> None:
     reader, writer = await connect(running, head, b"x" * 33 * 1024)
     said = await reader.read()
     assert said.startswith(b"HTTP/1.1 431 ")
-    assert b"headers-too-large" in said
+    top, _, body = said.partition(b"\r\n\r\n")
+    problem = json.loads(body)
+    assert problem["code"] == "headers-too-large"
+    assert f"x-request-id: {problem['request_id']}".encode() in top
     writer.close()
     with pytest.raises(ConnectionError):  # and nobody listens to more of it
         await connect(running, head, *[b"x" * 65536] * 1000)

@@ -6,24 +6,19 @@ A request's body is limited where it is read (requests.py); what still comes of 
 import asyncio
 import json
 import resource
+import secrets
 import struct
 from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from prebooking.web.problems import Problem
+
 ABORT = "prebooking.abort"  # an extension of the ASGI scope: drops the connection, sent or not
 LARGEST_HEAD = 32 * 1024  # what arrives in one piece with its end may be more: as much as asyncio reads at once
 SLOWEST_HEAD_S = 10.0
-_REFUSAL = json.dumps(
-    {
-        "type": "about:blank",
-        "title": "Request Header Fields Too Large",
-        "status": 431,
-        "detail": f"The head of the request is larger than {LARGEST_HEAD} bytes.",
-        "code": "headers-too-large",
-    }
-).encode()
+_REFUSAL = Problem(431, f"The head of the request is larger than {LARGEST_HEAD} bytes.")
 
 
 class BoundedConnection(HttpToolsProtocol):
@@ -80,11 +75,14 @@ class BoundedConnection(HttpToolsProtocol):
             self._patience = None
 
     def _refuse(self) -> None:
+        request_id = secrets.token_hex(8)
+        body = json.dumps(_REFUSAL.details("", request_id)).encode()  # what was asked for is not known yet
         head = (
             "HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/problem+json\r\n"
-            f"content-length: {len(_REFUSAL)}\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n"
+            f"content-length: {len(body)}\r\nx-content-type-options: nosniff\r\nx-request-id: {request_id}\r\n"
+            "connection: close\r\n\r\n"
         )
-        self.transport.write(head.encode() + _REFUSAL)
+        self.transport.write(head.encode() + body)
         self.transport.close()
 
 
