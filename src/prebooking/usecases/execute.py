@@ -15,6 +15,7 @@ from prebooking.domain.outcome import Ending, Outcome
 from prebooking.domain.ports import Claim, Clock, Gyms, HeldRequest, Store, Transition
 from prebooking.domain.prebooking import Box
 from prebooking.domain.timing import BEGIN_GRACE_S, Budget, OpeningClock, Timings, ring_at
+from prebooking.usecases.begin_turns import BeginTurns
 from prebooking.usecases.endings import Endings, Verdict
 from prebooking.usecases.execution import Execution, GiveBack, Park, Release
 from prebooking.usecases.gate import Gate, sleep_until
@@ -27,7 +28,6 @@ from prebooking.usecases.stopping import StoppedError, Stopping
 
 _log = structlog.get_logger()
 
-_BEGIN_BEFORE_OPENING_S = 1.5
 _TRY_AGAIN_S = 0.2
 _TO_ANSWER_S = 0.1  # what is left of the budget for the answer itself
 
@@ -62,6 +62,7 @@ class Executor:
         self._gate = gate
         self._clock = clock
         self._opening_clock = opening_clock
+        self._begin_turns = BeginTurns()
         self._stopping = Stopping()
         self._places = Places(_AT_ONCE)
         self._sessions = Sessions(store, clock)
@@ -254,7 +255,8 @@ class Executor:
 
     async def _begin(self, run: Execution) -> Decision | Verdict | None:
         """None once it is recorded that the request may leave; unconfirmed, nothing is sent."""
-        await sleep_until(self._clock, self._opening_clock.now, run.opening - _BEGIN_BEFORE_OPENING_S)
+        with self._begin_turns.take(run.opening) as ahead_s:
+            await sleep_until(self._clock, self._opening_clock.now, run.opening - ahead_s)
         await self._gate.quiet()
         while True:
             try:
