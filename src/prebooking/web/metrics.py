@@ -7,18 +7,19 @@ from prebooking.web.operations import ALWAYS, SERVICE, Answer, ApiRoute, Operati
 from prebooking.web.parts import parts_of
 from prebooking.web.problems import Problem
 
-_REFUSED = Problem(
-    401, "Send the header Authorization: Bearer <SERVICE_API_KEY>.", headers={"WWW-Authenticate": "Bearer"}
-)
-
 
 async def metrics(request: Request) -> Response:
     """Open only where there is no key to ask for."""
     parts = parts_of(request)
     if not parts.users.is_server(request):
-        raise _REFUSED
+        raise _refused()
     body, media_type = parts.meter.exposition()
     return Response(body, headers={"Content-Type": media_type})
+
+
+def _refused() -> Problem:
+    detail = "Send the header Authorization: Bearer <SERVICE_API_KEY>."
+    return Problem(401, detail, headers={"WWW-Authenticate": "Bearer"})
 
 
 ROUTES = [
@@ -33,7 +34,7 @@ ROUTES = [
             description="Of the replica that answers. Without a SERVICE_API_KEY in its environment it asks for none.",
             security=SERVICE,
             answers={200: Answer("Prometheus's text format.", str, media_type="text/plain")},
-            problems=(*ALWAYS, _REFUSED),
+            problems=(*ALWAYS, _refused()),
         ),
     ),
 ]

@@ -104,7 +104,7 @@ def _answer(done: Transition, status: int = 200, *, opening: str = "available_at
     if done.outcome == "too_many":
         raise _too_many(done)
     if done.outcome == "key_reused":
-        raise _KEY_REUSED
+        raise _key_reused()
     if done.outcome == "too_late":
         raise invalid(opening, f"the class can be booked until {done.give_up_at}: nothing is left to wait for")
     if done.prebooking is None:
@@ -119,6 +119,10 @@ def _too_many(refused: Transition) -> Problem:
         return Problem(429, detail, code="too-many")
     what = f"You made or retried {refused.limit} prebookings within a minute, the most"
     return too_often(what, refused.retry_after)
+
+
+def _key_reused() -> Problem:
+    return invalid("Idempotency-Key", "was used for another wish: make a new key for each")
 
 
 async def _user(request: Request) -> tuple[Parts, str]:
@@ -163,7 +167,6 @@ _CREATE = """\
 saving changes too: a time that the clocks skip counts as if they had not been put forward yet, one that they show twice
 is the first. Hours are hours that pass. The same wish and opening again is no error while it waits: the answer is the
 prebooking that there is. Sent again with the same `Idempotency-Key`, it is so too when that has ended."""
-_KEY_REUSED = invalid("Idempotency-Key", "was used for another wish: make a new key for each")
 _NO_START = invalid("opens.starts", "say when the class starts, as HH:MM on the box's wall clock")
 _AS_IT_IS_NOW = Answer("The prebooking as it is now.", answers.Prebooking)
 
@@ -183,7 +186,7 @@ ROUTES = [
                 201: Answer("It is waiting for its opening.", answers.Prebooking),
                 200: Answer("You had it already.", answers.Prebooking),
             },
-            problems=(*OF_USERS, *BAD_BODY, _TOO_LATE, _NO_START, _KEY_REUSED, _EXISTS, _TOO_MANY),
+            problems=(*OF_USERS, *BAD_BODY, _TOO_LATE, _NO_START, _key_reused(), _EXISTS, _TOO_MANY),
         ),
     ),
     ApiRoute(
