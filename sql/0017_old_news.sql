@@ -1,20 +1,13 @@
 -- What is no news: a session that was written again as it was, and a class that was over long before anybody looked.
 
 -- A trigger on a column fires where the column is named, changed or not: a refresh that failed names it, too.
-create or replace function prebooking.end_warnings() returns trigger language plpgsql set search_path = '' as $$
-begin
-  if tg_op = 'UPDATE' and (new.aimharder_token, new.aimharder_cookies) = (old.aimharder_token, old.aimharder_cookies) then
-    return null;
-  end if;
-  with cleared as (
-    update public.prebookings p set warning = null
-    where pg_catalog.lower(p.user_email) = pg_catalog.lower(new.user_email) and p.warning is not null
-      and p.status in ('pending', 'loaded')
-    returning p.id
-  )
-  update prebooking.session_watch w set looked_at = null from cleared c where w.prebooking_id = c.id;
-  return null;
-end $$;
+create or replace trigger auth_sessions_end_warnings
+  after insert on public.auth_sessions for each row
+  execute function prebooking.end_warnings();
+create or replace trigger auth_sessions_changed_end_warnings
+  after update of aimharder_token on public.auth_sessions for each row
+  when ((new.aimharder_token, new.aimharder_cookies) is distinct from (old.aimharder_token, old.aimharder_cookies))
+  execute function prebooking.end_warnings();
 
 -- The old cron tells its users itself; only our results have an outcome. A version ends once. What the web application
 -- left waiting when its class was over, perhaps for months, ends untold; `outcome_unknown` comes a day after that.
