@@ -10,7 +10,7 @@ import pytest
 
 from executions import ANA, book, bookings_asked, deliver, sweep
 from prebooking.local.aimharder import AimHarder
-from prebooking.local.qstash.message import State
+from prebooking.local.qstash.message import Message, State
 from prebooking.local.qstash.server import QStashServer
 from prebooking.local.supabase import Gateway
 from world import BOX, CLASS_ID, World, open_world
@@ -31,6 +31,15 @@ async def adopted(world: World, data: dict[str, Any] | None = None, **columns: A
     )
     await world.database.execute("update public.prebookings set created_at = now() - interval '1 h'")
     return {"id": str(row)}
+
+
+async def carrying_a_message(world: World) -> tuple[dict[str, Any], Message]:
+    """One that waits in the future, with the message that the web application ordered for it."""
+    await world.member(ANA)
+    other = await world.prebook(ANA, world.open_class(3600, class_id=502), id=502)
+    (carried,) = world.messages(other["id"])
+    later = datetime.now(UTC) + timedelta(hours=2)
+    return await adopted(world, available_at=later, qstash_schedule_id=carried.id, status="loaded"), carried
 
 
 async def swept(world: World, row: dict[str, Any]) -> dict[str, Any]:
@@ -98,11 +107,7 @@ async def test_what_is_long_over_is_ended_untouched_by_the_gym(sweepless: World)
 
 
 async def test_one_that_waits_in_the_future_gets_a_message_in_place_of_the_one_it_carried(sweepless: World) -> None:
-    await sweepless.member(ANA)
-    other = await sweepless.prebook(ANA, sweepless.open_class(3600, class_id=502), id=502)
-    (carried,) = sweepless.messages(other["id"])
-    later = datetime.now(UTC) + timedelta(hours=2)
-    row = await adopted(sweepless, available_at=later, qstash_schedule_id=carried.id, status="loaded")
+    row, carried = await carrying_a_message(sweepless)
     now = await swept(sweepless, row)
     (message,) = sweepless.messages(row["id"])
     assert (now["qstash_schedule_id"], message.state) == (message.id, State.WAITING)
@@ -111,11 +116,7 @@ async def test_one_that_waits_in_the_future_gets_a_message_in_place_of_the_one_i
 
 async def test_its_own_message_is_not_noted_before_the_one_it_carried_is_gone(sweepless: World) -> None:
     """That one would have the web application book beside us."""
-    await sweepless.member(ANA)
-    other = await sweepless.prebook(ANA, sweepless.open_class(3600, class_id=502), id=502)
-    (carried,) = sweepless.messages(other["id"])
-    later = datetime.now(UTC) + timedelta(hours=2)
-    row = await adopted(sweepless, available_at=later, qstash_schedule_id=carried.id, status="loaded")
+    row, carried = await carrying_a_message(sweepless)
     sweepless.qstash.qstash.faults.change({"api_status": {"value": 500, "on": "cancel", "next": 9}})
     assert (await swept(sweepless, row))["qstash_schedule_id"] == carried.id
     sweepless.qstash.qstash.faults.clear()

@@ -14,17 +14,8 @@ ANA = "ana@example.com"
 CODES = {
     *("malformed-json", "unauthorized", "not-found", "request-timeout", "too-large", "unsupported-media-type"),
     *("prebooking-exists", "booking-in-progress", "already-finished", "not-failed", "invalid-request", "too-many"),
-    *(
-        "internal-error",
-        "database-unavailable",
-        "identity-unavailable",
-        "stopping",
-        "gym-unreachable",
-        "held",
-        "not-due",
-        "retry-later",
-    ),
-    *("session-missing", "session-expired"),
+    *("internal-error", "database-unavailable", "identity-unavailable", "stopping", "gym-unreachable"),
+    *("held", "not-due", "retry-later", "session-missing", "session-expired"),
 }
 
 
