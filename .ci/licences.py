@@ -13,6 +13,9 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+# What a service, a demo and a test need; pip-audit and the drawing of benchmarks have environments of their own.
+LOCKS = ["requirements.lock", *(f".requirements/{group}.lock" for group in ("local", "installer", "build", "dev"))]
+
 ALLOWED = {
     *(
         "MIT",
@@ -93,4 +96,4 @@ def main(locks: list[str], *, show_all: bool) -> int:
 
 if __name__ == "__main__":
     locks = [argument for argument in sys.argv[1:] if argument != "--all"]
-    sys.exit(main(locks or ["requirements.lock"], show_all="--all" in sys.argv))
+    sys.exit(main(locks or LOCKS, show_all="--all" in sys.argv))

