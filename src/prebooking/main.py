@@ -116,6 +116,7 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
             Notifier(store, outside.teller, gate, meter),
             SessionWatch(store, outside.gyms, gate, clock, meter),
             Housekeeping(store, gate, clock, days=settings.retention_days),
+            clock,
         )
         executor = Executor(
             store,
