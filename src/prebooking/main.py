@@ -27,9 +27,11 @@ from prebooking.settings import Settings, read_settings, secrets_of
 from prebooking.signals import heard_of_stop
 from prebooking.usecases.change_feed import ChangeFeed
 from prebooking.usecases.chores import Chores
+from prebooking.usecases.circuits import Circuits
 from prebooking.usecases.connection import Connections
 from prebooking.usecases.execute import Executor
 from prebooking.usecases.gate import Gate
+from prebooking.usecases.guarded_gyms import GuardedGyms
 from prebooking.usecases.housekeeping import Housekeeping
 from prebooking.usecases.notify import Notifier
 from prebooking.usecases.schedule import Scheduler
@@ -110,16 +112,18 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
         opening_clock = OpeningClock(clock)
         outside = around(await stack.enter_async_context(_open_outside(settings, opening_clock)))
         store, messages = outside.store, outside.messages
+        gyms = GuardedGyms(outside.gyms, Circuits(clock))
         gate = Gate(clock, opening_clock.now)
         meter = PrometheusMeter(refusals=Check)
         chores = Chores(
             Notifier(store, outside.teller, gate, meter),
-            SessionWatch(store, outside.gyms, gate, clock, meter),
+            SessionWatch(store, gyms, gate, clock, meter),
             Housekeeping(store, gate, clock, days=settings.retention_days),
+            clock,
         )
         executor = Executor(
             store,
-            outside.gyms,
+            gyms,
             gate,
             clock,
             opening_clock,

@@ -49,8 +49,10 @@ class MortalExecutor(Executor):
         """As a new process."""
         self._stopping = Stopping()
 
-    async def execute(self, prebooking_id: UUID, version: int | None, arrived: float | None = None) -> Verdict:
-        work = asyncio.create_task(super().execute(prebooking_id, version, arrived))
+    async def execute(
+        self, prebooking_id: UUID, version: int | None, arrived: float | None = None, *, settles: bool = False
+    ) -> Verdict:
+        work = asyncio.create_task(super().execute(prebooking_id, version, arrived, settles=settles))
         await asyncio.wait({work})
         return Verdict(_KILLED) if work.cancelled() else work.result()
 

@@ -102,8 +102,21 @@ class Functions:
     async def cancel(self, prebooking_id: UUID, user_email: str = "ana@example.com") -> Answer:
         return await self.call("cancel_prebooking", id=prebooking_id, user_email=user_email)
 
-    async def reschedule(self, prebooking_id: UUID, to: datetime, user_email: str = "ana@example.com") -> Answer:
-        return await self.call("reschedule_prebooking", id=prebooking_id, user_email=user_email, available_at=to)
+    async def reschedule(
+        self,
+        prebooking_id: UUID,
+        to: datetime,
+        user_email: str = "ana@example.com",
+        *,
+        max_per_minute: int | None = None,
+    ) -> Answer:
+        return await self.call(
+            "reschedule_prebooking",
+            id=prebooking_id,
+            user_email=user_email,
+            available_at=to,
+            max_per_minute=max_per_minute,
+        )
 
     async def retry(
         self,

@@ -154,6 +154,39 @@ async def test_each_retry_of_one_row_counts_and_counts_with_the_creates(db: Func
     assert (await db.retry(row, **limits))["outcome"] == "retried"
 
 
+async def test_each_move_counts_with_the_creates_and_retries_and_only_another_opening_is_a_move(db: Functions) -> None:
+    row, again = await prebooking(db), await prebooking(db, **failed())
+    await db.connection.execute("update public.prebookings set created_at = $1", NOW - timedelta(hours=1))
+    limits: dict[str, Any] = {"max_per_minute": 3}
+    assert (await wish(db, **limits))["outcome"] == "created"
+    for second in (1, 2):
+        await db.at(NOW + seconds(second))
+        for _ in range(2):  # the second repeats it: its answer was lost
+            assert (await db.reschedule(row, OPENING + seconds(second), **limits))["outcome"] == "rescheduled"
+
+    await db.at(NOW + seconds(3))
+    too_many = {"outcome": "too_many", "limit": 3, "retry_after": 57}
+    assert await db.reschedule(row, OPENING + seconds(3), user_email="Ana@Example.com", **limits) == too_many
+    assert await db.retry(again, **limits) == too_many
+    assert await wish(db, **limits) == too_many
+    assert (await db.row(row))["version"] == 3
+    assert (await db.reschedule(row, OPENING + seconds(2), **limits))["outcome"] == "rescheduled"
+    assert (await db.reschedule(row, GIVE_UP_AT, **limits))["outcome"] == "too_late"
+    await db.at(NOW + seconds(60))
+    assert (await db.reschedule(row, OPENING + seconds(3), **limits))["outcome"] == "rescheduled"
+
+
+async def test_a_move_by_a_replica_of_an_earlier_version_is_never_refused_but_counts(db: Functions) -> None:
+    row = await prebooking(db)
+    for second in range(3):
+        answer = await db.call(
+            "reschedule_prebooking", id=row, user_email="ana@example.com", available_at=OPENING + seconds(second + 1)
+        )
+        assert answer["outcome"] == "rescheduled"
+
+    assert (await wish(db, max_per_minute=3))["outcome"] == "too_many"
+
+
 async def test_of_retries_no_more_is_kept_than_the_last_minute(db: Functions) -> None:
     row = await prebooking(db, **failed())
     for minute in range(5):

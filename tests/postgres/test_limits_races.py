@@ -39,6 +39,17 @@ async def test_of_thirty_creates_at_once_exactly_as_many_as_a_minute_allows_beco
     assert Counter(a["outcome"] for a in answers) == {"created": 7, "too_many": 23}
 
 
+async def test_of_thirty_moves_at_once_exactly_as_many_as_a_minute_allows_are_made(many: Many) -> None:
+    tabs = await many(30)
+    row = await prebooking(tabs[0], available_at=SOON, created_at=SOON - timedelta(hours=2))
+    answers = await asyncio.gather(
+        *(tab.reschedule(row, SOON + timedelta(seconds=n + 1), max_per_minute=7) for n, tab in enumerate(tabs))
+    )
+
+    assert Counter(a["outcome"] for a in answers) == {"rescheduled": 7, "too_many": 23}
+    assert (await tabs[0].row(row))["version"] == 8
+
+
 async def test_of_many_retries_and_creates_at_once_exactly_as_many_as_allowed_wait(many: Many) -> None:
     tabs = await many(16)
     rows = [await prebooking(tabs[0], available_at=SOON, **failed()) for _ in range(8)]

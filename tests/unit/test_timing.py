@@ -1,6 +1,7 @@
 """The instants of an execution: its budget, its delays, and the clock of the opening."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,8 @@ from hypothesis import strategies as st
 
 from fake_clock import FakeClock
 from prebooking.domain.timing import (
+    FIRST_SHOTS,
+    LATEST_SHOTS,
     Budget,
     OpeningClock,
     Shot,
@@ -142,8 +145,13 @@ def test_a_released_row_waits_longer_each_time_with_full_jitter(attempts: int, l
     assert longest * 3 / 4 < max(delays) <= longest
 
 
-def test_a_parked_row_is_asked_for_after_15_s_then_45_s_then_every_5_minutes() -> None:
-    assert [park_delay(parks) for parks in (1, 2, 3, 4, 99)] == [15, 45, 300, 300, 300]
+@pytest.mark.parametrize(("parks", "about"), [(0, 15), (1, 15), (2, 45), (3, 300), (4, 300), (99, 300)])
+def test_a_parked_row_is_asked_for_after_15_s_then_45_s_then_every_5_minutes_never_all_at_once(
+    parks: int, about: float
+) -> None:
+    delays = [park_delay(parks) for _ in range(200)]
+    assert about * 0.75 <= min(delays) < about * 0.85
+    assert about * 1.15 < max(delays) <= about * 1.25
 
 
 def timings() -> Timings:
@@ -168,6 +176,23 @@ def test_the_lateness_is_that_of_the_first_shot_though_an_earlier_claim_fired_it
     said = told.as_json()
     assert said["fire_lateness_ms"] == pytest.approx(250)
     assert len(said["shots"]) == 2
+
+
+@given(st.lists(st.integers(min_value=0, max_value=60), min_size=1, max_size=12))
+def test_of_however_many_shots_few_are_kept_and_none_goes_uncounted(claims: list[int]) -> None:
+    kept, fired = list[dict[str, Any]](), 0
+    for number in claims:
+        told = timings()
+        told.earlier_shots = tuple(kept)
+        told.shots += [Shot(100.0 + fired + n, 100.5 + fired + n, "too_early") for n in range(number)]
+        fired += number
+        kept = told.all_shots()
+        assert told.as_json()["shots"] == kept
+    assert len(kept) == min(fired, FIRST_SHOTS + LATEST_SHOTS)
+    assert len(kept) + sum(shot.get("left_out", 0) for shot in kept) == fired
+    every = [Shot(100.0 + n, 100.5 + n, "too_early").as_json() for n in range(fired)]
+    told_of = [{name: value for name, value in shot.items() if name != "left_out"} for shot in kept]
+    assert told_of == (every if fired <= len(kept) else [*every[:FIRST_SHOTS], *every[-LATEST_SHOTS:]])
 
 
 def test_nothing_sent_means_no_lateness() -> None:

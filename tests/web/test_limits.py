@@ -59,7 +59,7 @@ def assert_too_many_in_a_minute(answer: httpx.Response) -> None:
     seconds = int(answer.headers["retry-after"])
     assert 1 <= seconds <= 60
     assert answer.json()["detail"] == (
-        f"You made or retried 4 prebookings within a minute, the most: try again in {seconds} s."
+        f"You made, moved or retried 4 prebookings within a minute, the most: try again in {seconds} s."
     )
 
 
@@ -100,6 +100,22 @@ async def test_a_retry_is_refused_as_a_create_is(strict: World) -> None:
     await strict.database.execute(FAIL, failed["id"])
     assert_too_many_in_a_minute(await retry(strict, failed))
     assert (await strict.read(ANA, failed["id"]))["status"] == "failed"
+
+
+async def test_a_move_orders_a_message_so_it_counts_as_a_create_does(strict: World) -> None:
+    row = (await create(strict, 1)).json()
+
+    async def move(minutes: int) -> httpx.Response:
+        body = {"available_at": (SOON + timedelta(minutes=minutes)).isoformat()}
+        return await strict.http.patch(f"/prebookings/{row['id']}", headers=strict.speaking_for(ANA), json=body)
+
+    assert [(await move(minutes)).status_code for minutes in (1, 2, 3)] == [200] * 3
+    ordered = len(strict.messages(row["id"]))
+    assert_too_many_in_a_minute(await move(4))
+    assert_too_many_in_a_minute(await create(strict, 2))
+    assert (await move(3)).status_code == 200  # a repeat of the last one moves nothing
+    assert len(strict.messages(row["id"])) == ordered
+    assert (await strict.read(ANA, row["id"]))["version"] == 4
 
 
 async def test_a_user_has_one_limit_whoever_speaks_for_them(strict: World) -> None:

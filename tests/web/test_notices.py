@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from executions import ANA, BOOK, prebook_open_class, spoil, sweep
+from executions import ANA, BOOK, WHOAMI, at_gym, prebook_open_class, spoil, sweep
 from prebooking.local.aimharder import AimHarder
 from prebooking.local.qstash.server import QStashServer
 from prebooking.local.supabase import Gateway
@@ -235,3 +235,23 @@ async def test_the_old_crons_ends_are_its_own_to_tell(asleep: World) -> None:
         """update public.prebookings set status = 'completed', result = '{"success": true}' where id = $1""", row["id"]
     )
     assert await untold(asleep) == 0
+
+
+async def test_a_silent_account_host_delays_no_notice_however_many_sessions_are_due(
+    telling: World, ear: Receiver
+) -> None:
+    spoil(telling, "hang", WHOAMI, times=None)
+    await telling.member("bea@example.com")
+    due = telling.open_class(1200, class_id=900)
+    for number in range(60):
+        email = f"member{number}@example.com"
+        await telling.member(email)
+        await telling.prebook(email, due, id=900)
+    telling.parts.chores.ring()
+    await at_gym(telling, WHOAMI)  # the looks are under way
+    rows = [await prebook_open_class(telling)]
+    rows.append(await telling.prebook("bea@example.com", telling.open_class(class_id=901), id=901))
+    for row in rows:
+        await telling.finished(row["user_email"], row["id"])
+    async with asyncio.timeout(5):
+        await ear.heard(2)

@@ -17,7 +17,7 @@ from prebooking.adapters.aimharder_timetable import read_boxes, read_timetable
 from prebooking.adapters.capped import ENCODING, read_capped
 from prebooking.adapters.held_http import Hold, held, holding_transport
 from prebooking.adapters.tls import trusted
-from prebooking.domain.errors import BoxSilentError
+from prebooking.domain.errors import BoxSilentError, HostSilentError
 from prebooking.domain.outcome import Kind, Reply
 from prebooking.domain.ports import HeldRequest, Listing, NewTokens
 from prebooking.domain.prebooking import BookingRequest, Box, Session
@@ -99,8 +99,10 @@ class AimHarderAccount:
             if status != httpx.codes.OK:
                 raise BoxSilentError(f"{url}: HTTP {status}")
             return read(json.loads(body))
-        except (httpx.HTTPError, ValueError, RecursionError, TimeoutError) as exc:
-            # The exception's text may quote a header: its name says enough.
+        # The exception's text may quote a header: its name says enough.
+        except (httpx.NetworkError, httpx.TimeoutException, TimeoutError) as exc:
+            raise HostSilentError(f"{url}: {type(exc).__name__}") from exc
+        except (httpx.HTTPError, ValueError, RecursionError) as exc:
             raise BoxSilentError(f"{url}: {type(exc).__name__}") from exc
 
     async def _send(self, method: str, url: str, **content: Any) -> tuple[int, bytes]:

@@ -66,8 +66,14 @@ class SupabaseStore(SupabaseSessions, SupabaseNotices):
     async def cancel(self, prebooking_id: UUID, user_email: str) -> Transition:
         return await self._transition("cancel_prebooking", id=prebooking_id, user_email=user_email)
 
-    async def reschedule(self, prebooking_id: UUID, user_email: str, at: datetime) -> Transition:
-        return await self._transition("reschedule_prebooking", id=prebooking_id, user_email=user_email, available_at=at)
+    async def reschedule(self, prebooking_id: UUID, user_email: str, at: datetime, *, limits: Limits) -> Transition:
+        return await self._transition(
+            "reschedule_prebooking",
+            id=prebooking_id,
+            user_email=user_email,
+            available_at=at,
+            max_per_minute=limits.per_minute,
+        )
 
     async def retry(
         self, prebooking_id: UUID, user_email: str, token: UUID, at: datetime | None, *, limits: Limits

@@ -20,6 +20,9 @@ BEGIN_GRACE_S = 12.0
 
 RELEASE_DELAYS_S = (2, 5, 15, 45)
 PARK_DELAYS_S = (15, 45, 300)
+PARK_JITTER = 0.25  # either way: else all that one silent gym has parked comes back at one instant, time and again
+# Of many shots the row keeps the first and the latest, and says how many there were between.
+FIRST_SHOTS, LATEST_SHOTS = 8, 12
 # How far the host's clock may be from the database's before the database's is followed (plus the round trip).
 CLOCK_TOLERANCE_S = 0.5
 
@@ -41,7 +44,8 @@ def release_delay(attempts: int) -> float:
 
 def park_delay(parks: int) -> float:
     """Seconds until a parked row is settled again, after the first try at the end of its begin's lease."""
-    return PARK_DELAYS_S[min(max(parks, 1), len(PARK_DELAYS_S)) - 1]
+    delay = PARK_DELAYS_S[min(max(parks, 1), len(PARK_DELAYS_S)) - 1]
+    return delay * random.uniform(1 - PARK_JITTER, 1 + PARK_JITTER)  # noqa: S311  # spreads load, guards nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +142,14 @@ class Timings:
     shots: list[Shot] = field(default_factory=list)
 
     def all_shots(self) -> list[dict[str, Any]]:
-        return [*self.earlier_shots, *(shot.as_json() for shot in self.shots)]
+        """Returns at most FIRST_SHOTS + LATEST_SHOTS of them; `left_out` counts those missing before its shot."""
+        shots = [*self.earlier_shots, *(shot.as_json() for shot in self.shots)]
+        left_out = shots[FIRST_SHOTS:-LATEST_SHOTS]
+        if not left_out:
+            return shots
+        after = shots[-LATEST_SHOTS]
+        number = len(left_out) + sum(shot.get("left_out", 0) for shot in (*left_out, after))
+        return [*shots[:FIRST_SHOTS], after | {"left_out": number}, *shots[1 - LATEST_SHOTS :]]
 
     def as_json(self) -> dict[str, Any]:
         first_fired, last = self._first_fired(), self.shots[-1] if self.shots else None

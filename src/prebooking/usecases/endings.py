@@ -39,10 +39,10 @@ class Endings:
                 return await self._finish(run.claim, run.token, run.timings, reason)
             case Release(reason):
                 return await self._release(run, reason, release_delay(run.attempts))
-            case GiveBack() if run.claim.begun and not run.settled:
-                return await self._park(run.claim, run.token, run.timings, None, 0.0)
-            case GiveBack():
-                return await self._release(run, None, 0.0)
+            case GiveBack(again_s) if run.claim.begun and not run.settled:
+                return await self._park(run.claim, run.token, run.timings, None, again_s)
+            case GiveBack(again_s):
+                return await self._release(run, None, again_s)
             case Park(reason):
                 # Its own begin's lease must end first: until then its request may still arrive.
                 retry_s = None if run.begun else park_delay(run.claim.parks)
@@ -78,7 +78,7 @@ class Endings:
         return Verdict(ending.outcome)
 
     async def _release(self, run: Execution, reason: Ending | None, retry_s: float) -> Verdict:
-        """Without a reason it is our own stop, which is no attempt."""
+        """Without a reason it is our own stop or crowd, which is no attempt."""
         answer = await self._store.release(
             run.prebooking.id,
             run.token,

@@ -4,6 +4,7 @@ Between the opening and the write stand no database, no signature check, no DNS,
 """
 
 import asyncio
+import random
 from collections.abc import Callable
 from uuid import UUID, uuid4
 
@@ -12,17 +13,19 @@ import structlog
 from prebooking.domain.errors import BoxSilentError, StoreRefusedError, StoreUnavailableError
 from prebooking.domain.metering import Meter
 from prebooking.domain.outcome import Ending, Outcome
-from prebooking.domain.ports import Claim, Clock, Gyms, HeldRequest, Store, Transition
+from prebooking.domain.ports import Claim, Clock, HeldRequest, Store, Transition
 from prebooking.domain.prebooking import Box
 from prebooking.domain.timing import BEGIN_GRACE_S, Budget, OpeningClock, Timings, ring_at
 from prebooking.usecases.begin_turns import BeginTurns
 from prebooking.usecases.endings import Endings, Verdict
 from prebooking.usecases.execution import Execution, GiveBack, Park, Release
 from prebooking.usecases.gate import Gate, sleep_until
+from prebooking.usecases.guarded_gyms import GuardedGyms
 from prebooking.usecases.make_ready import make_ready
-from prebooking.usecases.places import NoPlaceError, Place, Places
+from prebooking.usecases.reconnects import Reconnects
 from prebooking.usecases.sessions import Sessions
 from prebooking.usecases.settle import NotFound
+from prebooking.usecases.shares import Key, NoPermitError, Part, Permit, Shares
 from prebooking.usecases.shoot import Decision, shoot
 from prebooking.usecases.stopping import StoppedError, Stopping
 
@@ -37,6 +40,12 @@ CROWDED = Verdict("retry-later", 1.0)
 # Made ready at once, which costs a core about 10 ms each. With less of its budget left than this none is begun with.
 _AT_ONCE = 100
 _WORTH_STARTING_S = 4.0
+_CLAIMS_AT_ONCE = 16
+# Whose a row is the claim tells. Then it waits for its share so long, within its lease; else it comes again after this.
+_FOR_A_SHARE_S = 3.0
+_CROWDED_S = (0.5, 1.5)
+# Who is not ready by then waits for others, not for this machine: it goes on without its permit.
+_PATIENCE_S = 1.5
 
 
 class Executor:
@@ -45,7 +54,7 @@ class Executor:
     def __init__(
         self,
         store: Store,
-        gyms: Gyms,
+        gyms: GuardedGyms,
         gate: Gate,
         clock: Clock,
         opening_clock: OpeningClock,
@@ -64,7 +73,9 @@ class Executor:
         self._opening_clock = opening_clock
         self._begin_turns = BeginTurns()
         self._stopping = Stopping()
-        self._places = Places(_AT_ONCE)
+        self._claims = asyncio.Semaphore(_CLAIMS_AT_ONCE)
+        self._places = Shares(_AT_ONCE)
+        self._reconnects = Reconnects()
         self._sessions = Sessions(store, clock)
         self._ending = Endings(store, meter, lead_s=lead_s, max_attempts=max_attempts)
         self._max_duration_s = max_duration_s
@@ -82,24 +93,28 @@ class Executor:
     def stopping(self) -> bool:
         return self._stopping.told
 
-    async def execute(self, prebooking_id: UUID, version: int | None, arrived: float | None = None) -> Verdict:
+    async def execute(
+        self, prebooking_id: UUID, version: int | None, arrived: float | None = None, *, settles: bool = False
+    ) -> Verdict:
         """`version`: the one the message was published for; None from the sweep.
 
         `arrived`: when the delivery arrived, on the monotonic clock; each answer is due MAX_DURATION_SECONDS − 2 s
-        after it.
+        after it. `settles`: as far as the caller knows it is parked, and has time.
         """
         # Every line in between tells whose it is, also where a sweep has started it and no request has an id.
         with structlog.contextvars.bound_contextvars(prebooking_id=str(prebooking_id)):
-            verdict = await self._in_time(prebooking_id, version, arrived)
+            verdict = await self._in_time(prebooking_id, version, arrived, settles=settles)
             structlog.contextvars.unbind_contextvars("attempt", "box")
         return verdict
 
-    async def _in_time(self, prebooking_id: UUID, version: int | None, arrived: float | None) -> Verdict:
+    async def _in_time(
+        self, prebooking_id: UUID, version: int | None, arrived: float | None, *, settles: bool
+    ) -> Verdict:
         now = self._clock.monotonic()
         budget = Budget(self._clock, now if arrived is None else arrived, self._max_duration_s)
         try:
             async with asyncio.timeout(budget.left - _TO_ANSWER_S):
-                verdict = await self._execute(prebooking_id, version, budget)
+                verdict = await self._execute(prebooking_id, version, budget, settles=settles)
         except (StoreUnavailableError, StoreRefusedError, TimeoutError) as exc:
             _log.warning("execution_interrupted", reason=str(exc) or "out of time")
             verdict = DATABASE_UNAVAILABLE
@@ -114,25 +129,25 @@ class Executor:
         )
         return verdict
 
-    async def _execute(self, prebooking_id: UUID, version: int | None, budget: Budget) -> Verdict:
+    async def _execute(self, prebooking_id: UUID, version: int | None, budget: Budget, *, settles: bool) -> Verdict:
+        token = uuid4()
         try:
-            place = await self._places.take(within_s=budget.left - _WORTH_STARTING_S)
-        except NoPlaceError:
+            async with asyncio.timeout(budget.left - _WORTH_STARTING_S):
+                await self._claims.acquire()  # in turn: whose it is nobody knows yet
+        except TimeoutError:
             return CROWDED
         try:
-            await self._gate.quiet()
-            return STOPPING if self._stopping.told else await self._claim(prebooking_id, version, budget, place)
-        except asyncio.CancelledError:
-            place.leave(in_time=False)
-            raise
+            await (self._gate.calm() if settles else self._gate.quiet())
+            if self._stopping.told:
+                return STOPPING
+            claim = await self._store.claim(
+                prebooking_id, token, version, horizon_s=budget.horizon, max_attempts=self._max_attempts
+            )
         finally:
-            place.leave()
+            self._claims.release()
+        return await self._claimed(claim, token, version, budget)
 
-    async def _claim(self, prebooking_id: UUID, version: int | None, budget: Budget, place: Place) -> Verdict:
-        token = uuid4()
-        claim = await self._store.claim(
-            prebooking_id, token, version, horizon_s=budget.horizon, max_attempts=self._max_attempts
-        )
+    async def _claimed(self, claim: Claim | Transition, token: UUID, version: int | None, budget: Budget) -> Verdict:
         if isinstance(claim, Transition):
             return self._ending.not_claimed(claim)
         if self._opening_clock.compare(claim.now, claim.sent_at, self._clock.monotonic()):
@@ -153,9 +168,11 @@ class Executor:
         async with self._gyms.visit(box, claim.session) as gym:
             run = Execution(
                 claim=claim,
+                box=box.subdomain,
                 token=token,
                 request=request,
-                gym=gym,
+                gym=gym.insisting(),
+                settling=gym,
                 session=claim.session,
                 budget=budget,
                 timings=timings,
@@ -163,7 +180,6 @@ class Executor:
                 now=self._opening_clock.now,
                 sessions=self._sessions,
                 attempts=claim.prebooking.attempts,
-                place=place,
             )
             try:
                 return await self._pipeline(run)
@@ -196,6 +212,31 @@ class Executor:
 
     async def _prepare(self, run: Execution) -> HeldRequest | Decision | Verdict:
         """All before the gate: settled, made ready, held, begun. Nothing of it has left when it is interrupted."""
+        if run.gym.silent:  # it needs nothing of this machine but patience
+            return await self._get_ready(run, None)
+        row = run.prebooking
+        settling = [Key(Part.SETTLING)] if run.claim.begun else []
+        try:
+            permit = await self._places.acquire(
+                *settling,
+                Key(Part.BOX, run.box),
+                Key(Part.USER, row.user_email),
+                within_s=min(_FOR_A_SHARE_S, run.budget.left - _WORTH_STARTING_S),
+                created_at=row.created_at.timestamp(),
+            )
+        except NoPermitError:
+            return GiveBack(random.uniform(*_CROWDED_S))  # noqa: S311  # spreads load, guards nothing
+        lending = asyncio.get_running_loop().call_later(_PATIENCE_S, permit.lend)
+        try:
+            return await self._get_ready(run, permit)
+        except asyncio.CancelledError:
+            permit.release(in_time=run.gym.silent)
+            raise
+        finally:
+            lending.cancel()
+            permit.release()
+
+    async def _get_ready(self, run: Execution, permit: Permit | None) -> HeldRequest | Decision | Verdict:
         ended = await self._settle_earlier(run)
         if ended is not None:
             return ended
@@ -204,10 +245,11 @@ class Executor:
         if ended is not None:
             return ended
         await self._gate.quiet()
-        held = await self._hold(run)
+        held = await self._hold(run, permit)
         if isinstance(held, Release):
             return held
-        run.place.leave()
+        if permit:
+            permit.release()
         try:
             refused = await self._begin(run)
         except BaseException:
@@ -243,14 +285,21 @@ class Executor:
             return run.last_reason(over=Outcome.EXPIRED if over else Outcome.ATTEMPTS_EXHAUSTED)
         return None
 
-    async def _hold(self, run: Execution) -> HeldRequest | Release:
+    async def _hold(self, run: Execution, permit: Permit | None) -> HeldRequest | Release:
         why = run.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED)
         while run.budget.may_shoot():
+            if permit and run.gym.silent:
+                permit.lend()
             try:
-                return await run.hold()
+                held = await run.hold()
             except BoxSilentError:
                 why = Ending(Outcome.GYM_UNREACHABLE)
-                await self._clock.sleep(_TRY_AGAIN_S)
+                if permit:
+                    permit.lend()
+                await self._reconnects.pause(run.box)
+            else:
+                self._reconnects.connected(run.box)
+                return held
         return Release(why)
 
     async def _begin(self, run: Execution) -> Decision | Verdict | None:

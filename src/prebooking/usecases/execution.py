@@ -7,10 +7,10 @@ from uuid import UUID
 
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Ending, Outcome
-from prebooking.domain.ports import Claim, Clock, Gym, HeldRequest
+from prebooking.domain.ports import Claim, Clock, HeldRequest
 from prebooking.domain.prebooking import BookingRequest, Prebooking, Session
 from prebooking.domain.timing import Budget, Shot, Timings
-from prebooking.usecases.places import Place
+from prebooking.usecases.guarded_gyms import GuardedGym
 from prebooking.usecases.sessions import Sessions
 from prebooking.usecases.settle import NotFound, settle
 
@@ -35,7 +35,9 @@ class Park:
 
 @dataclass(frozen=True, slots=True)
 class GiveBack:
-    """Nothing has left, and this process is about to end: another takes it at once."""
+    """Nothing has left, and it is no attempt: this process is about to end, or too crowded. Another takes it."""
+
+    retry_s: float = 0.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,7 +45,9 @@ class Execution:
     claim: Claim
     token: UUID
     request: BookingRequest
-    gym: Gym
+    box: str  #: by its subdomain
+    gym: GuardedGym  #: asked also while it is silent
+    settling: GuardedGym  #: the same, asked sparsely then
     session: Session
     budget: Budget
     timings: Timings
@@ -51,7 +55,6 @@ class Execution:
     now: Callable[[], float]  #: the opening's clock, which stamps the shots
     sessions: Sessions
     attempts: int
-    place: Place  #: among those that are made ready
     settled: bool = False  #: the earlier begin was settled as absent
     begun: bool = False  #: this claim has begun
     unsure: bool = False  #: a shot of this claim got no statement: no refusal is believed any more
@@ -102,7 +105,7 @@ class Execution:
     async def settle(self) -> Ending | NotFound:
         try:
             async with asyncio.timeout(self.budget.for_answers):
-                return await settle(self.gym, self.request, self.clock, revive=self.revive)
+                return await settle(self.settling, self.request, self.clock, revive=self.revive, insist=self.begun)
         except TimeoutError:
             return NotFound.UNKNOWN
 

@@ -58,8 +58,8 @@ class Scheduler:
         return _elsewhere(created, opening) or await self._ring(created)
 
     async def reschedule(self, prebooking_id: UUID, user_email: str, at: datetime) -> Transition:
-        """outcome: rescheduled, not_found, booking_in_progress, already_finished, too_late."""
-        moved = await self._store.reschedule(prebooking_id, user_email, at)
+        """outcome: rescheduled, not_found, booking_in_progress, already_finished, too_late, too_many."""
+        moved = await self._store.reschedule(prebooking_id, user_email, at, limits=self._limits)
         return await self._ring(moved) if moved.outcome == "rescheduled" else moved
 
     async def retry(self, prebooking_id: UUID, user_email: str, token: UUID, at: datetime | None) -> Transition:

@@ -9,9 +9,10 @@ import structlog
 
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.metering import Meter
-from prebooking.domain.ports import Clock, Gyms
+from prebooking.domain.ports import Clock
 from prebooking.domain.sessions import SessionLook, SessionStore
 from prebooking.usecases.gate import Gate
+from prebooking.usecases.guarded_gyms import GuardedGyms
 from prebooking.usecases.sessions import Sessions
 
 _log = structlog.get_logger()
@@ -23,7 +24,7 @@ _DEAD = "Your AimHarder session has ended: sign in again before the opening, or 
 
 
 class SessionWatch:
-    def __init__(self, store: SessionStore, gyms: Gyms, gate: Gate, clock: Clock, meter: Meter) -> None:
+    def __init__(self, store: SessionStore, gyms: GuardedGyms, gate: Gate, clock: Clock, meter: Meter) -> None:
         self._store = store
         self._gyms = gyms
         self._gate = gate
@@ -39,7 +40,7 @@ class SessionWatch:
         has begun is broken off: the gym may just be rotating its token.
         """
         died_before = self.died
-        while self._is_time(until) and (looks := await self._taken()):
+        while self._is_time(until) and not self._gyms.account_host_refuses and (looks := await self._taken()):
             await self._look_at(list(reversed(looks)), until)
         return self.died > died_before
 

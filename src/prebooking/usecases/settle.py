@@ -1,14 +1,16 @@
 """Finds out from the box what became of a begun request, by the listing asked for the right family member."""
 
+import random
 from collections.abc import Awaitable, Callable
 from enum import Enum, auto
 
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Ending, Outcome
-from prebooking.domain.ports import Clock, Gym, ListedClass
+from prebooking.domain.ports import Clock, ListedClass
 from prebooking.domain.prebooking import BookingRequest
+from prebooking.usecases.guarded_gyms import GuardedGym
 
-_PAUSE_S = 0.3
+_PAUSES_S = (0.3, 3.0)  # the first and the longest, each half as long again as the last
 
 
 class NotFound(Enum):
@@ -28,17 +30,20 @@ def present(listed: ListedClass | None, booked: Outcome = Outcome.BOOKED) -> End
 
 
 async def settle(
-    gym: Gym,
+    gym: GuardedGym,
     request: BookingRequest,
     clock: Clock,
     *,
     revive: Callable[[], Awaitable[bool]],
+    insist: bool,
 ) -> Ending | NotFound:
-    """Asks until it is told; its caller's budget ends it otherwise.
+    """Asks until it is told, ever more rarely; its caller's budget ends it otherwise. Without `insist` also a host that
+    has been silent of late: what is parked can wait.
 
     Absent is believed only if the listing shows the class, the user isn't in it, and the session proves alive after
     it was asked: a dead one sees nobody's bookings. `revive` refreshes a dead session, once.
     """
+    pause_s = _PAUSES_S[0]
     while True:
         try:
             listing = await gym.listing(request.day, request.family_id)
@@ -54,4 +59,7 @@ async def settle(
             if not await revive():
                 return NotFound.UNKNOWN
         except BoxSilentError:
-            await clock.sleep(_PAUSE_S)
+            if gym.refuses and not insist:
+                return NotFound.UNKNOWN
+            await clock.sleep(pause_s * random.uniform(0.75, 1.25))  # noqa: S311  # spreads load, guards nothing
+            pause_s = min(1.5 * pause_s, _PAUSES_S[1])

@@ -6,9 +6,11 @@ missing. Several replicas may sweep side by side: each id goes through the same 
 
 import asyncio
 import random
-from collections.abc import Coroutine, Sequence
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +27,7 @@ _log = structlog.get_logger()
 _BUSY_S = 1.0  # the longest nap while a row is executing or opens within 10 s
 _SHORTEST_S = 0.02
 _DATABASE_PAUSE_S = 1.0
+_SETTLED_AT_ONCE = 8  # what is parked has time
 _PUBLISHING = UUID(int=0)  # the key of the one publishing task among the executions
 _PUBLISH_PAUSES_S = (5.0, 300.0)  # first and longest, doubling, while QStash takes no orders
 
@@ -74,15 +77,20 @@ class Sweeper:
         self._max_delay_s = max_delay_s
         self._every_s = every_s
         self._under_way: dict[UUID, asyncio.Task[object]] = {}
+        self._to_settle: deque[UUID] = deque()  #: as the last sweep found them
+        self._settling: set[UUID] = set()
         self._publish_from = 0.0
         self._publish_pause = _PUBLISH_PAUSES_S[0]
 
     async def sweep(self, arrived: float | None = None) -> Work:
         """One pass: what it found is under way when it returns (see `settled`). Raises StoreUnavailableError."""
         work = await self._store.sweep(lead_s=self._lead_s, max_delay_s=self._max_delay_s)
-        due = [i for i in (*work.execute, *work.settle) if i not in self._under_way]
+        due = [i for i in work.execute if i not in self._under_way]
         for prebooking_id in due:
             self._start(prebooking_id, self._executor.execute(prebooking_id, None, arrived))
+        self._to_settle = deque(i for i in work.settle if i not in self._under_way)
+        due += self._to_settle
+        self._settle(arrived)
         if work.publish and _PUBLISHING not in self._under_way and self._clock.monotonic() >= self._publish_from:
             self._start(_PUBLISHING, self._publish(work.publish))
         self._meter.swept(found=len(due) + len(work.publish))
@@ -97,16 +105,31 @@ class Sweeper:
         await self.settled()
 
     async def settled(self) -> None:
-        """Returns when all that was started has ended."""
-        if self._under_way:
-            await asyncio.wait(self._under_way.values())
+        """Returns when all that was found has ended."""
+        while self._under_way:
+            await asyncio.wait(self._under_way.values(), return_when=asyncio.FIRST_COMPLETED)
 
-    def _start(self, key: UUID, work: Coroutine[Any, Any, object]) -> None:
+    def _settle(self, arrived: float | None) -> None:
+        """A few at a time, one after the other."""
+        while self._to_settle and len(self._settling) < _SETTLED_AT_ONCE and not self._executor.stopping:
+            prebooking_id = self._to_settle.popleft()
+            if prebooking_id in self._under_way:
+                continue
+            self._settling.add(prebooking_id)
+            settling = self._executor.execute(prebooking_id, None, arrived, settles=True)
+            self._start(prebooking_id, settling, then=partial(self._settled, prebooking_id, arrived))
+
+    def _settled(self, prebooking_id: UUID, arrived: float | None) -> None:
+        self._settling.discard(prebooking_id)
+        self._settle(arrived)
+
+    def _start(self, key: UUID, work: Coroutine[Any, Any, object], *, then: Callable[[], None] = lambda: None) -> None:
         """Beside the sweep, which goes on: a slow gym or QStash must not keep the next opening waiting."""
         task = self._under_way[key] = asyncio.create_task(work)
 
         def ended(task: asyncio.Task[object]) -> None:
             del self._under_way[key]
+            then()
             if not task.cancelled() and task.exception():
                 _log.error("sweep_failed", prebooking_id=str(key), exc_info=task.exception())
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NotRequired
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.json_schema import SkipJsonSchema
@@ -29,11 +29,12 @@ class Booking(TypedDict, total=False):
 
 
 class Shot(TypedDict):
-    """One booking request that left."""
+    """One booking request that left. `left_out`: so many before it are not kept."""
 
     fired_at: datetime
     answered_at: datetime | None
     outcome: str
+    left_out: NotRequired[int]
 
 
 class Timings(TypedDict):

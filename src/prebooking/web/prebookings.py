@@ -117,7 +117,7 @@ def _too_many(refused: Transition) -> Problem:
     if not refused.retry_after:
         detail = f"You have {refused.limit} active prebookings, the most at once: cancel one, or wait for one to end."
         return Problem(429, detail, code="too-many")
-    what = f"You made or retried {refused.limit} prebookings within a minute, the most"
+    what = f"You made, moved or retried {refused.limit} prebookings within a minute, the most"
     return too_often(what, refused.retry_after)
 
 
@@ -224,7 +224,7 @@ ROUTES = [
             summary="Move a prebooking that still waits to another opening",
             body=NewOpening,
             answers={200: _AS_IT_IS_NOW},
-            problems=(*OF_USERS, *BAD_BODY, _TOO_LATE, _NOT_YOURS, _IN_PROGRESS, _FINISHED),
+            problems=(*OF_USERS, *BAD_BODY, _TOO_LATE, _NOT_YOURS, _IN_PROGRESS, _FINISHED, _TOO_MANY),
         ),
     ),
     ApiRoute(

@@ -118,7 +118,7 @@ function labels(svg, marks, place, y, axisY, width, side) {
 
 function table(row, marks) {
   const timings = row.result.timings;
-  const shots = timings.shots?.length ?? 0;
+  const shots = (timings.shots ?? []).reduce((n, shot) => n + 1 + (shot.left_out ?? 0), 0);
   const rows = marks.map(({ name, at }) => h("div", { class: name }, h("dt", {}, name), h("dd", {}, signed(at))));
   const more = [
     ["opening", clock(row.available_at)],

@@ -1,0 +1,86 @@
+"""AimHarder behind circuit breakers: one for each box, one for the account host."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from prebooking.domain.ports import Account, Gym, Gyms, HeldRequest, Listing, NewTokens
+from prebooking.domain.prebooking import BookingRequest, Box, Session
+from prebooking.domain.timetable import MemberBox, TimetabledClass
+from prebooking.usecases.circuits import Circuit, Circuits
+
+
+class GuardedAccount:
+    """See prebooking.domain.ports.Account. While the host is silent most questions raise BoxSilentError at once."""
+
+    def __init__(self, account: Account, host: Circuit, *, insists: bool = False) -> None:
+        self._account = account
+        self._account_host = host
+        self._insists = insists
+
+    async def whoami(self) -> bool:
+        return await self._account_host.ask(self._account.whoami, insist=self._insists)
+
+    async def boxes(self) -> Sequence[MemberBox] | None:
+        return await self._account_host.ask(self._account.boxes, insist=self._insists)
+
+    async def refresh(self, token: str, fingerprint: str) -> NewTokens | None:
+        return await self._account_host.ask(lambda: self._account.refresh(token, fingerprint), insist=self._insists)
+
+    def use(self, cookies: Sequence[tuple[str, str]]) -> None:
+        self._account.use(cookies)
+
+
+class GuardedGym(GuardedAccount):
+    """See prebooking.domain.ports.Gym."""
+
+    def __init__(self, gym: Gym, box: Circuit, account_host: Circuit, *, insists: bool = False) -> None:
+        super().__init__(gym, account_host, insists=insists)
+        self._gym = gym
+        self._box = box
+
+    @property
+    def silent(self) -> bool:
+        """Whether one of its hosts has not answered of late: whatever waits for it needs nothing but patience."""
+        return self._box.silent or self._account_host.silent
+
+    @property
+    def refuses(self) -> bool:
+        """Whether a question to one of its hosts would fail at once."""
+        return not self._insists and (self._box.refuses or self._account_host.refuses)
+
+    def insisting(self) -> "GuardedGym":
+        """The same gym, asked whether it is silent or not: for whom the opening is near."""
+        return GuardedGym(self._gym, self._box, self._account_host, insists=True)
+
+    async def listing(self, day: str, family_id: str) -> Listing:
+        return await self._box.ask(lambda: self._gym.listing(day, family_id), insist=self._insists)
+
+    async def timetable(self, day: str) -> Sequence[TimetabledClass]:
+        return await self._box.ask(lambda: self._gym.timetable(day), insist=self._insists)
+
+    def hold(self, request: BookingRequest) -> HeldRequest:
+        return self._gym.hold(request)
+
+
+class GuardedGyms:
+    """See prebooking.domain.ports.Gyms."""
+
+    def __init__(self, gyms: Gyms, circuits: Circuits) -> None:
+        self._gyms = gyms
+        self._circuits = circuits
+        self._account_host = Circuit(circuits.clock)
+
+    @property
+    def account_host_refuses(self) -> bool:
+        """Whether questions to the account host would fail at once."""
+        return self._account_host.refuses
+
+    @asynccontextmanager
+    async def visit(self, box: Box, session: Session) -> AsyncIterator[GuardedGym]:
+        async with self._gyms.visit(box, session) as gym:
+            yield GuardedGym(gym, self._circuits.of(box.subdomain), self._account_host)
+
+    @asynccontextmanager
+    async def account(self, cookies: Sequence[tuple[str, str]]) -> AsyncIterator[GuardedAccount]:
+        async with self._gyms.account(cookies) as account:
+            yield GuardedAccount(account, self._account_host)
