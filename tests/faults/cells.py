@@ -60,9 +60,15 @@ STORIES = (
     Story("cancelling", ("store.cancel", "messages.delete"), _CANCEL, _CANCEL),
     Story(
         "rescheduling",
-        ("store.reschedule", "messages.publish", "store.attach_message", "messages.delete"),
+        ("store.reschedule", "messages.publish", "messages.delete"),
         _RESCHEDULE,
         _RESCHEDULE,
+    ),
+    Story(
+        "rescheduling",
+        ("store.attach_message",),
+        _RESCHEDULE,
+        replace(_RESCHEDULE, act=plays.reschedule_unnoted),
     ),
     Story("retrying", ("store.retry",), _RETRY, _RETRY),
     Story("listing", ("store.list",), _LIST, _LIST),

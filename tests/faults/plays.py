@@ -106,8 +106,17 @@ async def cancel(stage: Stage, aim: Aim) -> None:
 
 async def reschedule(stage: Stage, aim: Aim) -> None:
     """A repeat may be refused: it has been moved, and by now it may be under way."""
+    await _move(stage, aim, first_at=aim.point)
+
+
+async def reschedule_unnoted(stage: Stage, aim: Aim) -> None:
+    """Its message was ordered and could not be noted, so the repeat orders it again; a noted one it would leave."""
+    await _move(stage, aim, first_at=f"{aim.call}:before")
+
+
+async def _move(stage: Stage, aim: Aim, first_at: str) -> None:
     prebooking_id = await stage.prebook(stage.box.opens_at - timedelta(seconds=2))
-    await aim.take_twice()
+    await aim.take_twice(first_at)
     for _ in range(2 if aim.again else 1):
         moved = {"available_at": stage.box.opens_at.isoformat()}
         await stage.ask("PATCH", f"/prebookings/{prebooking_id}", moved, refusal=409)

@@ -73,13 +73,38 @@ async def _run(stack: Stack, cell: Cell, terms: Terms) -> Result:
         return Result(cell, healed_s, outcomes, len(ledgers.bookings), wrong, evidence)
 
 
+async def reaches(stack: Stack, cell: Cell, terms: Terms) -> bool:
+    """Whether its point is reached at all: it ends there, and nothing is judged."""
+    async with open_stage(stack, next(_NUMBERS), terms.box, terms.settings) as stage:
+        await _set_up(stage, cell, terms)
+        aim = _aim(stage, cell)
+        acting = asyncio.create_task(cell.play.act(stage, aim))
+        try:
+            async with asyncio.timeout(_STRIKE_S):
+                await aim.struck()
+        except (TimeoutError, RuntimeError):
+            return False
+        finally:
+            acting.cancel()
+            await asyncio.gather(acting, return_exceptions=True)
+    return True
+
+
+async def _set_up(stage: Stage, cell: Cell, terms: Terms) -> None:
+    if cell.play.signed_in:
+        await stage.sign_in()
+    await stage.start(_of_the_first(cell, terms))
+    await stage.box.open_class(cell.play.opens_in_s)
+
+
+def _aim(stage: Stage, cell: Cell) -> Aim:
+    return Aim(stage.first, cell.point, cell.action, again=cell.when is Try.AGAIN)
+
+
 async def _play(stage: Stage, cell: Cell, terms: Terms) -> tuple[float, list[str]]:
     """Seconds to heal, and what went wrong."""
     play = cell.play
-    if play.signed_in:
-        await stage.sign_in()
-    await stage.start(_of_the_first(cell, terms))
-    await stage.box.open_class(play.opens_in_s)
+    await _set_up(stage, cell, terms)
     struck_at = await _strike(stage, cell, terms)
     ledgers = await _final(stage, play)
     dead = play.may_fail != "session_expired" or not await stage.signed_in()
@@ -109,7 +134,7 @@ def _of_the_first(cell: Cell, terms: Terms) -> dict[str, str]:
 
 async def _strike(stage: Stage, cell: Cell, terms: Terms) -> float:
     """Returns when another replica lives and the client is done; the moment of the strike."""
-    aim = Aim(stage.first, cell.point, cell.action, again=cell.when is Try.AGAIN)
+    aim = _aim(stage, cell)
     async with asyncio.TaskGroup() as both:
         both.create_task(cell.play.act(stage, aim))
         try:
