@@ -27,12 +27,13 @@ class Desk(Protocol):
 
 
 class Connection(asyncio.BufferedProtocol):
-    """`waiting` and `busy` belong to the desk: requests of one connection are answered in their order."""
+    """`waiting`, `busy` and `serving` belong to the desk: requests of one connection are answered in their order."""
 
     def __init__(self, number: int, desk: Desk, clock: Clock) -> None:
         self.number = number
         self.waiting: deque[Entry] = deque()
         self.busy = False
+        self.serving: Entry | None = None  #: what is not answered yet
         self._desk = desk
         self._clock = clock
         self._framer = Framer()
