@@ -12,10 +12,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
+from aim import Try
 from box import LAX
 from cells import EXECUTING, Cell, cells
 from failpoints import Action
-from plays import Try
 from report import Report
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn

@@ -85,6 +85,35 @@ class Stage:
         stored = await self.database.fetchval("select aimharder_cookies from public.auth_sessions")
         return await self.box.takes(json.loads(stored))
 
+    async def age_session(self) -> None:
+        """Nobody has refreshed it for an hour."""
+        await self.database.execute(
+            "update public.auth_sessions set last_token_update_date = now() - interval '1 hour',"
+            " created_at = now() - interval '1 hour', connected_at = null, last_refresh_date = null"
+        )
+
+    async def sessions_lost(self, within_s: float) -> list[str]:
+        """What the database has instead of the gym's newest token, if that doesn't come into it in time."""
+        until = time.monotonic() + within_s
+        while (lost := await self._sessions_lost()) and time.monotonic() < until:
+            await asyncio.sleep(_LOOK_S)
+        return lost
+
+    async def _sessions_lost(self) -> list[str]:
+        newest: dict[str, Any] = {}
+        for session in await self.box.sessions():
+            newest |= {renewal["token"]: (session, session["renewals"][-1]) for renewal in session["renewals"]}
+        found = []
+        for row in await self.database.fetch("select aimharder_token, aimharder_cookies from public.auth_sessions"):
+            session, last = newest[row["aimharder_token"]]
+            cookies = {cookie["name"]: cookie["value"] for cookie in json.loads(row["aimharder_cookies"])}
+            if session["ended_by"] is None and (row["aimharder_token"], cookies["amhrdrauth"]) != (
+                last["token"],
+                last["auth"],
+            ):
+                found.append(f"the session is lost: rotated {len(session['renewals']) - 1} times, and not stored")
+        return found
+
     async def prebook(self, at: datetime | None = None) -> str:
         """The prebooking's id. `at`: another opening than the gym's."""
         body = {
@@ -164,7 +193,7 @@ async def open_stage(stack: Stack, number: int, box: str, settings: Iterable[tup
             try:
                 yield stage
             finally:
-                await stage.box.recover()
+                await stage.box.close()
                 for replica in stage.replicas:
                     replica.kill()
                     await replica.gone()

@@ -10,16 +10,17 @@ from pprint import pformat
 from typing import Any
 
 import judge
+from aim import Aim, NeverStruckError, Play, Try
 from box import LAX, STRICT
 from cells import Cell
 from failpoints import Action
-from plays import Aim, NeverStruckError, Play, Try
 from stage import Ledgers, Stage, open_stage
 
 from prebooking.local.stack import Stack
 
 _CELL_S = 100.0
 _STRIKE_S = 45.0
+_SAVED_S = 15.0  # until what was being rotated at the end is saved
 _WATCHED_S = 1.5  # beyond the opening of what was cancelled
 _NUMBERS = count(1)
 #: Its budget outlasts the lease of its claim: when it goes on it has time left, and only its token tells it off.
@@ -42,6 +43,7 @@ class Result:
     healed_s: float | None  #: from the strike, or from the opening if that was later, to the right end
     outcomes: Sequence[str]
     bookings: int  #: at the gym
+    lost_session: bool
     wrong: Sequence[str]
     evidence: str
 
@@ -70,7 +72,8 @@ async def _run(stack: Stack, cell: Cell, terms: Terms) -> Result:
         ledgers = await stage.ledgers()
         evidence = await _evidence(stage, ledgers) if wrong else ""
         outcomes = [judge.outcome(row) for row in ledgers.rows]
-        return Result(cell, healed_s, outcomes, len(ledgers.bookings), wrong, evidence)
+        lost_session = bool(await stage.sessions_lost(within_s=0))
+        return Result(cell, healed_s, outcomes, len(ledgers.bookings), lost_session, wrong, evidence)
 
 
 async def reaches(stack: Stack, cell: Cell, terms: Terms) -> bool:
@@ -107,6 +110,8 @@ async def _play(stage: Stage, cell: Cell, terms: Terms) -> tuple[float, list[str
     await _set_up(stage, cell, terms)
     struck_at = await _strike(stage, cell, terms)
     ledgers = await _final(stage, play)
+    if cell.action is Action.DEPLOY:
+        await stage.first.gone()
     dead = play.may_fail != "session_expired" or not await stage.signed_in()
     verdict = partial(
         judge.wrongs,
@@ -120,6 +125,8 @@ async def _play(stage: Stage, cell: Cell, terms: Terms) -> tuple[float, list[str
         after = await _once_it_goes_on(stage, play)
         changes = judge.changes(ledgers, after, requests=cell.residue)
         wrong += [f"once it went on: {what}" for what in changes + verdict(after)]
+    if not cell.loses_session:
+        wrong += await stage.sessions_lost(within_s=_SAVED_S)
     since = struck_at if play.cancels else max(struck_at, stage.box.opens_at.timestamp())
     return max(0.0, judge.ended_at(ledgers) - since), wrong
 
@@ -146,6 +153,7 @@ async def _strike(stage: Stage, cell: Cell, terms: Terms) -> float:
         await stage.box.recover()
         if cell.action is Action.KILL:
             await stage.first.gone()
+        if cell.action in (Action.KILL, Action.DEPLOY):
             await stage.start(dict(terms.survivor), stage.first.port)
         else:
             await stage.start(dict(terms.survivor))
@@ -154,7 +162,7 @@ async def _strike(stage: Stage, cell: Cell, terms: Terms) -> float:
 
 async def _final(stage: Stage, play: Play) -> Ledgers:
     await stage.until_final()
-    if play.cancels:
+    if play.cancels and play.past_opening:
         await stage.until_past_opening(_WATCHED_S)
     return await stage.ledgers()
 
