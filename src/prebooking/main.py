@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from uuid import uuid4
@@ -15,6 +15,7 @@ from prebooking.adapters.aimharder import AimHarder
 from prebooking.adapters.clock import SystemClock
 from prebooking.adapters.prometheus import PrometheusMeter
 from prebooking.adapters.qstash import QStashMessages, open_messages
+from prebooking.adapters.resolver import Resolver
 from prebooking.adapters.session_vault import SessionVault
 from prebooking.adapters.supabase_store import open_store
 from prebooking.adapters.tls import trusted
@@ -58,13 +59,19 @@ class Outside:
 Around = Callable[[Outside], Outside]
 
 
-def create_app(around: Around = lambda outside: outside) -> Starlette:
-    """The ASGI factory: `uvicorn --factory prebooking.main:create_app --loop asyncio`. Raises SettingsError."""
+def create_app(around: Around = lambda outside: outside, resolver: Resolver | None = None) -> Starlette:
+    """The ASGI factory: `uvicorn --factory prebooking.main:create_app --loop asyncio`. Raises SettingsError.
+
+    `resolver`: where the gyms' names lead to; None: to what the system's name servers say.
+    """
     settings = read_settings(Settings)
     configure_logs(settings.log_level, secrets_of(settings))
     https = settings.public_url.startswith("https:")
     return create_web_app(
-        partial(open_replica, settings, around), settings.frontend_origins, https=https, console=console_of(settings)
+        partial(open_replica, settings, around, resolver),
+        settings.frontend_origins,
+        https=https,
+        console=console_of(settings),
     )
 
 
@@ -80,9 +87,11 @@ def console_of(settings: Settings) -> Console | None:
 
 
 @asynccontextmanager
-async def open_replica(settings: Settings, around: Around = lambda outside: outside) -> AsyncIterator[Parts]:
+async def open_replica(
+    settings: Settings, around: Around = lambda outside: outside, resolver: Resolver | None = None
+) -> AsyncIterator[Parts]:
     """The parts, and the sweep and the chores of a living replica beside them."""
-    async with open_parts(settings, around) as parts:
+    async with open_parts(settings, around, resolver) as parts:
         loops = [
             asyncio.create_task(loop()) for loop in (parts.sweeper.run, parts.chores.run) if settings.sweep_seconds
         ]
@@ -104,11 +113,15 @@ async def open_replica(settings: Settings, around: Around = lambda outside: outs
 
 
 @asynccontextmanager
-async def open_parts(settings: Settings, around: Around = lambda outside: outside) -> AsyncIterator[Parts]:
+async def open_parts(
+    settings: Settings, around: Around = lambda outside: outside, resolver: Resolver | None = None
+) -> AsyncIterator[Parts]:
     async with AsyncExitStack() as stack:
         clock = SystemClock()
         opening_clock = OpeningClock(clock)
-        outside = around(await stack.enter_async_context(_open_outside(settings, opening_clock)))
+        outside = around(
+            await stack.enter_async_context(_open_outside(settings, opening_clock, resolver or Resolver()))
+        )
         store, messages = outside.store, outside.messages
         gate = Gate(clock, opening_clock.now)
         meter = PrometheusMeter(refusals=Check)
@@ -180,9 +193,10 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
 
 
 @asynccontextmanager
-async def _open_outside(settings: Settings, opening_clock: OpeningClock) -> AsyncIterator[Outside]:
+async def _open_outside(settings: Settings, opening_clock: OpeningClock, resolver: Resolver) -> AsyncIterator[Outside]:
     """One client of each a replica."""
     async with (
+        aclosing(resolver),
         open_store(
             settings.supabase_url,
             settings.supabase_secret_key.get_secret_value(),
@@ -198,7 +212,11 @@ async def _open_outside(settings: Settings, opening_clock: OpeningClock) -> Asyn
         ) as messages,
     ):
         gyms = AimHarder(
-            settings.aimharder_box_url, settings.aimharder_account_url, settings.aimharder_proxy, opening_clock.now
+            settings.aimharder_box_url,
+            settings.aimharder_account_url,
+            settings.aimharder_proxy,
+            opening_clock.now,
+            resolver,
         )
         yield Outside(store, messages, gyms, _teller(settings, messages))
 

@@ -1,9 +1,11 @@
-"""What a name may lead to: public addresses, looked up once, and one of those that were looked at is connected to."""
+"""What a name may lead to: public addresses, and an execution connects to those that were looked at alone."""
 
 import asyncio
 import socket
 import ssl
-from ipaddress import ip_address
+from collections.abc import Callable
+from functools import partial
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 import httpx
@@ -11,9 +13,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from connections import recorded
-from prebooking.adapters import addresses
 from prebooking.adapters.addresses import is_own_machine, is_public
+from prebooking.adapters.c_ares import Found, UnresolvedError, look_up
 from prebooking.adapters.held_http import holding_transport
+from prebooking.adapters.resolver import Resolver
+from prebooking.local.names import name_server
 from raw_servers import receiver, tunnels
 
 PUBLIC = ("93.184.216.34", "1.1.1.1", "8.8.8.8", "2606:4700::6810:84e5", "2001:4860:4860::8888", "64:ff9b::808:808")
@@ -29,19 +33,9 @@ NOT_PUBLIC = (
 
 
 @pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[list[str]]]:
-    """What the names lead to: the first look-up's addresses, the second's …; all others are looked up as usual."""
-    known: dict[str, list[list[str]]] = {}
-    usual = socket.getaddrinfo
-
-    def look_up(host: Any, port: Any, *args: Any, **more: Any) -> Any:
-        if host not in known:
-            return usual(host, port, *args, **more)
-        found = known[host].pop(0)
-        return [one for address in found for one in usual(address, port, *args, **more)]
-
-    monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    return known
+def names() -> dict[str, list[list[str]]]:
+    """What the names lead to: the first look-up's addresses, the second's …"""
+    return {}
 
 
 def test_public_addresses_are_told_from_all_others() -> None:
@@ -55,13 +49,32 @@ def test_only_what_no_label_can_spell_is_our_own_machine_by_its_name() -> None:
         assert not is_own_machine(host)
 
 
+def resolving(
+    names: dict[str, list[list[str]]], allowed: Callable[[IPv4Address | IPv6Address], bool] = is_public
+) -> Resolver:
+    async def look_up(host: str) -> Found:
+        if host not in names:
+            raise UnresolvedError(f"{host}: nowhere")
+        return Found(tuple(names[host].pop(0)), ttl_s=0)
+
+    return Resolver(look_up, allowed=allowed)
+
+
+async def ask(
+    url: str, resolver: Resolver, context: ssl.SSLContext | None = None, proxy: str | None = None
+) -> httpx.Response:
+    transport = holding_transport(context or ssl.create_default_context(), proxy, resolver)
+    async with httpx.AsyncClient(transport=transport, timeout=5) as client:
+        return await client.get(url)
+
+
 @pytest.mark.parametrize("address", NOT_PUBLIC)
 async def test_a_name_that_leads_elsewhere_is_not_connected_to(names: dict[str, list[list[str]]], address: str) -> None:
     for found in ([address], ["93.184.216.34", address], [address, "93.184.216.34"]):
         names["gym.test"] = [found, ["93.184.216.34"]]
         with recorded() as seen, capture_logs() as logged:
             with pytest.raises(httpx.ConnectError, match="where no gym can be"):
-                await ask("https://gym.test/")
+                await ask("https://gym.test/", resolving(names))
             assert seen.addresses == []
         [line] = [one for one in logged if one["event"] == "address_refused"]
         assert "gym.test leads to" in line["reason"]
@@ -69,34 +82,33 @@ async def test_a_name_that_leads_elsewhere_is_not_connected_to(names: dict[str, 
 
 @pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "0177.1", "10.0.0.1", "[::ffff:127.0.0.1]", "[fe80::1]"])
 async def test_an_address_that_is_spelled_out_is_looked_at_as_well(host: str) -> None:
-    with recorded() as seen, pytest.raises(httpx.ConnectError):
-        await ask(f"http://{host}:9/")
+    async with name_server() as servers:
+        with recorded() as seen, pytest.raises(httpx.ConnectError):
+            await ask(f"http://{host}:9/", Resolver(partial(look_up, servers=[servers.address])))
     assert seen.addresses == []
 
 
-async def ask(url: str, context: ssl.SSLContext | None = None, proxy: str | None = None) -> httpx.Response:
-    transport = holding_transport(context or ssl.create_default_context(), proxy)
-    async with httpx.AsyncClient(transport=transport, timeout=5) as client:
-        return await client.get(url)
-
-
-async def test_a_name_is_looked_up_once_and_the_address_that_was_looked_at_is_connected_to(
-    names: dict[str, list[list[str]]], monkeypatch: pytest.MonkeyPatch
+async def test_an_execution_connects_to_the_addresses_that_were_looked_at_until_its_end(
+    names: dict[str, list[list[str]]],
 ) -> None:
-    monkeypatch.setattr(addresses, "is_public", lambda address: str(address) == "127.0.0.1")  # for the gym of the test
+    resolver = resolving(names, lambda address: str(address) == "127.0.0.1")  # for the gym of the test
     async with receiver() as gym:
         names["gym.test"] = [["127.0.0.1"], ["127.0.0.2"]]  # DNS rebinding
-        with recorded() as seen:
-            assert (await ask(f"http://gym.test:{gym.port}/")).is_success
-        assert seen.addresses == [("127.0.0.1", gym.port)]
+        transport = holding_transport(ssl.create_default_context(), None, resolver)
+        async with httpx.AsyncClient(transport=transport, timeout=5) as client:
+            with recorded() as seen:
+                for _ in range(3):
+                    answer = await client.get(f"http://gym.test:{gym.port}/", headers={"Connection": "close"})
+                    assert answer.is_success
+                    resolver._known.clear()  # as after some seconds
+            assert seen.addresses == [("127.0.0.1", gym.port)] * 3
         assert names["gym.test"] == [["127.0.0.2"]]
         assert f"Host: gym.test:{gym.port}\r\n".encode() in gym.arrived[0]
+        with pytest.raises(httpx.ConnectError, match=r"leads to 127\.0\.0\.2"):
+            await ask(f"http://gym.test:{gym.port}/", resolver)
 
 
-async def test_tls_asks_for_the_name_and_not_for_the_address(
-    names: dict[str, list[list[str]]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(addresses, "is_public", lambda _: True)
+async def test_tls_asks_for_the_name_and_not_for_the_address(names: dict[str, list[list[str]]]) -> None:
     hello = bytearray()
 
     async def greeted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -105,24 +117,31 @@ async def test_tls_asks_for_the_name_and_not_for_the_address(
 
     async with await asyncio.start_server(greeted, "127.0.0.1", 0) as server:
         names["mygym.gyms.test"] = [["127.0.0.1"]]
+        url = f"https://mygym.gyms.test:{server.sockets[0].getsockname()[1]}/"
         with pytest.raises(httpx.ConnectError):
-            await ask(f"https://mygym.gyms.test:{server.sockets[0].getsockname()[1]}/")
+            await ask(url, resolving(names, lambda _: True))
     assert b"mygym.gyms.test" in hello
 
 
-async def test_an_address_that_does_not_answer_is_passed_over(
-    names: dict[str, list[list[str]]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(addresses, "is_public", lambda _: True)
+async def test_an_address_that_does_not_answer_is_passed_over(names: dict[str, list[list[str]]]) -> None:
     async with receiver() as gym:
         names["gym.test"] = [["127.0.0.9", "127.0.0.1"]]  # nobody listens on the first
-        assert (await ask(f"http://gym.test:{gym.port}/")).is_success
+        assert (await ask(f"http://gym.test:{gym.port}/", resolving(names, lambda _: True))).is_success
 
 
-async def test_a_proxy_is_the_operators_choice_and_looks_the_gym_up_itself(names: dict[str, list[list[str]]]) -> None:
+async def test_a_proxy_is_the_operators_choice_and_looks_the_gym_up_itself(
+    names: dict[str, list[list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = socket.getaddrinfo
+
+    def look_up(host: Any, *args: Any, **more: Any) -> Any:
+        return usual("127.0.0.1" if host == "proxy.internal" else host, *args, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
     async with receiver() as gym, tunnels(gym.port, as_proxy=True) as proxy:
-        names["proxy.internal"] = [["127.0.0.1"]]
+        names["mygym.gyms.test"] = [["127.0.0.1"]]
         with recorded() as seen, pytest.raises(httpx.HTTPError):  # the gym of the test speaks no TLS
-            await ask("https://mygym.gyms.test/", proxy=f"http://proxy.internal:{proxy.port}")
+            await ask("https://mygym.gyms.test/", resolving(names), proxy=f"http://proxy.internal:{proxy.port}")
         assert proxy.connects == [b"CONNECT mygym.gyms.test:443 HTTP/1.1"]
+        assert names["mygym.gyms.test"]
         assert "mygym.gyms.test" not in seen.lookups

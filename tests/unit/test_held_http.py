@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from prebooking.adapters.held_http import Hold, held, holding_transport
+from prebooking.adapters.resolver import Resolver
 from raw_servers import Receiver, receiver, tunnels
 
 FORM = {"id": "501", "day": "20260301", "insist": "0", "familyId": ""}
@@ -86,7 +87,7 @@ class Guest:
 async def guest(
     url: str, context: ssl.SSLContext = PLAIN, proxy: str | None = None, now: Callable[[], float] = lambda: 1.0
 ) -> AsyncIterator[Guest]:
-    transport = holding_transport(context, proxy)
+    transport = holding_transport(context, proxy, Resolver())
     async with httpx.AsyncClient(transport=transport, timeout=None) as client:
         yield Guest(client, url, now)
 

@@ -1,16 +1,11 @@
 """Where a gym may be: at public addresses, never in the network that this machine stands in.
 
 A box's label is a user's word, and what a name resolves to is up to whoever owns it: without this, either could lead
-us to a machine behind our own firewall. All addresses of a name are looked up once, and one of those that were looked
-at is connected to: a second look-up might answer otherwise.
+us to a machine behind our own firewall. All addresses of a name are looked at (resolver.py), and an execution connects
+to those alone: another look-up might answer otherwise.
 """
 
-import asyncio
-import socket
-from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-
-from aiohappyeyeballs import AddrInfoType
 
 _UNICAST = IPv6Network("2000::/3")  # all that is global in IPv6, but for NAT64
 _NAT64 = IPv6Network("64:ff9b::/96")
@@ -28,15 +23,6 @@ def is_own_machine(host: str) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-async def public_addresses(host: str, port: int) -> Sequence[AddrInfoType]:
-    """All addresses of a name, as getaddrinfo tells them. Raises NotPublicError if any is not public, and OSError."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    for *_, address in found:
-        if not is_public(ip_address(address[0])):
-            raise NotPublicError(f"{host} leads to {address[0]}, where no gym can be")
-    return found
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:

@@ -16,6 +16,7 @@ from prebooking.adapters.aimharder_answers import read_listing, read_new_token, 
 from prebooking.adapters.aimharder_timetable import read_boxes, read_timetable
 from prebooking.adapters.capped import ENCODING, read_capped
 from prebooking.adapters.held_http import Hold, held, holding_transport
+from prebooking.adapters.resolver import Resolver
 from prebooking.adapters.tls import trusted
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Kind, Reply
@@ -41,11 +42,19 @@ _HEADERS = {
 class AimHarder:
     """See prebooking.domain.ports.Gyms. `now` is the opening's clock, which stamps the shots."""
 
-    def __init__(self, box_url: str, account_url: str, proxy: str | None, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        box_url: str,
+        account_url: str,
+        proxy: str | None,
+        now: Callable[[], float],
+        resolver: Resolver | None = None,
+    ) -> None:
         self._box_url = box_url.rstrip("/")
         self._account_url = account_url.rstrip("/")
         self._proxy = proxy
         self._now = now
+        self._resolver = resolver or Resolver()
 
     @asynccontextmanager
     async def visit(self, box: Box, session: Session) -> AsyncIterator["AimHarderGym"]:
@@ -60,7 +69,7 @@ class AimHarder:
 
     def _client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(
-            transport=holding_transport(trusted(), self._proxy),
+            transport=holding_transport(trusted(), self._proxy, self._resolver),
             headers=_HEADERS,
             # Cookies go as one literal header: a jar would add its own, and send one host's to another.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),

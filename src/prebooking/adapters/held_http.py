@@ -7,6 +7,7 @@ forget their order.)
 """
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
@@ -15,9 +16,10 @@ from typing import Any
 import httpcore
 import httpx
 import structlog
-from aiohappyeyeballs import start_connection
+from aiohappyeyeballs import AddrInfoType, start_connection
 
-from prebooking.adapters.addresses import NotPublicError, is_own_machine, public_addresses
+from prebooking.adapters.addresses import NotPublicError, is_own_machine
+from prebooking.adapters.resolver import PinnedResolver, Resolver
 
 _log = structlog.get_logger()
 
@@ -131,7 +133,8 @@ class _Stream(httpcore.AsyncNetworkStream):
 class _Backend(httpcore.AsyncNetworkBackend):
     """`anywhere`: the host is a proxy, which the operator has chosen, and which looks up the gym's name itself."""
 
-    def __init__(self, *, anywhere: bool) -> None:
+    def __init__(self, resolver: Resolver, *, anywhere: bool) -> None:
+        self._resolver = PinnedResolver(resolver)
         self._anywhere = anywhere
 
     async def connect_tcp(
@@ -155,17 +158,22 @@ class _Backend(httpcore.AsyncNetworkBackend):
     async def _connect(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._anywhere or is_own_machine(host):
             return await asyncio.open_connection(host, port)
-        addresses = await public_addresses(host, port)
-        return await asyncio.open_connection(
-            sock=await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS_S)
-        )
+        found = [_address_info(address, port) for address in await self._resolver.addresses(host)]
+        return await asyncio.open_connection(sock=await start_connection(found, happy_eyeballs_delay=_NEXT_ADDRESS_S))
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
 
-def holding_transport(ssl_context: ssl.SSLContext, proxy: str | None) -> httpx.AsyncHTTPTransport:
-    """A transport of its own for one execution; the SSL context alone is shared."""
+def _address_info(address: str, port: int) -> AddrInfoType:
+    """As getaddrinfo tells it."""
+    if ":" in address:
+        return socket.AF_INET6, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port, 0, 0)
+    return socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port)
+
+
+def holding_transport(ssl_context: ssl.SSLContext, proxy: str | None, resolver: Resolver) -> httpx.AsyncHTTPTransport:
+    """A transport of its own for one execution; the SSL context and the resolver alone are shared."""
     transport = httpx.AsyncHTTPTransport(verify=ssl_context, proxy=proxy, trust_env=False)
-    transport._pool._network_backend = _Backend(anywhere=proxy is not None)  # noqa: SLF001  # httpx builds the pool and takes no backend
+    transport._pool._network_backend = _Backend(resolver, anywhere=proxy is not None)  # noqa: SLF001  # httpx builds the pool and takes no backend
     return transport

@@ -6,6 +6,7 @@ from itertools import count
 
 from prebooking.local.aimharder.desk import FrontDesk
 from prebooking.local.aimharder.faults import Faults
+from prebooking.local.aimharder.idling import Idling
 from prebooking.local.aimharder.moments import Clock
 from prebooking.local.aimharder.protocol import Connection
 from prebooking.local.serving import listen, url_of
@@ -17,6 +18,7 @@ class Doors:
         self._faults = faults
         self._desk = desk
         self._clock = clock
+        self._idling = Idling(faults, desk)
         self._numbers = count(1)
         self._address = ("", 0)
         self._server: asyncio.Server | None = None
@@ -32,6 +34,7 @@ class Doors:
 
     async def close(self) -> None:
         self._faults.on_change = lambda: None
+        self._idling.stop()
         if self._reopening is not None:
             await self._reopening
         if self._server is not None:
@@ -48,6 +51,7 @@ class Doors:
 
     def _follow_faults(self) -> None:
         """The port is listened to again before this returns: whoever lifted the fault may connect at once."""
+        self._idling.follow_faults()
         refusing = {number: fault for number, fault in self._faults.active.items() if fault.kind == "refuse"}
         for number in refusing.keys() - self._timed:
             self._timed.add(number)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import count
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from prebooking.local.aimharder.ledger import Entry
 
@@ -32,8 +32,13 @@ Kind = Literal[
     "logout",  # as for a dead session, though it lives
     # the door: new connections are refused, for `seconds` if given. Kept ones live on, so that it can be lifted
     "refuse",
+    # a connection on which nothing has happened for `seconds`, whose last request matches; `times` counts connections
+    "idle_timeout_s",  # closed, as servers do
+    "idle_drop_s",  # forgotten without a word, as middleboxes do: it looks open, and nothing comes through any more
 ]
 _VIEWS = frozenset({"clock", "stale", "late"})
+IDLE = frozenset({"idle_timeout_s", "idle_drop_s"})
+_NO_REQUESTS = IDLE | {"refuse"}
 _CARRIED_OUT = frozenset({"slow", "hang", "reset", "truncated"})
 
 
@@ -47,19 +52,27 @@ class Fault(BaseModel):
     member: str | None = None
     box: str | None = None
     times: int | None = Field(default=None, ge=1)
-    seconds: float = 0
+    seconds: float = Field(default=0, allow_inf_nan=False)
     status: HTTPStatus = HTTPStatus.INTERNAL_SERVER_ERROR
     bytes: int = 20_000_000
     handled: bool | None = None  # is the request carried out? None: as is usual for the kind
+
+    @model_validator(mode="after")
+    def _is_an_idle_time(self) -> Self:
+        if self.kind in IDLE and self.seconds <= 0:
+            raise ValueError(f"{self.kind} needs seconds")
+        return self
 
     @property
     def carries_out(self) -> bool:
         return self.kind in _CARRIED_OUT if self.handled is None else self.handled
 
     def meets(self, entry: Entry) -> bool:
+        return self.kind not in _NO_REQUESTS and self.matches(entry)
+
+    def matches(self, entry: Entry) -> bool:
         return (
-            self.kind != "refuse"
-            and self.path in (None, entry.request.path)
+            self.path in (None, entry.request.path)
             and self.box in (None, entry.request.box)
             and (self.member is None or self.member.lower() == (entry.member or "").lower())
         )
@@ -106,7 +119,7 @@ class Faults:
             is_view = fault.kind in _VIEWS
             if not fault.meets(entry) or (bend.spoiler and not is_view):
                 continue
-            self._count_down(number, fault)
+            self.count_down(number, fault)
             if fault.kind == "clock":
                 bend.clock_s += fault.seconds
             elif fault.kind == "stale":
@@ -117,7 +130,7 @@ class Faults:
                 bend.spoiler = fault
         return bend
 
-    def _count_down(self, number: int, fault: Fault) -> None:
+    def count_down(self, number: int, fault: Fault) -> None:
         if fault.times is None:
             return
         fault.times -= 1

@@ -34,6 +34,9 @@ class Connection(asyncio.BufferedProtocol):
         self.waiting: deque[Entry] = deque()
         self.busy = False
         self.serving: Entry | None = None  #: what is not answered yet
+        self.last: Entry | None = None  #: the last request that came on it
+        self.idle_since = 0.0  #: on the loop's clock
+        self.dropped = False  #: nothing comes through any more
         self._desk = desk
         self._clock = clock
         self._framer = Framer()
@@ -42,6 +45,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._touch()
         self._desk.connected(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
@@ -49,6 +53,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         now_ns = self._clock()
+        self._touch()
         for frame in self._framer.feed(_BUFFER[:nbytes], now_ns):
             self._desk.arrived(self, frame)
 
@@ -61,11 +66,21 @@ class Connection(asyncio.BufferedProtocol):
         if self._transport is None or self._transport.is_closing():
             return False
         self._transport.write(payload)
+        self._touch()
         return True
 
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()
+
+    def drop(self) -> None:
+        """Lets the other side believe that it is still connected."""
+        self.dropped = True
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def _touch(self) -> None:
+        self.idle_since = asyncio.get_running_loop().time()
 
     def reset(self) -> None:
         """Ends the connection with a TCP reset; what was not yet sent is lost."""
