@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from prebooking.local.names import Zone
 from prebooking.local.stack import Stack
 
 BOOK, LISTING, WHOAMI, REFRESH = "/api/book", "/api/bookings", "/api/whoami", "/api/tokenUpdate"
@@ -23,6 +24,7 @@ class Box:
     name: str
     email: str  #: the member's
     class_id: int
+    zone: Zone  #: what its names, and the account host's, lead to
     opens_at: datetime = field(init=False)
     _faults: list[int] = field(default_factory=list)
     _lasting: list[int] = field(default_factory=list)
@@ -60,6 +62,7 @@ class Box:
     async def recover(self) -> None:
         """All is as it should be, but for what lasts."""
         await self._lift(self._faults)
+        self.zone.silent, self.zone.after_s = False, 0.0
         if self._withdrawn:
             await self._put_class(self.class_id)
             self._withdrawn = False

@@ -27,6 +27,7 @@ import sessions
 from figures import Deliveries
 from fleet import Fleet
 from ledgers import Evidence
+from names import ZONE, by_name
 from old_cron import OldCron
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -37,6 +38,7 @@ from users import Users
 from verdict import IN_TIME_S, Verdict, judge
 from weather import Weather
 
+from prebooking.local.names import NameServer, name_server
 from prebooking.local.stack import UNLIMITED, Member, Ports, Stack, outside
 
 _RESULTS = Path(__file__).parent / "results"
@@ -50,16 +52,20 @@ _ROTATED_S = 20.0  # what was being rotated when calm came has been saved
 class Campaign:
     """One run; everything is drawn from the seed, but for who comes first when two meet."""
 
-    def __init__(self, stack: Stack, options: argparse.Namespace) -> None:
+    def __init__(self, stack: Stack, names: NameServer, options: argparse.Namespace) -> None:
         self._stack = stack
         self._options = options
         self._rows = Rows(stack.database_url)
         self._deliveries = Deliveries()
-        self.weather = Weather(stack, self._rows, self._dice("weather"))
+        self.weather = Weather(
+            stack, self._rows, names.put(f"*.{ZONE}", ("127.0.0.1",), ttl_s=1), self._dice("weather")
+        )
         self._sleepers = Sleepers(stack, self._rows, self._dice("sleepers"), options.sleepers)
         self.users = Users(stack.service_url, self._dice("users"), self.weather.sign_in)
         port = int(stack.service_url.rpartition(":")[2])
-        self.fleet = Fleet(port, stack.environment, options.replicas, self._dice("fleet"), options.beside)
+        # Another version may know no name server but the system's.
+        environment = stack.environment | ({} if options.beside else by_name(stack, names))
+        self.fleet = Fleet(port, environment, options.replicas, self._dice("fleet"), options.beside)
 
     async def start(self) -> None:
         await self._stack.control(self._stack.aimharder_url, "boxes", list(plan.BOXES))
@@ -146,12 +152,13 @@ class Campaign:
 
 @asynccontextmanager
 async def started(stack: Stack, options: argparse.Namespace) -> AsyncIterator[Campaign]:
-    campaign = Campaign(stack, options)
-    try:
-        await campaign.start()
-        yield campaign
-    finally:
-        await campaign.close()
+    async with name_server() as names:
+        campaign = Campaign(stack, names, options)
+        try:
+            await campaign.start()
+            yield campaign
+        finally:
+            await campaign.close()
 
 
 @asynccontextmanager

@@ -27,6 +27,9 @@ _REFRESH_SLOWLY = Play(weathered.refresh_slowly, may_fail="session_expired")
 _LOOK_AFTER = Play(weathered.look_after, opens_in_s=600, cancels=True, past_opening=False, sweeps=True)
 _EXECUTE_UNSURE = Play(weathered.execute_unsure)
 _EXECUTE_EARLY = Play(weathered.execute_early)
+_EXECUTE_IDLE = Play(weathered.execute_idle)
+_EXECUTE_LATE_AT_NAMES = Play(weathered.execute_late_at_names)
+_EXECUTE_WITHOUT_NAMES = Play(weathered.execute_without_names)
 
 #: What each point meets. A deploy is met where a session is rotated: elsewhere tests/operating and rolling_deploy.py.
 FAULTS = (Action.KILL, Action.STOP, Action.LOSE)
@@ -95,6 +98,9 @@ STORIES = (
     Story("looking after sessions", _ROTATION, _LOOK_AFTER, faults=tuple(Action)),
     Story("executing, the account host silent", ("store.begin", "held.fire", "store.finish"), _EXECUTE_UNSURE),
     Story("executing, the gym late", ("held.fire", "store.release", "store.finish"), _EXECUTE_EARLY),
+    Story("executing, the gym impatient", ("held.fire", "store.finish"), _EXECUTE_IDLE),
+    Story("executing, names slow", ("held.fire", "store.finish"), _EXECUTE_LATE_AT_NAMES),
+    Story("executing, no names", ("store.release",), _EXECUTE_WITHOUT_NAMES),
     Story("sweeping", ("store.sweep",), _SWEEP, _SWEEP),
 )
 #: Frozen between its last look at the clock and the write, it sends its request when it goes on: nobody can prevent it.

@@ -40,6 +40,8 @@ def gym_fault(rng: Random) -> tuple[str, dict[str, Any]]:
         ("stale", 3, {"kind": "stale", "path": LISTING, "seconds": rng.uniform(0.5, 4), "box": STRICT["slug"]}),
         ("late", 3, {"kind": "late", "path": BOOK, "seconds": rng.uniform(0.5, 6)}),
         ("logout", 2, {"kind": "logout", "path": rng.choice((WHOAMI, WHOAMI, BOOK))}),
+        ("idle", 2, {"kind": "idle_timeout_s", "seconds": rng.uniform(0.3, 3)}),
+        ("idle, unsaid", 1, {"kind": "idle_drop_s", "seconds": rng.uniform(0.3, 3)}),
         ("refuse", 2, {"kind": "refuse", "seconds": rng.uniform(0.3, 3)}),
     ]
     kind, _, fault = rng.choices(kinds, [weight for _, weight, _ in kinds])[0]
@@ -54,6 +56,11 @@ def slow_rotations(rng: Random) -> dict[str, Any]:
 def silent_account_host() -> list[dict[str, Any]]:
     """Nothing is carried out there, and nothing is answered."""
     return [{"kind": "hang", "path": path, "handled": False} for path in (WHOAMI, REFRESH)]
+
+
+def slow_names(rng: Random) -> tuple[str, float]:
+    """What becomes of names, and by how many seconds their answers are late."""
+    return rng.choice((("names slow", rng.uniform(0.2, 3.0)), ("names silent", 0.0)))
 
 
 def database_faults(rng: Random) -> tuple[str, float, list[dict[str, Any]]]:

@@ -13,7 +13,7 @@ import sys
 from cells import Cell, cells
 from failpoints import Action
 from rich.console import Console
-from stage import prepare
+from stage import theatre
 from trial import Terms, reaches
 
 from prebooking.local.stack import UNLIMITED, Ports, outside
@@ -32,13 +32,12 @@ async def main() -> int:
     chosen = once_each()
     random.shuffle(chosen)
     places = asyncio.Semaphore(_AT_ONCE)
-    async with outside(Ports(0, 0, 0, 0), LOG_LEVEL="CRITICAL", **UNLIMITED) as stack:
-        await prepare(stack)
+    async with outside(Ports(0, 0, 0, 0), LOG_LEVEL="CRITICAL", **UNLIMITED) as stack, theatre(stack) as house:
 
         async def is_reached(cell: Cell) -> bool:
             for _ in range(_TRIES):
                 async with places:
-                    if await reaches(stack, cell, Terms()):
+                    if await reaches(house, cell, Terms()):
                         return True
             return False
 

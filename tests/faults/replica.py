@@ -15,6 +15,7 @@ from typing import Any
 
 import uvicorn
 from failpoints import Action, Armed, Failpoints, Rotating
+from names import resolver
 from signalled import Signalled
 
 from prebooking.main import create_app
@@ -123,7 +124,7 @@ def _serve(port: int, environment: Mapping[str, str], pipe: "Connection[Any, Any
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     sock.bind(("127.0.0.1", port))
     config = uvicorn.Config(
-        create_app(failpoints.around),
+        create_app(failpoints.around, resolver()),
         loop="asyncio",
         log_config=None,
         access_log=False,

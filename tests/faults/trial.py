@@ -14,9 +14,7 @@ from aim import Aim, NeverStruckError, Play, Try
 from box import LAX, STRICT
 from cells import Cell
 from failpoints import Action
-from stage import Ledgers, Stage, open_stage
-
-from prebooking.local.stack import Stack
+from stage import Ledgers, Stage, Theatre, open_stage
 
 _CELL_S = 100.0
 _STRIKE_S = 45.0
@@ -52,14 +50,14 @@ class Result:
         return any(NeverStruckError.__name__ in what for what in self.wrong)
 
 
-async def run(stack: Stack, cell: Cell, terms: Terms) -> Result:
+async def run(house: Theatre, cell: Cell, terms: Terms) -> Result:
     """Plays it, once more if its point was not reached: then the machine was too busy for what leads there."""
-    result = await _run(stack, cell, terms)
-    return await _run(stack, cell, terms) if result.never_struck else result
+    result = await _run(house, cell, terms)
+    return await _run(house, cell, terms) if result.never_struck else result
 
 
-async def _run(stack: Stack, cell: Cell, terms: Terms) -> Result:
-    async with open_stage(stack, next(_NUMBERS), terms.box, terms.settings) as stage:
+async def _run(house: Theatre, cell: Cell, terms: Terms) -> Result:
+    async with open_stage(house, next(_NUMBERS), terms.box, terms.settings) as stage:
         healed_s: float | None = None
         wrong: list[str] = []
         try:
@@ -76,9 +74,9 @@ async def _run(stack: Stack, cell: Cell, terms: Terms) -> Result:
         return Result(cell, healed_s, outcomes, len(ledgers.bookings), lost_session, wrong, evidence)
 
 
-async def reaches(stack: Stack, cell: Cell, terms: Terms) -> bool:
+async def reaches(house: Theatre, cell: Cell, terms: Terms) -> bool:
     """Whether its point is reached at all: it ends there, and nothing is judged."""
-    async with open_stage(stack, next(_NUMBERS), terms.box, terms.settings) as stage:
+    async with open_stage(house, next(_NUMBERS), terms.box, terms.settings) as stage:
         await _set_up(stage, cell, terms)
         aim = _aim(stage, cell)
         acting = asyncio.create_task(cell.play.act(stage, aim))

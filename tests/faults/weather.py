@@ -10,10 +10,11 @@ from random import Random
 from typing import Any
 
 import httpx
-from forecast import database_faults, gym_fault, qstash_faults, silent_account_host, slow_rotations
+from forecast import database_faults, gym_fault, qstash_faults, silent_account_host, slow_names, slow_rotations
 from plan import members
 from rows import Rows
 
+from prebooking.local.names import Zone
 from prebooking.local.stack import Stack
 
 
@@ -31,7 +32,8 @@ class Spell:
 class Weather:
     """Blows until it is told to calm down; counts what it did."""
 
-    def __init__(self, stack: Stack, rows: Rows, rng: Random) -> None:
+    def __init__(self, stack: Stack, rows: Rows, zone: Zone, rng: Random) -> None:
+        self._zone = zone
         self._stack = stack
         self._rows = rows
         self._rng = rng
@@ -46,6 +48,7 @@ class Weather:
             group.create_task(self._turns(self._gym_spell, (0.5, 3.0)))
             group.create_task(self._turns(self._slow_rotations, (1.0, 8.0)))
             group.create_task(self._turns(self._account_host_silent, (15.0, 90.0)))
+            group.create_task(self._turns(self._names_spell, (5.0, 25.0)))
             group.create_task(self._turns(self._database_spell, (0.5, 3.0), (5.0, 12.0)))
             group.create_task(self._turns(self._qstash_spell, (0.5, 3.0), (5.0, 8.0)))
             group.create_task(self._turns(self._sessions_die, (3.0, 9.0)))
@@ -56,6 +59,7 @@ class Weather:
         """Everything off, Postgres up, and every session alive: who has a dead one signs in again."""
         if self._restarting is not None:
             await self._restarting
+        self._zone.silent, self._zone.after_s = False, 0.0
         for url in (self._stack.aimharder_url, self._stack.qstash_url):
             await self._lift(f"{url}/_control/faults")
         await self._stack.control(self._stack.supabase_url, "faults", [])
@@ -105,6 +109,15 @@ class Weather:
 
     async def _account_host_silent(self) -> None:
         await self._while("account host silent", silent_account_host(), self._rng.choice((10.0, 30.0, 120.0)))
+
+    async def _names_spell(self) -> None:
+        """Nobody is told, or soon enough, where the gym is."""
+        kind, self._zone.after_s = slow_names(self._rng)
+        self._zone.silent = not self._zone.after_s
+        with self._noted("gym", kind):
+            await asyncio.sleep(self._rng.uniform(2.0, 10.0))
+        self._zone.silent, self._zone.after_s = False, 0.0
+        self.strikes[f"gym: {kind}"] += 1
 
     async def _while(self, kind: str, faults: list[dict[str, Any]], seconds: float) -> None:
         with self._noted("gym", kind):
