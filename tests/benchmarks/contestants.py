@@ -72,12 +72,13 @@ class Ours:
         return self._lead_s + 1.0 + count / 80
 
     async def run(self, count: int, opens_at: datetime) -> Round:
-        class_id, created = await self._create_all(count, opens_at)
+        class_id, created = await self.create_all(count, opens_at)
         await sleep_until(opens_at, _SETTLE_S + count / 200)
         asked = sorted(range(count), key=lambda i: (created[i]["created_at"], created[i]["id"]))
         return Round(class_id, asked, await self._own_word(class_id))
 
-    async def _create_all(self, count: int, opens_at: datetime) -> tuple[int, list[dict[str, Any]]]:
+    async def create_all(self, count: int, opens_at: datetime) -> tuple[int, list[dict[str, Any]]]:
+        """The first `count` people ask for a new class; its id, and their rows."""
         class_id, day = await self._scene.announce(opens_at)
         line = asyncio.Semaphore(_IN_FLIGHT)
 
@@ -129,7 +130,7 @@ class OursInACrowd(Ours):
 
     async def run(self, count: int, opens_at: datetime) -> Round:
         theirs = opens_at + timedelta(seconds=self._lead_s - 1)
-        await self._create_all(self._crowd, theirs)
+        await self.create_all(self._crowd, theirs)
         round_ = await super().run(count, opens_at)
         await sleep_until(theirs, _SETTLE_S + self._crowd / 100)
         return round_

@@ -8,6 +8,7 @@ import asyncio
 import json
 import random
 import statistics
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -15,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from contestants import Contestant, Floor, Ours, OursInACrowd, Round, plain_webhook_server
+from neighbours import OursBesideNeighbours, neighbourhood
 from picture import draw
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from scene import Arrival, open_scene, whole_second
+from scene import Arrival, Scene, open_scene, whole_second
 from streams import open_streams
 
 RESULTS = Path(__file__).parent / "results"
@@ -39,6 +41,7 @@ class Size:
 
 SIZES = (
     Size(1, 100, 3, 10, 100),
+    Size(20, 12, 3, 10, 12),
     Size(30, 12, 3, 10, 12),
     Size(300, 10, 10, 18, 3),
     Size(1000, 10, 30, 40, 1),
@@ -83,20 +86,41 @@ def percentile(values: list[float], p: float) -> float:
     return values[max(0, -(-len(values) * int(p * 10) // 1000) - 1)]
 
 
-async def measure(size: Size, progress: Progress, variant: dict[str, Any], *, crowd: int, streams: int) -> list[Tally]:
-    settings = {"LEAD_SECONDS": str(size.lead_s), "MAX_DURATION_SECONDS": str(size.duration_s), "LOG_LEVEL": "WARNING"}
+@dataclass(frozen=True, slots=True)
+class Company:
+    """What else goes on meanwhile."""
+
+    qstash: dict[str, Any]
+    crowd: int
+    streams: int
+    neighbours: bool
+    idle_timeout_s: float
+
+
+def _others(scene: Scene, size: Size, company: Company, webhook: Contestant) -> list[Contestant]:
+    """What the floor and we are compared with."""
+    if company.crowd:
+        return [OursInACrowd(scene, size.lead_s, company.crowd)]
+    if company.neighbours:
+        return [OursBesideNeighbours(scene, size.lead_s)]
+    return [] if company.qstash.get("down") else [webhook]  # where it would wait for ever
+
+
+async def measure(size: Size, progress: Progress, company: Company) -> list[Tally]:
+    crowd, level = company.crowd, "ERROR" if company.neighbours else "WARNING"
+    settings = {"LEAD_SECONDS": str(size.lead_s), "MAX_DURATION_SECONDS": str(size.duration_s), "LOG_LEVEL": level}
     async with (
         open_scene(max(size.count, crowd), **settings) as scene,
         plain_webhook_server(scene) as webhook,
-        open_streams(scene, streams),
+        open_streams(scene, company.streams),
+        neighbourhood(scene) if company.neighbours else nullcontext(),
     ):
-        if variant:
-            await scene.stack.control(scene.stack.qstash_url, "faults", variant)
+        if company.qstash:
+            await scene.stack.control(scene.stack.qstash_url, "faults", company.qstash)
+        if company.idle_timeout_s:
+            await scene.hang_up_on_idle(company.idle_timeout_s)
         contestants: list[Contestant] = [Floor(scene), Ours(scene, size.lead_s)]
-        if crowd:
-            contestants.append(OursInACrowd(scene, size.lead_s, crowd))
-        elif not variant.get("down"):  # where the plain webhook would wait for ever
-            contestants.append(webhook)
+        contestants += _others(scene, size, company, webhook)
         tallies = {c.name: Tally(c.name, size.count) for c in contestants}
         for contestant in contestants:  # to warm up
             await contestant.run(min(size.count, 5), whole_second(contestant.ahead_s(5)))
@@ -110,7 +134,7 @@ async def measure(size: Size, progress: Progress, variant: dict[str, Any], *, cr
             progress.advance(task)
 
         if (
-            size.count == 1 and not crowd
+            size.count == 1 and not crowd and not company.neighbours
         ):  # openings of one second each, in turn: a hundred would take long one after another
             first = whole_second(max(c.ahead_s(1) for c in contestants))
             openings = [
@@ -162,19 +186,28 @@ async def main() -> None:
     options.add_argument(
         "--streams", type=int, default=0, help="so many pages follow the members' prebookings meanwhile"
     )
+    options.add_argument(
+        "--idle-timeout", type=float, default=0.0, help="the gym closes who is idle for so many seconds"
+    )
+    options.add_argument(
+        "--neighbours", action="store_true", help="20 members, and neighbours whose gyms are silent or can't be found"
+    )
     chosen = options.parse_args()
+    if not chosen.n:
+        chosen.n = [20] if chosen.neighbours else [1, 30, 300, 1000]
     variant = {"shift_s": chosen.deliver_late} if chosen.deliver_late else {"down": True} if chosen.qstash_down else {}
+    company = Company(variant, chosen.crowd, chosen.streams, chosen.neighbours, chosen.idle_timeout)
     tallies: list[Tally] = []
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
     with Progress(*columns, TimeElapsedColumn(), console=_OUT) as progress:
         for size in SIZES:
-            if chosen.n and size.count not in chosen.n:
+            if size.count not in chosen.n:
                 continue
             lead = chosen.lead or size.lead_s
             rounds = chosen.rounds or size.rounds
             duration = max(size.duration_s, lead + 10)
             fitted = Size(size.count, rounds, lead, duration, min(rounds, size.plain_rounds))
-            tallies += await measure(fitted, progress, variant, crowd=chosen.crowd, streams=chosen.streams)
+            tallies += await measure(fitted, progress, company)
     _OUT.print(table(tallies))
     RESULTS.mkdir(exist_ok=True)
     stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"

@@ -6,13 +6,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import psutil
 
-from prebooking.local.stack import UNLIMITED, Member, Ports, Stack, local_stack
+from prebooking.local.names import NameServer, name_server
+from prebooking.local.stack import UNLIMITED, Member, Ports, Stack, outside, service
 
 BOX = {"slug": "mygym", "boid": 7}
 BOOK = "/api/book"
+ZONE = "gym.test"  #: below which all boxes are, and the account host
 NANO = 1_000_000_000
 
 
@@ -34,9 +37,10 @@ class Arrival:
 class Scene:
     """A stack with `count` members signed up, and a new class for each round."""
 
-    def __init__(self, stack: Stack, people: list[Person]) -> None:
+    def __init__(self, stack: Stack, people: list[Person], names: NameServer) -> None:
         self.stack = stack
         self.people = people
+        self.names = names
         self._numbers = {person.member.email: i for i, person in enumerate(people)}
         self._class_id = 1000
 
@@ -73,6 +77,11 @@ class Scene:
         ]
         return sorted(found, key=lambda arrival: arrival.last_byte_ms)
 
+    async def hang_up_on_idle(self, after_s: float) -> None:
+        """The gym closes each connection on which nothing has happened for so long."""
+        idle = {"kind": "idle_timeout_s", "seconds": after_s}
+        await self.stack.control(self.stack.aimharder_url, "faults", idle)
+
     async def forget(self) -> None:
         """Empties the gym's ledger, so that reading it stays quick."""
         await self.stack.http.request("DELETE", f"{self.stack.aimharder_url}/_control/ledger")
@@ -90,13 +99,30 @@ async def sleep_until(instant: datetime, extra_s: float = 0.0) -> None:
 
 @asynccontextmanager
 async def open_scene(count: int, **settings: str) -> AsyncIterator[Scene]:
+    """The service finds the gym by its name, for which it asks a name server."""
     members = [Member(f"m{i:04}@example.com", "secret", f"Member {i}") for i in range(count)]
-    async with local_stack(Ports(0, 0, 0, 0), (), parallelism=max(100, count), **UNLIMITED, **settings) as stack:
-        _keep_apart(stack)
-        await stack.control(stack.aimharder_url, "boxes", BOX)
-        sessions = await stack.enrol(members)
-        people = [Person(m, _header(s["cookies"])) for m, s in zip(members, sessions, strict=True)]
-        yield Scene(stack, people)
+    async with (
+        name_server() as names,
+        outside(Ports(0, 0, 0, 0), (), parallelism=max(100, count), **UNLIMITED, **settings) as stack,
+    ):
+        names.put(f"*.{ZONE}", ("127.0.0.1",))
+        stack.environment |= _by_name(stack, names)
+        async with service(stack, str(Path(__file__).with_name("named_service.py"))):
+            _keep_apart(stack)
+            await stack.control(stack.aimharder_url, "boxes", BOX)
+            sessions = await stack.enrol(members)
+            people = [Person(m, _header(s["cookies"])) for m, s in zip(members, sessions, strict=True)]
+            yield Scene(stack, people, names)
+
+
+def _by_name(stack: Stack, names: NameServer) -> dict[str, str]:
+    """The gym where a name leads to it."""
+    port = stack.aimharder_url.rpartition(":")[2]
+    return {
+        "NAME_SERVER": names.address,
+        "AIMHARDER_BOX_URL": f"http://{{box}}.{ZONE}:{port}",
+        "AIMHARDER_ACCOUNT_URL": f"http://account.{ZONE}:{port}",
+    }
 
 
 def _keep_apart(stack: Stack) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
-from failpoints import Action, Armed
+from failpoints import Action, Armed, Rotating
 from signalled import Signalled
 
 _PATIENCE_S = 60.0
@@ -61,6 +61,9 @@ class AnyVersion(Signalled):
         raise RuntimeError(f"no {point} to {action} here, the {nth}th time or ever")
 
     def strikes(self) -> list[Armed]:
+        return []
+
+    def rotations(self) -> list[Rotating]:
         return []
 
     async def gone(self) -> None:

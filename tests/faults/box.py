@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from prebooking.local.names import Zone
 from prebooking.local.stack import Stack
 
-BOOK, LISTING, WHOAMI = "/api/book", "/api/bookings", "/api/whoami"
+BOOK, LISTING, WHOAMI, REFRESH = "/api/book", "/api/bookings", "/api/whoami", "/api/tokenUpdate"
 STRICT, LAX = "mygym", "laxgym"
 #: The usual gym refuses a second booking of the same hour; the lax one takes it.
 _BOXES = {STRICT: {"slug": STRICT, "boid": 7}, LAX: {"slug": LAX, "boid": 8, "same_hour_refused": False}}
@@ -23,8 +24,10 @@ class Box:
     name: str
     email: str  #: the member's
     class_id: int
+    zone: Zone  #: what its names, and the account host's, lead to
     opens_at: datetime = field(init=False)
     _faults: list[int] = field(default_factory=list)
+    _lasting: list[int] = field(default_factory=list)
     _withdrawn: bool = False
 
     @property
@@ -51,19 +54,32 @@ class Box:
         await self._control("classes/remove", {"box": self.name, "id": self.class_id})
         self._withdrawn = True
 
-    async def spoil(self, kind: str, path: str, **more: Any) -> None:
-        """A bad day, for this member."""
+    async def spoil(self, kind: str, path: str, *, lasting: bool = False, **more: Any) -> None:
+        """A bad day, for this member; `lasting`: beyond the strike."""
         added = await self._control("faults", [{"kind": kind, "path": path, "member": self.email} | more])
-        self._faults += added["faults"]
+        (self._lasting if lasting else self._faults).extend(added["faults"])
 
     async def recover(self) -> None:
-        """All is as it should be."""
-        for number in self._faults:
-            await self.stack.http.delete(f"{self.stack.aimharder_url}/_control/faults", params={"id": number})
-        self._faults.clear()
+        """All is as it should be, but for what lasts."""
+        await self._lift(self._faults)
+        self.zone.silent, self.zone.after_s = False, 0.0
         if self._withdrawn:
             await self._put_class(self.class_id)
             self._withdrawn = False
+
+    async def close(self) -> None:
+        await self.recover()
+        await self._lift(self._lasting)
+
+    async def _lift(self, faults: list[int]) -> None:
+        for number in faults:
+            await self.stack.http.delete(f"{self.stack.aimharder_url}/_control/faults", params={"id": number})
+        faults.clear()
+
+    async def sessions(self) -> list[dict[str, Any]]:
+        """All sessions that the member ever had, as the gym's ledger has them."""
+        everybodys = (await self._control("sessions"))["sessions"]
+        return [session for session in everybodys if session["member"] == self.email]
 
     async def sign_up(self, password: str) -> None:
         await self._control("members", [{"email": self.email, "password": password}])

@@ -10,13 +10,12 @@ doubled, booked after its cancel, ended under a false name, or left lying.
 import argparse
 import asyncio
 import json
-import os
 import random
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,18 +23,22 @@ from typing import Any
 import campaign_table
 import httpx
 import plan
+import sessions
 from figures import Deliveries
 from fleet import Fleet
 from ledgers import Evidence
+from names import ZONE, by_name
 from old_cron import OldCron
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rows import Rows
+from sleepers import Sleepers
+from surroundings import free_port, stderr_to
 from users import Users
 from verdict import IN_TIME_S, Verdict, judge
 from weather import Weather
 
-from prebooking.local.serving import PortBusyError, listen
+from prebooking.local.names import NameServer, name_server
 from prebooking.local.stack import UNLIMITED, Member, Ports, Stack, outside
 
 _RESULTS = Path(__file__).parent / "results"
@@ -43,29 +46,38 @@ _OUT = Console(width=None if sys.stdout.isatty() else 160)
 _RATE = 18.5  # prebookings a second, which two cores bear
 _JOURNAL_EVERY_S = 30.0
 _PARALLELISM = 300  # QStash's
+_ROTATED_S = 20.0  # what was being rotated when calm came has been saved
 
 
 class Campaign:
     """One run; everything is drawn from the seed, but for who comes first when two meet."""
 
-    def __init__(self, stack: Stack, options: argparse.Namespace) -> None:
+    def __init__(self, stack: Stack, names: NameServer, options: argparse.Namespace) -> None:
         self._stack = stack
         self._options = options
         self._rows = Rows(stack.database_url)
         self._deliveries = Deliveries()
-        self.weather = Weather(stack, self._rows, self._dice("weather"))
+        self.weather = Weather(
+            stack, self._rows, names.put(f"*.{ZONE}", ("127.0.0.1",), ttl_s=1), self._dice("weather")
+        )
+        self._sleepers = Sleepers(stack, self._rows, self._dice("sleepers"), options.sleepers)
         self.users = Users(stack.service_url, self._dice("users"), self.weather.sign_in)
         port = int(stack.service_url.rpartition(":")[2])
-        self.fleet = Fleet(port, stack.environment, options.replicas, self._dice("fleet"), options.beside)
+        # Another version may know no name server but the system's.
+        environment = stack.environment | ({} if options.beside else by_name(stack, names))
+        self.fleet = Fleet(port, environment, options.replicas, self._dice("fleet"), options.beside)
 
     async def start(self) -> None:
         await self._stack.control(self._stack.aimharder_url, "boxes", list(plan.BOXES))
+        await self._rows.keep_sessions()
         await self._stack.enrol([Member(email, "secret", email) for email in plan.members()])
+        await self._sleepers.enrol()
         await self.fleet.start()
 
     async def close(self) -> None:
         await self.fleet.close()
         await self.users.close()
+        await self._sleepers.close()
         await self._rows.close()
 
     async def run(self) -> tuple[Evidence, Deliveries, OldCron]:
@@ -74,7 +86,7 @@ class Campaign:
         openings, wishes = plan.draw(self._dice("plan"), count, starts_at, seconds)
         await self._stack.control(self._stack.aimharder_url, "classes", [one.as_class() for one in openings])
         cron = OldCron(self._stack, self._rows, self._dice("old cron"), starts_at + seconds)
-        trouble = [self.weather.blow(), self.fleet.reap()]
+        trouble = [self.weather.blow(), self.fleet.reap(), self._sleepers.run()]
         if self._options.old_cron == "on":
             trouble.append(cron.run())
         async with _meanwhile(self._watch(count), self.users.live(wishes)) as (watching, living):
@@ -83,8 +95,10 @@ class Campaign:
             await self.weather.clear()
             await self.fleet.rest()
             calm_at = time.time()
+            await self._sleepers.rest()
             await living
             await self._drain()
+            await asyncio.sleep(max(0.0, calm_at + _ROTATED_S - time.time()))
         return await self._evidence(openings, calm_at), self._deliveries, cron
 
     def _dice(self, name: str) -> random.Random:
@@ -116,26 +130,35 @@ class Campaign:
     async def _evidence(self, openings: list[plan.Opening], calm_at: float) -> Evidence:
         gym = self._stack.aimharder_url
         self._deliveries.take(await self._stack.control(self._stack.qstash_url, "messages"))
+        requests = (await self._stack.control(gym, "ledger"))["requests"]
         return Evidence(
             stories=self.users.stories,
             openings=openings,
             rows=await self._rows.all(),
             bookings=(await self._stack.control(gym, "bookings"))["bookings"],
-            requests=(await self._stack.control(gym, "ledger"))["requests"],
+            requests=requests,
             spells=self.weather.spells,
             deaths=self.fleet.deaths,
+            sessions=sessions.Ledger(
+                (await self._stack.control(gym, "sessions"))["sessions"],
+                requests,
+                await self._rows.stored_sessions(),
+                self.fleet.rotations(),
+                self.weather.spells,
+            ),
             calm_at=calm_at,
         )
 
 
 @asynccontextmanager
 async def started(stack: Stack, options: argparse.Namespace) -> AsyncIterator[Campaign]:
-    campaign = Campaign(stack, options)
-    try:
-        await campaign.start()
-        yield campaign
-    finally:
-        await campaign.close()
+    async with name_server() as names:
+        campaign = Campaign(stack, names, options)
+        try:
+            await campaign.start()
+            yield campaign
+        finally:
+            await campaign.close()
 
 
 @asynccontextmanager
@@ -160,39 +183,15 @@ async def _until(moment: float, *tasks: asyncio.Task[None]) -> None:
         task.result()
 
 
-def _port() -> int:
-    """Below those that systems hand out to outgoing connections, which would take it between two replicas."""
-    for port in random.sample(range(15_000, 20_000), 100):
-        try:
-            listen("127.0.0.1", port).close()
-        except PortBusyError:
-            continue
-        return port
-    raise PortBusyError("found no free port for the service")
-
-
-@contextmanager
-def _stderr_to(log: Path) -> Iterator[None]:
-    """For all processes that are started within: the stand-ins, and the one that the replicas are forked from."""
-    ours = os.dup(2)
-    with log.open("ab") as file:
-        os.dup2(file.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(ours, 2)
-        os.close(ours)
-
-
 async def main() -> int:
     options = _options()
     _OUT.print(f"{options.prebookings} prebookings in {options.seconds:g} s, seed {options.seed}")
     _RESULTS.mkdir(exist_ok=True)
     name = f"campaign-{datetime.now(UTC):%Y%m%d-%H%M%S}-seed{options.seed}"
     async with AsyncExitStack() as opened:
-        with _stderr_to(_RESULTS / f"{name}.log"):
+        with stderr_to(_RESULTS / f"{name}.log"):
             stack = await opened.enter_async_context(
-                outside(Ports(_port(), 0, 0, 0), parallelism=_PARALLELISM, LOG_LEVEL=options.log_level, **UNLIMITED)
+                outside(Ports(free_port(), 0, 0, 0), parallelism=_PARALLELISM, LOG_LEVEL=options.log_level, **UNLIMITED)
             )
             # Without kept connections, which a server may close just when they are used again.
             fresh = httpx.AsyncClient(timeout=60, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
@@ -202,9 +201,11 @@ async def main() -> int:
     verdict: Verdict = judge(evidence)
     figures = campaign_table.figures(evidence, deliveries, verdict, campaign.fleet, campaign.weather, cron)
     _OUT.print(campaign_table.table(figures, title=f"The campaign of seed {options.seed}"))
-    for text in campaign_table.complaints(verdict):
+    apart = list(campaign_table.apart(verdict))
+    for text in (*campaign_table.complaints(verdict), *apart):
         _OUT.print(text, markup=False, highlight=False)
     kept = {"options": vars(options), "figures": figures, "complaints": list(campaign_table.complaints(verdict))}
+    kept["apart"] = apart
     (_RESULTS / f"{name}.json").write_text(json.dumps(kept, indent=1))
     _OUT.print(f"Kept in {_RESULTS.name}/{name}.json, what the replicas said in {name}.log")
     return 0 if verdict.is_clean else 1
@@ -218,6 +219,7 @@ def _options() -> argparse.Namespace:
     length.add_argument("--minutes", type=float, default=9.0)
     length.add_argument("--seconds", type=float, default=None)
     parser.add_argument("--replicas", type=int, default=3)
+    parser.add_argument("--sleepers", type=int, default=60, help="whose sessions are looked after, and nothing more")
     parser.add_argument("--old-cron", choices=("on", "off"), default="on")
     parser.add_argument("--beside", metavar="SRC", help="the src folder of another version: every other replica's")
     parser.add_argument("--log-level", default="WARNING", help="of the replicas")

@@ -11,6 +11,7 @@ from fleet import Fleet
 from ledgers import Case, Evidence
 from old_cron import OldCron
 from rich.table import Table
+from sessions import Fate, Loss, rotated
 from verdict import Verdict
 from weather import Weather
 
@@ -44,6 +45,10 @@ def figures(
         "crashes by themselves": fleet.count("crash"),
         "Postgres restarts": weather.restarts,
         "faults": dict(sorted(weather.strikes.items())),
+        "sessions": {
+            "rotations": rotated(evidence.sessions),
+            **{fate: sum(loss.fate is fate for loss in verdict.sessions_lost) for fate in Fate},
+        },
         "old cron": {"taken": cron.taken, "direct": cron.direct},
         "healed after a kill, s": _spread(healed),
         "late, QStash on, ms": _spread([late_ms for late_ms, _ in late["on"]]),
@@ -90,11 +95,21 @@ def complaints(verdict: Verdict) -> Iterator[str]:
     """Each with the entries of its wish in all ledgers."""
     for column, found in verdict.complaints.items():
         for case, text in found[:_SHOWN]:
+            if isinstance(case, Loss):
+                yield f"✗ {column}: {case.email}: {text}"
+                continue
             wish = case.story.wish
             yield f"\n✗ {column}: {wish.email}, class {wish.opening.class_id} of {wish.opening.box}: {text}"
             yield from _ledgers(case)
         if len(found) > _SHOWN:
             yield f"… and {len(found) - _SHOWN} more of these"
+
+
+def apart(verdict: Verdict) -> Iterator[str]:
+    """The sessions that nobody could have kept, each with its reason."""
+    for loss in verdict.sessions_lost:
+        if loss.fate is not Fate.LOST:
+            yield f"{loss.fate}: {loss.email}: {loss.text}"
 
 
 def _ledgers(case: Case) -> Iterator[str]:

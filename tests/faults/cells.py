@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import plays
+import weathered
+from aim import Play, Try
 from failpoints import Action
-from plays import Play, Try
 
 _CREATE = Play(plays.create)
 _CANCEL = Play(plays.cancel, opens_in_s=8, cancels=True)
@@ -22,6 +23,16 @@ _RELEASE = Play(plays.release)
 _PARK = Play(plays.park)
 _REFRESH = Play(plays.refresh, may_fail="session_expired")
 _SWEEP = Play(plays.sweep, sweeps=True)
+_REFRESH_SLOWLY = Play(weathered.refresh_slowly, may_fail="session_expired")
+_LOOK_AFTER = Play(weathered.look_after, opens_in_s=600, cancels=True, past_opening=False, sweeps=True)
+_EXECUTE_UNSURE = Play(weathered.execute_unsure)
+_EXECUTE_EARLY = Play(weathered.execute_early)
+_EXECUTE_IDLE = Play(weathered.execute_idle)
+_EXECUTE_LATE_AT_NAMES = Play(weathered.execute_late_at_names)
+_EXECUTE_WITHOUT_NAMES = Play(weathered.execute_without_names)
+
+#: What each point meets. A deploy is met where a session is rotated: elsewhere tests/operating and rolling_deploy.py.
+FAULTS = (Action.KILL, Action.STOP, Action.LOSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +42,9 @@ class Story:
     name: str
     calls: tuple[str, ...]
     first: Play
-    again: Play
+    again: Play | None = None
     settling: Play | None = None
+    faults: tuple[Action, ...] = FAULTS
 
     def play(self, when: Try) -> Play | None:
         return {Try.FIRST: self.first, Try.AGAIN: self.again, Try.SETTLING: self.settling}[when]
@@ -48,6 +60,7 @@ EXECUTING = Story(
     replace(_EXECUTE, act=plays.execute_again),
     replace(_EXECUTE, act=plays.settle),
 )
+_ROTATION = ("store.lease_session", "gym.refresh", "store.save_session")
 STORIES = (
     Story("creating", ("store.create",), _CREATE, _CREATE),
     Story(
@@ -60,9 +73,15 @@ STORIES = (
     Story("cancelling", ("store.cancel", "messages.delete"), _CANCEL, _CANCEL),
     Story(
         "rescheduling",
-        ("store.reschedule", "messages.publish", "store.attach_message", "messages.delete"),
+        ("store.reschedule", "messages.publish", "messages.delete"),
         _RESCHEDULE,
         _RESCHEDULE,
+    ),
+    Story(
+        "rescheduling",
+        ("store.attach_message",),
+        _RESCHEDULE,
+        replace(_RESCHEDULE, act=plays.reschedule_unnoted),
     ),
     Story("retrying", ("store.retry",), _RETRY, _RETRY),
     Story("listing", ("store.list",), _LIST, _LIST),
@@ -74,11 +93,24 @@ STORIES = (
     Story("failing", ("store.finish",), _FAIL, _FAIL),
     Story("releasing", ("store.release",), _RELEASE, _RELEASE),
     Story("parking", ("store.park",), _PARK, _PARK),
-    Story("refreshing the session", ("store.lease_session", "gym.refresh", "store.save_session"), _REFRESH, _REFRESH),
+    Story("refreshing the session", _ROTATION, _REFRESH, _REFRESH, faults=tuple(Action)),
+    Story("refreshing it slowly", ("gym.refresh", "store.save_session"), _REFRESH_SLOWLY, faults=tuple(Action)),
+    Story("looking after sessions", _ROTATION, _LOOK_AFTER, faults=tuple(Action)),
+    Story("executing, the account host silent", ("store.begin", "held.fire", "store.finish"), _EXECUTE_UNSURE),
+    Story("executing, the gym late", ("held.fire", "store.release", "store.finish"), _EXECUTE_EARLY),
+    Story("executing, the gym impatient", ("held.fire", "store.finish"), _EXECUTE_IDLE),
+    Story("executing, names slow", ("held.fire", "store.finish"), _EXECUTE_LATE_AT_NAMES),
+    Story("executing, no names", ("store.release",), _EXECUTE_WITHOUT_NAMES),
     Story("sweeping", ("store.sweep",), _SWEEP, _SWEEP),
 )
 #: Frozen between its last look at the clock and the write, it sends its request when it goes on: nobody can prevent it.
 _RESIDUE = ("held.fire:before", Action.STOP)
+#: The gym has rotated the session, and who knows the new token dies, or never hears of it.
+_LOSES_SESSION = {
+    ("gym.refresh:after", Action.KILL),
+    ("gym.refresh:after", Action.LOSE),
+    ("store.save_session:before", Action.KILL),
+}
 #: Of an execution: until here nothing can have been booked.
 _BEFORE_BEGIN = ("store.claim", "gym.whoami", "gym.listing", "held.ready", "store.begin:before")
 
@@ -97,6 +129,11 @@ class Cell:
         return (self.point, self.action) == _RESIDUE
 
     @property
+    def loses_session(self) -> bool:
+        """Nobody can save what the gym has just rotated."""
+        return (self.point, self.action) in _LOSES_SESSION
+
+    @property
     def begun(self) -> bool:
         """At this point of an execution the request may leave, or has left."""
         return not (self.story.name == "failing" or self.point.startswith(_BEFORE_BEGIN))
@@ -110,7 +147,7 @@ def cells() -> Iterator[Cell]:
     for story in STORIES:
         for call in story.calls:
             for point in (f"{call}:before", f"{call}:after"):
-                for action in Action:
+                for action in story.faults:
                     for when in Try:
                         play = story.play(when)
                         if play is not None:

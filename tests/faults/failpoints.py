@@ -6,6 +6,7 @@ two calls leaves no trace outside its memory, so dying there is dying after the 
 
 import os
 import signal
+import time
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -50,6 +51,10 @@ class Action(StrEnum):
     KILL = "kill"  #: SIGKILL
     STOP = "stop"  #: SIGSTOP; whoever watches decides when it goes on
     LOSE = "lose"  #: the request (before) or its answer (after)
+    DEPLOY = "deploy"  #: SIGTERM; the call goes on
+
+
+_SIGNALS = {Action.KILL: signal.SIGKILL, Action.STOP: signal.SIGSTOP, Action.DEPLOY: signal.SIGTERM}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +66,19 @@ class Armed:
     nth: int = 1
 
 
-class Failpoints:
-    """`report` is told of a strike before it strikes."""
+@dataclass(frozen=True, slots=True)
+class Rotating:
+    """The gym is asked now to rotate this token. Epoch seconds."""
 
-    def __init__(self, report: Callable[[Armed], None]) -> None:
-        self._report = report
+    token: str
+    at: float
+
+
+class Failpoints:
+    """`report` is told of a strike before it strikes, and of a rotation before it is asked for."""
+
+    def __init__(self, report: Callable[[Armed | Rotating], None]) -> None:
+        self.report = report
         self._armed: dict[str, deque[tuple[Armed, int]]] = defaultdict(deque)
 
     def arm(self, armed: Armed) -> None:
@@ -82,10 +95,10 @@ class Failpoints:
         if left > 1:
             waiting.appendleft((armed, left - 1))
             return False
-        self._report(armed)
+        self.report(armed)
         if armed.action is Action.LOSE:
             return True
-        os.kill(os.getpid(), signal.SIGKILL if armed.action is Action.KILL else signal.SIGSTOP)
+        os.kill(os.getpid(), _SIGNALS[armed.action])
         return False
 
     def around(self, outside: Outside) -> Outside:
@@ -139,6 +152,17 @@ class _Gyms:
 
 
 class _Gym(_Watched):
+    def __getattr__(self, name: str) -> Any:
+        call = super().__getattr__(name)
+        if name != "refresh":
+            return call
+
+        async def refresh(token: str, *more: Any, **named: Any) -> Any:
+            self._points.report(Rotating(token, time.time()))
+            return await call(token, *more, **named)
+
+        return refresh
+
     def hold(self, request: BookingRequest) -> "_Held":
         return _Held(self._inner.hold(request), "held", self._points)
 

@@ -10,6 +10,7 @@ from ledgers import Case, Evidence, cases, nanoseconds
 
 _LEAD_S = 3.5
 _CREATED_BEFORE_S = 5.0
+_DELAYS = ("refuse", "idle", "idle, unsaid", "names slow", "names silent")  #: before the request can leave
 _SEEN_WITHIN_S = 0.5  # the courier and we see a death at slightly different moments
 
 
@@ -115,7 +116,7 @@ def _undisturbed(case: Case, opens: float, evidence: Evidence) -> str | None:
         for request in case.member_requests
         if opens - _LEAD_S < request["first_byte_ns"] / 1e9 < opens + 0.1
     )
-    if spoilt or any(spell.where == "database" or spell.kind == "refuse" for spell in meanwhile):
+    if spoilt or any(spell.where == "database" or spell.kind in _DELAYS for spell in meanwhile):
         return None
     at_qstash = [spell for spell in meanwhile if spell.where == "qstash"]
     if not at_qstash:

@@ -4,12 +4,13 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from random import Random
 
 from any_version import AnyVersion
-from failpoints import POINTS, Action
+from failpoints import POINTS, Action, Rotating
 from replica import Replica
 
 _EVERY_S = (1.2, 2.8)
@@ -18,6 +19,9 @@ _REACHED_WITHIN_S = 1.5
 _STOPPED_S = (21.0, 25.0)  # past every lease
 _AFTERWARDS_S = 4.0  # what a process does that was believed dead
 _LOOK_S = 0.02
+_GRACE_S = 25.0  # what a replica that leaves may take
+#: Where a deploy strikes in the middle of a session's rotation.
+_ROTATING = tuple(point for point in POINTS if point.startswith(("gym.refresh", "store.save_session")))
 #: Between the last look at the clock and the write: a process frozen there is what only the same-hour rule can save.
 _UNGUARDED = "held.fire:before"
 
@@ -30,6 +34,14 @@ class Death:
     at: float  #: epoch seconds
     point: str | None = None
     until: float = 0.0  #: of a stop: when it went on
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """A replica's request to rotate a token, and how that replica died, if it did."""
+
+    asked: Rotating
+    death: Death | None
 
 
 class Fleet:
@@ -45,6 +57,7 @@ class Fleet:
         self._rng = rng
         self._serving: list[Replica | AnyVersion] = []
         self._all: list[Replica | AnyVersion] = []
+        self._death_of: dict[int, Death] = {}
         self.deaths: list[Death] = []
         self.slowest_deploy_s = 0.0
 
@@ -60,7 +73,7 @@ class Fleet:
                 await asyncio.sleep(self._rng.uniform(*_EVERY_S))
                 for crashed in [replica for replica in self._serving if not replica.alive]:
                     self._serving.remove(crashed)
-                    self.deaths.append(Death("crash", time.time()))
+                    self._died(crashed, Death("crash", time.time()))
                     group.create_task(self._start_one())
                 if len(self._serving) > 1:
                     victim = self._serving.pop(self._rng.randrange(len(self._serving)))
@@ -68,11 +81,20 @@ class Fleet:
                     group.create_task(how(victim))
 
     async def rest(self) -> None:
-        """Only living replicas are left, as many as at first."""
-        leaving = [replica for replica in self._all if replica not in self._serving]
+        """Only living replicas are left, as many as at first. Who was leaving leaves in peace."""
+        leaving = [replica for replica in self._all if replica not in self._serving and replica.alive]
         for replica in leaving:
-            replica.kill()
-            await replica.gone()
+            replica.go_on()
+            replica.terminate()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE_S):
+                for replica in leaving:
+                    await replica.gone()
+        for replica in leaving:
+            if replica.alive:
+                replica.kill()
+                self._died(replica, Death("kill", time.time()))
+                await replica.gone()
         while len(self._serving) < self._size:
             await self._start_one()
 
@@ -80,6 +102,12 @@ class Fleet:
         for replica in self._all:
             replica.kill()
             await replica.gone()
+
+    def rotations(self) -> list[Rotation]:
+        """All that were asked for, by any replica."""
+        return [
+            Rotation(asked, self._death_of.get(id(replica))) for replica in self._all for asked in replica.rotations()
+        ]
 
     def by_point(self) -> Counter[str]:
         return Counter(death.point or "anywhere" for death in self.deaths if death.how == "kill")
@@ -90,7 +118,7 @@ class Fleet:
     async def _kill(self, victim: Replica | AnyVersion) -> None:
         point = await self._reached(victim, self._rng.sample(POINTS, _ARMED), Action.KILL)
         victim.kill()
-        self.deaths.append(Death("kill", time.time(), point))
+        self._died(victim, Death("kill", time.time(), point))
         await self._start_one()
         await victim.gone()
 
@@ -99,7 +127,7 @@ class Fleet:
         point = await self._reached(victim, [self._rng.choice(guarded)], Action.STOP)
         victim.stop()
         stopped_for_s, now = self._rng.uniform(*_STOPPED_S), time.time()
-        self.deaths.append(stop := Death("stop", now, point))
+        self._died(victim, stop := Death("stop", now, point))
         await self._start_one()
         await asyncio.sleep(now + stopped_for_s - time.time())
         victim.go_on()
@@ -109,13 +137,19 @@ class Fleet:
         await victim.gone()
 
     async def _deploy(self, victim: Replica | AnyVersion) -> None:
-        """The new one serves before the old one is asked to leave."""
+        """The new one serves before the old one is asked to leave; half of them in the middle of a rotation."""
         await self._start_one()
+        wanted = _ROTATING if self._rng.random() < 0.5 else ()
+        point = await self._reached(victim, wanted, Action.DEPLOY) if wanted else None
         asked_at = time.time()
         victim.terminate()
-        self.deaths.append(Death("deploy", asked_at))
+        self._died(victim, Death("deploy", asked_at, point))
         await victim.gone()
         self.slowest_deploy_s = max(self.slowest_deploy_s, time.time() - asked_at)
+
+    def _died(self, victim: Replica | AnyVersion, death: Death) -> None:
+        self.deaths.append(death)
+        self._death_of[id(victim)] = death
 
     async def _reached(self, victim: Replica | AnyVersion, points: Sequence[str], action: Action) -> str | None:
         """Arms the points; the one that struck, None if none is reached in time."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import old_cron
+import sessions
 from fleet import Death
 from plan import Opening
 from users import Story
@@ -48,6 +49,7 @@ class Evidence:
     requests: list[dict[str, Any]]
     spells: list[Spell]
     deaths: list[Death]
+    sessions: sessions.Ledger
     calm_at: float  #: epoch seconds of the end of the last fault
 
 

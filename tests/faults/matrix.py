@@ -12,17 +12,17 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
+from aim import Try
 from box import LAX
 from cells import EXECUTING, Cell, cells
 from failpoints import Action
-from plays import Try
 from report import Report
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from stage import prepare
+from stage import Theatre, theatre
 from trial import Result, Terms, run
 
-from prebooking.local.stack import UNLIMITED, Ports, Stack, outside
+from prebooking.local.stack import UNLIMITED, Ports, outside
 
 _OUT = Console(width=200)
 _QSTASH_OFF = Terms(rings=False, settings=(), survivor=())  # and all else as it is by default
@@ -31,7 +31,7 @@ _LAX = replace(Terms(), box=LAX)
 _HEALED_S = {False: 12.0, True: 30.0}
 
 
-async def play_all(stack: Stack, chosen: Sequence[Cell], at_once: int, terms: Terms, title: str) -> list[Result]:
+async def play_all(house: Theatre, chosen: Sequence[Cell], at_once: int, terms: Terms, title: str) -> list[Result]:
     """Side by side; the longest first."""
     columns = (
         *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()),
@@ -44,7 +44,7 @@ async def play_all(stack: Stack, chosen: Sequence[Cell], at_once: int, terms: Te
 
         async def one(cell: Cell) -> None:
             async with places:
-                result = await run(stack, cell, terms)
+                result = await run(house, cell, terms)
             results.append(result)
             if result.wrong:
                 progress.console.print(f"✗ {cell}: {'; '.join(result.wrong)}", style="bold red", markup=False)
@@ -80,12 +80,11 @@ async def main(options: argparse.Namespace) -> int:
     killed = [cell for cell in executing if cell.action is Action.KILL]
     stopped = [cell for cell in executing if cell.action is Action.STOP and cell.begun and cell.when is Try.FIRST]
     _OUT.print(f"{len(chosen)} cells. Seed {options.seed}.")
-    async with outside(Ports(0, 0, 0, 0), LOG_LEVEL="CRITICAL", **UNLIMITED) as stack:
-        await prepare(stack)
-        matrix = await play_all(stack, chosen, options.at_once, Terms(), "the matrix")
-        lax = await play_all(stack, stopped, options.at_once, _LAX, "stops, a lax gym")
+    async with outside(Ports(0, 0, 0, 0), LOG_LEVEL="CRITICAL", **UNLIMITED) as stack, theatre(stack) as house:
+        matrix = await play_all(house, chosen, options.at_once, Terms(), "the matrix")
+        lax = await play_all(house, stopped, options.at_once, _LAX, "stops, a lax gym")
         await stack.control(stack.qstash_url, "faults", {"down": True})
-        off = await play_all(stack, killed, options.at_once, _QSTASH_OFF, "kills, QStash off")
+        off = await play_all(house, killed, options.at_once, _QSTASH_OFF, "kills, QStash off")
     report = Report(matrix, off, lax)
     _OUT.print(report.text(), markup=False, highlight=False)
     wrongs = _wrongs(report)

@@ -1,6 +1,6 @@
 """Who wants which class, when they ask for it and what they do then: drawn from the seed before anything runs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from random import Random
@@ -15,6 +15,8 @@ _BOX_ID = {"mygym": 7, "laxgym": 8}
 
 _SIZES = (1, 1, 1, 2, 2, 3, 5, 8, 12, 20, 30)
 _FIRST_S = 10.0  # from the start to the first opening
+_OPENS_LATE = 0.05  # of the classes, by seconds or by minutes
+_LATE_S = ((1.0, 10.0), (10.0, 150.0))
 _FIRST_DAY = date(2026, 12, 1)
 _CLASS_IDS = 1000
 
@@ -37,6 +39,11 @@ class Opening:
     at: datetime
     capacity: int
     fills_after_s: float | None
+    late_s: float = 0.0  #: the gym opens it so much later than it said
+
+    @property
+    def opened_at(self) -> datetime:
+        return self.at + timedelta(seconds=self.late_s)
 
     @property
     def box_id(self) -> int:
@@ -47,7 +54,7 @@ class Opening:
             "box": self.box,
             "id": self.class_id,
             "day": self.day,
-            "opens_at": self.at.isoformat(),
+            "opens_at": self.opened_at.isoformat(),
             "capacity": self.capacity,
             "fills_after_s": self.fills_after_s,
         }
@@ -86,6 +93,9 @@ def draw(rng: Random, count: int, starts_at: float, seconds: float) -> tuple[lis
         at = starts_at + _FIRST_S + (seconds - _FIRST_S) * len(wishes) / count
         clashes = len(openings) > 0 and rng.random() < 0.03
         opening = _opening(rng, at, size, _CLASS_IDS + len(openings), openings[-1] if clashes else None)
+        if rng.random() < _OPENS_LATE:
+            late_s = min(rng.uniform(*rng.choice(_LATE_S)), starts_at + seconds - opening.at.timestamp())
+            opening = replace(opening, late_s=round(max(0.0, late_s), 2))
         group = _group(rng, size, group if clashes else [])
         openings.append(opening)
         wishes += [_wish(rng, email, opening, starts_at) for email in group]

@@ -3,17 +3,13 @@
 import asyncio
 import json
 from base64 import b64encode
-from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import timedelta
-from enum import StrEnum
-from typing import Any
 
 import httpx
+from aim import Aim, NeverStruckError
 from box import BOOK, LISTING, WHOAMI
 from failpoints import Action
-from replica import Replica
 from stage import Stage
 
 from prebooking.local.qstash.clock import SystemClock
@@ -22,65 +18,6 @@ from prebooking.local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_T
 
 _CALLBACK_TRIES = 6  # as QStash has them
 _RELEASED = "status = 'pending' and ended_token is not null"
-
-
-class Try(StrEnum):
-    """When the fault strikes."""
-
-    FIRST = "first"  #: the first time that the point is reached
-    AGAIN = "again"  #: the next time, after a try that failed there, or an execution that was released before
-    SETTLING = "settling"  #: when it is executed again after a begin of unknown outcome
-
-
-class NeverStruckError(AssertionError):
-    """The point was not reached in time, or could not be."""
-
-
-@dataclass(slots=True)
-class Aim:
-    """The fault, and whom it is for."""
-
-    replica: Replica
-    point: str
-    action: Action
-    again: bool
-    _times: int = 1
-    _taken: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def call(self) -> str:
-        return self.point.partition(":")[0]
-
-    async def take(self) -> None:
-        """From now on it strikes where the point is reached."""
-        await self.replica.arm(self.point, self.action)
-        self._taken.set()
-
-    async def take_twice(self, first_at: str = "") -> None:
-        """Where it is for the second time, the first one loses its request or answer, there or at another point."""
-        if self.again:
-            await self.replica.arm(first_at or self.point, Action.LOSE)
-            self._times += (first_at or self.point, Action.LOSE) == (self.point, self.action)
-        await self.take()
-
-    async def struck(self) -> None:
-        await self._taken.wait()
-        await self.replica.struck(self.point, self.action, self._times)
-
-
-Act = Callable[[Stage, Aim], Coroutine[Any, Any, None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Play:
-    """`act` returns when the client is done. `opens_in_s`: the opening, seen from its start."""
-
-    act: Act
-    opens_in_s: float = 2.0
-    cancels: bool = False
-    may_fail: str | None = None  #: the true reason for not being booked in the end
-    signed_in: bool = True
-    sweeps: bool = False  #: the replica that the fault meets sweeps too
 
 
 # ---- what a user does: tried again by the client, whose request got no answer ------------------------------------
@@ -106,8 +43,17 @@ async def cancel(stage: Stage, aim: Aim) -> None:
 
 async def reschedule(stage: Stage, aim: Aim) -> None:
     """A repeat may be refused: it has been moved, and by now it may be under way."""
+    await _move(stage, aim, first_at=aim.point)
+
+
+async def reschedule_unnoted(stage: Stage, aim: Aim) -> None:
+    """Its message was ordered and could not be noted, so the repeat orders it again; a noted one it would leave."""
+    await _move(stage, aim, first_at=f"{aim.call}:before")
+
+
+async def _move(stage: Stage, aim: Aim, first_at: str) -> None:
     prebooking_id = await stage.prebook(stage.box.opens_at - timedelta(seconds=2))
-    await aim.take_twice()
+    await aim.take_twice(first_at)
     for _ in range(2 if aim.again else 1):
         moved = {"available_at": stage.box.opens_at.isoformat()}
         await stage.ask("PATCH", f"/prebookings/{prebooking_id}", moved, refusal=409)

@@ -9,7 +9,6 @@ _Row = dict[str, Any]
 _LEAD_S = 5.0  # what is done before the opening
 _SESSION_S = 120.0  # so long after it was told that a session is dead may a row end as that
 _MAX_ATTEMPTS = 5
-_TOO_EARLY = ("ERROR_ANTELACION_CLIENTE", "ERROR_ANTELACION_CLIENTE_HORAS")
 _SAME_HOUR = "NOPUEDESRESERVAMISMAHORA"
 
 
@@ -20,10 +19,6 @@ def is_true(row: _Row, case: Case, evidence: Evidence) -> bool:
 
 def _class_full(_: _Row, case: Case, __: Evidence) -> bool:
     return any((request["decided"] or {}).get("bookState") == -1 for request in case.ours)
-
-
-def _too_early(_: _Row, case: Case, __: Evidence) -> bool:
-    return any((request["decided"] or {}).get("errorMssgLang") in _TOO_EARLY for request in case.ours)
 
 
 def _time_clash(_: _Row, case: Case, __: Evidence) -> bool:
@@ -62,10 +57,10 @@ def _attempts_exhausted(row: _Row, _: Case, evidence: Evidence) -> bool:
     return bool(row["attempts"] >= _MAX_ATTEMPTS and died + failed >= _MAX_ATTEMPTS)
 
 
-#: What isn't here is never true in a campaign: no class is removed, over, or unknown.
+#: What isn't here is never true in a campaign: no class is removed, over, or unknown, and no gym opens so late that the
+#: service may give up (`too_early`, after TOO_EARLY_MINUTES).
 _CHECKS: dict[str, Callable[[_Row, Case, Evidence], bool]] = {
     "class_full": _class_full,
-    "too_early": _too_early,
     "time_clash": _time_clash,
     "blocked": _blocked,
     "session_expired": _session_expired,

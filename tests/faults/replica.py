@@ -14,7 +14,8 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import uvicorn
-from failpoints import Action, Armed, Failpoints
+from failpoints import Action, Armed, Failpoints, Rotating
+from names import resolver
 from signalled import Signalled
 
 from prebooking.main import create_app
@@ -42,6 +43,7 @@ class Replica(Signalled):
         self.url = f"http://127.0.0.1:{port}"
         self._pipe, theirs = _FORKS.Pipe()
         self._struck: list[Armed] = []
+        self._rotating: list[Rotating] = []
         self._acknowledgements = 0
         self._process = _FORKS.Process(target=_serve, args=(port, dict(environment), theirs), daemon=True)
         self._process.start()
@@ -87,9 +89,16 @@ class Replica(Signalled):
                 said = self._pipe.recv()
                 if said is None:
                     self._acknowledgements += 1
+                elif isinstance(said, Rotating):
+                    self._rotating.append(said)
                 else:
                     self._struck.append(said)
         return self._struck
+
+    def rotations(self) -> list[Rotating]:
+        """All tokens that it has asked the gym to rotate."""
+        self.strikes()
+        return self._rotating
 
     async def _acknowledged(self) -> None:
         async with asyncio.timeout(_PATIENCE_S):
@@ -115,7 +124,7 @@ def _serve(port: int, environment: Mapping[str, str], pipe: "Connection[Any, Any
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     sock.bind(("127.0.0.1", port))
     config = uvicorn.Config(
-        create_app(failpoints.around),
+        create_app(failpoints.around, resolver()),
         loop="asyncio",
         log_config=None,
         access_log=False,

@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cells import STORIES, Story
+from aim import Try
+from cells import STORIES, Story, cells
 from failpoints import Action
-from plays import Try
 from trial import Result
 
 README = Path(__file__).with_name("README.md")
 _BEGIN, _END = "<!-- matrix: begin -->", "<!-- matrix: end -->"
-_COLUMNS = [(action, when) for action in Action for when in Try]
-_TITLES = {Action.KILL: "killed", Action.STOP: "stopped", Action.LOSE: "lost"}
+_PLAYED = {(cell.action, cell.when) for cell in cells()}
+_COLUMNS = [(action, when) for action in Action for when in Try if (action, when) in _PLAYED]
+_TITLES = {Action.KILL: "killed", Action.STOP: "stopped", Action.LOSE: "lost", Action.DEPLOY: "deployed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def _shown(result: Result | None) -> str:
     marks = "†" * result.cell.residue + "‡" * any(
         outcome in result.outcomes for outcome in ("session_expired", "class_not_found")
     )
-    return f"{result.healed_s:.1f}{marks}"
+    return f"{result.healed_s:.1f}{marks}{'§' * result.lost_session}"
 
 
 def _right(results: Sequence[Result]) -> str:

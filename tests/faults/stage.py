@@ -18,9 +18,11 @@ from typing import Any
 import asyncpg
 import httpx
 from box import Box, put_boxes_up
+from names import ZONE, by_name
 from replica import Replica
 
 from prebooking.adapters.migrations import migrate
+from prebooking.local.names import NameServer, name_server
 from prebooking.local.serving import PortBusyError, listen
 from prebooking.local.stack import Member, Stack
 from prebooking.local.supabase import supabase_gateway
@@ -85,6 +87,35 @@ class Stage:
         stored = await self.database.fetchval("select aimharder_cookies from public.auth_sessions")
         return await self.box.takes(json.loads(stored))
 
+    async def age_session(self) -> None:
+        """Nobody has refreshed it for an hour."""
+        await self.database.execute(
+            "update public.auth_sessions set last_token_update_date = now() - interval '1 hour',"
+            " created_at = now() - interval '1 hour', connected_at = null, last_refresh_date = null"
+        )
+
+    async def sessions_lost(self, within_s: float) -> list[str]:
+        """What the database has instead of the gym's newest token, if that doesn't come into it in time."""
+        until = time.monotonic() + within_s
+        while (lost := await self._sessions_lost()) and time.monotonic() < until:
+            await asyncio.sleep(_LOOK_S)
+        return lost
+
+    async def _sessions_lost(self) -> list[str]:
+        newest: dict[str, Any] = {}
+        for session in await self.box.sessions():
+            newest |= {renewal["token"]: (session, session["renewals"][-1]) for renewal in session["renewals"]}
+        found = []
+        for row in await self.database.fetch("select aimharder_token, aimharder_cookies from public.auth_sessions"):
+            session, last = newest[row["aimharder_token"]]
+            cookies = {cookie["name"]: cookie["value"] for cookie in json.loads(row["aimharder_cookies"])}
+            if session["ended_by"] is None and (row["aimharder_token"], cookies["amhrdrauth"]) != (
+                last["token"],
+                last["auth"],
+            ):
+                found.append(f"the session is lost: rotated {len(session['renewals']) - 1} times, and not stored")
+        return found
+
     async def prebook(self, at: datetime | None = None) -> str:
         """The prebooking's id. `at`: another opening than the gym's."""
         body = {
@@ -143,28 +174,43 @@ class Stage:
         return Ledgers(rows, await self.box.bookings(), await self.box.requests_ns())
 
 
-async def prepare(stack: Stack) -> None:
+@dataclass(frozen=True, slots=True)
+class Theatre:
     """What the stages of a run share."""
-    await migrate(await stack.postgres.create_database(_TEMPLATE))
-    await put_boxes_up(stack)
+
+    stack: Stack
+    names: NameServer
 
 
 @asynccontextmanager
-async def open_stage(stack: Stack, number: int, box: str, settings: Iterable[tuple[str, str]]) -> AsyncIterator[Stage]:
+async def theatre(stack: Stack) -> AsyncIterator[Theatre]:
+    await migrate(await stack.postgres.create_database(_TEMPLATE))
+    await put_boxes_up(stack)
+    async with name_server() as names:
+        yield Theatre(stack, names)
+
+
+@asynccontextmanager
+async def open_stage(
+    house: Theatre, number: int, box: str, settings: Iterable[tuple[str, str]]
+) -> AsyncIterator[Stage]:
     """Without a replica; the member is signed up at the gym but not signed in."""
-    name = f"{_TEMPLATE}_{number}"
+    stack, name = house.stack, f"{_TEMPLATE}_{number}"
     member = Member(f"member{number}@example.com", "secret", f"Member {number}")
     await stack.postgres.create_database(name, _TEMPLATE)
     database = await asyncpg.connect(stack.postgres.dsn(name))
     try:
         async with supabase_gateway(stack.postgres.dsn(name, user="authenticator"), pool_size=3) as gateway:
-            environment = stack.environment | {"SUPABASE_URL": gateway.url} | dict(settings)
-            stage = Stage(stack, member, Box(stack, box, member.email, number), environment, database)
+            zone = f"c{number}.{ZONE}"  # of its own, so that its names alone can be slow
+            environment = stack.environment | by_name(stack, house.names, zone)
+            environment |= {"SUPABASE_URL": gateway.url} | dict(settings)
+            named = house.names.put(f"*.{zone}", ("127.0.0.1",), ttl_s=1)
+            stage = Stage(stack, member, Box(stack, box, member.email, number, named), environment, database)
             await stage.box.sign_up(member.password)
             try:
                 yield stage
             finally:
-                await stage.box.recover()
+                await stage.box.close()
                 for replica in stage.replicas:
                     replica.kill()
                     await replica.gone()

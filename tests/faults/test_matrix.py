@@ -5,7 +5,7 @@ import os
 
 import pytest
 from cells import cells
-from stage import prepare
+from stage import theatre
 from trial import Terms, run
 
 from prebooking.local.stack import UNLIMITED, Ports, outside
@@ -28,7 +28,6 @@ CELLS = {
 async def test_what_is_killed_stopped_or_lost_ends_right_by_the_ledgers() -> None:
     chosen = [cell for cell in cells() if str(cell) in CELLS]
     assert len(chosen) == len(CELLS)
-    async with outside(Ports(0, 0, 0, 0), LOG_LEVEL="CRITICAL", **UNLIMITED) as stack:
-        await prepare(stack)
-        results = await asyncio.gather(*(run(stack, cell, Terms()) for cell in chosen))
+    async with outside(Ports(0, 0, 0, 0), LOG_LEVEL="CRITICAL", **UNLIMITED) as stack, theatre(stack) as house:
+        results = await asyncio.gather(*(run(house, cell, Terms()) for cell in chosen))
     assert {str(result.cell): (result.wrong, result.evidence) for result in results if result.wrong} == {}

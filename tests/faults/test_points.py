@@ -3,9 +3,9 @@
 from itertools import product
 
 import pytest
-from cells import cells
-from failpoints import CALLS, POINTS, Action
-from plays import Try
+from aim import Try
+from cells import FAULTS, cells
+from failpoints import CALLS, POINTS
 
 from prebooking.domain.ports import Gym, HeldRequest, Messages, Store
 
@@ -31,7 +31,7 @@ def test_each_method_of_a_port_has_its_points(name: str, port: type) -> None:
 
 def test_each_point_meets_each_fault_the_first_time_and_again() -> None:
     played = {(cell.point, cell.action, cell.when) for cell in cells()}
-    assert set(product(POINTS, Action, (Try.FIRST, Try.AGAIN))) <= played
+    assert set(product(POINTS, FAULTS, (Try.FIRST, Try.AGAIN))) <= played
 
 
 def test_no_cell_is_played_twice() -> None:

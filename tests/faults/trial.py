@@ -10,16 +10,15 @@ from pprint import pformat
 from typing import Any
 
 import judge
+from aim import Aim, NeverStruckError, Play, Try
 from box import LAX, STRICT
 from cells import Cell
 from failpoints import Action
-from plays import Aim, NeverStruckError, Play, Try
-from stage import Ledgers, Stage, open_stage
-
-from prebooking.local.stack import Stack
+from stage import Ledgers, Stage, Theatre, open_stage
 
 _CELL_S = 100.0
 _STRIKE_S = 45.0
+_SAVED_S = 15.0  # until what was being rotated at the end is saved
 _WATCHED_S = 1.5  # beyond the opening of what was cancelled
 _NUMBERS = count(1)
 #: Its budget outlasts the lease of its claim: when it goes on it has time left, and only its token tells it off.
@@ -42,6 +41,7 @@ class Result:
     healed_s: float | None  #: from the strike, or from the opening if that was later, to the right end
     outcomes: Sequence[str]
     bookings: int  #: at the gym
+    lost_session: bool
     wrong: Sequence[str]
     evidence: str
 
@@ -50,14 +50,14 @@ class Result:
         return any(NeverStruckError.__name__ in what for what in self.wrong)
 
 
-async def run(stack: Stack, cell: Cell, terms: Terms) -> Result:
+async def run(house: Theatre, cell: Cell, terms: Terms) -> Result:
     """Plays it, once more if its point was not reached: then the machine was too busy for what leads there."""
-    result = await _run(stack, cell, terms)
-    return await _run(stack, cell, terms) if result.never_struck else result
+    result = await _run(house, cell, terms)
+    return await _run(house, cell, terms) if result.never_struck else result
 
 
-async def _run(stack: Stack, cell: Cell, terms: Terms) -> Result:
-    async with open_stage(stack, next(_NUMBERS), terms.box, terms.settings) as stage:
+async def _run(house: Theatre, cell: Cell, terms: Terms) -> Result:
+    async with open_stage(house, next(_NUMBERS), terms.box, terms.settings) as stage:
         healed_s: float | None = None
         wrong: list[str] = []
         try:
@@ -70,18 +70,46 @@ async def _run(stack: Stack, cell: Cell, terms: Terms) -> Result:
         ledgers = await stage.ledgers()
         evidence = await _evidence(stage, ledgers) if wrong else ""
         outcomes = [judge.outcome(row) for row in ledgers.rows]
-        return Result(cell, healed_s, outcomes, len(ledgers.bookings), wrong, evidence)
+        lost_session = bool(await stage.sessions_lost(within_s=0))
+        return Result(cell, healed_s, outcomes, len(ledgers.bookings), lost_session, wrong, evidence)
+
+
+async def reaches(house: Theatre, cell: Cell, terms: Terms) -> bool:
+    """Whether its point is reached at all: it ends there, and nothing is judged."""
+    async with open_stage(house, next(_NUMBERS), terms.box, terms.settings) as stage:
+        await _set_up(stage, cell, terms)
+        aim = _aim(stage, cell)
+        acting = asyncio.create_task(cell.play.act(stage, aim))
+        try:
+            async with asyncio.timeout(_STRIKE_S):
+                await aim.struck()
+        except (TimeoutError, RuntimeError):
+            return False
+        finally:
+            acting.cancel()
+            await asyncio.gather(acting, return_exceptions=True)
+    return True
+
+
+async def _set_up(stage: Stage, cell: Cell, terms: Terms) -> None:
+    if cell.play.signed_in:
+        await stage.sign_in()
+    await stage.start(_of_the_first(cell, terms))
+    await stage.box.open_class(cell.play.opens_in_s)
+
+
+def _aim(stage: Stage, cell: Cell) -> Aim:
+    return Aim(stage.first, cell.point, cell.action, again=cell.when is Try.AGAIN)
 
 
 async def _play(stage: Stage, cell: Cell, terms: Terms) -> tuple[float, list[str]]:
     """Seconds to heal, and what went wrong."""
     play = cell.play
-    if play.signed_in:
-        await stage.sign_in()
-    await stage.start(_of_the_first(cell, terms))
-    await stage.box.open_class(play.opens_in_s)
+    await _set_up(stage, cell, terms)
     struck_at = await _strike(stage, cell, terms)
     ledgers = await _final(stage, play)
+    if cell.action is Action.DEPLOY:
+        await stage.first.gone()
     dead = play.may_fail != "session_expired" or not await stage.signed_in()
     verdict = partial(
         judge.wrongs,
@@ -95,6 +123,8 @@ async def _play(stage: Stage, cell: Cell, terms: Terms) -> tuple[float, list[str
         after = await _once_it_goes_on(stage, play)
         changes = judge.changes(ledgers, after, requests=cell.residue)
         wrong += [f"once it went on: {what}" for what in changes + verdict(after)]
+    if not cell.loses_session:
+        wrong += await stage.sessions_lost(within_s=_SAVED_S)
     since = struck_at if play.cancels else max(struck_at, stage.box.opens_at.timestamp())
     return max(0.0, judge.ended_at(ledgers) - since), wrong
 
@@ -109,7 +139,7 @@ def _of_the_first(cell: Cell, terms: Terms) -> dict[str, str]:
 
 async def _strike(stage: Stage, cell: Cell, terms: Terms) -> float:
     """Returns when another replica lives and the client is done; the moment of the strike."""
-    aim = Aim(stage.first, cell.point, cell.action, again=cell.when is Try.AGAIN)
+    aim = _aim(stage, cell)
     async with asyncio.TaskGroup() as both:
         both.create_task(cell.play.act(stage, aim))
         try:
@@ -121,6 +151,7 @@ async def _strike(stage: Stage, cell: Cell, terms: Terms) -> float:
         await stage.box.recover()
         if cell.action is Action.KILL:
             await stage.first.gone()
+        if cell.action in (Action.KILL, Action.DEPLOY):
             await stage.start(dict(terms.survivor), stage.first.port)
         else:
             await stage.start(dict(terms.survivor))
@@ -129,7 +160,7 @@ async def _strike(stage: Stage, cell: Cell, terms: Terms) -> float:
 
 async def _final(stage: Stage, play: Play) -> Ledgers:
     await stage.until_final()
-    if play.cancels:
+    if play.cancels and play.past_opening:
         await stage.until_past_opening(_WATCHED_S)
     return await stage.ledgers()
 

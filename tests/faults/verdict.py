@@ -10,6 +10,7 @@ from enum import StrEnum
 import old_cron
 from ledgers import Case, Evidence, booking_id, cases, nanoseconds
 from reasons import is_true
+from sessions import Fate, Loss, losses
 
 IN_TIME_S = 90.0  #: after the last fault, or what a member did after that
 _FINAL = ("completed", "failed", "cancelled")
@@ -24,11 +25,13 @@ class Column(StrEnum):
     STUCK = "stuck"
     EARLY = "early"
     ODD = "odd answers"
+    SESSIONS = "sessions lost"
 
 
 @dataclass(slots=True)
 class Verdict:
-    complaints: dict[Column, list[tuple[Case, str]]] = field(default_factory=lambda: {c: [] for c in Column})
+    complaints: dict[Column, list[tuple[Case | Loss, str]]] = field(default_factory=lambda: {c: [] for c in Column})
+    sessions_lost: list[Loss] = field(default_factory=list)  #: also those that count apart
 
     @property
     def is_clean(self) -> bool:
@@ -40,6 +43,9 @@ def judge(evidence: Evidence) -> Verdict:
     for case in cases(evidence):
         for column, complain in _COMPLAINTS.items():
             verdict.complaints[column] += [(case, text) for text in complain(case, evidence)]
+    verdict.sessions_lost = list(losses(evidence.sessions))
+    ours = [loss for loss in verdict.sessions_lost if loss.fate is Fate.LOST]
+    verdict.complaints[Column.SESSIONS] = [(loss, loss.text) for loss in ours]
     return verdict
 
 
@@ -107,7 +113,8 @@ def _stuck(case: Case, evidence: Evidence) -> Iterator[str]:
         if row["status"] not in _FINAL:
             yield f"still {row['status']}, lease until {row['lease_until']}, parked {row['parks']} times"
         elif row["executed_at"] is not None:
-            free_since = max(evidence.calm_at, row["armed_at"].timestamp(), row["available_at"].timestamp())
+            opened = case.story.wish.opening.opened_at.timestamp()
+            free_since = max(evidence.calm_at, row["armed_at"].timestamp(), row["available_at"].timestamp(), opened)
             took_s = row["executed_at"].timestamp() - free_since
             if took_s > IN_TIME_S:
                 yield f"{row['status']} only {took_s:.0f} s after the last fault"

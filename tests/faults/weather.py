@@ -1,8 +1,4 @@
-"""Bad weather over the gym, the database and QStash, each a while at a time, by the stand-ins' own switches.
-
-What is outside stays outside (see README.md): a request is carried out at most 6 s after its arrival, a listing is at
-most 4 s old, and only in the gym that refuses the same hour twice.
-"""
+"""Bad weather over the gym, the database and QStash, each a while at a time, by the stand-ins' own switches."""
 
 import asyncio
 import time
@@ -14,18 +10,12 @@ from random import Random
 from typing import Any
 
 import httpx
-from plan import STRICT, members
+from forecast import database_faults, gym_fault, qstash_faults, silent_account_host, slow_names, slow_rotations
+from plan import members
 from rows import Rows
 
+from prebooking.local.names import Zone
 from prebooking.local.stack import Stack
-
-_MANY = 1_000_000
-_BOOK, _LISTING, _WHOAMI, _REFRESH = "/api/book", "/api/bookings", "/api/whoami", "/api/tokenUpdate"
-_FUNCTIONS = (
-    *("create_prebooking", "attach_message", "cancel_prebooking", "reschedule_prebooking", "retry_prebooking"),
-    *("note_delivery_failure", "list_prebookings", "claim_prebooking", "begin_booking", "finish_booking"),
-    *("release_prebooking", "park_prebooking", "sweep_prebookings", "lease_session", "save_session"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +32,8 @@ class Spell:
 class Weather:
     """Blows until it is told to calm down; counts what it did."""
 
-    def __init__(self, stack: Stack, rows: Rows, rng: Random) -> None:
+    def __init__(self, stack: Stack, rows: Rows, zone: Zone, rng: Random) -> None:
+        self._zone = zone
         self._stack = stack
         self._rows = rows
         self._rng = rng
@@ -55,6 +46,9 @@ class Weather:
         """Returns when it is cancelled; see `clear`."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._turns(self._gym_spell, (0.5, 3.0)))
+            group.create_task(self._turns(self._slow_rotations, (1.0, 8.0)))
+            group.create_task(self._turns(self._account_host_silent, (15.0, 90.0)))
+            group.create_task(self._turns(self._names_spell, (5.0, 25.0)))
             group.create_task(self._turns(self._database_spell, (0.5, 3.0), (5.0, 12.0)))
             group.create_task(self._turns(self._qstash_spell, (0.5, 3.0), (5.0, 8.0)))
             group.create_task(self._turns(self._sessions_die, (3.0, 9.0)))
@@ -62,14 +56,21 @@ class Weather:
             group.create_task(self._turns(self._postgres_restarts, (15.0, 40.0)))
 
     async def clear(self) -> None:
-        """Everything off, Postgres up, and every session alive."""
+        """Everything off, Postgres up, and every session alive: who has a dead one signs in again."""
         if self._restarting is not None:
             await self._restarting
+        self._zone.silent, self._zone.after_s = False, 0.0
         for url in (self._stack.aimharder_url, self._stack.qstash_url):
             await self._lift(f"{url}/_control/faults")
         await self._stack.control(self._stack.supabase_url, "faults", [])
-        for email in members():
-            await self.sign_in(email)
+        living = {
+            session["renewals"][-1]["token"]
+            for session in (await self._at_gym("sessions"))["sessions"]
+            if session["ended_by"] is None
+        }
+        for email, token in (await self._rows.sessions()).items():
+            if token not in living:
+                await self.sign_in(email)
 
     async def sign_in(self, email: str) -> None:
         """A member logs in again, at the web application."""
@@ -102,6 +103,30 @@ class Weather:
             await self._lift(f"{self._stack.aimharder_url}/_control/faults?id={number}")
         self.strikes[f"gym: {kind}"] += 1 if kind == "refuse" else fault["times"] - (left["times"] if left else 0)
 
+    async def _slow_rotations(self) -> None:
+        fault = slow_rotations(self._rng)
+        await self._while("slow rotations", [fault], self._rng.uniform(3.0, 15.0))
+
+    async def _account_host_silent(self) -> None:
+        await self._while("account host silent", silent_account_host(), self._rng.choice((10.0, 30.0, 120.0)))
+
+    async def _names_spell(self) -> None:
+        """Nobody is told, or soon enough, where the gym is."""
+        kind, self._zone.after_s = slow_names(self._rng)
+        self._zone.silent = not self._zone.after_s
+        with self._noted("gym", kind):
+            await asyncio.sleep(self._rng.uniform(2.0, 10.0))
+        self._zone.silent, self._zone.after_s = False, 0.0
+        self.strikes[f"gym: {kind}"] += 1
+
+    async def _while(self, kind: str, faults: list[dict[str, Any]], seconds: float) -> None:
+        with self._noted("gym", kind):
+            numbers = (await self._at_gym("faults", faults))["faults"]
+            await asyncio.sleep(seconds)
+            for number in numbers:
+                await self._lift(f"{self._stack.aimharder_url}/_control/faults?id={number}")
+        self.strikes[f"gym: {kind}"] += 1
+
     async def _sessions_die(self) -> None:
         dying = self._rng.sample(members(), self._rng.randint(1, 4))
         await self._at_gym("sessions/kill", [{"member": email} for email in dying])
@@ -132,10 +157,10 @@ class Weather:
     # ---- the database --------------------------------------------------------------------------------------------
 
     async def _database_spell(self) -> None:
-        kind, faults = database_faults(self._rng)
+        kind, seconds, faults = database_faults(self._rng)
         with self._noted("database", kind):
             set_ = await self._stack.control(self._stack.supabase_url, "faults", faults)
-            await asyncio.sleep(self._rng.uniform(0.3, 2.5))
+            await asyncio.sleep(seconds)
             left = await self._stack.control(self._stack.supabase_url, "faults")
             await self._stack.control(self._stack.supabase_url, "faults", [])
         was, is_ = _by_kind(set_), _by_kind(left)
@@ -160,67 +185,6 @@ class Weather:
         for name, switch in switches.items():
             struck = switch["next"] - left[name]["next"] if "next" in switch else 1
             self.strikes[f"qstash: {name.removeprefix('api_').replace('_', ' ')}"] += struck
-
-
-def gym_fault(rng: Random) -> tuple[str, dict[str, Any]]:
-    """How often each comes is for most bookings to have a chance."""
-    path = rng.choices((_BOOK, _LISTING, _WHOAMI, _REFRESH, None), (10, 4, 3, 1, 2))[0]
-    done = {"handled": rng.random() < 0.7}
-    kinds: list[tuple[str, int, dict[str, Any]]] = [
-        ("slow", 4, {"kind": "slow", "path": path, "seconds": rng.choice((rng.uniform(0.3, 3), rng.uniform(3, 30)))}),
-        ("hang", 2, {"kind": "hang", "path": path} | done),
-        ("reset", 3, {"kind": "reset", "path": path} | done),
-        ("truncated", 3, {"kind": "truncated", "path": path} | done),
-        ("error page", 4, {"kind": "status", "path": path, "status": rng.choice((500, 502, 503, 504))} | done),
-        ("login page", 2, {"kind": "login_page", "path": path} | done),
-        ("blocked", 2, {"kind": "status", "path": path, "status": rng.choice((403, 429))}),
-        ("too early", 2, {"kind": "clock", "path": _BOOK, "seconds": -rng.uniform(0.2, 2)}),
-        ("stale", 3, {"kind": "stale", "path": _LISTING, "seconds": rng.uniform(0.5, 4), "box": STRICT["slug"]}),
-        ("late", 3, {"kind": "late", "path": _BOOK, "seconds": rng.uniform(0.5, 6)}),
-        ("logout", 2, {"kind": "logout", "path": rng.choice((_WHOAMI, _WHOAMI, _BOOK))}),
-        ("refuse", 2, {"kind": "refuse", "seconds": rng.uniform(0.3, 3)}),
-    ]
-    kind, _, fault = rng.choices(kinds, [weight for _, weight, _ in kinds])[0]
-    return kind, fault
-
-
-def database_faults(rng: Random) -> tuple[str, list[dict[str, Any]]]:
-    """Mostly a drizzle over the functions, now and then a squall over all of them."""
-    if rng.random() < 0.75:
-        drops = [
-            {
-                "kind": rng.choice(("lose_answer", "lose_answer", "drop", "unavailable", "blank", "delay")),
-                "function": rng.choice(_FUNCTIONS),
-                "times": rng.randint(1, 8),
-                "seconds": rng.choice((0, 0, rng.uniform(0.1, 2))),
-            }
-            for _ in range(25)
-        ]
-        return "drizzle", drops
-    kind = rng.choice(("lose_answer", "drop", "unavailable", "delay"))
-    return f"squall: {kind}", [{"kind": kind, "times": _MANY, "seconds": 1.5 if kind == "delay" else 0}]
-
-
-def qstash_faults(rng: Random) -> tuple[str, dict[str, Any]]:
-    """Down, or a mixture: messages shifted and doubled and lost, and an API that fails in all ways."""
-    if rng.random() < 0.3:
-        return "down", {"down": {"value": True}}
-    values = {
-        "copies": (rng.randint(2, 3), 0.4),
-        "lost": (True, 0.3),
-        "shift_s": (rng.uniform(-6, 3), 0.5),
-        "ahead": (True, 0.5),
-        "api_status": (rng.choice((429, 500)), 0.4),
-        "api_answer_lost": (True, 0.4),
-        "api_refused": (True, 0.3),
-        "api_hangs": (True, 0.2),
-    }
-    chosen = rng.sample(list(values), 2)
-    return " and ".join(chosen), {
-        name: {"value": values[name][0], "probability": values[name][1], "next": _MANY, "seed": rng.randrange(10**6)}
-        | ({"on": rng.choice(("publish", "any"))} if name.startswith("api_") else {})
-        for name in chosen
-    }
 
 
 def _by_kind(faults: list[dict[str, Any]]) -> Counter[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from local.aimharder_guest import BOOK, DAY, Guest, Town, new_town
+from local.aimharder_guest import BOOK, DAY, LISTING, Guest, Town, new_town
 from prebooking.local.aimharder import Entry, Fault
 
 
@@ -61,6 +61,21 @@ async def test_a_hanging_answer_was_decided_and_never_comes(town: Town) -> None:
     assert is_booked(town)
     entry = last_entry(town)
     assert (entry.decided["bookState"], entry.fault, entry.delivered, entry.status) == (1, "hang", False, None)
+
+
+async def test_the_ledger_tells_when_a_sender_hung_up_before_its_answer(town: Town) -> None:
+    spoil(town, kind="slow", path=BOOK, seconds=0.05)
+    spoil(town, kind="hang", path=LISTING)
+    ana = town.member()
+    await ana.book()
+    with pytest.raises(httpx.ReadTimeout):
+        await ana.client.get("/mygym/api/bookings", timeout=0.05)
+    town.clock.turn(1)
+    async with asyncio.timeout(5):
+        while not town.aimharder.ledger.of(LISTING)[0].left_ns:
+            await asyncio.sleep(0.01)
+
+    assert [entry.left_ns for entry in town.aimharder.ledger.of(BOOK)] == [None]
 
 
 async def test_a_reset_after_the_booking_loses_only_the_answer(town: Town) -> None:

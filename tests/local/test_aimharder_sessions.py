@@ -234,3 +234,27 @@ async def test_a_box_may_want_the_php_session_of_its_schedule(town: Town) -> Non
     assert "box: 7" in page.text
     assert not await is_dead(ana)
     assert not await is_dead(stored)
+
+
+async def test_the_ledger_of_sessions_has_each_token_and_who_ended_it(town: Town) -> None:
+    ana = town.member()
+    first = ana.token
+    renewed = (await ana.refresh())["newToken"]
+    town.aimharder.accounts.kill("ana@example.com", town.clock())
+
+    [session] = (await town.client.get("/_control/sessions")).json()["sessions"]
+    assert [renewal["token"] for renewal in session["renewals"]] == [first, renewed]
+    assert len({renewal["auth"] for renewal in session["renewals"]}) == 2
+    assert (session["member"], session["ended_by"]) == ("ana@example.com", "the gym")
+
+
+async def test_the_ledger_tells_a_session_that_a_stale_token_ended_from_one_that_the_gym_ended(town: Town) -> None:
+    town.aimharder.accounts.rules = SessionRules(stale_token_kills=True)
+    ana = town.member()
+    first = ana.token
+    await ana.refresh()
+    await ana.refresh(first)
+    town.aimharder.accounts.kill("ana@example.com", town.clock())
+
+    [session] = (await town.client.get("/_control/sessions")).json()["sessions"]
+    assert session["ended_by"] == "a stale token"

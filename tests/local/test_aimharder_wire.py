@@ -136,6 +136,7 @@ async def test_the_ledger_keeps_all_of_a_request_and_its_answer(town: Town) -> N
         "fault": None,
         "delivered": True,
         "answered_ns": town.clock(),
+        "left_ns": None,
     }
 
 

@@ -169,10 +169,10 @@ async def outside(
 
 
 @asynccontextmanager
-async def service(stack: Stack) -> AsyncIterator[None]:
-    """The service itself, unmodified, with nothing but its environment to go by."""
+async def service(stack: Stack, *command: str) -> AsyncIterator[None]:
+    """The service itself, unmodified, with nothing but its environment to go by; or what `command` has Python run."""
     process = await _spawn(
-        ["-m", "prebooking.local.leash", sys.executable, "-m", "prebooking", "serve"],
+        ["-m", "prebooking.local.leash", sys.executable, *(command or ("-m", "prebooking", "serve"))],
         stack.folder,
         stack.environment,
         stdout=None,

@@ -2,8 +2,8 @@
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -49,6 +49,15 @@ class SessionRules(BaseModel):
     stale_token_kills: bool = False  # a refresh with an old token ends the session
 
 
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """A token that the gym gave out, at the login or by a refresh, and the cookie that lived beside it."""
+
+    token: str
+    auth: str
+    at_ns: int
+
+
 @dataclass(slots=True)
 class Session:
     member: Member
@@ -59,6 +68,21 @@ class Session:
     admitted: bool
     php_ids: list[str] = field(default_factory=list)
     dies_ns: int | None = None
+    ended_by: Literal["the gym", "a stale token"] | None = None
+    renewals: list[Renewal] = field(default_factory=list)  #: all of them; the last one is in force
+
+    def renewed(self, now_ns: int) -> None:
+        self.renewed_ns = now_ns
+        self.renewals.append(Renewal(self.token, self.auth, now_ns))
+
+    def as_json(self) -> dict[str, Any]:
+        """For whoever judges its life."""
+        return {
+            "member": self.member.email,
+            "renewals": [asdict(renewal) for renewal in self.renewals],
+            "ended_ns": self.dies_ns,
+            "ended_by": self.ended_by,
+        }
 
     def cookies(self) -> list[dict[str, str]]:
         """As the web application stores them."""
@@ -127,22 +151,32 @@ class Accounts:
     def refresh(self, session: Session, token: str, now_ns: int) -> bool:
         if token != session.token:
             if self.rules.stale_token_kills:
-                session.dies_ns = now_ns
+                self._end(session, now_ns, "a stale token")
             return False
-        session.renewed_ns = now_ns
         session.token = self._new_token(session.member, now_ns)
         self._by_token[session.token] = session
         if self.rules.refresh_renews_cookie:
             session.auth = secrets.token_hex(32)
             self._by_cookie[session.auth] = session
+        session.renewed(now_ns)
         return True
 
     def kill(self, email: str, at_ns: int) -> int:
         """Ends all sessions of a member at that instant; how many."""
         sessions = self.sessions(self._member(email).email)
         for session in sessions:
-            session.dies_ns = at_ns
+            self._end(session, at_ns, "the gym")
         return len(sessions)
+
+    def all_sessions(self) -> list[Session]:
+        """Also those that have ended."""
+        return list({id(session): session for session in self._by_token.values()}.values())
+
+    @staticmethod
+    def _end(session: Session, at_ns: int, by: Literal["the gym", "a stale token"]) -> None:
+        """What has ended stays as it ended."""
+        if session.dies_ns is None or at_ns < session.dies_ns:
+            session.dies_ns, session.ended_by = at_ns, by
 
     def _member(self, email: str) -> Member:
         member = self.members.get(email.lower())
@@ -159,6 +193,7 @@ class Accounts:
             renewed_ns=now_ns,
             admitted=not self.rules.needs_setrefresh,
         )
+        session.renewed(now_ns)
         self._by_cookie[session.auth] = session
         self._by_token[session.token] = session
         return session

@@ -140,6 +140,7 @@ _ROUTES: dict[tuple[str, str], Callable[[Site, Request], Any]] = {
     ("POST", "boxes"): _put_boxes,
     ("POST", "members"): _put_members,
     ("POST", "sessions"): _open_sessions,
+    ("GET", "sessions"): lambda site, _: {"sessions": [one.as_json() for one in site.accounts.all_sessions()]},
     ("POST", "sessions/kill"): _kill_sessions,
     ("POST", "sessions/rules"): _set_session_rules,
     ("POST", "classes"): _put_classes,

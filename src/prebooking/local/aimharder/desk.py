@@ -42,6 +42,8 @@ class FrontDesk:
 
     def left(self, connection: Connection, torn: Frame | None) -> None:
         self.connections.discard(connection)
+        if connection.serving is not None:
+            connection.serving.left_ns = self._site.clock()
         if not self.connections:
             self.deserted.set()
         if torn is not None:
@@ -78,7 +80,7 @@ class FrontDesk:
 
     def _serve(self, connection: Connection) -> None:
         connection.busy = True
-        entry = connection.waiting.popleft()
+        entry = connection.serving = connection.waiting.popleft()
         if entry.request.is_control:
             self._send(connection, entry, control(self._site, entry.request))
             return
@@ -102,10 +104,12 @@ class FrontDesk:
             case "hang":
                 pass  # it stays busy, so whatever else comes on this connection waits with it
             case "reset":
+                connection.serving = None
                 connection.reset()
             case "truncated":
                 payload = encode(decided, keep_alive=False)
                 entry.status = decided.status
+                connection.serving = None
                 connection.write(payload[: len(payload) - (len(decided.body) + 1) // 2])
                 connection.close()
             case _:
@@ -114,6 +118,7 @@ class FrontDesk:
     def _send(self, connection: Connection, entry: Entry, answer: Answer) -> None:
         for name, value in balancer_cookies().items():
             answer.set_cookie(name, value, "")
+        connection.serving = None
         keep_alive = entry.request.keep_alive and entry.request.refusal is None
         written = connection.write(encode(answer, keep_alive=keep_alive))
         entry.status = answer.status

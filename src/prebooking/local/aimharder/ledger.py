@@ -17,6 +17,7 @@ class Entry:
     fault: str | None = None
     delivered: bool = False  # the decided answer itself was written, whole, to an open connection
     answered_ns: int | None = None
+    left_ns: int | None = None  # when its sender hung up, if that was before its answer
 
     def as_json(self) -> dict[str, Any]:
         request = self.request
@@ -36,6 +37,7 @@ class Entry:
             "fault": self.fault,
             "delivered": self.delivered,
             "answered_ns": self.answered_ns,
+            "left_ns": self.left_ns,
         }
 
 

@@ -27,12 +27,13 @@ class Desk(Protocol):
 
 
 class Connection(asyncio.BufferedProtocol):
-    """`waiting` and `busy` belong to the desk: requests of one connection are answered in their order."""
+    """`waiting`, `busy` and `serving` belong to the desk: requests of one connection are answered in their order."""
 
     def __init__(self, number: int, desk: Desk, clock: Clock) -> None:
         self.number = number
         self.waiting: deque[Entry] = deque()
         self.busy = False
+        self.serving: Entry | None = None  #: what is not answered yet
         self.last: Entry | None = None  #: the last request that came on it
         self.idle_since = 0.0  #: on the loop's clock
         self.dropped = False  #: nothing comes through any more
