@@ -1,12 +1,14 @@
-"""Where prepared requests wait for the opening and leave in order, first created first."""
+"""Where prepared requests wait for their opening and leave in order: the earliest opening first, then first created."""
 
 import asyncio
 import gc
 import os
 from bisect import insort
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
+from math import inf
 from operator import attrgetter
 from uuid import UUID
 
@@ -14,17 +16,24 @@ from prebooking.domain.ports import Clock
 
 Rank = tuple[datetime, UUID]  #: created_at, and the id between equals
 
-# A long sleep oversleeps by 0.1 % of its length, so it is taken in shrinking steps.
+# A long sleep oversleeps by 0.1 % of its length, so it is taken in shrinking steps; none of them so long that a machine
+# which was suspended in it goes on sleeping long after it should have woken.
 _STEP = 0.9
 _STEP_DOWN_TO_S = 0.02
+_LONGEST_SLEEP_S = 0.5
 # The last stretch is looked at each millisecond, which tells how long the event loop stays away; the very last is
 # watched without leaving, for as long as the loop might stay away, within these bounds.
 _LOOK_S = 0.001
 _WATCH_S = (0.001, 0.02)
+# Where opening follows upon opening, the event loop has at least twice as long between two of these watches: otherwise
+# nobody would be made ready for the next ones.
+_WATCHED_PART = 0.5
 # So long before an opening nothing new is started: it could not be ready in time, and would hold up what is.
 _QUIET_S = 0.1
 # What has time waits that long before an opening, for the sake of what is made ready then.
 _CALM_S = 2.0
+# For so long at most, while opening follows upon opening, no garbage is collected.
+_UNCOLLECTED_S = 2.0
 
 
 @dataclass(eq=False, slots=True)
@@ -34,35 +43,50 @@ class _Waiting:
     passed: asyncio.Future[None]
 
 
+@dataclass(eq=False, slots=True)
+class _Group:
+    """Those who wait for one opening, first created first."""
+
+    opened: asyncio.Future[None]
+    waiting: list[_Waiting] = field(default_factory=list)
+
+
 class Gate:
-    """One for all openings of the process; it holds nothing that matters after a crash."""
+    """One for all openings of the process; it holds nothing that matters after a crash.
+
+    A single opener approaches the earliest of them: who watches for a later one would let an earlier one pass.
+    """
 
     def __init__(self, clock: Clock, now: Callable[[], float]) -> None:
         self._clock = clock
         self._now = now
-        self._waiting: dict[float, list[_Waiting]] = {}
-        self._openers: dict[float, asyncio.Task[None]] = {}
+        self._waiting: dict[float, _Group] = {}  #: by opening
+        self._opener: asyncio.Task[None] | None = None
+        self._watched = -inf  #: when the last watch ended, on the monotonic clock
+        self._away = _WATCH_S[0]  #: the longest absence of the event loop of late, forgotten slowly
 
     async def pass_through(self, opening: float, rank: Rank, fire: Callable[[], None]) -> None:
         """Calls `fire` at the opening (epoch seconds): at once when it is past, never before."""
-        waiting = _Waiting(rank, fire, asyncio.get_running_loop().create_future())
-        group = self._waiting.get(opening)
+        loop = asyncio.get_running_loop()
+        waiting, group = _Waiting(rank, fire, loop.create_future()), self._waiting.get(opening)
+        is_earliest = opening < self._earliest
         if group is None:
-            if self._now() >= opening:
-                fire()
-                return
-            group = self._waiting[opening] = []
-            opener = self._openers[opening] = asyncio.create_task(self._open(opening))
-            opener.add_done_callback(lambda _: self._openers.pop(opening))
-        insort(group, waiting, key=attrgetter("rank"))  # sorted now, because at the opening it would take milliseconds
+            group = self._waiting[opening] = _Group(loop.create_future())
+        insort(group.waiting, waiting, key=attrgetter("rank"))  # sorted now: at the opening it would take milliseconds
+        self._let_go()
+        if is_earliest and group.waiting:
+            self._approach_anew()
         try:
             await waiting.passed
         finally:
-            if waiting in group:
-                group.remove(waiting)
+            self._forget(opening, group, waiting)
 
     async def quiet(self) -> None:
-        """Returns at once, but in the last moments before an opening that others wait for: then after it."""
+        """Returns at once, but in the last moments before openings that others wait for: then after these.
+
+        Not after those of which the last moments begin meanwhile: where one opening follows upon another, it would wait
+        for ever.
+        """
         await self._opened(_QUIET_S)
 
     async def calm(self) -> None:
@@ -70,25 +94,85 @@ class Gate:
         await self._opened(_CALM_S)
 
     async def _opened(self, ahead_s: float) -> None:
-        about_to_open = [opener for opening, opener in self._openers.items() if opening - self._now() <= ahead_s]
+        until = self._now() + ahead_s
+        about_to_open = [group.opened for opening, group in self._waiting.items() if opening <= until]
         if about_to_open:
             await asyncio.wait(about_to_open)
 
-    async def _open(self, opening: float) -> None:
-        await sleep_until(self._clock, self._now, opening - _QUIET_S)
-        collecting = gc.isenabled()
-        gc.disable()  # a collection takes longer than a hundred writes
-        try:
-            await _approach(self._clock, self._now, opening)
-            for waiting in self._waiting.pop(opening):
-                _let_go(waiting)
-            os.sched_yield()  # whoever carries the bytes on may wait for this core; what follows here has time
-        finally:
-            if collecting:
-                gc.enable()
+    @property
+    def _earliest(self) -> float:
+        return min(self._waiting, default=inf)
+
+    def _approach_anew(self) -> None:
+        if self._opener is not None:
+            self._opener.cancel()  # in one of its sleeps, where it has nothing in hand
+        self._opener = asyncio.create_task(self._open())
+
+    async def _open(self) -> None:
+        """Ends when nobody waits any more."""
+        while self._waiting:
+            await sleep_until(self._clock, self._now, self._earliest - _QUIET_S)
+            until = self._clock.monotonic() + _UNCOLLECTED_S
+            with _no_collection():  # which takes longer than a hundred writes
+                while self._is_near and self._clock.monotonic() < until:
+                    await self._approach()
+                    if self._let_go():
+                        os.sched_yield()  # whoever carries the bytes on may wait for this core
+                    if self._is_near:
+                        await self._look()  # what follows a write has its turn before the next is watched for
+            await self._look()
+
+    @property
+    def _is_near(self) -> bool:
+        return self._earliest - self._now() <= _QUIET_S
+
+    async def _approach(self) -> None:
+        """Returns within microseconds after the earliest opening, however busy the event loop is, or when there is none
+        any more.
+        """
+        while (left := self._earliest - self._now()) > self._watch_s:
+            if not self._is_near:
+                return
+            await self._look(min(_LOOK_S, left))
+        opening = self._earliest
+        while self._now() < opening:
+            pass
+        self._watched = self._clock.monotonic()
+
+    @property
+    def _watch_s(self) -> float:
+        """For how long the event loop may be kept waiting."""
+        shortest, longest = _WATCH_S
+        its_turn = (self._clock.monotonic() - self._watched) * _WATCHED_PART
+        return min(2 * self._away, longest, max(shortest, its_turn))
+
+    async def _look(self, seconds: float = 0.0) -> None:
+        before = self._clock.monotonic()
+        await self._clock.sleep(seconds)
+        self._away = max(self._clock.monotonic() - before, self._away * _STEP, _WATCH_S[0])
+
+    def _let_go(self) -> bool:
+        """Whoever is due leaves. Returns whether there was an opening."""
+        opened = False
+        while (opening := self._earliest) <= self._now():
+            group = self._waiting.pop(opening)
+            leaving, group.waiting = group.waiting, []
+            for waiting in leaving:
+                _leave(waiting)
+            group.opened.set_result(None)
+            opened = True
+        return opened
+
+    def _forget(self, opening: float, group: _Group, waiting: _Waiting) -> None:
+        """It may have been cancelled; nothing is approached for nobody."""
+        if waiting in group.waiting:
+            group.waiting.remove(waiting)
+        if not group.waiting and self._waiting.get(opening) is group:
+            del self._waiting[opening]
+            group.opened.set_result(None)
 
 
-def _let_go(waiting: _Waiting) -> None:
+def _leave(waiting: _Waiting) -> None:
     if waiting.passed.done():  # cancelled at this very instant
         return
     try:
@@ -99,19 +183,18 @@ def _let_go(waiting: _Waiting) -> None:
         waiting.passed.set_result(None)
 
 
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
 async def sleep_until(clock: Clock, now: Callable[[], float], instant: float) -> None:
     """Returns within milliseconds after the instant (of the clock that `now` reads), never before."""
     while (left := instant - now()) > 0:
-        await clock.sleep(left * _STEP if left > _STEP_DOWN_TO_S else left)
-
-
-async def _approach(clock: Clock, now: Callable[[], float], instant: float) -> None:
-    """Returns within microseconds after the instant, however busy the event loop is."""
-    away, longest_watch = _WATCH_S
-    while (left := instant - now()) > min(2 * away, longest_watch):
-        before = clock.monotonic()
-        await clock.sleep(min(_LOOK_S, left))
-        # The longest absence of late, forgotten slowly.
-        away = max(clock.monotonic() - before, away * _STEP, _WATCH_S[0])
-    while now() < instant:
-        pass
+        await clock.sleep(min(left * _STEP, _LONGEST_SLEEP_S) if left > _STEP_DOWN_TO_S else left)
