@@ -219,7 +219,8 @@ async def test_a_listing_without_the_class_says_nothing(sweepless: World) -> Non
     assert parked(*await ran(sweepless, row))
     gym_class = sweepless.gym.gym.remove_class(BOX.slug, CLASS_ID)
     answered, now = await later(sweepless, row)
-    assert (answered.outcome, answered.retry_after, now["status"]) == ("retry-later", 15, "executing")
+    assert (answered.outcome, now["status"]) == ("retry-later", "executing")
+    assert answered.retry_after in range(11, 20)  # 15 s, a quarter more or less
     sweepless.gym.gym.put_class(gym_class)
     _, row = await later(sweepless, row)
     assert row["result"]["outcome"] == "booked"

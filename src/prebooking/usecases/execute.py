@@ -41,8 +41,10 @@ CROWDED = Verdict("retry-later", 1.0)
 _AT_ONCE = 100
 _WORTH_STARTING_S = 4.0
 _CLAIMS_AT_ONCE = 16
-# Whose a row is the claim tells. Then it waits for its share so long, within its lease; else it comes again after this.
+# Whose a row is the claim tells. Then it waits for its share so long, or until so long before its opening: within its
+# lease. Else it comes again after a while.
 _FOR_A_SHARE_S = 3.0
+_BEFORE_OPENING_S = 1.0
 _CROWDED_S = (0.5, 1.5)
 # Who is not ready by then waits for others, not for this machine: it goes on without its permit.
 _PATIENCE_S = 1.5
@@ -221,7 +223,7 @@ class Executor:
                 *settling,
                 Key(Part.BOX, run.box),
                 Key(Part.USER, row.user_email),
-                within_s=min(_FOR_A_SHARE_S, run.budget.left - _WORTH_STARTING_S),
+                within_s=self._patience(run),
                 created_at=row.created_at.timestamp(),
             )
         except NoPermitError:
@@ -235,6 +237,11 @@ class Executor:
         finally:
             lending.cancel()
             permit.release()
+
+    def _patience(self, run: Execution) -> float:
+        """For how many seconds it may wait for its share."""
+        ahead = run.opening - self._opening_clock.now() - _BEFORE_OPENING_S
+        return min(max(_FOR_A_SHARE_S, ahead), run.budget.left - _WORTH_STARTING_S)
 
     async def _get_ready(self, run: Execution, permit: Permit | None) -> HeldRequest | Decision | Verdict:
         ended = await self._settle_earlier(run)

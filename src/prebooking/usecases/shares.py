@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 _LEAST = 8
 _BACK_EVERY = 4  # as many in time bring one permit back
-_WAITING = 10  # so many times as many as there are permits may wait in line
+_WAITING = 40  # so many times as many as there are permits may wait in line
 
 
 class Part(Enum):

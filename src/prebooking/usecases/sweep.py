@@ -7,8 +7,8 @@ missing. Several replicas may sweep side by side: each id goes through the same 
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ import structlog
 from prebooking.domain.errors import MessagingError, StoreUnavailableError
 from prebooking.domain.metering import Meter
 from prebooking.domain.ports import Clock, Store, Unscheduled, Work
+from prebooking.domain.timing import Budget
 from prebooking.usecases.execute import Executor
 from prebooking.usecases.schedule import Scheduler
 
@@ -26,6 +27,7 @@ _log = structlog.get_logger()
 
 _BUSY_S = 1.0  # the longest nap while a row is executing or opens within 10 s
 _SHORTEST_S = 0.02
+_FIRST_S = 0.5  # after a delivery's arrival on a host that sleeps: most are answered by then
 _DATABASE_PAUSE_S = 1.0
 _SETTLED_AT_ONCE = 8  # what is parked has time
 _PUBLISHING = UUID(int=0)  # the key of the one publishing task among the executions
@@ -79,6 +81,8 @@ class Sweeper:
         self._under_way: dict[UUID, asyncio.Task[object]] = {}
         self._to_settle: deque[UUID] = deque()  #: as the last sweep found them
         self._settling: set[UUID] = set()
+        self._deliveries: list[Budget] = []  #: under way, where nothing else keeps the host awake
+        self._waking: asyncio.Task[None] | None = None
         self._publish_from = 0.0
         self._publish_pause = _PUBLISH_PAUSES_S[0]
 
@@ -97,6 +101,36 @@ class Sweeper:
         if due:
             _log.info("swept", executed=len(due), to_publish=len(work.publish))
         return work
+
+    @asynccontextmanager
+    async def awake(self, budget: Budget) -> AsyncIterator[None]:
+        """While a delivery is under way: a host that sleeps between requests then sweeps as one does that lives.
+
+        Else what is due would wait for its own message, which QStash holds back while one user's or one silent gym's
+        take all its deliveries. Leaves when what was found has ended, as far as the budget allows.
+        """
+        if self._every_s:
+            yield
+            return
+        self._deliveries.append(budget)
+        self._waking = self._waking or asyncio.create_task(self._sweep_while_awake())
+        try:
+            yield
+        finally:
+            self._deliveries.remove(budget)
+            if not self._deliveries:
+                self._waking.cancel()
+                self._waking = None
+        if not self._deliveries and self._under_way:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(budget.left):
+                    await self.settled()
+
+    async def _sweep_while_awake(self) -> None:
+        nap = _FIRST_S
+        while True:
+            await self._alarm.nap(self._clock.wall(), nap)
+            nap = await self._pass(max(budget.arrived for budget in self._deliveries))
 
     async def close(self) -> None:
         """At the end of the process: what is executing ends by its budget; messages can wait for another sweep."""
@@ -138,18 +172,22 @@ class Sweeper:
     async def run(self) -> None:
         """Sweeps until it is cancelled, at the instants at which there is something to do."""
         while True:
-            try:
-                nap = self._nap(await self.sweep())
-            except StoreUnavailableError as exc:
-                _log.warning("sweep_interrupted", reason=str(exc))
-                nap = _DATABASE_PAUSE_S
-            except Exception:  # noqa: BLE001  # an error of ours, in one pass; without sweeps nothing heals
-                _log.exception("sweep_failed")
-                nap = self._every_s
+            nap = await self._pass()
             await self._alarm.nap(self._clock.wall(), nap)
 
+    async def _pass(self, arrived: float | None = None) -> float:
+        """One sweep; returns how many seconds to nap after it."""
+        try:
+            return self._nap(await self.sweep(arrived))
+        except StoreUnavailableError as exc:
+            _log.warning("sweep_interrupted", reason=str(exc))
+            return _DATABASE_PAUSE_S
+        except Exception:  # noqa: BLE001  # an error of ours, in one pass; without sweeps nothing heals
+            _log.exception("sweep_failed")
+            return self._every_s or _BUSY_S
+
     def _nap(self, work: Work) -> float:
-        longest = min(self._every_s, _BUSY_S) if work.busy else self._every_s
+        longest = min(self._every_s, _BUSY_S) if work.busy and self._every_s else self._every_s or _BUSY_S
         jittered = longest * random.uniform(0.8, 1)  # noqa: S311  # spreads replicas, guards nothing
         if work.next_at is not None:
             jittered = min(jittered, (work.next_at - work.now).total_seconds())

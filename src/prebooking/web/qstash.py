@@ -44,9 +44,11 @@ async def execute(request: Request) -> Response:
         prebooking_id = UUID(ring.prebooking_id)
     except (ValidationError, ValueError) as exc:
         return _refused("not a prebooking's message", exc)
-    with structlog.contextvars.bound_contextvars(message_id=_message_id(request)):
-        verdict = await parts.executor.execute(prebooking_id, ring.version, arrived)
-    await parts.chores.before_sleeping(Budget(parts.clock, arrived, parts.max_duration_s).left)
+    budget = Budget(parts.clock, arrived, parts.max_duration_s)
+    async with parts.sweeper.awake(budget):
+        with structlog.contextvars.bound_contextvars(message_id=_message_id(request)):
+            verdict = await parts.executor.execute(prebooking_id, ring.version, arrived)
+    await parts.chores.before_sleeping(budget.left)
     return _answer(verdict, prebooking_id)
 
 
