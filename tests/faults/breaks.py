@@ -19,15 +19,37 @@ from rich.table import Table
 
 _PROJECT = Path(__file__).parents[2]
 _COPIED = ("src", "sql", "tests/faults")
-_USECASES, _SQL = "src/prebooking/usecases", "sql/0004_execution.sql"
+_USECASES = "src/prebooking/usecases"
 _OUT = Console(width=160)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    path: str
+    """In a file, or in the SQL function of that name as it is in force: as the last file of sql/ defines it."""
+
+    where: str
     old: str
     new: str
+
+    def apply(self, root: Path) -> None:
+        """Raises LookupError where there is not exactly one such piece."""
+        path, before, text, after = self._place(root)
+        if text.count(self.old) != 1:
+            raise LookupError(f"{self.where} has changed: mend this break ({self.old!r})")
+        path.write_text(before + text.replace(self.old, self.new) + after)
+
+    def _place(self, root: Path) -> tuple[Path, str, str, str]:
+        """The file, and its text before, within and after what is changed."""
+        if "/" in self.where:
+            path = root / self.where
+            return path, "", path.read_text(), ""
+        head = f"create or replace function public.{self.where}("
+        for path in sorted((root / "sql").glob("*.sql"), reverse=True):
+            before, found, rest = path.read_text().rpartition(head)
+            if found:
+                body, end, after = rest.partition("\nend $$;")
+                return path, before, found + body, end + after
+        raise LookupError(f"no function {self.where}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +113,7 @@ BREAKS = {
         "booked after cancel",
         (
             Change(
-                "sql/0003_wishes.sql",
+                "cancel_prebooking",
                 "  elsif r.status = 'executing' and prebooking.is_begun(r) then\n"
                 "    return prebooking.answer('booking_in_progress', r);\n"
                 "  elsif r.status <> 'cancelled' then",
@@ -120,31 +142,16 @@ BREAKS = {
         "begin and finish don't ask whose claim it is, and a claim doesn't ask whether there is one",
         "double",
         (
-            Change(_SQL, f"{_LOST_GUARD}  elsif r.begun_token = p_token then", "  elsif r.begun_token = p_token then"),
-            Change(
-                _SQL,
-                f"{_LOST_GUARD}  end if;\n  update public.prebookings set\n    status = case",
-                "  end if;\n  update public.prebookings set\n    status = case",
-            ),
-            Change(
-                _SQL,
-                "  elsif r.begun_token is not null and not p_settled then\n"
-                "    return prebooking.answer('unsettled', r);\n",
-                "",
-            ),
-            Change(_SQL, "elsif prebooking.lease_end(r) > t then", "elsif false then"),
+            Change("begin_booking", _LOST_GUARD, ""),
+            Change("finish_booking", _LOST_GUARD, ""),
+            Change("begin_booking", "r.begun_token is not null and not p_settled", "false"),
+            Change("claim_prebooking", "elsif prebooking.lease_end(r) > t then", "elsif false then"),
         ),
     ),
     "finish-without-token": Break(
         "finish doesn't ask whose claim it is",
         "none, as each worker stops at the end of its budget, before its lease ends",
-        (
-            Change(
-                _SQL,
-                f"{_LOST_GUARD}  end if;\n  update public.prebookings set\n    status = case",
-                "  end if;\n  update public.prebookings set\n    status = case",
-            ),
-        ),
+        (Change("finish_booking", _LOST_GUARD, ""),),
     ),
 }
 
@@ -158,10 +165,7 @@ def verdict_of(broken: Break, options: argparse.Namespace) -> dict[str, int]:
                 _PROJECT / part, copy / part, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", "results")
             )
         for change in broken.changes:
-            text = (copy / change.path).read_text()
-            if text.count(change.old) != 1:
-                raise SystemExit(f"{change.path} has changed: mend this break ({change.old!r})")
-            (copy / change.path).write_text(text.replace(change.old, change.new))
+            change.apply(copy)
         size = [
             "--seconds",
             str(options.seconds),

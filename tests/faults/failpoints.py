@@ -10,7 +10,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -64,6 +64,7 @@ class Armed:
     point: str
     action: Action
     nth: int = 1
+    at: float = 0.0  #: once it strikes: when, in epoch seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class Failpoints:
         if left > 1:
             waiting.appendleft((armed, left - 1))
             return False
-        self.report(armed)
+        self.report(replace(armed, at=time.time()))
         if armed.action is Action.LOSE:
             return True
         os.kill(os.getpid(), _SIGNALS[armed.action])

@@ -10,12 +10,13 @@ from multiprocessing import get_context
 from random import Random
 
 from any_version import AnyVersion
-from failpoints import POINTS, Action, Rotating
+from failpoints import POINTS, Action, Armed, Rotating
 from replica import Replica
 
 _EVERY_S = (1.2, 2.8)
 _ARMED = 4  # points at once, since most are seldom passed
 _REACHED_WITHIN_S = 1.5
+_ROTATES_WITHIN_S = 5.0  # seldom, so that it is waited for
 _STOPPED_S = (21.0, 25.0)  # past every lease
 _AFTERWARDS_S = 4.0  # what a process does that was believed dead
 _LOOK_S = 0.02
@@ -34,6 +35,11 @@ class Death:
     at: float  #: epoch seconds
     point: str | None = None
     until: float = 0.0  #: of a stop: when it went on
+
+
+def _death(how: str, struck: Armed | None) -> Death:
+    """At the point that struck, or here and now."""
+    return Death(how, struck.at, struck.point) if struck else Death(how, time.time())
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,18 +122,18 @@ class Fleet:
         return sum(death.how == how for death in self.deaths)
 
     async def _kill(self, victim: Replica | AnyVersion) -> None:
-        point = await self._reached(victim, self._rng.sample(POINTS, _ARMED), Action.KILL)
+        struck = await self._reached(victim, self._rng.sample(POINTS, _ARMED), Action.KILL)
+        self._died(victim, _death("kill", struck))
         victim.kill()
-        self._died(victim, Death("kill", time.time(), point))
         await self._start_one()
         await victim.gone()
 
     async def _stop(self, victim: Replica | AnyVersion) -> None:
         guarded = [point for point in POINTS if point != _UNGUARDED]
-        point = await self._reached(victim, [self._rng.choice(guarded)], Action.STOP)
+        struck = await self._reached(victim, [self._rng.choice(guarded)], Action.STOP)
         victim.stop()
         stopped_for_s, now = self._rng.uniform(*_STOPPED_S), time.time()
-        self._died(victim, stop := Death("stop", now, point))
+        self._died(victim, stop := _death("stop", struck))
         await self._start_one()
         await asyncio.sleep(now + stopped_for_s - time.time())
         victim.go_on()
@@ -140,28 +146,29 @@ class Fleet:
         """The new one serves before the old one is asked to leave; half of them in the middle of a rotation."""
         await self._start_one()
         wanted = _ROTATING if self._rng.random() < 0.5 else ()
-        point = await self._reached(victim, wanted, Action.DEPLOY) if wanted else None
-        asked_at = time.time()
+        struck = await self._reached(victim, wanted, Action.DEPLOY, _ROTATES_WITHIN_S) if wanted else None
+        self._died(victim, deploy := _death("deploy", struck))
         victim.terminate()
-        self._died(victim, Death("deploy", asked_at, point))
         await victim.gone()
-        self.slowest_deploy_s = max(self.slowest_deploy_s, time.time() - asked_at)
+        self.slowest_deploy_s = max(self.slowest_deploy_s, time.time() - deploy.at)
 
     def _died(self, victim: Replica | AnyVersion, death: Death) -> None:
         self.deaths.append(death)
         self._death_of[id(victim)] = death
 
-    async def _reached(self, victim: Replica | AnyVersion, points: Sequence[str], action: Action) -> str | None:
-        """Arms the points; the one that struck, None if none is reached in time."""
+    async def _reached(
+        self, victim: Replica | AnyVersion, points: Sequence[str], action: Action, within_s: float = _REACHED_WITHIN_S
+    ) -> Armed | None:
+        """Arms the points; the strike, None if none is reached in time."""
         try:
-            async with asyncio.timeout(_REACHED_WITHIN_S):
+            async with asyncio.timeout(within_s):
                 for point in points:
                     await victim.arm(point, action, self._rng.randint(1, 3))
                 while victim.alive and not victim.strikes():
                     await asyncio.sleep(_LOOK_S)
         except (TimeoutError, OSError, RuntimeError):  # or an earlier one struck while the next was armed
             pass
-        return next((struck.point for struck in victim.strikes()), None)
+        return next(iter(victim.strikes()), None)
 
     async def _start_one(self) -> None:
         replica: Replica | AnyVersion

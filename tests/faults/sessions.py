@@ -20,7 +20,7 @@ from weather import Spell
 _SAVED_WITHIN_S = 10.0
 #: Of the time between the gym's answer and the kill, without that in which the database was away.
 _INSTANT_S = 3.0
-_NOTICED_WITHIN_S = 0.7  # the gym and the fleet notice a death at slightly different moments
+_AT_ONCE_S = 0.05  # a killed process hangs up as it dies
 
 
 class Fate(StrEnum):
@@ -106,7 +106,7 @@ def _unsaved(
         return Loss(email, Fate.UNSAID, f"the gym rotated it, and then: {answer['fault']}")
     left_at = answer["left_ns"] / 1e9 if answer["left_ns"] else math.inf
     killed = _killed(renewals[-2]["token"], rotated_at, answered_at, ledger)
-    if killed is not None and killed.at - left_at > _NOTICED_WITHIN_S:
+    if killed is not None and killed.at - left_at > _AT_ONCE_S:
         killed = None  # it had hung up long before
     if killed is not None:
         after_s = killed.at - rotated_at
