@@ -28,6 +28,7 @@ EVENTS: Mapping[str, str] = {
     "session_not_seen": "AimHarder did not say whether a session lives: asked again in a minute",
     "session_not_saved": "a rotated token could not be stored: it serves this execution, then it is lost",
     "session_unreadable": "a stored session can't be decrypted or read: as good as none",
+    "cookie_unreadable": "a cookie that AimHarder set was not taken: name, reason",
     # notices
     "notice_published": "QStash took a notice: kind",
     "notice_not_published": "QStash took no notice: tried again in a minute",
