@@ -28,12 +28,14 @@ from prebooking.signals import heard_of_stop
 from prebooking.usecases.change_feed import ChangeFeed
 from prebooking.usecases.chores import Chores
 from prebooking.usecases.connection import Connections
+from prebooking.usecases.effects import Effects
 from prebooking.usecases.execute import Executor
 from prebooking.usecases.gate import Gate
 from prebooking.usecases.housekeeping import Housekeeping
 from prebooking.usecases.notify import Notifier
 from prebooking.usecases.schedule import Scheduler
 from prebooking.usecases.session_watch import SessionWatch
+from prebooking.usecases.sessions import Sessions
 from prebooking.usecases.sweep import Alarm, Sweeper
 from prebooking.usecases.timetables import Timetables
 from prebooking.web.app import create_app as create_web_app
@@ -89,6 +91,7 @@ async def open_replica(settings: Settings, around: Around = lambda outside: outs
 
         def stop() -> None:
             parts.executor.stop()
+            parts.effects.stop()
             parts.changes.stop()
             for running in loops:
                 running.cancel()
@@ -110,11 +113,14 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
         opening_clock = OpeningClock(clock)
         outside = around(await stack.enter_async_context(_open_outside(settings, opening_clock)))
         store, messages = outside.store, outside.messages
+        effects = Effects(clock)
+        stack.push_async_callback(effects.drain)  # what was sent is stored before the store is closed
+        sessions = Sessions(store, outside.gyms, clock, effects)
         gate = Gate(clock, opening_clock.now)
         meter = PrometheusMeter(refusals=Check)
         chores = Chores(
             Notifier(store, outside.teller, gate, meter),
-            SessionWatch(store, outside.gyms, gate, clock, meter),
+            SessionWatch(store, outside.gyms, sessions, gate, clock, meter),
             Housekeeping(store, gate, clock, days=settings.retention_days),
         )
         executor = Executor(
@@ -129,6 +135,7 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
             legacy_box=settings.legacy_box,
             ended=chores.ring,
             meter=meter,
+            sessions=sessions,
         )
         alarm = Alarm(settings.lead_seconds)
         scheduler = Scheduler(
@@ -158,8 +165,11 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
             store=store,
             scheduler=scheduler,
             executor=executor,
-            connections=Connections(store, outside.gyms, clock, max_per_minute=settings.max_session_checks_per_minute),
-            timetables=Timetables(store, outside.gyms, clock),
+            effects=effects,
+            connections=Connections(
+                store, outside.gyms, sessions, max_per_minute=settings.max_session_checks_per_minute
+            ),
+            timetables=Timetables(store, outside.gyms, sessions, clock),
             changes=ChangeFeed(store, gate, clock),
             sweeper=sweeper,
             chores=chores,

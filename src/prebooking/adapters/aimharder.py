@@ -15,7 +15,7 @@ from prebooking.adapters.capped import ENCODING, read_capped
 from prebooking.adapters.cookies import Cookies
 from prebooking.adapters.held_http import Hold, held, holding_transport
 from prebooking.adapters.tls import trusted
-from prebooking.domain.errors import BoxSilentError
+from prebooking.domain.errors import BoxSilentError, NotSentError
 from prebooking.domain.outcome import Kind, Reply
 from prebooking.domain.ports import HeldRequest, Listing, NewTokens
 from prebooking.domain.prebooking import BookingRequest, Box, Session
@@ -89,13 +89,26 @@ class AimHarderAccount:
 
     async def refresh(self, token: str, fingerprint: str) -> NewTokens | None:
         form = {"token": token, "ciclo": "1", "fingerprint": fingerprint}
-        new = await self._ask(read_new_token, "POST", f"{self._account_url}/api/tokenUpdate", data=form)
+        url = f"{self._account_url}/api/tokenUpdate"
+        # Once it has left it is awaited: a question's limit is for what can be asked again.
+        patience = httpx.Timeout(None, connect=_QUESTION_S)
+        try:
+            new = await self._answer(read_new_token, "POST", url, within_s=None, data=form, timeout=patience)
+        except BoxSilentError as exc:
+            if isinstance(exc.__cause__, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
+                raise NotSentError(str(exc)) from exc
+            raise
         return None if new is None else NewTokens(new, self.cookies)
 
     async def _ask(self, read: Callable[[Any], _T], method: str, url: str, **content: Any) -> _T:
+        return await self._answer(read, method, url, within_s=_QUESTION_S, **content)
+
+    async def _answer(
+        self, read: Callable[[Any], _T], method: str, url: str, *, within_s: float | None, **content: Any
+    ) -> _T:
         """What the JSON of a 200 says; anything else raises BoxSilentError."""
         try:
-            async with asyncio.timeout(_QUESTION_S):
+            async with asyncio.timeout(within_s):
                 status, body = await self._send(method, url, headers=self._headers(url), **content)
             if status != httpx.codes.OK:
                 raise BoxSilentError(f"{url}: HTTP {status}")

@@ -5,6 +5,7 @@ PrebookingError
 ├── StoreRefusedError       the database refused what it was asked: an error of ours
 ├── MessagingError          QStash did not take the order: it may have
 ├── BoxSilentError          the box or the account host gave no usable answer to a question
+│   └── NotSentError        nor was it asked: nothing has left
 ├── SessionMissingError     the user has connected no AimHarder session
 ├── SessionEndedError       the user's AimHarder session is dead for good
 ├── BoxNumberUnknownError   AimHarder doesn't name the box among the user's
@@ -41,6 +42,10 @@ class MessagingError(PrebookingError):
 
 class BoxSilentError(PrebookingError):
     """A question to AimHarder got no usable answer, so nothing is known."""
+
+
+class NotSentError(BoxSilentError):
+    """The request surely did not leave: nothing has been changed by it."""
 
 
 class SessionMissingError(PrebookingError):

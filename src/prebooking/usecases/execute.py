@@ -56,6 +56,7 @@ class Executor:
         legacy_box: Box | None,
         ended: Callable[[], None],
         meter: Meter,
+        sessions: Sessions,
     ) -> None:
         self._store = store
         self._gyms = gyms
@@ -65,7 +66,7 @@ class Executor:
         self._begin_turns = BeginTurns()
         self._stopping = Stopping()
         self._places = Places(_AT_ONCE)
-        self._sessions = Sessions(store, clock)
+        self._sessions = sessions
         self._ending = Endings(store, meter, lead_s=lead_s, max_attempts=max_attempts)
         self._max_duration_s = max_duration_s
         self._max_attempts = max_attempts
