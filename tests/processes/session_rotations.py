@@ -29,6 +29,8 @@ insert into public.prebookings (user_email, booking_data, available_at, box_subd
 select email,
   '{"day": "20991231", "id": "1"}', now() + interval '29 minutes', 'mygym', '7' from unnest($1::text[]) email
 """
+#: Not in a minute, as a look that came to nothing is.
+_LOOKED_AT_AGAIN = "delete from prebooking.session_watch where lease_until < now() + interval '50 seconds'"
 _OLD = """
 update public.auth_sessions set created_at = now() - interval '26 minutes', connected_at = null,
   last_token_update_date = null, last_refresh_date = null
@@ -59,8 +61,11 @@ class Verdict:
 
 
 class Play:
-    def __init__(self, stack: Stack, members: Sequence[Member], weather: Weather, rng: Random) -> None:
+    def __init__(
+        self, stack: Stack, database: asyncpg.Connection, members: Sequence[Member], weather: Weather, rng: Random
+    ) -> None:
         self.stack = stack
+        self.database = database
         self.members = members
         self.weather = weather
         self.rng = rng
@@ -76,7 +81,8 @@ class Play:
         troubles = [asyncio.create_task(trouble) for trouble in (self._outages(), self._deploys())]
         try:
             while len(await self._tokens()) < len(self.members):
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.5)
+                await self.database.execute(_LOOKED_AT_AGAIN)
                 for trouble in troubles:
                     if trouble.done():
                         trouble.result()
@@ -104,12 +110,8 @@ class Play:
             for member in self.members
         ]
         await stack.control(stack.aimharder_url, "faults", late)
-        connection = await asyncpg.connect(stack.database_url)
-        try:
-            await connection.execute(_WANTED, [member.email for member in self.members])
-            await connection.execute(_OLD)
-        finally:
-            await connection.close()
+        await self.database.execute(_WANTED, [member.email for member in self.members])
+        await self.database.execute(_OLD)
 
     @property
     def _slowest(self) -> float:
@@ -168,14 +170,8 @@ class Play:
 
     async def _judge(self) -> None:
         verdict, given = self.verdict, await self._tokens()
-        connection = await asyncpg.connect(self.stack.database_url)
-        try:
-            stored = dict(await connection.fetch("select user_email, aimharder_token from public.auth_sessions"))
-            verdict.dead = await connection.fetchval(
-                "select count(*) from public.prebookings where warning is not null"
-            )
-        finally:
-            await connection.close()
+        stored = dict(await self.database.fetch("select user_email, aimharder_token from public.auth_sessions"))
+        verdict.dead = await self.database.fetchval("select count(*) from public.prebookings where warning is not null")
         verdict.refreshed = len(await self._refreshes())
         verdict.lost = sorted(email for email, token in given.items() if stored[email] != token)
 
@@ -183,7 +179,11 @@ class Play:
 async def play(members: int, weather: Weather, seed: int) -> Verdict:
     people = [Member(f"member{number:03}@example.com", "secret", f"M{number}") for number in range(members)]
     async with outside(Ports(0, 0, 0, 0), LOG_LEVEL="CRITICAL", **UNLIMITED) as stack:
-        return await Play(stack, people, weather, Random(seed)).play()
+        database = await asyncpg.connect(stack.database_url)
+        try:
+            return await Play(stack, database, people, weather, Random(seed)).play()
+        finally:
+            await database.close()
 
 
 def main() -> None:

@@ -37,6 +37,7 @@ _A = TypeVar("_A")
 _log = structlog.get_logger()
 
 GRACE_S = 60.0  # from the stop: as long as a platform that is told so lets a process end
+_STOPPING = "the process is about to end"
 _PAUSES_S = (0.2, 3.0)  # between two tries to store: the first and the longest, doubling
 
 
@@ -60,7 +61,7 @@ class Effect(Generic[_T]):
         BoxSilentError when there is no answer in time.
         """
         if self._effects.stopping or self._clock.monotonic() >= not_after:
-            raise NotSentError("the process is about to end" if self._effects.stopping else "it is too late")
+            raise NotSentError(_STOPPING if self._effects.stopping else "it is too late")
         try:
             async with asyncio.timeout(within_s):
                 return await request()
@@ -97,10 +98,13 @@ class Effect(Generic[_T]):
         if task.cancelled():
             self._told.cancel()
         elif error is not None:
-            self._told.set_exception(error)
-            self._told.exception()  # nobody may be left to hear of it
+            self.fail(error)
         else:
             self._told.set_result(task.result())
+
+    def fail(self, error: BaseException) -> None:
+        self._told.set_exception(error)
+        self._told.exception()  # nobody may be left to hear of it
 
 
 class Effects:
@@ -116,11 +120,17 @@ class Effects:
         return self.give_up_at < math.inf
 
     def run(self, name: str, owner: str, work: Callable[[Effect[_T]], Coroutine[Any, Any, _T]]) -> Effect[_T]:
-        """Starts it, unless that owner's effect of this name is under way: then that one is returned."""
+        """Starts it, unless that owner's effect of this name is under way: then that one is returned.
+
+        Once the process is about to end none is started: its result is NotSentError.
+        """
         found = self._under_way.get((name, owner))
         if found is not None:
             return found[0]
         effect: Effect[_T] = Effect(self, name, self._clock)
+        if self.stopping:
+            effect.fail(NotSentError(_STOPPING))
+            return effect
         task = _Enduring(work(effect), loop=asyncio.get_running_loop())
         self._under_way[name, owner] = effect, task
         task.add_done_callback(partial(self._ended, (name, owner)))
