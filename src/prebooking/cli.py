@@ -91,12 +91,12 @@ def migrate() -> None:
 @app.command()
 def sweep() -> None:
     """Do one sweep: execute what is due, settle what is parked, schedule what has no message."""
-    from prebooking.main import open_parts
+    from prebooking.main import open_replica
 
-    settings = _settings()
+    settings = _settings().model_copy(update={"sweep_seconds": 0})  # this one alone; it heeds SIGTERM as a replica does
 
     async def once() -> None:
-        async with open_parts(settings) as parts:
+        async with open_replica(settings) as parts:
             work = await parts.sweeper.sweep()
             await parts.sweeper.settled()
             await parts.chores.once()

@@ -30,6 +30,7 @@ from prebooking.usecases.change_feed import ChangeFeed
 from prebooking.usecases.chores import Chores
 from prebooking.usecases.circuits import Circuits
 from prebooking.usecases.connection import Connections
+from prebooking.usecases.effects import Effects
 from prebooking.usecases.execute import Executor
 from prebooking.usecases.gate import Gate
 from prebooking.usecases.guarded_gyms import GuardedGyms
@@ -37,6 +38,7 @@ from prebooking.usecases.housekeeping import Housekeeping
 from prebooking.usecases.notify import Notifier
 from prebooking.usecases.schedule import Scheduler
 from prebooking.usecases.session_watch import SessionWatch
+from prebooking.usecases.sessions import Sessions
 from prebooking.usecases.sweep import Alarm, Sweeper
 from prebooking.usecases.timetables import Timetables
 from prebooking.web.app import create_app as create_web_app
@@ -100,6 +102,7 @@ async def open_replica(
 
         def stop() -> None:
             parts.executor.stop()
+            parts.effects.stop()
             parts.changes.stop()
             for running in loops:
                 running.cancel()
@@ -126,11 +129,14 @@ async def open_parts(
         )
         store, messages = outside.store, outside.messages
         gyms = GuardedGyms(outside.gyms, Circuits(clock))
+        effects = Effects(clock)
+        stack.push_async_callback(effects.drain)  # what was sent is stored before the store is closed
+        sessions = Sessions(store, gyms, clock, effects)
         gate = Gate(clock, opening_clock.now)
         meter = PrometheusMeter(refusals=Check)
         chores = Chores(
             Notifier(store, outside.teller, gate, meter),
-            SessionWatch(store, gyms, gate, clock, meter),
+            SessionWatch(store, gyms, sessions, gate, clock, meter),
             Housekeeping(store, gate, clock, days=settings.retention_days),
             clock,
         )
@@ -146,6 +152,7 @@ async def open_parts(
             legacy_box=settings.legacy_box,
             ended=chores.ring,
             meter=meter,
+            sessions=sessions,
         )
         alarm = Alarm(settings.lead_seconds)
         scheduler = Scheduler(
@@ -175,8 +182,11 @@ async def open_parts(
             store=store,
             scheduler=scheduler,
             executor=executor,
-            connections=Connections(store, outside.gyms, clock, max_per_minute=settings.max_session_checks_per_minute),
-            timetables=Timetables(store, outside.gyms, clock),
+            effects=effects,
+            connections=Connections(
+                store, outside.gyms, sessions, max_per_minute=settings.max_session_checks_per_minute
+            ),
+            timetables=Timetables(store, outside.gyms, sessions, clock),
             changes=ChangeFeed(store, gate, clock),
             sweeper=sweeper,
             chores=chores,

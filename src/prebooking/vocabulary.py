@@ -26,7 +26,11 @@ EVENTS: Mapping[str, str] = {
     # sessions
     "session_dead": "a user has to sign in at AimHarder before an opening",
     "session_not_seen": "AimHarder did not say whether a session lives: asked again in a minute",
-    "session_not_saved": "a rotated token could not be stored: it serves this execution, then it is lost",
+    "session_not_saved": "what became of a session could not be stored, of a rotated token (what=saved) it is lost",
+    "rotation_answer_lost": "a session's token may have been rotated; alive: whether its cookies are good",
+    "effect_not_stored_yet": "what came of a request that can't be repeated is not stored yet: tried until it is",
+    "effect_failed": "an error of ours in a request that can't be repeated, with its trace",
+    "cookie_unreadable": "a cookie that AimHarder set was not taken: name, reason",
     "session_unreadable": "a stored session can't be decrypted or read: as good as none",
     # notices
     "notice_published": "QStash took a notice: kind",

@@ -14,6 +14,7 @@ from fuzz.inputs import inputs
 from prebooking.adapters.aimharder import AimHarderGym
 from prebooking.adapters.aimharder_answers import read_listing, read_new_token, read_reply, read_whoami
 from prebooking.adapters.capped import read_capped
+from prebooking.adapters.cookies import Cookies
 from prebooking.domain.outcome import Reply
 
 _BOOKED = b'{"clasesContratadas": "X", "id": "106015104", "bookState": 1, "errorMssg": "", "errorMssgLang": ""}'
@@ -56,8 +57,8 @@ def answer_to(read: Callable[[Any], Any]) -> Callable[[bytes], None]:
 def cookies(data: bytes) -> None:
     """What is kept of Set-Cookie can be sent again, in one line of ASCII."""
     gym = AimHarderGym.__new__(AimHarderGym)
-    gym._cookies = {"amhrdrauth": "secret"}
-    gym._keep_cookies([data.decode("latin-1")])
+    gym._cookies = Cookies([("amhrdrauth", "secret")])
+    gym._cookies.take(data.decode("latin-1"), host="mygym.aimharder.com", path="/api/book")
     sent = gym._headers("https://mygym.aimharder.com")["Cookie"]
     assert sent.isascii()
     assert not set(sent) & set("\r\n\0")

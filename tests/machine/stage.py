@@ -39,7 +39,11 @@ MAX_DURATION_S = 10.0
 _DATABASE = "machine_tests"
 _UNLIMITED = 10**6  # the model knows no limits by user
 _KILLED = "killed"
-_DYING = ("Executor.execute", "Sessions.refresh")  # what a kill cuts off; the rest of a process only serves these
+_DYING = (
+    "Executor.execute",
+    "Sessions.refresh",
+    "Sessions._rotate",
+)  # what a kill cuts off; the rest of a process only serves these
 
 
 class MortalExecutor(Executor):
@@ -186,7 +190,7 @@ class Stage:
         """The replica dies in whatever it was awaiting, and starts anew."""
         while doomed := [task for task in asyncio.all_tasks() if _name(task) in _DYING]:
             for task in doomed:
-                task.cancel()
+                asyncio.Task.cancel(task)  # also those that nobody else can cancel
             await asyncio.wait(doomed, timeout=0.01)
 
     async def deploy(self) -> None:

@@ -130,6 +130,19 @@ async def test_a_row_that_is_being_refreshed_waits_for_the_next_pass(
     assert running.left == 0
 
 
+class One:
+    """Whoever is asked for, it is this account."""
+
+    visit: Any = None
+
+    def __init__(self, account: Any) -> None:
+        self._account = account
+
+    @asynccontextmanager
+    async def account(self, _: Any) -> AsyncIterator[Any]:
+        yield self._account
+
+
 async def test_a_refresh_beside_it_loses_neither_its_token_nor_its_encryption(
     database: asyncpg.Connection, outside: Outside
 ) -> None:
@@ -137,6 +150,7 @@ async def test_a_refresh_beside_it_loses_neither_its_token_nor_its_encryption(
     from prebooking.adapters.clock import SystemClock
     from prebooking.domain.ports import NewTokens
     from prebooking.domain.timetable import MemberBox
+    from prebooking.usecases.effects import Effects
     from prebooking.usecases.sessions import Sessions
 
     class Account:
@@ -151,6 +165,10 @@ async def test_a_refresh_beside_it_loses_neither_its_token_nor_its_encryption(
             return NewTokens(self.token, (("amhrdrauth", self.token),))
 
         def use(self, cookies: Any) -> None: ...
+
+        @property
+        def cookies(self) -> tuple[tuple[str, str], ...]:
+            return (("amhrdrauth", self.token),)
 
         async def whoami(self) -> bool:
             return True
@@ -174,13 +192,15 @@ async def test_a_refresh_beside_it_loses_neither_its_token_nor_its_encryption(
         asyncio.TaskGroup() as group,
     ):
         group.create_task(rotate())
+        clock = SystemClock()
+        sessions = Sessions(store, One(account), clock, Effects(clock))
         for _ in range(25):
             found = await store.read_session(user(0))
             assert found
             assert found.session
             assert found.session.token == account.token
             await asyncio.sleep(0.005)
-            refreshed = await Sessions(store, SystemClock()).refresh(account, user(0), found.session, within_s=5)
+            refreshed = await sessions.refresh(account, user(0), found.session, within_s=5)
             assert refreshed
             assert refreshed.token == account.token
         done.set()

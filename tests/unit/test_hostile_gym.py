@@ -158,8 +158,11 @@ async def test_a_packed_answer_is_read() -> None:
 
 
 async def test_a_cookie_that_no_header_can_carry_is_passed_over_and_the_others_are_kept() -> None:
-    cookies = "".join(f"Set-Cookie: {cookie}\r\n" for cookie in ('name="José"', 'x="a\x01b"', "AWSALB=abc; Path=/"))
+    cookies = "".join(
+        f"Set-Cookie: {cookie}\r\n"
+        for cookie in ('name="José"', 'x="a\x01b"', "AWSALB=abc; Path=/", "PHPSESSID=p; Partitioned")
+    )
     answer = says(HEAD + cookies.encode("latin-1") + b'Content-Length: 16\r\n\r\n{"bookings": []}')
     async with gym_that(answer) as gym:
         await gym.listing("20261126", "")
-        assert gym._cookies == {"amhrdrauth": "secret", "AWSALB": "abc"}
+        assert dict(gym.cookies) == {"amhrdrauth": "secret", "AWSALB": "abc", "PHPSESSID": "p"}

@@ -1,13 +1,10 @@
 """AimHarder over HTTP/1.1, as its own web page speaks to it. One isolated client an execution."""
 
 import asyncio
-import contextlib
 import json
-import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from http.cookies import CookieError, SimpleCookie
 from typing import Any, TypeVar
 
 import httpx
@@ -15,10 +12,11 @@ import httpx
 from prebooking.adapters.aimharder_answers import read_listing, read_new_token, read_reply, read_whoami
 from prebooking.adapters.aimharder_timetable import read_boxes, read_timetable
 from prebooking.adapters.capped import ENCODING, read_capped
+from prebooking.adapters.cookies import Cookies
 from prebooking.adapters.held_http import Hold, held, holding_transport
 from prebooking.adapters.resolver import Resolver
 from prebooking.adapters.tls import trusted
-from prebooking.domain.errors import BoxSilentError, HostSilentError
+from prebooking.domain.errors import BoxSilentError, HostSilentError, NotSentError
 from prebooking.domain.outcome import Kind, Reply
 from prebooking.domain.ports import HeldRequest, Listing, NewTokens
 from prebooking.domain.prebooking import BookingRequest, Box, Session
@@ -28,7 +26,6 @@ _T = TypeVar("_T")
 
 _QUESTION_S = 3.0  # a question that takes longer is not worth waiting for
 _SHORTEST_SECRET = 8
-_IN_A_HEADER = re.compile(r"[ -:<-~]*")  # ASCII, without a semicolon or a line's end
 # The identity of a browser: some gyms are said to refuse others.
 _HEADERS = {
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
@@ -84,10 +81,14 @@ class AimHarderAccount:
     def __init__(self, client: httpx.AsyncClient, account_url: str, cookies: Sequence[tuple[str, str]]) -> None:
         self._client = client
         self._account_url = account_url
-        self._cookies = dict(cookies)
+        self._cookies = Cookies(cookies)
 
     def use(self, cookies: Sequence[tuple[str, str]]) -> None:
-        self._cookies = dict(cookies)
+        self._cookies = Cookies(cookies)
+
+    @property
+    def cookies(self) -> tuple[tuple[str, str], ...]:
+        return self._cookies.pairs()
 
     async def whoami(self) -> bool:
         return await self._ask(read_whoami, "GET", f"{self._account_url}/api/whoami")
@@ -97,13 +98,26 @@ class AimHarderAccount:
 
     async def refresh(self, token: str, fingerprint: str) -> NewTokens | None:
         form = {"token": token, "ciclo": "1", "fingerprint": fingerprint}
-        new = await self._ask(read_new_token, "POST", f"{self._account_url}/api/tokenUpdate", data=form)
-        return None if new is None else NewTokens(new, tuple(self._cookies.items()))
+        url = f"{self._account_url}/api/tokenUpdate"
+        # Once it has left it is awaited: a question's limit is for what can be asked again.
+        patience = httpx.Timeout(None, connect=_QUESTION_S)
+        try:
+            new = await self._answer(read_new_token, "POST", url, within_s=None, data=form, timeout=patience)
+        except BoxSilentError as exc:
+            if isinstance(exc.__cause__, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
+                raise NotSentError(str(exc)) from exc
+            raise
+        return None if new is None else NewTokens(new, self.cookies)
 
     async def _ask(self, read: Callable[[Any], _T], method: str, url: str, **content: Any) -> _T:
+        return await self._answer(read, method, url, within_s=_QUESTION_S, **content)
+
+    async def _answer(
+        self, read: Callable[[Any], _T], method: str, url: str, *, within_s: float | None, **content: Any
+    ) -> _T:
         """What the JSON of a 200 says; anything else raises BoxSilentError."""
         try:
-            async with asyncio.timeout(_QUESTION_S):
+            async with asyncio.timeout(within_s):
                 status, body = await self._send(method, url, headers=self._headers(url), **content)
             if status != httpx.codes.OK:
                 raise BoxSilentError(f"{url}: HTTP {status}")
@@ -116,22 +130,14 @@ class AimHarderAccount:
 
     async def _send(self, method: str, url: str, **content: Any) -> tuple[int, bytes]:
         async with self._client.stream(method, url, **content) as response:
-            body = await read_capped(response)
-            self._keep_cookies(response.headers.get_list("set-cookie"))
-            return response.status_code, body
+            # First, since they count though the body may break off.
+            for header in response.headers.get_list("set-cookie"):
+                self._cookies.take(header, host=response.url.host, path=response.url.path)
+            return response.status_code, await read_capped(response)
 
     def _headers(self, url: str) -> dict[str, str]:
         origin = httpx.URL(url).copy_with(raw_path=b"/")
-        cookie = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
-        return {"Cookie": cookie, "Origin": str(origin).rstrip("/"), "Referer": f"{origin}schedule"}
-
-    def _keep_cookies(self, headers: Sequence[str]) -> None:
-        """The load balancer's cookies change with each answer, the session's with a refresh."""
-        for header in headers:
-            with contextlib.suppress(CookieError):
-                for name, morsel in SimpleCookie(header).items():
-                    if _IN_A_HEADER.fullmatch(morsel.coded_value):  # or no request could be sent any more
-                        self._cookies[name] = morsel.coded_value
+        return {"Cookie": self._cookies.header(), "Origin": str(origin).rstrip("/"), "Referer": f"{origin}schedule"}
 
 
 class AimHarderGym(AimHarderAccount):
@@ -168,7 +174,7 @@ class AimHarderGym(AimHarderAccount):
             "insist": str(request.insist),
             "familyId": request.family_id,
         }
-        headers, sent = self._headers(self._box_url), tuple(self._cookies.values())
+        headers, sent = self._headers(self._box_url), [value for _, value in self.cookies]
         hold = Hold(self._now)
 
         async def send() -> tuple[int, bytes]:

@@ -11,8 +11,8 @@ from prebooking.adapters.session_vault import SessionVault, UnreadableError
 from prebooking.adapters.supabase_rpc import SupabaseRpc
 from prebooking.adapters.supabase_sessions import open_cookies, open_token, seal_cookies, seal_token
 
-_PASSES = 5  # what is refreshed just then waits for the next
-_PAUSE_S = 2.5  # five passes outlast a refresh's lease
+_PASSES = 50  # what is refreshed just then waits for the next
+_PAUSE_S = 2.5  # all of them outlast the lease of a refresh whose replica died
 
 
 class Step(StrEnum):

@@ -5,7 +5,8 @@ PrebookingError
 ├── StoreRefusedError       the database refused what it was asked: an error of ours
 ├── MessagingError          QStash did not take the order: it may have
 ├── BoxSilentError          the box or the account host gave no usable answer to a question
-│   └── HostSilentError     it gave none at all: no connection, or a time-out
+│   ├── HostSilentError     it gave none at all: no connection, or a time-out
+│   └── NotSentError        nor was it asked: nothing has left
 ├── SessionMissingError     the user has connected no AimHarder session
 ├── SessionEndedError       the user's AimHarder session is dead for good
 ├── BoxNumberUnknownError   AimHarder doesn't name the box among the user's
@@ -46,6 +47,10 @@ class BoxSilentError(PrebookingError):
 
 class HostSilentError(BoxSilentError):
     """Nothing was heard of the host: it can't be reached, or takes too long. Others would find it so, too."""
+
+
+class NotSentError(BoxSilentError):
+    """The request surely did not leave: nothing has been changed by it."""
 
 
 class SessionMissingError(PrebookingError):

@@ -257,7 +257,15 @@ class Account(Protocol):
         ...
 
     async def refresh(self, token: str, fingerprint: str) -> NewTokens | None:
-        """Rotates the session's token; None when the session is dead."""
+        """Rotates the session's token; None when that is refused. It waits for the answer as long as its caller does.
+
+        Raises NotSentError when the request surely did not leave, else BoxSilentError.
+        """
+        ...
+
+    @property
+    def cookies(self) -> tuple[tuple[str, str], ...]:
+        """As AimHarder has last set them."""
         ...
 
     def use(self, cookies: Sequence[tuple[str, str]]) -> None:

@@ -31,7 +31,7 @@ def box_label(value: str) -> str:
     return value
 
 
-_FRESH_S = 25 * 60
+_FRESH_S = 20 * 60  # who is fresh five minutes before an opening is at it younger than the 29 of AimHarder's page
 
 
 class Status(StrEnum):
@@ -125,8 +125,9 @@ class Session:
     cookies: tuple[tuple[str, str], ...] = field(repr=False)
     fingerprint: str = field(repr=False)
     token_age_s: float | None = 0.0  #: when it was read; None: nobody knows
+    token_doubtful: bool = False  #: its last refresh came to no known end, so perhaps the gym has rotated it
 
     @property
     def is_old(self) -> bool:
-        """To be refreshed before it is relied on; AimHarder's own page does it after 29 minutes."""
+        """To be refreshed by the looks before an opening."""
         return self.token_age_s is None or self.token_age_s > _FRESH_S

@@ -1,5 +1,6 @@
 """The users' AimHarder sessions, as the database keeps them."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,6 +41,8 @@ class SessionLook:
 
     user_email: str
     prebooking_ids: tuple[UUID, ...]
+    next_in_s: float = math.inf  #: seconds until the user's next opening, of whatever row
+    last_in_s: float = math.inf  #: seconds until the last opening of these rows
 
 
 class SessionStore(Protocol):
@@ -58,7 +61,7 @@ class SessionStore(Protocol):
         cookies: Sequence[tuple[str, str]] | None = None,
         error: str | None = None,
     ) -> SessionAnswer:
-        """Compare-and-set on `session.stored_token`; `error` instead: the refresh failed."""
+        """Compare-and-set on `session.stored_token`; `error` in place of `token`: the refresh failed."""
         ...
 
     async def take_session_looks(self) -> Sequence[SessionLook]:

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from prebooking.domain.errors import BoxSilentError, HostSilentError
+from prebooking.domain.errors import BoxSilentError, HostSilentError, NotSentError
 from prebooking.domain.ports import Clock
 
 _T = TypeVar("_T")
@@ -44,18 +44,18 @@ class Circuit:
         return self.silent and (self._probing or self._clock.monotonic() < self._probe_at)
 
     async def ask(self, question: Callable[[], Awaitable[_T]], *, insist: bool = False) -> _T:
-        """Asks, unless the circuit is open: then raises BoxSilentError at once, but for one probe at a time.
+        """Asks, unless the circuit is open: then raises NotSentError at once, but for one probe at a time.
 
         `insist` asks in any case. Raises what the question raises.
         """
         if self.refuses and not insist:
-            raise BoxSilentError("the host did not answer a moment ago")
+            raise NotSentError("the host did not answer a moment ago")
         probes = self.silent and not self._probing and not insist
         self._probing = self._probing or probes
         asked = self._clock.monotonic()
         try:
             answer = await question()
-        except HostSilentError:
+        except (HostSilentError, NotSentError):
             self._failed(widen=probes)
             raise
         except asyncio.CancelledError:

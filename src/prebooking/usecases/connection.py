@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from prebooking.domain.errors import BoxSilentError
-from prebooking.domain.ports import Clock, Gyms
+from prebooking.domain.ports import Gyms
 from prebooking.domain.sessions import SessionState, SessionStore
 from prebooking.usecases.sessions import Sessions
 
@@ -32,10 +32,10 @@ class TooOftenError(Exception):
 class Connections:
     """What is asked of AimHarder is what an execution would ask, so the answer tells what it would find."""
 
-    def __init__(self, store: SessionStore, gyms: Gyms, clock: Clock, *, max_per_minute: int) -> None:
+    def __init__(self, store: SessionStore, gyms: Gyms, sessions: Sessions, *, max_per_minute: int) -> None:
         self._store = store
         self._gyms = gyms
-        self._sessions = Sessions(store, clock)
+        self._sessions = sessions
         self._max_per_minute = max_per_minute
 
     async def connect(

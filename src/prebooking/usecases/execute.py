@@ -67,6 +67,7 @@ class Executor:
         legacy_box: Box | None,
         ended: Callable[[], None],
         meter: Meter,
+        sessions: Sessions,
     ) -> None:
         self._store = store
         self._gyms = gyms
@@ -78,7 +79,7 @@ class Executor:
         self._claims = asyncio.Semaphore(_CLAIMS_AT_ONCE)
         self._places = Shares(_AT_ONCE)
         self._reconnects = Reconnects()
-        self._sessions = Sessions(store, clock)
+        self._sessions = sessions
         self._ending = Endings(store, meter, lead_s=lead_s, max_attempts=max_attempts)
         self._max_duration_s = max_duration_s
         self._max_attempts = max_attempts

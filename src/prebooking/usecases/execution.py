@@ -11,12 +11,12 @@ from prebooking.domain.ports import Claim, Clock, HeldRequest
 from prebooking.domain.prebooking import BookingRequest, Prebooking, Session
 from prebooking.domain.timing import Budget, Shot, Timings
 from prebooking.usecases.guarded_gyms import GuardedGym
-from prebooking.usecases.sessions import Sessions
+from prebooking.usecases.sessions import PATIENCE_S, Sessions
 from prebooking.usecases.settle import NotFound, settle
 
 _REFRESH_S = 4.0
 _TO_END_S = 0.3  # of the budget, for what follows a refresh that was waited for to the last
-_LEAST_REFRESH_S = 2.0  # with less left, a token that the gym has rotated could not be kept
+_LEAST_REFRESH_S = 2.0  # with less left it would come too late, and a host that sleeps after the answer could lose it
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +69,22 @@ class Execution:
     def opening(self) -> float:
         return self.prebooking.available_at.timestamp()
 
-    async def revive(self) -> bool:
+    async def revive(self, patience_s: float = PATIENCE_S) -> bool:
         """Refreshes the dead session, once an execution. Raises BoxSilentError when nobody can tell.
 
-        Whoever loses patience leaves the refresh running, since a token that the gym has rotated must be kept; the
-        next one to ask waits for that same refresh.
+        Whoever loses patience leaves the refresh running, and the next one to ask waits for that same refresh.
+        `patience_s`: see Sessions.refresh.
         """
         if self._revived:
             return False
         if self._refreshing is None:
             if self.budget.for_answers < _LEAST_REFRESH_S:
                 raise BoxSilentError("no time left for a refresh")
-            patience = min(_REFRESH_S, max(0.0, self.budget.for_answers))
+            within_s = min(_REFRESH_S, max(0.0, self.budget.for_answers))
             self._refreshing = asyncio.create_task(
-                self.sessions.refresh(self.gym, self.prebooking.user_email, self.session, within_s=patience)
+                self.sessions.refresh(
+                    self.gym, self.prebooking.user_email, self.session, within_s=within_s, patience_s=patience_s
+                )
             )
         refreshing = self._refreshing
         try:
@@ -96,7 +98,9 @@ class Execution:
         return session is not None
 
     async def aclose(self) -> None:
-        """Ends what may still be running."""
+        """Ends what may still be running. A rotation that has begun goes on by itself; a host that sleeps after the
+        answer leaves it the budget alone.
+        """
         if self._refreshing is not None:
             await asyncio.wait({self._refreshing}, timeout=max(0.0, self.budget.left - _TO_END_S))
             self._refreshing.cancel()

@@ -26,6 +26,10 @@ class GuardedAccount:
     async def refresh(self, token: str, fingerprint: str) -> NewTokens | None:
         return await self._account_host.ask(lambda: self._account.refresh(token, fingerprint), insist=self._insists)
 
+    @property
+    def cookies(self) -> tuple[tuple[str, str], ...]:
+        return self._account.cookies
+
     def use(self, cookies: Sequence[tuple[str, str]]) -> None:
         self._account.use(cookies)
 

@@ -1,6 +1,7 @@
 """All that can be known before the opening: is the session alive, is the class there, is the user in it already?
 
-What isn't known in time is skipped, not failed: the box decides.
+What isn't known in time is skipped, not failed: the box decides. A session that lives is left alone, however old: the
+looks before the opening had the time to refresh it (session_watch.py), and a refresh that goes wrong would end it.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Ending, Outcome
 from prebooking.domain.ports import Listing
 from prebooking.usecases.execution import Execution
+from prebooking.usecases.sessions import PATIENCE_S
 from prebooking.usecases.settle import present
 
 _T = TypeVar("_T")
@@ -20,7 +22,7 @@ _log = structlog.get_logger()
 
 _STOP_BEFORE_OPENING_S = 0.5
 _AT_LEAST_S = 1.0
-_TO_REFRESH_S = 1.0  # a refresh that ends after the request was built would leave that with dead cookies
+_TO_USE_IT_S = 0.2  # what another one has refreshed must come so long before the request is built
 
 
 async def make_ready(run: Execution, now: Callable[[], float]) -> Ending | None:
@@ -31,16 +33,14 @@ async def make_ready(run: Execution, now: Callable[[], float]) -> Ending | None:
         listed = asking.create_task(_known(run.gym.listing(run.request.day, run.request.family_id), until - now()))
     alive, listing = whoami.result(), listed.result()
     if alive is False:
-        revived = await _known(run.revive(), until - now())
+        left = until - now()
+        revived = await _known(run.revive(min(PATIENCE_S, left - _TO_USE_IT_S)), left)
         if revived is False:
             return Ending(Outcome.SESSION_EXPIRED)
         if revived is None:
             _log.warning("session_not_refreshed", prebooking_id=str(run.prebooking.id))
         else:
             listing = await _known(run.gym.listing(run.request.day, run.request.family_id), until - now())
-    elif alive and run.session.is_old and until - now() >= _TO_REFRESH_S:
-        # Nobody looked at it in time. It serves as it is, should this fail; the connection to the box stays as it is.
-        await _known(run.revive(), until - now())
     run.timings.ready_at = now()
     return _ending(listing, run) if listing else None  # a day without any class says nothing
 

@@ -20,67 +20,73 @@ _log = structlog.get_logger()
 _AT_ONCE = 4  # AimHarder may take more for an attack
 _REFRESH_S = 8.0
 _LOOK_S = 4.0  # what one usually needs at the most
+_LAST_MINUTE_S = 65.0  # before any opening of the user, with what connecting takes: a living session is left alone
+_AGAIN_S = 180.0  # with less than this left, who is not noted could not be refreshed by the next look
 _DEAD = "Your AimHarder session has ended: sign in again before the opening, or this class can't be booked."
 
 
+_Taken = tuple[SessionLook, float]  #: and when, on the monotonic clock
+
+
 class SessionWatch:
-    def __init__(self, store: SessionStore, gyms: GuardedGyms, gate: Gate, clock: Clock, meter: Meter) -> None:
+    def __init__(
+        self, store: SessionStore, gyms: GuardedGyms, sessions: Sessions, gate: Gate, clock: Clock, meter: Meter
+    ) -> None:
         self._store = store
         self._gyms = gyms
         self._gate = gate
         self._clock = clock
         self._meter = meter
-        self._sessions = Sessions(store, clock)
+        self._sessions = sessions
         self.died = 0  #: how many were found dead, since the start
 
     async def look(self, until: float = math.inf) -> bool:
         """At all that are to be looked at now. Whether somebody is to be told. Raises StoreUnavailableError.
 
-        None begins less than four seconds before `until` (on the monotonic clock), or once it is cancelled. None that
-        has begun is broken off: the gym may just be rotating its token.
+        None begins less than four seconds before `until` (on the monotonic clock), or while the process stops.
         """
         died_before = self.died
         while self._is_time(until) and not self._gyms.account_host_refuses and (looks := await self._taken()):
             await self._look_at(list(reversed(looks)), until)
         return self.died > died_before
 
-    async def _look_at(self, waiting: list[SessionLook], until: float) -> None:
+    async def _look_at(self, waiting: list[_Taken], until: float) -> None:
         async def work_through() -> None:
             while waiting and self._is_time(until):
-                await self._look(waiting.pop())
+                await self._look(*waiting.pop())
 
-        looking = asyncio.gather(*(work_through() for _ in range(_AT_ONCE)), return_exceptions=True)
-        try:
-            failures = await asyncio.shield(looking)
-        except asyncio.CancelledError:
-            waiting.clear()
-            await looking
-            raise
-        for failure in failures:
+        for failure in await asyncio.gather(*(work_through() for _ in range(_AT_ONCE)), return_exceptions=True):
             if failure is not None:
                 raise failure
 
     def _is_time(self, until: float) -> bool:
-        return until - self._clock.monotonic() > _LOOK_S
+        return until - self._clock.monotonic() > _LOOK_S and not self._sessions.stopping
 
-    async def _taken(self) -> Sequence[SessionLook]:
+    async def _taken(self) -> Sequence[_Taken]:
         await self._gate.calm()
-        return await self._store.take_session_looks()
+        now = self._clock.monotonic()
+        return [(look, now) for look in await self._store.take_session_looks()]
 
-    async def _look(self, look: SessionLook) -> None:
+    async def _look(self, look: SessionLook, taken: float) -> None:
         await self._gate.calm()
         stored = await self._store.read_session(look.user_email)
         session = stored.session if stored else None
         alive = False
         if session is not None:
+            rotate_until = taken + look.next_in_s - _LAST_MINUTE_S
             try:
                 async with self._gyms.account(session.cookies) as account:
-                    alive = await self._sessions.keep(account, look.user_email, session, within_s=_REFRESH_S)
+                    alive = await self._sessions.keep(
+                        account, look.user_email, session, within_s=_REFRESH_S, rotate_until=rotate_until
+                    )
             except BoxSilentError as exc:  # not noted, so in a minute somebody looks again
                 _log.warning("session_not_seen", session_id=str(session.id), reason=str(exc))
                 return
-        # Which session it was, without its secret: of another one that dies the user is told anew.
-        which = sha256(session.stored_token.encode()).hexdigest() if session else "none"
+            if alive and session.is_old and taken + look.last_in_s - _AGAIN_S > self._clock.monotonic() > rotate_until:
+                return  # too near to another opening; once that is past there is still time, so it is not noted either
+        # Which session it was, without its secret: of another one that dies the user is told anew. As its row has it
+        # the token changes whenever it is encrypted anew.
+        which = sha256(session.token.encode()).hexdigest() if session else "none"
         await self._store.note_session_look(look.prebooking_ids, alive=alive, session=which, message=_DEAD)
         if not alive:
             self.died += 1

@@ -29,10 +29,10 @@ class Timetable:
 class Timetables:
     """Each answer is the asking user's own: it is kept for seconds, for them alone, and asked for once at a time."""
 
-    def __init__(self, store: SessionStore, gyms: Gyms, clock: Clock) -> None:
+    def __init__(self, store: SessionStore, gyms: Gyms, sessions: Sessions, clock: Clock) -> None:
         self._store = store
         self._gyms = gyms
-        self._sessions = Sessions(store, clock)
+        self._sessions = sessions
         self._pace = Pace(clock, most=_MOST_PER_MINUTE, per_s=60)
         self.member = alru_cache(maxsize=_KEPT, ttl=_KEPT_S)(self._member)
         self.classes = alru_cache(maxsize=_KEPT, ttl=_KEPT_S)(self._classes)

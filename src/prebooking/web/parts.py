@@ -9,6 +9,7 @@ from prebooking.domain.ports import Clock, Store
 from prebooking.usecases.change_feed import ChangeFeed
 from prebooking.usecases.chores import Chores
 from prebooking.usecases.connection import Connections
+from prebooking.usecases.effects import Effects
 from prebooking.usecases.execute import Executor
 from prebooking.usecases.schedule import Scheduler
 from prebooking.usecases.sweep import Sweeper
@@ -23,6 +24,7 @@ class Parts:
     store: Store
     scheduler: Scheduler
     executor: Executor
+    effects: Effects
     connections: Connections
     timetables: Timetables
     changes: ChangeFeed
