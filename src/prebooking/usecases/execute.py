@@ -19,6 +19,7 @@ from prebooking.usecases.begin_turns import BeginTurns
 from prebooking.usecases.endings import Endings, Verdict
 from prebooking.usecases.execution import Execution, GiveBack, Park, Release
 from prebooking.usecases.gate import Gate, sleep_until
+from prebooking.usecases.kept_request import KeptRequest
 from prebooking.usecases.make_ready import make_ready
 from prebooking.usecases.places import NoPlaceError, Place, Places
 from prebooking.usecases.sessions import Sessions
@@ -247,10 +248,20 @@ class Executor:
         why = run.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED)
         while run.budget.may_shoot():
             try:
-                return await run.hold()
+                held = await run.hold()
             except BoxSilentError:
                 why = Ending(Outcome.GYM_UNREACHABLE)
                 await self._clock.sleep(_TRY_AGAIN_S)
+                continue
+            return KeptRequest(
+                held,
+                run.hold,
+                opening=run.opening,
+                clock=self._clock,
+                now=self._opening_clock.now,
+                quiet=self._gate.quiet,
+                may_fire=run.budget.may_shoot,
+            )
         return Release(why)
 
     async def _begin(self, run: Execution) -> Decision | Verdict | None:
