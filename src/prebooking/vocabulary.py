@@ -9,6 +9,7 @@ EVENTS: Mapping[str, str] = {
     "execution_interrupted": "the database was silent or the time was up: it will be claimed again",
     "host_clock_overruled": "the host's clock is wrong, the database's is followed: offset_ms",
     "session_not_refreshed": "making ready could not refresh a dead session in time: the box decides",
+    "connection_renewed": "a request that waits for its opening was held anew: reason, idle_s, ahead_s",
     # messages
     "message_not_scheduled": "QStash took no order: the sweep orders it anew",
     "message_not_deleted": "QStash would not take a message back: it will ring for nothing",

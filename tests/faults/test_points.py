@@ -14,11 +14,12 @@ CHORES = {
     *("take_notices", "note_told", "note_untold", "take_session_looks", "note_session_look"),
     *("remove_old", "note_ping", "forward"),
 }
-#: `check` and `schedule_sweep` are no running replica's; `use`, `cookies`, `hold` and `fired_at` ask nobody; `aclose`
-#: hangs up;
-#: `read_changes`, `boxes` and `timetable` ask for a page, change nothing, and nothing else follows from them.
+#: `check` and `schedule_sweep` are no running replica's; `use`, `cookies`, `hold`, `lost` and `fired_at` ask nobody;
+#: `aclose` hangs up; `read_changes`, `boxes` and `timetable` ask for a page, change nothing, and nothing else follows
+#: from them.
 NO_CALLS = CHORES | {
-    *("check", "schedule_sweep", "use", "cookies", "hold", "fired_at", "aclose", "read_changes", "boxes", "timetable")
+    *("check", "schedule_sweep", "use", "cookies", "hold", "lost", "fired_at", "aclose"),
+    *("read_changes", "boxes", "timetable"),
 }
 
 

@@ -1,6 +1,7 @@
 """A held request, on real sockets: nothing of it leaves before the word, then all of it at once."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -173,6 +174,31 @@ async def test_on_a_connection_that_was_closed_meanwhile_it_never_leaves_and_say
             await sending.answer
         assert sending.hold.fired_at is None
         assert not bookings(gym)
+
+
+@pytest.mark.parametrize("last_words", [b"", b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"])
+async def test_the_end_of_its_connection_is_noticed_while_it_is_held(last_words: bytes) -> None:
+    async with receiver() as gym, guest(f"http://127.0.0.1:{gym.port}") as visitor:
+        sending = await visitor.hold()
+        await asyncio.sleep(0.05)
+        gym.connections[0].transport.write(last_words)
+        gym.close_connections()
+        with pytest.raises(httpx.WriteError):
+            await asyncio.wait_for(sending.answer, 5)
+        assert sending.hold.idle_s >= 0.05
+        sending.hold.fire()
+        assert sending.hold.fired_at is None
+
+
+async def test_the_kernel_asks_now_and_then_whether_the_other_side_is_there() -> None:
+    async with receiver() as gym, guest(f"http://127.0.0.1:{gym.port}") as visitor:
+        sending = await visitor.hold()
+        assert sending.hold._stream is not None
+        sock = sending.hold._stream.get_extra_info("socket")
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 10
+        sending.hold.fire()
+        await sending.answer
 
 
 async def test_on_a_connection_that_was_answered_unasked_and_closed_it_never_leaves() -> None:

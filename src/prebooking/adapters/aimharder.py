@@ -210,6 +210,10 @@ class _Held:
         if self._sending.done():  # a request that was not let go can only have failed
             raise BoxSilentError("no connection to the box") from self._sending.exception()
 
+    async def lost(self) -> float:
+        await asyncio.wait({self._sending})
+        return self._hold.idle_s
+
     def fire(self) -> None:
         self._hold.fire()
 

@@ -1,15 +1,15 @@
 """A request held on its open connection: all of it is built, and no byte of it leaves before the word.
 
 httpcore writes a request and then reads the answer. Here the write of a held request goes into a buffer, and the read
-waits; `Hold.fire` writes the buffer in one piece. It is a plain function: many holds fired one after another leave
-one after another, with nothing in between. (asyncio's own loop writes at once; uvloop would gather the writes and
-forget their order.)
+waits for the end of the connection; `Hold.fire` writes the buffer in one piece, and from then on the read is the
+answer's. It is a plain function: many holds fired one after another leave one after another, with nothing in between.
+(asyncio's own loop writes at once; uvloop would gather the writes and forget their order.)
 """
 
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextvars import ContextVar
 from typing import Any
 
@@ -24,6 +24,8 @@ from prebooking.adapters.resolver import PinnedResolver, Resolver
 _log = structlog.get_logger()
 
 _NEXT_ADDRESS_S = 0.25  # as RFC 8305 has it
+# Seconds until a connection is looked at, seconds between looks, and how many unanswered ones end it.
+_KEEP_ALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 4}
 
 # The hold of the request that the current task is sending, if any. Questions to the same box have none.
 held: ContextVar["Hold | None"] = ContextVar("held", default=None)
@@ -36,7 +38,6 @@ class Hold:
         self._now = now
         self._request = bytearray()
         self._stream: _Stream | None = None
-        self._word = asyncio.Event()
         self.ready = asyncio.Event()  #: built and connected: only the write is left
         self.fired_at: float | None = None  #: when it was written; None: it never left
 
@@ -48,21 +49,25 @@ class Hold:
         self._request += data
         return True
 
-    async def wait(self, stream: "_Stream") -> None:
-        """The read of the answer: nothing to read before the request has left."""
-        if stream is not self._stream:
-            return
-        self.ready.set()
-        await self._word.wait()
-        if self.fired_at is None:
+    async def read(self, stream: "_Stream", reading: Awaitable[bytes]) -> bytes:
+        """Returns what is read of the answer. Raises WriteError for whatever comes before the request has left."""
+        if stream is self._stream:
+            self.ready.set()
+        data = await reading
+        if stream is self._stream and self.fired_at is None:
             raise httpcore.WriteError("the connection was closed before the request could be written")
+        return data
+
+    @property
+    def idle_s(self) -> float:
+        """For how long nothing has happened on the connection."""
+        return 0.0 if self._stream is None else self._stream.idle_s
 
     def fire(self) -> None:
         """Writes the request, unless its connection is gone."""
         if self._stream is not None and self._stream.is_open and self.fired_at is None:
             self.fired_at = self._now()
             self._stream.send(self._request)
-        self._word.set()
 
 
 class _Stream(httpcore.AsyncNetworkStream):
@@ -71,6 +76,12 @@ class _Stream(httpcore.AsyncNetworkStream):
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
+        self._loop = asyncio.get_running_loop()
+        self._used_at = self._loop.time()
+
+    @property
+    def idle_s(self) -> float:
+        return self._loop.time() - self._used_at
 
     @property
     def is_open(self) -> bool:
@@ -79,6 +90,7 @@ class _Stream(httpcore.AsyncNetworkStream):
         return not (stray or self._reader.at_eof() or self._writer.is_closing())
 
     def send(self, data: bytes | bytearray) -> None:
+        self._used_at = self._loop.time()
         self._writer.write(data)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109  # httpcore's name
@@ -96,15 +108,16 @@ class _Stream(httpcore.AsyncNetworkStream):
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
         hold = held.get()
-        if hold is not None:
-            await hold.wait(self)
+        reading = self._reader.read(max_bytes)
         try:
             async with asyncio.timeout(timeout):
-                return await self._reader.read(max_bytes)
+                data = await (reading if hold is None else hold.read(self, reading))
         except TimeoutError as exc:
             raise httpcore.ReadTimeout(str(exc)) from exc
         except OSError as exc:
             raise httpcore.ReadError(str(exc)) from exc
+        self._used_at = self._loop.time()
+        return data
 
     async def aclose(self) -> None:
         self._writer.close()
@@ -147,7 +160,9 @@ class _Backend(httpcore.AsyncNetworkBackend):
     ) -> _Stream:
         try:
             async with asyncio.timeout(timeout):
-                return _Stream(*await self._connect(host, port))
+                reader, writer = await self._connect(host, port)
+                _watch(writer.get_extra_info("socket"))
+                return _Stream(reader, writer)
         except TimeoutError as exc:
             raise httpcore.ConnectTimeout(str(exc)) from exc
         except OSError as exc:
@@ -163,6 +178,14 @@ class _Backend(httpcore.AsyncNetworkBackend):
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+def _watch(sock: socket.socket) -> None:
+    """Has the kernel ask now and then whether the other side is there: who forgets idle connections sees them used."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _KEEP_ALIVE.items():
+        if hasattr(socket, option):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 def _address_info(address: str, port: int) -> AddrInfoType:

@@ -231,6 +231,10 @@ class HeldRequest(Protocol):
         """Returns when only the write is left; raises BoxSilentError when there is no connection."""
         ...
 
+    async def lost(self) -> float:
+        """Returns when its connection has ended before it was let go: how many seconds that had been idle."""
+        ...
+
     def fire(self) -> None:
         """Writes it, here and now."""
         ...

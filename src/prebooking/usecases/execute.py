@@ -21,6 +21,7 @@ from prebooking.usecases.endings import Endings, Verdict
 from prebooking.usecases.execution import Execution, GiveBack, Park, Release
 from prebooking.usecases.gate import Gate, sleep_until
 from prebooking.usecases.guarded_gyms import GuardedGyms
+from prebooking.usecases.kept_request import KeptRequest
 from prebooking.usecases.make_ready import make_ready
 from prebooking.usecases.reconnects import Reconnects
 from prebooking.usecases.sessions import Sessions
@@ -305,9 +306,17 @@ class Executor:
                 if permit:
                     permit.lend()
                 await self._reconnects.pause(run.box)
-            else:
-                self._reconnects.connected(run.box)
-                return held
+                continue
+            self._reconnects.connected(run.box)
+            return KeptRequest(
+                held,
+                run.hold,
+                opening=run.opening,
+                clock=self._clock,
+                now=self._opening_clock.now,
+                quiet=self._gate.quiet,
+                may_fire=run.budget.may_shoot,
+            )
         return Release(why)
 
     async def _begin(self, run: Execution) -> Decision | Verdict | None:
