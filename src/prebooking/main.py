@@ -176,7 +176,9 @@ async def open_parts(
             every_s=settings.sweep_seconds,
         )
         issuer = f"{settings.supabase_url}/auth/v1"
-        keys = await stack.enter_async_context(open_key_set(f"{issuer}/.well-known/jwks.json", trusted()))
+        keys = await stack.enter_async_context(
+            open_key_set(f"{issuer}/.well-known/jwks.json", trusted(), clock.monotonic)
+        )
         yield Parts(
             clock=clock,
             store=store,

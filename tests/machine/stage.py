@@ -234,7 +234,7 @@ async def open_stage(server: Postgres, loop: LeapingLoop) -> AsyncIterator[Stage
     async with AsyncExitStack() as stack:
         stack.enter_context(patch.object(rpc, "perform", perform_now))
         stack.enter_context(patch.object(main, "SystemClock", lambda: clock))
-        stack.enter_context(patch.object(supabase_rpc, "time", clock))
+        stack.enter_context(patch.object(supabase_rpc, "clock", clock))
         stack.enter_context(patch.object(main, "Executor", MortalExecutor))
         with loop.asking_outside():
             await server.drop_database(_DATABASE)

@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -11,8 +12,9 @@ import pytest
 from executions import ANA, BOOK, LISTING, REFRESH, WHOAMI, deliver, lease_ends, prebook_open_class, ran, rung, spoil
 from prebooking.adapters import aimharder
 from prebooking.adapters.aimharder_answers import read_reply
-from prebooking.adapters.clock import SystemClock
+from prebooking.adapters.clock import SystemClock, monotonic
 from prebooking.local.supabase import Fault
+from prebooking.usecases.begin_turns import BeginTurns
 from world import World
 
 
@@ -77,6 +79,29 @@ async def test_a_begin_that_is_confirmed_too_late_sends_nothing(brief: World) ->
     assert (await rung(brief, row)).outcome in ("retry-later", "database-unavailable")
     assert (await stored(brief, row))["shots"] == []
     assert not brief.gym.ledger.of(BOOK)
+
+
+async def test_who_wakes_from_a_suspend_after_its_time_begins_nothing(
+    sweepless: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suspended_s = 0.0
+    begun: list[Any] = []
+    wait = BeginTurns.take
+
+    @contextmanager
+    def suspended(turns: BeginTurns, opening: float) -> Iterator[float]:
+        nonlocal suspended_s
+        with wait(turns, opening) as ahead_s:
+            yield ahead_s
+        suspended_s = 60.0
+
+    monkeypatch.setattr(SystemClock, "monotonic", lambda _: monotonic() + suspended_s)
+    monkeypatch.setattr(BeginTurns, "take", suspended)
+    monkeypatch.setattr(sweepless.parts.store, "begin", begun.append)
+    answered, row = await ran(sweepless, await prebook_open_class(sweepless))
+    assert (answered.outcome, row["status"]) == ("retry-later", "pending")
+    assert begun == []
+    assert not sweepless.gym.ledger.of(BOOK)
 
 
 async def test_a_refresh_is_not_begun_when_its_token_could_not_be_kept(brief: World) -> None:

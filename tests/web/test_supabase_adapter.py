@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from prebooking.adapters import clock
 from prebooking.adapters.supabase_rpc import SupabaseRpc
 from prebooking.adapters.supabase_store import SupabaseStore, open_store
 from prebooking.domain.errors import StoreUnavailableError
@@ -209,7 +210,7 @@ async def test_a_claim_waits_in_line_for_its_turn_and_its_clock_starts_when_it_i
     created = await create(store)
     assert created.prebooking
     gateway.faults.set(Fault(kind="delay", function="list_prebookings", seconds=0.6, times=8))
-    asked = time.monotonic()
+    asked = clock.monotonic()
     in_front = [asyncio.create_task(store.list(ANA)) for _ in range(8)]
     await asyncio.sleep(0)
     claiming = asyncio.create_task(store.claim(created.prebooking.id, uuid4(), None, horizon_s=0, max_attempts=5))

@@ -1,7 +1,6 @@
 """Calls SQL functions through Supabase's client: `rpc` alone, under our own deadlines."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -13,6 +12,7 @@ from httpx_aiohttp import AiohttpTransport
 from postgrest.exceptions import APIError
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
+from prebooking.adapters import clock
 from prebooking.adapters.line import Line, Turn
 from prebooking.adapters.tls import trusted
 from prebooking.domain.errors import StoreRefusedError, StoreUnavailableError
@@ -93,7 +93,7 @@ class SupabaseRpc:
             raise StoreUnavailableError(str(exc)) from exc
 
     async def _try(self, function: str, params: dict[str, Any]) -> dict[str, Any]:
-        sent_at = time.monotonic()
+        sent_at = clock.monotonic()
         try:
             async with asyncio.timeout(_TRY_S):
                 answer = (await self._client.rpc(function, params).execute()).data

@@ -23,10 +23,12 @@ class Clock(Protocol):
         ...
 
     def monotonic(self) -> float:
-        """Seconds from an unknown start: for durations and deadlines."""
+        """Seconds from an unknown start, those of a suspend included: for durations and deadlines."""
         ...
 
-    async def sleep(self, seconds: float) -> None: ...
+    async def sleep(self, seconds: float) -> None:
+        """Returns at the earliest after so many seconds; those of a suspend may not count."""
+        ...
 
 
 # ---- the database -----------------------------------------------------------------------------------------------

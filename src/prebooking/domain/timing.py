@@ -81,6 +81,31 @@ class Budget:
         return max(0.0, self.left - AFTER_OPENING_S)
 
 
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Until when a request that has begun may leave: an instant of both clocks of the host, since either may be wrong.
+
+    The monotonic clock counts a suspend of which the system knows. A virtual machine that was paused knows of none, but
+    its wall clock is set right afterwards: whichever of them says that the lease has ended is believed.
+    """
+
+    clock: Clock
+    ends: float  #: on the monotonic clock
+    ends_wall: float  #: epoch seconds
+
+    @classmethod
+    def until(cls, clock: Clock, ends: float) -> "Lease":
+        return cls(clock, ends, clock.wall() + ends - clock.monotonic())
+
+    @property
+    def left(self) -> float:
+        return self.ends - self.clock.monotonic()
+
+    @property
+    def holds(self) -> bool:
+        return self.left > 0 and self.clock.wall() < self.ends_wall
+
+
 class OpeningClock:
     """Tells the gate what time it is at the box.
 

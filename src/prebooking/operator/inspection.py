@@ -7,6 +7,7 @@ from datetime import datetime
 
 from pydantic import TypeAdapter
 
+from prebooking.adapters import clock
 from prebooking.adapters.migrations import shipped_functions
 from prebooking.adapters.supabase_rpc import SupabaseRpc
 from prebooking.domain.prebooking import Prebooking
@@ -45,6 +46,6 @@ _INSPECTION = TypeAdapter(Inspection)
 async def inspect(rpc: SupabaseRpc, *, limit: int = 10) -> Inspection:
     """Raises StoreUnavailableError."""
     answer = await rpc.call("inspect_service", functions=sorted(shipped_functions()), limit=limit)
-    on_the_way_s = time.monotonic() - answer["sent_at"]
+    on_the_way_s = clock.monotonic() - answer["sent_at"]
     host = {"on_the_way_s": on_the_way_s, "host_now": time.time() - on_the_way_s / 2}
     return _INSPECTION.validate_python(answer | host)

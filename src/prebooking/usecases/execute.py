@@ -15,7 +15,7 @@ from prebooking.domain.metering import Meter
 from prebooking.domain.outcome import Ending, Outcome
 from prebooking.domain.ports import Claim, Clock, HeldRequest, Store, Transition
 from prebooking.domain.prebooking import Box
-from prebooking.domain.timing import BEGIN_GRACE_S, Budget, OpeningClock, Timings, ring_at
+from prebooking.domain.timing import BEGIN_GRACE_S, Budget, Lease, OpeningClock, Timings, ring_at
 from prebooking.usecases.begin_turns import BeginTurns
 from prebooking.usecases.endings import Endings, Verdict
 from prebooking.usecases.execution import Execution, GiveBack, Park, Release
@@ -202,12 +202,10 @@ class Executor:
             case Ending() | Release() | Park() | GiveBack():
                 return await self._end(run, prepared)
         try:
-            rank = (run.prebooking.created_at, run.prebooking.id)
-            # A process that was stopped here may wake after its lease has ended: then nothing may leave.
-            await self._gate.pass_through(
-                run.opening, rank, lambda: prepared.fire() if run.budget.may_shoot() else None
-            )
-            decision = await shoot(run, prepared)
+            if await self._leave(run, prepared):
+                decision = await shoot(run, prepared)
+            else:
+                decision = Release(run.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED))
             if run.timings.shots and not run.timings.earlier_shots:
                 self._meter.fired(max(0.0, run.timings.shots[0].fired_at - run.opening))
         finally:
@@ -269,6 +267,19 @@ class Executor:
         await held.aclose()
         return refused
 
+    async def _leave(self, run: Execution, prepared: HeldRequest) -> bool:
+        """At the opening. A process that stood still may come to it after its lease has ended: then nothing leaves."""
+        let_go = False
+
+        def fire() -> None:
+            nonlocal let_go
+            if run.may_shoot():
+                let_go = True
+                prepared.fire()
+
+        await self._gate.pass_through(run.opening, (run.prebooking.created_at, run.prebooking.id), fire)
+        return let_go
+
     async def _end(self, run: Execution, decision: Decision) -> Verdict:
         """Written down as long as the budget lasts: what is known now must be found out anew otherwise."""
         while True:
@@ -315,7 +326,7 @@ class Executor:
                 clock=self._clock,
                 now=self._opening_clock.now,
                 quiet=self._gate.quiet,
-                may_fire=run.budget.may_shoot,
+                may_fire=run.may_shoot,
             )
         return Release(why)
 
@@ -324,12 +335,16 @@ class Executor:
         with self._begin_turns.take(run.opening) as ahead_s:
             await sleep_until(self._clock, self._opening_clock.now, run.opening - ahead_s)
         await self._gate.quiet()
+        if not run.budget.may_shoot():  # that wait may have been a long one
+            return Release(run.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED))
+        # However often it is begun, and however late that arrives: it lasts at least until this instant.
+        run.lease = Lease.until(self._clock, run.budget.answer_by + BEGIN_GRACE_S)
         while True:
             try:
                 answer = await self._store.begin(
                     run.prebooking.id,
                     run.token,
-                    lease_s=run.budget.left + BEGIN_GRACE_S,
+                    lease_s=run.lease.left,
                     max_attempts=self._max_attempts,
                     settled=run.settled,
                 )

@@ -9,7 +9,7 @@ from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Ending, Outcome
 from prebooking.domain.ports import Claim, Clock, HeldRequest
 from prebooking.domain.prebooking import BookingRequest, Prebooking, Session
-from prebooking.domain.timing import Budget, Shot, Timings
+from prebooking.domain.timing import Budget, Lease, Shot, Timings
 from prebooking.usecases.guarded_gyms import GuardedGym
 from prebooking.usecases.sessions import PATIENCE_S, Sessions
 from prebooking.usecases.settle import NotFound, settle
@@ -57,6 +57,7 @@ class Execution:
     attempts: int
     settled: bool = False  #: the earlier begin was settled as absent
     begun: bool = False  #: this claim has begun
+    lease: Lease | None = None  #: of its begin, at the shortest
     unsure: bool = False  #: a shot of this claim got no statement: no refusal is believed any more
     _revived: bool = False
     _refreshing: asyncio.Task[Session | None] | None = None
@@ -68,6 +69,10 @@ class Execution:
     @property
     def opening(self) -> float:
         return self.prebooking.available_at.timestamp()
+
+    def may_shoot(self) -> bool:
+        """Asked right before a write: the process may have stood still since it was asked last."""
+        return self.budget.may_shoot() and self.lease is not None and self.lease.holds
 
     async def revive(self, patience_s: float = PATIENCE_S) -> bool:
         """Refreshes the dead session, once an execution. Raises BoxSilentError when nobody can tell.

@@ -47,7 +47,7 @@ async def _shoot_again(run: Execution, *, first: bool) -> HeldRequest | None:
         except BoxSilentError:
             first = False
             continue
-        if run.budget.may_shoot():
+        if run.may_shoot():
             held.fire()
             return held
         await held.aclose()

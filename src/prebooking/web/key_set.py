@@ -8,7 +8,7 @@ import asyncio
 import json
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from math import ceil
 from typing import Any
@@ -32,11 +32,13 @@ _LARGEST_SET = 64 * 1024
 
 
 @asynccontextmanager
-async def open_key_set(url: str, trusted: ssl.SSLContext) -> AsyncIterator["KeySet"]:
+async def open_key_set(
+    url: str, trusted: ssl.SSLContext, now: Callable[[], float] = time.monotonic
+) -> AsyncIterator["KeySet"]:
     # Not even packed: an answer of bounded size stays one.
     headers = {"Accept-Encoding": "identity"}
     async with httpx.AsyncClient(verify=trusted, timeout=_FETCH_S, trust_env=False, headers=headers) as http:
-        keys = KeySet(http, url)
+        keys = KeySet(http, url, now)
         try:
             yield keys
         finally:
@@ -44,11 +46,12 @@ async def open_key_set(url: str, trusted: ssl.SSLContext) -> AsyncIterator["KeyS
 
 
 class KeySet:
-    """The keys by their ids."""
+    """The keys by their ids. `now`: a clock of seconds, by which they age."""
 
-    def __init__(self, http: httpx.AsyncClient, url: str) -> None:
+    def __init__(self, http: httpx.AsyncClient, url: str, now: Callable[[], float] = time.monotonic) -> None:
         self._http = http
         self._url = url
+        self._now = now
         self._keys: dict[str, jwt.PyJWK] | None = None  # None: the key host has never said anything
         self._asked = float("-inf")
         self._heard = False  # whether the last fetch got an answer
@@ -77,7 +80,7 @@ class KeySet:
 
     @property
     def _age(self) -> float:
-        return time.monotonic() - self._asked
+        return self._now() - self._asked
 
     @property
     def _pause(self) -> float:
@@ -86,7 +89,7 @@ class KeySet:
     def _fetch_unless_just_done(self) -> asyncio.Task[None] | None:
         """The fetch under way, if any."""
         if self._fetching is None and self._age > self._pause:
-            self._asked = time.monotonic()
+            self._asked = self._now()
             self._fetching = asyncio.create_task(self._fetch())
             self._fetching.add_done_callback(self._fetched)
         return self._fetching
