@@ -70,6 +70,14 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What a claimer shows to have its claim prolonged."""
+
+    prebooking_id: UUID
+    token: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unscheduled:
     """A row whose version has no message."""
 
@@ -129,8 +137,19 @@ class Store(SessionStore, ChangeStore, NoticeStore, Protocol):
     ) -> Sequence[Prebooking]: ...
 
     async def claim(
-        self, prebooking_id: UUID, token: UUID, version: int | None, *, horizon_s: float, max_attempts: int
+        self,
+        prebooking_id: UUID,
+        token: UUID,
+        version: int | None,
+        *,
+        horizon_s: float,
+        max_attempts: int,
+        lease_s: float,
     ) -> Claim | Transition: ...
+    async def renew(self, held: Sequence[Held], *, lease_s: float) -> Mapping[UUID, Transition]:
+        """Prolongs claims that have not begun. By token, those that are lost: cancelled, taken over, ended, deleted."""
+        ...
+
     async def begin(
         self, prebooking_id: UUID, token: UUID, *, lease_s: float, max_attempts: int, settled: bool
     ) -> Transition: ...

@@ -4,7 +4,7 @@ Between the opening and the write stand no database, no signature check, no DNS,
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from uuid import UUID, uuid4
 
 import structlog
@@ -19,6 +19,7 @@ from prebooking.usecases.begin_turns import BeginTurns
 from prebooking.usecases.endings import Endings, Verdict
 from prebooking.usecases.execution import Execution, GiveBack, Park, Release
 from prebooking.usecases.gate import Gate, sleep_until
+from prebooking.usecases.leases import ClaimLostError, Leases
 from prebooking.usecases.make_ready import make_ready
 from prebooking.usecases.places import NoPlaceError, Place, Places
 from prebooking.usecases.sessions import Sessions
@@ -66,6 +67,7 @@ class Executor:
         self._stopping = Stopping()
         self._places = Places(_AT_ONCE)
         self._sessions = Sessions(store, clock)
+        self._leases = Leases(store, gate, clock)
         self._ending = Endings(store, meter, lead_s=lead_s, max_attempts=max_attempts)
         self._max_duration_s = max_duration_s
         self._max_attempts = max_attempts
@@ -130,8 +132,8 @@ class Executor:
 
     async def _claim(self, prebooking_id: UUID, version: int | None, budget: Budget, place: Place) -> Verdict:
         token = uuid4()
-        claim = await self._store.claim(
-            prebooking_id, token, version, horizon_s=budget.horizon, max_attempts=self._max_attempts
+        claim = await self._leases.claim(
+            prebooking_id, token, version, budget, max_attempts=self._max_attempts, spare_s=_WORTH_STARTING_S
         )
         if isinstance(claim, Transition):
             return self._ending.not_claimed(claim)
@@ -144,12 +146,10 @@ class Executor:
         structlog.contextvars.bind_contextvars(
             attempt=claim.prebooking.attempts, box=claim.prebooking.box_subdomain or (box.subdomain if box else None)
         )
-        if request is None:
-            return await self._ending.with_nothing_to_go_by(claim, token, timings, Outcome.UNUSABLE)
-        if box is None:
-            return await self._ending.with_nothing_to_go_by(claim, token, timings, Outcome.BOX_UNKNOWN)
-        if claim.session is None:
-            return await self._ending.with_nothing_to_go_by(claim, token, timings, Outcome.SESSION_EXPIRED)
+        if request is None or box is None or claim.session is None:
+            session_or_box = Outcome.BOX_UNKNOWN if box is None else Outcome.SESSION_EXPIRED
+            why = Outcome.UNUSABLE if request is None else session_or_box
+            return await self._written(budget, lambda: self._ending.with_nothing_to_go_by(claim, token, timings, why))
         async with self._gyms.visit(box, claim.session) as gym:
             run = Execution(
                 claim=claim,
@@ -172,10 +172,12 @@ class Executor:
 
     async def _pipeline(self, run: Execution) -> Verdict:
         try:
-            async with self._stopping.interruptible():
+            async with self._stopping.interruptible(), self._leases.renewed(run.claim, run.token):
                 prepared = await self._prepare(run)
         except StoppedError:
             return await self._end(run, GiveBack())
+        except ClaimLostError as exc:
+            return self._ending.not_claimed(exc.answer)
         match prepared:
             case Verdict():
                 return prepared
@@ -219,12 +221,15 @@ class Executor:
         return refused
 
     async def _end(self, run: Execution, decision: Decision) -> Verdict:
+        return await self._written(run.budget, lambda: self._ending.end(run, decision))
+
+    async def _written(self, budget: Budget, write: Callable[[], Awaitable[Verdict]]) -> Verdict:
         """Written down as long as the budget lasts: what is known now must be found out anew otherwise."""
         while True:
             try:
-                return await self._ending.end(run, decision)
+                return await write()
             except StoreUnavailableError:
-                if run.budget.left <= _TRY_AGAIN_S:
+                if budget.left <= _TRY_AGAIN_S:
                     raise
                 await self._clock.sleep(_TRY_AGAIN_S)
 
