@@ -66,6 +66,8 @@ CALLS: dict[str, list[Call]] = {
         lambda db, row, token: db.begin(row, token, settled=True),
         lambda db, row, token: db.begin(row, token, max_attempts=1),
         lambda db, row, _: db.begin(row, uuid4(), settled=True),
+        lambda db, row, token: db.begin(row, token, settled=True, book_until=60),
+        lambda db, row, token: db.begin(row, token, settled=True, book_until=600),
     ],
     "finish_booking": [
         lambda db, row, token: db.finish(row, token),

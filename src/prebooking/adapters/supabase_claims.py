@@ -1,6 +1,7 @@
 """Claims in the database: got, prolonged, begun."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from pydantic import TypeAdapter
@@ -65,6 +66,8 @@ class SupabaseClaims(SupabaseSessions):
         lease_s: float,
         max_attempts: int,
         settled: bool,
+        starts_at: datetime | None = None,
+        book_until_minutes: float = 0.0,
     ) -> Transition:
         answer = await self._rpc.call(
             "begin_booking",
@@ -74,5 +77,7 @@ class SupabaseClaims(SupabaseSessions):
             lease_seconds=lease_s,
             max_attempts=max_attempts,
             settled=settled,
+            starts_at=starts_at,
+            book_until_minutes=book_until_minutes,
         )
         return _TRANSITION.validate_python(answer)

@@ -44,6 +44,8 @@ class SupabaseStore(SupabaseClaims, SupabaseNotices):
         at: datetime | None,
         *,
         limits: Limits,
+        starts_at: datetime | None = None,
+        time_zone: str | None = None,
     ) -> Transition:
         return await self._transition(
             "create_prebooking",
@@ -55,6 +57,8 @@ class SupabaseStore(SupabaseClaims, SupabaseNotices):
             available_at=at,
             max_active=limits.active,
             max_per_minute=limits.per_minute,
+            starts_at=starts_at,
+            time_zone=time_zone,
         )
 
     async def attach_message(self, prebooking_id: UUID, version: int, message_id: str) -> Transition:

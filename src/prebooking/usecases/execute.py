@@ -12,6 +12,7 @@ import structlog
 from prebooking.domain.errors import BoxSilentError, StoreRefusedError, StoreUnavailableError
 from prebooking.domain.metering import Meter
 from prebooking.domain.outcome import Ending, Outcome
+from prebooking.domain.patience import Patience
 from prebooking.domain.ports import Claim, Clock, Gyms, HeldRequest, Store, Transition
 from prebooking.domain.prebooking import Box
 from prebooking.domain.timing import BEGIN_GRACE_S, Budget, OpeningClock, Timings, ring_at
@@ -54,6 +55,7 @@ class Executor:
         lead_s: float,
         max_duration_s: float,
         max_attempts: int,
+        patience: Patience,
         legacy_box: Box | None,
         ended: Callable[[], None],
         meter: Meter,
@@ -68,9 +70,10 @@ class Executor:
         self._places = Places(_AT_ONCE)
         self._sessions = Sessions(store, clock)
         self._leases = Leases(store, gate, clock)
-        self._ending = Endings(store, meter, lead_s=lead_s, max_attempts=max_attempts)
+        self._ending = Endings(store, meter, lead_s=lead_s, max_attempts=max_attempts, patience=patience)
         self._max_duration_s = max_duration_s
         self._max_attempts = max_attempts
+        self._patience = patience
         self._legacy_box = legacy_box
         self._ended = ended
         self._meter = meter
@@ -140,7 +143,7 @@ class Executor:
         if self._opening_clock.compare(claim.now, claim.sent_at, self._clock.monotonic()):
             _log.warning("host_clock_overruled", offset_ms=round(self._opening_clock.offset_s * 1000, 1))
         timings = self._timings(claim, budget)
-        if version is not None and claim.prebooking.attempts == 1:
+        if version is not None and claim.prebooking.attempts == 1 and claim.last_outcome is None:
             self._meter.lagged(max(0.0, timings.delivered_at - self._due_at(claim)))
         request, box = claim.prebooking.request(), claim.prebooking.box(self._legacy_box)
         structlog.contextvars.bind_contextvars(
@@ -271,6 +274,8 @@ class Executor:
                     lease_s=run.budget.left + BEGIN_GRACE_S,
                     max_attempts=self._max_attempts,
                     settled=run.settled,
+                    starts_at=run.starts_at,
+                    book_until_minutes=self._patience.book_until_minutes,
                 )
             except StoreUnavailableError:
                 if not run.budget.may_shoot():
@@ -284,7 +289,7 @@ class Executor:
                 return None
             return Release(run.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED))
         if answer.outcome == Outcome.EXPIRED:
-            return Ending(Outcome.EXPIRED)
+            return Ending(Outcome.EXPIRED, sentence=self._patience.too_close if answer.starts_at else None)
         if answer.outcome == Outcome.ATTEMPTS_EXHAUSTED:
             return run.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED)
         return self._ending.not_claimed(answer)

@@ -42,6 +42,8 @@ async def make_ready(run: Execution, now: Callable[[], float]) -> Ending | None:
         # Nobody looked at it in time. It serves as it is, should this fail; the connection to the box stays as it is.
         await _known(run.revive(), until - now())
     run.timings.ready_at = now()
+    if listing is not None:
+        run.learn(listing)
     return _ending(listing, run) if listing else None  # a day without any class says nothing
 
 
