@@ -21,6 +21,7 @@ from prebooking.adapters.supabase_store import open_store
 from prebooking.adapters.tls import trusted
 from prebooking.adapters.webhook import Webhook
 from prebooking.domain.notices import Teller
+from prebooking.domain.patience import Patience
 from prebooking.domain.ports import Gyms, Limits, Messages, Store
 from prebooking.domain.timing import OpeningClock
 from prebooking.logs import configure_logs
@@ -149,6 +150,9 @@ async def open_parts(
             lead_s=settings.lead_seconds,
             max_duration_s=settings.max_duration_seconds,
             max_attempts=settings.max_attempts,
+            patience=Patience(
+                too_early_minutes=settings.too_early_minutes, book_until_minutes=settings.book_until_minutes_before
+            ),
             legacy_box=settings.legacy_box,
             ended=chores.ring,
             meter=meter,

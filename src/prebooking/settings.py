@@ -32,6 +32,7 @@ _SHORTEST_JWT_SECRET = 32  # for HS256, RFC 7518
 # After the opening an execution needs this much: to shoot, to hear, to write down, to answer.
 _AFTER_LEAD_S = 6
 _MOST = 2**31 - 1  # the database's integer
+_LONGEST_BEFORE = 90 * 24 * 60  # minutes; no class is announced so long before
 
 
 class SettingsError(Exception):
@@ -158,6 +159,8 @@ class Settings(BaseSettings):
     lead_seconds: int = Field(default=3, ge=0)
     max_duration_seconds: float = Field(default=10, gt=0)
     max_attempts: int = Field(default=5, ge=1)
+    too_early_minutes: float = Field(default=15, ge=0)
+    book_until_minutes_before: float = Field(default=0, ge=0, le=_LONGEST_BEFORE)
     max_active_prebookings: int = Field(default=15, ge=1, le=_MOST)
     max_creates_per_minute: int = Field(default=30, ge=1, le=_MOST)
     max_session_checks_per_minute: int = Field(default=12, ge=1, le=_MOST)

@@ -7,6 +7,7 @@ EVENTS: Mapping[str, str] = {
     "delivery_answered": "a message of QStash's was answered: outcome, took_ms",
     "sweep_executed": "the sweep executed a prebooking: outcome, took_ms",
     "execution_interrupted": "the database was silent or the time was up: it will be claimed again",
+    "claims_not_renewed": "the leases of what waits for its opening could not be prolonged: tried again at once",
     "host_clock_overruled": "the host's clock is wrong, the database's is followed: offset_ms",
     "session_not_refreshed": "making ready could not refresh a dead session in time: the box decides",
     "connection_renewed": "a request that waits for its opening was held anew: reason, idle_s, ahead_s",

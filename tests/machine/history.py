@@ -158,10 +158,14 @@ class Change:
             assert self.at < old.give_up_at, self
         if self.function in ("begin_booking", "finish_booking", "release_prebooking", "park_prebooking"):
             assert old.status == "executing", self
+        if self.function == "renew_claims":
+            assert old.status == "executing", self
+            assert {n for n in new.image if new.image[n] != old.image[n]} <= {"lease_until"}, self
 
     def _check_claim(self, old: Row, new: Row) -> None:
         lease = old.instant("lease_until")
-        assert lease is None or lease <= self.at, self  # nobody's lease is taken before its end
+        again = new.image["claim_token"] is not None and new.image["claim_token"] == old.image["claim_token"]
+        assert again or lease is None or lease <= self.at, self  # nobody's lease is taken before its end
         if new.status != "failed":
             return
         if old.begun:

@@ -48,15 +48,21 @@ class Model:
         assert len(self.active(row.wish)) <= 1, f"two active prebookings of one wish: {change}"
 
     def _count(self, change: Change) -> None:
-        """Claims count, but what is given back, and those that only settle, unless they begin again."""
+        """Claims count, but what is given back, what came too early for the gym, what was lost before the opening, and
+        those that only settle, unless they begin again.
+        """
         row, old = change.new, change.old
         counted = self.attempts.setdefault(row.id, set())
         if change.function in REARMING:
             counted.clear()
         claims = change.function == "claim_prebooking" and row.status == "executing" and old and not old.begun
+        lease = old.instant("lease_until") if old else None
+        if claims and old and lease and lease <= change.at and lease < row.opening:
+            counted.discard(old.image["claim_token"])
         if claims or change.function == "begin_booking":
             counted.add(row.image["claim_token"])
-        if change.function == "release_prebooking" and self.deployed and not row.image["last_outcome"]:
+        given_back = self.deployed and not row.image["last_outcome"]
+        if change.function == "release_prebooking" and (given_back or row.image["last_outcome"] == "too_early"):
             counted.discard(row.image["ended_token"])
         assert row.image["attempts"] == len(counted) <= MAX_ATTEMPTS, f"{len(counted)} attempts: {change}"
 

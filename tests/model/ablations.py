@@ -6,9 +6,11 @@ from functools import partial
 from typing import Any
 
 from model.row import (
+    BEFORE_THE_END,
     LONG_OVER,
     NULL,
     OVER,
+    TOO_CLOSE,
     Answer,
     Row,
     begin_booking,
@@ -17,6 +19,7 @@ from model.row import (
     finish_booking,
     park_prebooking,
     release_prebooking,
+    renew_claim,
 )
 from model.world import HARD, Outside, Protocol
 
@@ -62,6 +65,14 @@ def release_by_id_alone(r: Row, token: int, graceful: bool, settled: bool) -> An
     return _lied_to(release_prebooking, r, token, graceful, settled, claim_token=token)
 
 
+def renewal_by_id_alone(r: Row, token: int) -> Answer:
+    return _lied_to(renew_claim, r, token, claim_token=token)
+
+
+def begin_until_the_class_is_over(r: Row, end: int, token: int, most: int, settled: bool) -> Answer:  # noqa: FBT001
+    return begin_booking(r, BEFORE_THE_END if end == TOO_CLOSE else end, token, most, settled)
+
+
 def park_for_no_time(r: Row, token: int, retry: bool) -> Answer:  # noqa: FBT001
     outcome, after = park_prebooking(r, token, retry)
     return outcome, after._replace(leased=False) if outcome == "parked" else after
@@ -73,6 +84,10 @@ ABLATIONS: Mapping[str, Ablation] = {
     "begin by id alone": Ablation(Protocol(begin=begin_by_id_alone), "failed_means_not_booked"),
     "finish by id alone": Ablation(Protocol(finish=finish_by_id_alone), "failed_means_not_booked"),
     "finish of a finished row": Ablation(Protocol(finish=finish_of_anything), "a_finished_row_changes_by_retry_alone"),
+    "renewal by id alone": Ablation(Protocol(renew=renewal_by_id_alone), "only_the_token_writes"),
+    "a class about to start is begun": Ablation(
+        Protocol(begin=begin_until_the_class_is_over), "nothing_begins_close_to_the_class", workers=1
+    ),
     "release by id alone": Ablation(Protocol(release=release_by_id_alone), "only_the_token_writes"),
     "a claim takes over before the lease ends": Ablation(
         Protocol(claim=partial(_lied_to, claim_prebooking, leased=False)), "booked_at_most_once"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from model.row import BEFORE_THE_END, LONG_OVER
+from model.row import BEFORE_THE_END, LONG_OVER, TOO_CLOSE
 from model.world import Step, World
 
 OfWorlds = Callable[[World], bool]
@@ -52,6 +52,13 @@ def only_the_token_writes(before: World, step: Step) -> bool:
     return before.row.claim_token == step.call.token
 
 
+def nothing_begins_close_to_the_class(before: World, step: Step) -> bool:
+    old, new = before.row, step.world.row
+    if old is None or new is None or before.end < TOO_CLOSE:
+        return True
+    return new.begun_token in (0, old.begun_token)
+
+
 OF_WORLDS: Mapping[str, OfWorlds] = {
     f.__name__: f
     for f in (
@@ -63,7 +70,8 @@ OF_WORLDS: Mapping[str, OfWorlds] = {
     )
 }
 OF_STEPS: Mapping[str, OfSteps] = {
-    f.__name__: f for f in (a_finished_row_changes_by_retry_alone, only_the_token_writes)
+    f.__name__: f
+    for f in (a_finished_row_changes_by_retry_alone, only_the_token_writes, nothing_begins_close_to_the_class)
 }
 
 

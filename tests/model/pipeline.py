@@ -2,6 +2,8 @@
 
     idle → claim → settle → ready → begin → fire → await → … → finish, release or park → idle
 
+Until it has begun its claim is renewed, again and again, or it hears that it is lost and stops.
+
 Between any two of them it may be killed (or run out of time), or stand still for as long as it likes. Each call of the
 database may lose its answer, or come late: then the worker repeats it, with the same token.
 """
@@ -13,8 +15,10 @@ from model.world import FRESH, Call, Model, Step, Steps, Worker, World
 
 IDLE = Worker()
 
+# While it is there, its claim is renewed.
+WAITS = ("settle", "settle only", "ready", "begin")
 # From where a worker goes on to fire, while its deadline allows it.
-MAY_SEND = ("begin", "fire", "nothing said")
+MAY_SEND = ("begin", "fire", "too early", "nothing said")
 
 
 def rings(model: Model, world: World, version: int, who: str) -> Steps:
@@ -50,6 +54,13 @@ def works(model: Model, world: World, slot: int) -> Steps:  # noqa: C901, PLR091
         case "fire":
             yield goes_to("await", "fires")
             yield goes_to(_not_booked(model, world, worker), "can't fire, or not in time")
+        case "too early":
+            yield goes_to("await", "fires again")
+            if not worker.unsure:
+                yield goes_to("release too early", "leaves the gym, which is late, to a later claim: no attempt")
+                yield goes_to("finish failed", "gives up on the gym, which is late", fair=False)
+            else:
+                yield goes_to(_not_booked(model, world, worker), "can't fire, or not in time")
         case "await":
             strays = _with(world, slot, worker._replace(at="unanswered"), strays=world.strays + 1)
             yield Step(f"{me} loses patience: its request is still under way", strays, fair=False)
@@ -62,6 +73,8 @@ def works(model: Model, world: World, slot: int) -> Steps:  # noqa: C901, PLR091
             yield goes_to(unknown, "can't ask the listing", fair=False, unsure=_unsure(worker))
         case ending:
             yield from _ends(model, world, slot, worker, ending)
+    if worker.at in WAITS:
+        yield from _renews(model, world, slot, worker)
     dead = _with(world, slot, IDLE, strays=world.strays + (worker.at == "await"))
     yield Step(f"{me} is killed", dead, fair=False)
 
@@ -69,7 +82,7 @@ def works(model: Model, world: World, slot: int) -> Steps:  # noqa: C901, PLR091
 def answered(model: Model, world: World, slot: int, reply: str) -> World:
     """The gym's reply to this worker's request."""
     worker = world.workers[slot]
-    at = {"booked": "finish booked", "too early": "fire"}.get(reply, reply)
+    at = {"booked": "finish booked"}.get(reply, reply)
     if reply == "refused" and not worker.unsure:
         at = "finish failed"
     return _with(world, slot, worker._replace(at=at))
@@ -91,6 +104,13 @@ def _claim(model: Model, world: World, slot: int, asking: Worker, words: str) ->
 
     call = Call("claim", asking.token, asking.version)
     yield from _asks(model, world, slot, asking, call, words, then)
+
+
+def _renews(model: Model, world: World, slot: int, worker: Worker) -> Steps:
+    call = Call("renew", worker.token)
+    yield from _asks(
+        model, world, slot, worker, call, f"{name(slot)} ", lambda outcome, _: worker if outcome == "renewed" else IDLE
+    )
 
 
 def _makes_ready(model: Model, world: World, slot: int, worker: Worker) -> Steps:

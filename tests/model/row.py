@@ -1,9 +1,10 @@
-"""One row and the SQL functions that may write it: to be read beside sql/0003_wishes.sql, sql/0004_execution.sql and
-sql/0008_claim_tokens.sql.
+"""One row and the SQL functions that may write it: to be read beside sql/0003_wishes.sql, sql/0004_execution.sql,
+sql/0020_leases.sql and sql/0021_class_start.sql.
 
 Each function has the SQL's guards in the SQL's order and gives the SQL's answers. A guard asks of an instant only
 whether it has come, so that is all a row keeps of it. A token is a small number; 0 is null. Left out is what no guard
-reads: the wish, messages' ids, shots, words, `parks` (it only stretches a delay); and rows of the old writers.
+reads: the wish, messages' ids, shots, words, `parks` (it only stretches a delay); and rows of the old writers. Nor is
+any claim lost before the opening, as all callers can wait equally long for it.
 """
 # ruff: noqa: PLR0911  # one return an answer, as in the SQL
 
@@ -11,8 +12,9 @@ from typing import NamedTuple
 
 NULL = 0
 
-# How far the database's clock is: before give_up_at, past it, past it by 24 hours.
-BEFORE_THE_END, OVER, LONG_OVER = range(3)
+# How far the database's clock is: before the end, so near the class's start that it is not to be booked any more, past
+# the start (give_up_at), past it by 24 hours.
+BEFORE_THE_END, TOO_CLOSE, OVER, LONG_OVER = range(4)
 
 
 class Row(NamedTuple):
@@ -36,7 +38,7 @@ class Row(NamedTuple):
 Answer = tuple[str, Row]
 
 
-# ---- 0004_execution.sql
+# ---- 0004_execution.sql and what changed it
 
 
 def claim_prebooking(r: Row, end: int, token: int, version: int, max_attempts: int) -> Answer:  # noqa: C901
@@ -48,7 +50,7 @@ def claim_prebooking(r: Row, end: int, token: int, version: int, max_attempts: i
     if version not in (NULL, r.version):
         return "stale", r
     if r.claim_token == token:
-        return "claimed", r
+        return "claimed", r if token in (r.begun_token, r.ended_token) else r._replace(leased=True)
     if r.ended_token == token or token in r.claim_tokens:
         return "already_ended", r
     if r.status == "executing" and r.leased:
@@ -61,7 +63,7 @@ def claim_prebooking(r: Row, end: int, token: int, version: int, max_attempts: i
     if not begun and r.attempts >= max_attempts:
         return "attempts_exhausted", _end_row(r, "attempts_exhausted")
 
-    if r.status != "executing" and not r.opened:
+    if not (r.status == "executing" and begun) and not r.opened:
         return "not_due", r
     if r.status != "executing" and r.waits:
         return "retry_later", r
@@ -75,6 +77,15 @@ def claim_prebooking(r: Row, end: int, token: int, version: int, max_attempts: i
         claim_counted=not begun,
         attempts=r.attempts + (not begun),
     )
+
+
+def renew_claim(r: Row, token: int) -> Answer:
+    """One of those that `renew_claims` is asked for."""
+    if r.status == "cancelled":
+        return "cancelled", r
+    if r.status != "executing" or r.claim_token != token or r.ended_token == token:
+        return "lost", r
+    return "renewed", r if r.begun_token == token else r._replace(leased=True)
 
 
 def is_to_be_settled(r: Row) -> bool:
@@ -96,7 +107,7 @@ def begin_booking(r: Row, end: int, token: int, max_attempts: int, settled: bool
         return "begun", r
     if r.begun_token != NULL and not settled:
         return "unsettled", r
-    if end >= OVER:
+    if end >= TOO_CLOSE:
         return "expired", r
     if not r.claim_counted and r.attempts >= max_attempts:
         return "attempts_exhausted", r

@@ -5,6 +5,7 @@ from model.row import (
     BEFORE_THE_END,
     LONG_OVER,
     OVER,
+    TOO_CLOSE,
     Row,
     attach_message,
     note_delivery_failure,
@@ -123,6 +124,8 @@ def _time(model: Model, world: World, row: Row) -> Steps:
     if row.leased and not (row.begun_token and _may_still_arrive(model, world, row)):
         yield Step("the lease ends", world._replace(row=row._replace(leased=False)), fair=True)
     if row.opened and world.end == BEFORE_THE_END:
+        yield Step("the class starts so soon that it is booked no more", world._replace(end=TOO_CLOSE), fair=True)
+    elif world.end == TOO_CLOSE:
         yield Step("the class starts: give_up_at", world._replace(end=OVER), fair=True)
     elif world.end == OVER:
         yield Step("24 hours pass", world._replace(end=LONG_OVER), fair=True)

@@ -15,6 +15,7 @@ from model.row import (
     finish_booking,
     park_prebooking,
     release_prebooking,
+    renew_claim,
 )
 
 FRESH = 99  #: a token that nobody has had; see names.py
@@ -65,6 +66,7 @@ class Protocol:
 
     claim: Callable[[Row, int, int, int, int], Answer] = claim_prebooking
     begin: Callable[[Row, int, int, int, bool], Answer] = begin_booking
+    renew: Callable[[Row, int], Answer] = renew_claim
     finish: Callable[[Row, int, str], Answer] = finish_booking
     release: Callable[[Row, int, bool, bool], Answer] = release_prebooking
     park: Callable[[Row, int, bool], Answer] = park_prebooking
@@ -81,7 +83,7 @@ class Protocol:
 
     @property
     def functions(self) -> tuple[object, ...]:
-        return self.claim, self.begin, self.finish, self.release, self.park, self.cancel
+        return self.claim, self.begin, self.renew, self.finish, self.release, self.park, self.cancel
 
 
 @dataclass(frozen=True)
@@ -123,10 +125,12 @@ class Model:
                 return self.protocol.claim(row, end, call.token, call.version, most)
             case "begin":
                 return self.protocol.begin(row, end, call.token, most, call.settled)
+            case "renew":
+                return self.protocol.renew(row, call.token)
             case "finish":
                 return self.protocol.finish(row, call.token, call.outcome)
             case "release":
-                return self.protocol.release(row, call.token, False, call.settled)
+                return self.protocol.release(row, call.token, call.outcome == "too early", call.settled)
             case _:
                 # After its own begin a worker parks until that lease's end, else for a delay.
                 return self.protocol.park(row, call.token, row.begun_token != call.token)

@@ -80,7 +80,9 @@ class Functions:
         box: str = "kap",
         max_active: int | None = None,
         max_per_minute: int | None = None,
+        **known: Any,
     ) -> Answer:
+        """`known`: starts_at, time_zone; without, as a replica creates that knows nothing of them."""
         return await self.call(
             "create_prebooking",
             id=id or uuid4(),
@@ -91,6 +93,7 @@ class Functions:
             available_at=available_at,
             max_active=max_active,
             max_per_minute=max_per_minute,
+            **known,
         )
 
     async def attach(self, prebooking_id: UUID, version: int, message_id: str) -> Answer:
@@ -145,7 +148,10 @@ class Functions:
         *,
         horizon: float = 5,
         max_attempts: int = 5,
+        lease: float | None = None,
     ) -> Answer:
+        """Without a lease: as a replica claims that doesn't renew it."""
+        named = {} if lease is None else {"lease_seconds": lease}
         return await self.call(
             "claim_prebooking",
             id=prebooking_id,
@@ -153,11 +159,26 @@ class Functions:
             version=version,
             horizon_seconds=horizon,
             max_attempts=max_attempts,
+            **named,
         )
 
+    async def renew(self, held: Mapping[UUID, UUID], *, lease: float = 5) -> Answer:
+        """`held`: the token by which each row is held."""
+        return await self.call("renew_claims", ids=list(held.keys()), tokens=list(held.values()), lease_seconds=lease)
+
     async def begin(
-        self, prebooking_id: UUID, token: UUID, *, lease: float = 20, max_attempts: int = 5, settled: bool = False
+        self,
+        prebooking_id: UUID,
+        token: UUID,
+        *,
+        lease: float = 20,
+        max_attempts: int = 5,
+        settled: bool = False,
+        starts_at: datetime | None = None,
+        book_until: float | None = None,
     ) -> Answer:
+        """Without `book_until` (minutes): as a replica begins that knows no such limit."""
+        named = {} if book_until is None else {"book_until_minutes": book_until, "starts_at": starts_at}
         return await self.call(
             "begin_booking",
             id=prebooking_id,
@@ -165,6 +186,7 @@ class Functions:
             lease_seconds=lease,
             max_attempts=max_attempts,
             settled=settled,
+            **named,
         )
 
     async def finish(self, prebooking_id: UUID, token: UUID, outcome: str = "booked", message: str = "Said.") -> Answer:

@@ -110,11 +110,11 @@ async def test_rows_that_came_from_another_database_are_no_news_for_ever(many: M
     (db,) = await many(1)
     row = await prebooking(db, available_at=SOON)
     await db.connection.execute("reset role")
-    await db.connection.execute("alter table public.prebookings disable trigger prebookings_stamp_change")
+    await db.connection.execute("alter table public.prebookings disable trigger prebookings_changed_stamp_change")
     try:
         await db.connection.execute("update public.prebookings set changed_xid = '900000000000' where id = $1", row)
     finally:
-        await db.connection.execute("alter table public.prebookings enable trigger prebookings_stamp_change")
+        await db.connection.execute("alter table public.prebookings enable trigger prebookings_changed_stamp_change")
         await db.connection.execute("set role service_role")
     cursor = (await read(db, None))["cursor"]
     assert ids(await read(db, cursor)) == []

@@ -236,11 +236,19 @@ async def test_the_old_crons_execution_counts_as_begun_and_may_be_settled_after_
 
 
 async def test_a_claim_of_a_row_whose_claimer_died_unbegun_counts_again(db: Functions) -> None:
-    row = await prebooking(db, **claimed(uuid4(), lease_until=NOW))
+    row = await prebooking(db, available_at=NOW - seconds(1), **claimed(uuid4(), lease_until=NOW))
 
     claim = await db.claim(row, uuid4())
 
     assert (claim["begun"], claim["prebooking"]["attempts"]) == (False, 2)
+
+
+async def test_a_claim_that_was_lost_before_its_opening_was_no_attempt(db: Functions) -> None:
+    row = await prebooking(db, available_at=NOW + seconds(50))
+    for kills in range(8):
+        await db.at(NOW + seconds(5 * kills))
+        claim = await db.claim(row, uuid4(), horizon=98, max_attempts=5, lease=5)
+        assert (claim["outcome"], claim["prebooking"]["attempts"]) == ("claimed", 1)
 
 
 async def test_claiming_a_retried_unknown_outcome_before_it_is_due_is_refused(db: Functions) -> None:

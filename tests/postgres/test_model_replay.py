@@ -13,6 +13,7 @@ from model.row import (
     LONG_OVER,
     NULL,
     OVER,
+    TOO_CLOSE,
     Row,
     attach_message,
     is_only_to_be_settled,
@@ -29,12 +30,14 @@ from postgres.functions import NOW, Answer, Functions, rolled_back, seconds
 
 WALKS, STEPS = 150, 60
 TOKENS = 4  # at a time
+BOOK_UNTIL = 30  # minutes before the class
 
 # All that each function can say of a row of ours that exists.
 ANSWERS = {
     "claim": {"claimed", "held", "already_ended", "not_due", "retry_later", "stale"}
     | {"already_finished", "cancelled", "expired", "attempts_exhausted", "outcome_unknown"},
     "begin": {"begun", "lost", "unsettled", "cancelled", "expired", "attempts_exhausted"},
+    "renew": {"renewed", "lost", "cancelled"},
     "finish": {"finished", "lost"},
     "release": {"released", "lost", "unsettled"},
     "park": {"parked", "lost"},
@@ -45,7 +48,17 @@ ANSWERS = {
     "note": {"noted", "nothing_to_note"},
     "sweep": {"swept"},
 }
-WEIGHTS = {"claim": 16, "begin": 12, "release": 7, "park": 5, "retry": 4, "finish": 2, "attach": 3, "note": 2}
+WEIGHTS = {
+    "claim": 16,
+    "renew": 3,
+    "begin": 12,
+    "release": 7,
+    "park": 5,
+    "retry": 4,
+    "finish": 2,
+    "attach": 3,
+    "note": 2,
+}
 
 
 class Replay:
@@ -81,15 +94,17 @@ class Replay:
 
     @property
     def end(self) -> int:
-        if self.now < GIVE_UP_AT:
+        if self.now < GIVE_UP_AT - timedelta(minutes=BOOK_UNTIL):
             return BEFORE_THE_END
+        if self.now < GIVE_UP_AT:
+            return TOO_CLOSE
         return OVER if self.now < GIVE_UP_AT + timedelta(hours=24) else LONG_OVER
 
     async def _wait(self) -> None:
         """Time only ever makes true what the model lets it make true."""
         self.now += seconds(self.random.choice((0, 0, 0, 0.5, 2, 6, 25)))
         if self.random.random() < 0.04:
-            self.now = max(self.now, GIVE_UP_AT + timedelta(hours=self.random.choice((0, 24))))
+            self.now = max(self.now, GIVE_UP_AT + timedelta(hours=self.random.choice((-0.5, 0, 24))))
         await self.db.at(self.now)
         real = await self.db.row(self.id)
         self.row = self.row._replace(
@@ -120,7 +135,7 @@ class Replay:
             outcome=(real["result"] or {}).get("outcome", ""),
         )
 
-    async def _call(self, function: str) -> tuple[tuple[str, Row], Answer]:  # noqa: C901, PLR0911  # a function a case
+    async def _call(self, function: str) -> tuple[tuple[str, Row], Answer]:  # noqa: C901, PLR0911, PLR0912  # a function a case
         """The model's answer and the database's."""
         db, protocol, row, end = self.db, self.protocol, self.row, self.end
         token = row.claim_token if row.claim_token and self.random.random() < 0.75 else self.random.choice(self.tokens)
@@ -133,8 +148,12 @@ class Replay:
                     token = self._another_token()
                 return await self._claim(token, version if yes else NULL)
             case "begin":
-                answer = await db.begin(self.id, uuid, max_attempts=self.most, settled=yes)
+                answer = await db.begin(self.id, uuid, max_attempts=self.most, settled=yes, book_until=BOOK_UNTIL)
                 return protocol.begin(row, end, token, self.most, yes), answer
+            case "renew":
+                answer = await db.renew({self.id: uuid})
+                [lost] = answer["lost"] or [answer]
+                return protocol.renew(row, token), lost
             case "finish":
                 outcome = self.random.choice(("booked", "class_full", "class_full", "outcome_unknown"))
                 return protocol.finish(row, token, outcome), await db.finish(self.id, uuid, outcome)
@@ -163,7 +182,9 @@ class Replay:
         return token
 
     async def _claim(self, token: int, version: int) -> tuple[tuple[str, Row], Answer]:
-        answer = await self.db.claim(self.id, self.uuids[token], version or None, horizon=0, max_attempts=self.most)
+        answer = await self.db.claim(
+            self.id, self.uuids[token], version or None, horizon=0, max_attempts=self.most, lease=5
+        )
         outcome, row = self.protocol.claim(self.row, self.end, token, version, self.most)
         if outcome == answer["outcome"] == "claimed":
             assert answer["begun"] == is_to_be_settled(row)

@@ -92,7 +92,8 @@ async def test_a_row_is_not_over_while_its_claimer_holds_it(db: Functions) -> No
 async def test_a_row_whose_attempts_are_used_up_fails_with_its_last_true_reason(
     db: Functions, state: dict[str, Any]
 ) -> None:
-    row = await prebooking(db, **state, last_outcome="blocked", last_message="The gym blocked the request.")
+    state = {"available_at": NOW - seconds(1), **state, "last_outcome": "blocked"}
+    row = await prebooking(db, **state, last_message="The gym blocked the request.")
 
     answer = await db.claim(row, uuid4(), max_attempts=5)
 

@@ -10,7 +10,7 @@ import pytest
 
 from postgres.factories import claimed, prebooking, session
 from postgres.functions import Functions, Many
-from prebooking.adapters import supabase_rpc, supabase_store
+from prebooking.adapters import supabase_claims, supabase_rpc
 from prebooking.adapters.supabase_rpc import open_rpc
 from prebooking.adapters.supabase_store import open_store
 from prebooking.local.aimharder import AimHarder
@@ -42,7 +42,7 @@ async def test_every_function_gives_up_before_its_caller_does(db: Functions) -> 
         lock, whole = seconds(values["lock_timeout"]), seconds(values["statement_timeout"])
         assert lock < whole < supabase_rpc._TRY_S, name
     claim = seconds(settings["claim_prebooking"]["lock_timeout"])
-    assert 2 * claim + supabase_rpc._PAUSES_S[0] < supabase_store._CLAIM_S  # two tries, or the first was the only one
+    assert 2 * claim + supabase_rpc._PAUSES_S[0] < supabase_claims._CLAIM_S  # two tries, or the first was the only one
 
 
 async def test_every_function_gives_up_a_lock_that_another_holds(many: Many) -> None:

@@ -54,12 +54,20 @@ CALLS: dict[str, list[Call]] = {
         lambda db, row, token: db.claim(row, token),
         lambda db, row, _: db.claim(row, uuid4(), max_attempts=1),
         lambda db, row, _: db.claim(row, uuid4(), horizon=0),
+        lambda db, row, _: db.claim(row, uuid4(), lease=5),
+        lambda db, row, token: db.claim(row, token, lease=5),
+    ],
+    "renew_claims": [
+        lambda db, row, token: db.renew({row: token}),
+        lambda db, row, _: db.renew({row: uuid4()}),
     ],
     "begin_booking": [
         lambda db, row, token: db.begin(row, token),
         lambda db, row, token: db.begin(row, token, settled=True),
         lambda db, row, token: db.begin(row, token, max_attempts=1),
         lambda db, row, _: db.begin(row, uuid4(), settled=True),
+        lambda db, row, token: db.begin(row, token, settled=True, book_until=60),
+        lambda db, row, token: db.begin(row, token, settled=True, book_until=600),
     ],
     "finish_booking": [
         lambda db, row, token: db.finish(row, token),
@@ -111,6 +119,8 @@ FUNCTIONS_BESIDE = {  # no status is theirs to change
     *("remove_old_prebookings", "inspect_service", "read_prebookings", "note_ping", "read_ping"),
 }
 
+OF_THE_HOLDER = {"renew_claims", "begin_booking", "finish_booking", "release_prebooking"}
+
 Row = dict[str, Any]
 
 
@@ -126,6 +136,8 @@ def is_begun(row: Row) -> bool:
 def check_step(function: str, answer: Answer, before: Row, after: Row, now: Any) -> tuple[str, str] | None:
     """The edge that was taken. Asserts that it is legal, and that a refusal changed nothing."""
     edge = (status(before), status(after))
+    if answer.get("lost"):
+        assert before == after, (function, answer["lost"])
     if answer["outcome"] in REFUSALS and edge[0] == edge[1]:
         assert before == after, (function, answer["outcome"])
     if answer.get("prebooking"):
@@ -203,7 +215,7 @@ class Walk:
         assert after["version"] >= before["version"]
         if holder and before["lease_until"] > self.now and after["claim_token"] not in (holder, None):
             pytest.fail("a lease was taken before its end")
-        if holder and token != holder and function in {"begin_booking", "finish_booking", "release_prebooking"}:
+        if holder and token != holder and function in OF_THE_HOLDER:
             assert after == before
 
     async def _call(self, function: str, row: UUID, token: UUID) -> Answer:

@@ -85,8 +85,7 @@ async def test_bookstate_0_with_a_silent_listing_is_parked_and_never_called_book
 async def test_too_early_by_the_gyms_clock_is_tried_again_on_the_same_connection(
     sweepless: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert shoot._PAUSE_S == (0.1, 0.3)
-    monkeypatch.setattr(shoot, "_PAUSE_S", (1.0, 1.0))  # long enough to be told from a slow machine
+    monkeypatch.setattr(shoot, "pause_before_late_opening", lambda _: 1.0)  # long enough to be told from a slow machine
     spoil(sweepless, "clock", seconds=-1.5, times=None)
     _, row = await ran(sweepless, await prebook_open_class(sweepless))
     assert (row["status"], row["result"]["outcome"]) == ("completed", "booked")

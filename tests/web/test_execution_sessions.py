@@ -114,13 +114,16 @@ async def test_a_class_that_is_gone_fails_the_row_and_nothing_is_sent(sweepless:
     assert not bookings_asked(sweepless)
 
 
-async def test_a_day_without_any_class_says_nothing_and_the_box_decides(sweepless: World) -> None:
-    await sweepless.member(ANA)
-    opens_at = sweepless.open_class()
-    sweepless.gym.gym.remove_class(BOX.slug, CLASS_ID)
-    _, row = await ran(sweepless, await sweepless.prebook(ANA, opens_at))
-    assert (row["status"], row["error_code"]) == ("failed", "refused")
-    assert len(bookings_asked(sweepless)) == 1
+async def test_a_day_without_any_class_is_tried_at_its_opening_and_again_until_it_is_there(brief: World) -> None:
+    await brief.member(ANA)
+    opens_at = brief.open_class(-30)
+    brief.gym.gym.remove_class(BOX.slug, CLASS_ID)
+    answered, row = await ran(brief, await brief.prebook(ANA, opens_at))
+    assert (answered.status, answered.outcome, row["status"], row["attempts"]) == (503, "retry-later", "pending", 0)
+    assert len(bookings_asked(brief)) == 1
+    brief.open_class(opens_at=opens_at.isoformat(), day=brief.day(opens_at))
+    row = await brief.finished(ANA, row["id"])
+    assert (row["result"]["outcome"], row["attempts"]) == ("booked", 1)
 
 
 async def test_a_refresh_that_takes_long_does_not_hold_the_request_back(sweepless: World) -> None:

@@ -45,7 +45,7 @@ async def create(store: SupabaseStore, prebooking_id: UUID | None = None) -> Tra
 
 
 async def claim(store: SupabaseStore, prebooking_id: UUID) -> Claim:
-    claimed = await store.claim(prebooking_id, uuid4(), 1, horizon_s=5, max_attempts=5)
+    claimed = await store.claim(prebooking_id, uuid4(), 1, horizon_s=5, max_attempts=5, lease_s=5)
     assert isinstance(claimed, Claim)
     return claimed
 
@@ -83,7 +83,7 @@ async def test_a_claim_is_given_up_after_a_second_and_a_half(store: SupabaseStor
     gateway.faults.set(Fault(kind="delay", seconds=5, times=None))
     started = time.monotonic()
     with pytest.raises(StoreUnavailableError):
-        await store.claim(uuid4(), uuid4(), 1, horizon_s=5, max_attempts=5)
+        await store.claim(uuid4(), uuid4(), 1, horizon_s=5, max_attempts=5, lease_s=5)
     assert time.monotonic() - started < 2
 
 
@@ -168,7 +168,7 @@ async def test_of_many_claims_at_once_one_is_given(store: SupabaseStore) -> None
     assert created.prebooking
     prebooking_id = created.prebooking.id
     answers = await asyncio.gather(
-        *(store.claim(prebooking_id, uuid4(), 1, horizon_s=5, max_attempts=5) for _ in range(30))
+        *(store.claim(prebooking_id, uuid4(), 1, horizon_s=5, max_attempts=5, lease_s=5) for _ in range(30))
     )
     assert sum(isinstance(answer, Claim) for answer in answers) == 1
     assert {answer.outcome for answer in answers if isinstance(answer, Transition)} == {"held"}
@@ -178,10 +178,11 @@ async def test_what_is_claimed_does_not_wait_behind_a_crowd_of_claims(store: Sup
     created = await create(store)
     assert created.prebooking
     prebooking_id, token = created.prebooking.id, uuid4()
-    await store.claim(prebooking_id, token, None, horizon_s=0, max_attempts=5)
+    await store.claim(prebooking_id, token, None, horizon_s=0, max_attempts=5, lease_s=5)
     gateway.faults.set(Fault(kind="delay", function="claim_prebooking", seconds=0.3, times=1000))
     crowd = [
-        asyncio.create_task(store.claim(prebooking_id, uuid4(), None, horizon_s=0, max_attempts=5)) for _ in range(40)
+        asyncio.create_task(store.claim(prebooking_id, uuid4(), None, horizon_s=0, max_attempts=5, lease_s=5))
+        for _ in range(40)
     ]
     await asyncio.sleep(0)
     begun = await store.begin(prebooking_id, token, lease_s=20, max_attempts=5, settled=False)
@@ -213,7 +214,9 @@ async def test_a_claim_waits_in_line_for_its_turn_and_its_clock_starts_when_it_i
     asked = clock.monotonic()
     in_front = [asyncio.create_task(store.list(ANA)) for _ in range(8)]
     await asyncio.sleep(0)
-    claiming = asyncio.create_task(store.claim(created.prebooking.id, uuid4(), None, horizon_s=0, max_attempts=5))
+    claiming = asyncio.create_task(
+        store.claim(created.prebooking.id, uuid4(), None, horizon_s=0, max_attempts=5, lease_s=5)
+    )
     await asyncio.sleep(0)
     with pytest.raises(StoreUnavailableError, match=r"no connection was free"):
         await store.list(ANA)

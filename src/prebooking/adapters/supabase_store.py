@@ -10,18 +10,15 @@ from pydantic import TypeAdapter
 
 from prebooking.adapters.line import Turn
 from prebooking.adapters.session_vault import SessionVault
+from prebooking.adapters.supabase_claims import SupabaseClaims
 from prebooking.adapters.supabase_notices import SupabaseNotices
 from prebooking.adapters.supabase_rpc import open_rpc
-from prebooking.adapters.supabase_sessions import SupabaseSessions
 from prebooking.domain.changes import Changes
 from prebooking.domain.errors import CursorUnknownError, StoreRefusedError
-from prebooking.domain.ports import Claim, Limits, Page, Transition, Unscheduled, Work
+from prebooking.domain.ports import Limits, Page, Transition, Unscheduled, Work
 from prebooking.domain.prebooking import Box, Prebooking
 
-_CLAIM_S = 1.5  # for all tries of a claim together
-
 _TRANSITION = TypeAdapter(Transition)
-_CLAIM = TypeAdapter(Claim)
 _WORK = TypeAdapter(Work)
 _PREBOOKINGS = TypeAdapter(list[Prebooking])
 
@@ -35,7 +32,7 @@ async def open_store(
         yield SupabaseStore(rpc, vault or SessionVault())
 
 
-class SupabaseStore(SupabaseSessions, SupabaseNotices):
+class SupabaseStore(SupabaseClaims, SupabaseNotices):
     """See prebooking.domain.ports.Store."""
 
     async def create(
@@ -47,6 +44,8 @@ class SupabaseStore(SupabaseSessions, SupabaseNotices):
         at: datetime | None,
         *,
         limits: Limits,
+        starts_at: datetime | None = None,
+        time_zone: str | None = None,
     ) -> Transition:
         return await self._transition(
             "create_prebooking",
@@ -58,6 +57,8 @@ class SupabaseStore(SupabaseSessions, SupabaseNotices):
             available_at=at,
             max_active=limits.active,
             max_per_minute=limits.per_minute,
+            starts_at=starts_at,
+            time_zone=time_zone,
         )
 
     async def attach_message(self, prebooking_id: UUID, version: int, message_id: str) -> Transition:
@@ -112,37 +113,6 @@ class SupabaseStore(SupabaseSessions, SupabaseNotices):
             before_id=before and before.id,
         )
         return _PREBOOKINGS.validate_python(answer["prebookings"])
-
-    async def claim(
-        self, prebooking_id: UUID, token: UUID, version: int | None, *, horizon_s: float, max_attempts: int
-    ) -> Claim | Transition:
-        answer = await self._rpc.call(
-            "claim_prebooking",
-            turn=Turn.CLAIM,
-            within_s=_CLAIM_S,
-            in_line_s=None,  # behind a thousand others; the execution's budget ends the wait
-            id=prebooking_id,
-            token=token,
-            version=version,
-            horizon_seconds=horizon_s,
-            max_attempts=max_attempts,
-        )
-        if answer["outcome"] != "claimed":
-            return _TRANSITION.validate_python(answer)
-        return _CLAIM.validate_python(answer | {"session": self._read(answer["session"])})
-
-    async def begin(
-        self, prebooking_id: UUID, token: UUID, *, lease_s: float, max_attempts: int, settled: bool
-    ) -> Transition:
-        return await self._transition(
-            "begin_booking",
-            turn=Turn.CLAIMED,
-            id=prebooking_id,
-            token=token,
-            lease_seconds=lease_s,
-            max_attempts=max_attempts,
-            settled=settled,
-        )
 
     async def finish(
         self,

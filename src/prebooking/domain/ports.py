@@ -51,6 +51,7 @@ class Transition:
     retry_after: float = 0.0  #: seconds, where a later try makes sense
     replaced_message_id: str | None = None  #: a message that rings for nothing now
     give_up_at: datetime | None = None
+    starts_at: datetime | None = None  #: the class's start, of a begin that it forbids
     limit: int | None = None  #: the one that too_many met; that of the active ones without, the other with retry_after
 
 
@@ -66,9 +67,19 @@ class Claim:
     parks: int
     session: Session | None
     give_up_at: datetime
+    starts_at: datetime | None = None  #: the class's start, where it is known
+    time_zone: str | None = None  #: of the box's wall clock, where it is known
     shots: tuple[dict[str, Any], ...] = ()
     last_outcome: str | None = None
     last_message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What a claimer shows to have its claim prolonged."""
+
+    prebooking_id: UUID
+    token: UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +122,12 @@ class Store(SessionStore, ChangeStore, NoticeStore, Protocol):
         at: datetime | None,
         *,
         limits: Limits,
-    ) -> Transition: ...
+        starts_at: datetime | None = None,
+        time_zone: str | None = None,
+    ) -> Transition:
+        """`at` None: it opens now. `starts_at`, `time_zone`: the class's start and the box's zone, where known."""
+        ...
+
     async def attach_message(self, prebooking_id: UUID, version: int, message_id: str) -> Transition: ...
     async def cancel(self, prebooking_id: UUID, user_email: str) -> Transition: ...
     async def reschedule(self, prebooking_id: UUID, user_email: str, at: datetime, *, limits: Limits) -> Transition: ...
@@ -131,11 +147,33 @@ class Store(SessionStore, ChangeStore, NoticeStore, Protocol):
     ) -> Sequence[Prebooking]: ...
 
     async def claim(
-        self, prebooking_id: UUID, token: UUID, version: int | None, *, horizon_s: float, max_attempts: int
+        self,
+        prebooking_id: UUID,
+        token: UUID,
+        version: int | None,
+        *,
+        horizon_s: float,
+        max_attempts: int,
+        lease_s: float,
     ) -> Claim | Transition: ...
+    async def renew(self, held: Sequence[Held], *, lease_s: float) -> Mapping[UUID, Transition]:
+        """Prolongs claims that have not begun. By token, those that are lost: cancelled, taken over, ended, deleted."""
+        ...
+
     async def begin(
-        self, prebooking_id: UUID, token: UUID, *, lease_s: float, max_attempts: int, settled: bool
-    ) -> Transition: ...
+        self,
+        prebooking_id: UUID,
+        token: UUID,
+        *,
+        lease_s: float,
+        max_attempts: int,
+        settled: bool,
+        starts_at: datetime | None = None,
+        book_until_minutes: float = 0.0,
+    ) -> Transition:
+        """`starts_at`: the class's start as it was learnt now; the row keeps it."""
+        ...
+
     async def finish(
         self,
         prebooking_id: UUID,

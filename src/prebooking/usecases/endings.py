@@ -1,10 +1,11 @@
 """How an execution ends: finished, released, parked, or not ours; and what its delivery is answered."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from prebooking.domain.metering import Meter
 from prebooking.domain.outcome import Ending, Outcome
+from prebooking.domain.patience import Patience, pause_before_late_opening
 from prebooking.domain.ports import Claim, Store, Transition
 from prebooking.domain.prebooking import Status
 from prebooking.domain.timing import Timings, park_delay, release_delay
@@ -25,24 +26,23 @@ class Verdict:
 class Endings:
     """Writes down how it ended, fenced by the claim's token."""
 
-    def __init__(self, store: Store, meter: Meter, *, lead_s: float, max_attempts: int) -> None:
+    def __init__(self, store: Store, meter: Meter, *, lead_s: float, max_attempts: int, patience: Patience) -> None:
         self._store = store
         self._meter = meter
         self._lead_s = lead_s
         self._max_attempts = max_attempts
+        self._patience = patience
 
     async def end(self, run: Execution, decision: Decision) -> Verdict:
         match decision:
             case Ending():
                 return await self._finish(run.claim, run.token, run.timings, decision)
-            case Release(reason) if run.attempts >= self._max_attempts:
-                return await self._finish(run.claim, run.token, run.timings, reason)
             case Release(reason):
-                return await self._release(run, reason, release_delay(run.attempts))
+                return await self._not_booked(run, reason)
             case GiveBack(again_s) if run.claim.begun and not run.settled:
                 return await self._park(run.claim, run.token, run.timings, None, again_s)
             case GiveBack(again_s):
-                return await self._release(run, None, again_s)
+                return await self._release(run, None, again_s, counted=False)
             case Park(reason):
                 # Its own begin's lease must end first: until then its request may still arrive.
                 retry_s = None if run.begun else park_delay(run.claim.parks)
@@ -53,6 +53,17 @@ class Endings:
         if claim.begun:
             return await self._park(claim, token, timings, Ending(why), park_delay(claim.parks))
         return await self._finish(claim, token, timings, Ending(why))
+
+    async def _not_booked(self, run: Execution, reason: Ending) -> Verdict:
+        """Tried again: so many times, but for a gym that opens late, which is waited for however often it is asked."""
+        if reason.outcome is Outcome.TOO_EARLY:
+            since_s = run.since_opening_s
+            if self._patience.waits_for_opening(since_s):
+                return await self._release(run, reason, pause_before_late_opening(since_s), counted=False)
+            reason = replace(reason, sentence=self._patience.never_opened)
+        elif run.attempts < self._max_attempts:
+            return await self._release(run, reason, release_delay(run.attempts), counted=True)
+        return await self._finish(run.claim, run.token, run.timings, reason)
 
     async def _finish(self, claim: Claim, token: UUID, timings: Timings, ending: Ending) -> Verdict:
         success = ending.outcome.success
@@ -77,8 +88,8 @@ class Endings:
         self._meter.ended(ending.outcome)
         return Verdict(ending.outcome)
 
-    async def _release(self, run: Execution, reason: Ending | None, retry_s: float) -> Verdict:
-        """Without a reason it is our own stop or crowd, which is no attempt."""
+    async def _release(self, run: Execution, reason: Ending | None, retry_s: float, *, counted: bool) -> Verdict:
+        """`counted`: it was an attempt; our own stop or crowd is none, nor is a gym that is late."""
         answer = await self._store.release(
             run.prebooking.id,
             run.token,
@@ -86,7 +97,7 @@ class Endings:
             message=reason.message if reason else None,
             shots=run.timings.all_shots(),
             retry_s=retry_s,
-            graceful=reason is None,
+            graceful=not counted,
             settled=run.settled,
         )
         if answer.outcome != "released":

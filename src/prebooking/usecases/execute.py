@@ -5,7 +5,7 @@ Between the opening and the write stand no database, no signature check, no DNS,
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from uuid import UUID, uuid4
 
 import structlog
@@ -13,6 +13,7 @@ import structlog
 from prebooking.domain.errors import BoxSilentError, StoreRefusedError, StoreUnavailableError
 from prebooking.domain.metering import Meter
 from prebooking.domain.outcome import Ending, Outcome
+from prebooking.domain.patience import Patience
 from prebooking.domain.ports import Claim, Clock, HeldRequest, Store, Transition
 from prebooking.domain.prebooking import Box
 from prebooking.domain.timing import BEGIN_GRACE_S, Budget, Lease, OpeningClock, Timings, ring_at
@@ -22,6 +23,7 @@ from prebooking.usecases.execution import Execution, GiveBack, Park, Release
 from prebooking.usecases.gate import Gate, sleep_until
 from prebooking.usecases.guarded_gyms import GuardedGyms
 from prebooking.usecases.kept_request import KeptRequest
+from prebooking.usecases.leases import ClaimLostError, Leases
 from prebooking.usecases.make_ready import make_ready
 from prebooking.usecases.reconnects import Reconnects
 from prebooking.usecases.sessions import Sessions
@@ -65,6 +67,7 @@ class Executor:
         lead_s: float,
         max_duration_s: float,
         max_attempts: int,
+        patience: Patience,
         legacy_box: Box | None,
         ended: Callable[[], None],
         meter: Meter,
@@ -81,9 +84,11 @@ class Executor:
         self._places = Shares(_AT_ONCE)
         self._reconnects = Reconnects()
         self._sessions = sessions
-        self._ending = Endings(store, meter, lead_s=lead_s, max_attempts=max_attempts)
+        self._leases = Leases(store, gate, clock)
+        self._ending = Endings(store, meter, lead_s=lead_s, max_attempts=max_attempts, patience=patience)
         self._max_duration_s = max_duration_s
         self._max_attempts = max_attempts
+        self._patience = patience
         self._legacy_box = legacy_box
         self._ended = ended
         self._meter = meter
@@ -144,8 +149,8 @@ class Executor:
             await (self._gate.calm() if settles else self._gate.quiet())
             if self._stopping.told:
                 return STOPPING
-            claim = await self._store.claim(
-                prebooking_id, token, version, horizon_s=budget.horizon, max_attempts=self._max_attempts
+            claim = await self._leases.claim(
+                prebooking_id, token, version, budget, max_attempts=self._max_attempts, spare_s=_WORTH_STARTING_S
             )
         finally:
             self._claims.release()
@@ -157,18 +162,16 @@ class Executor:
         if self._opening_clock.compare(claim.now, claim.sent_at, self._clock.monotonic()):
             _log.warning("host_clock_overruled", offset_ms=round(self._opening_clock.offset_s * 1000, 1))
         timings = self._timings(claim, budget)
-        if version is not None and claim.prebooking.attempts == 1:
+        if version is not None and claim.prebooking.attempts == 1 and claim.last_outcome is None:
             self._meter.lagged(max(0.0, timings.delivered_at - self._due_at(claim)))
         request, box = claim.prebooking.request(), claim.prebooking.box(self._legacy_box)
         structlog.contextvars.bind_contextvars(
             attempt=claim.prebooking.attempts, box=claim.prebooking.box_subdomain or (box.subdomain if box else None)
         )
-        if request is None:
-            return await self._ending.with_nothing_to_go_by(claim, token, timings, Outcome.UNUSABLE)
-        if box is None:
-            return await self._ending.with_nothing_to_go_by(claim, token, timings, Outcome.BOX_UNKNOWN)
-        if claim.session is None:
-            return await self._ending.with_nothing_to_go_by(claim, token, timings, Outcome.SESSION_EXPIRED)
+        if request is None or box is None or claim.session is None:
+            session_or_box = Outcome.BOX_UNKNOWN if box is None else Outcome.SESSION_EXPIRED
+            why = Outcome.UNUSABLE if request is None else session_or_box
+            return await self._written(budget, lambda: self._ending.with_nothing_to_go_by(claim, token, timings, why))
         async with self._gyms.visit(box, claim.session) as gym:
             run = Execution(
                 claim=claim,
@@ -192,10 +195,12 @@ class Executor:
 
     async def _pipeline(self, run: Execution) -> Verdict:
         try:
-            async with self._stopping.interruptible():
+            async with self._stopping.interruptible(), self._leases.renewed(run.claim, run.token):
                 prepared = await self._prepare(run)
         except StoppedError:
             return await self._end(run, GiveBack())
+        except ClaimLostError as exc:
+            return self._ending.not_claimed(exc.answer)
         match prepared:
             case Verdict():
                 return prepared
@@ -223,7 +228,7 @@ class Executor:
                 *settling,
                 Key(Part.BOX, run.box),
                 Key(Part.USER, row.user_email),
-                within_s=self._patience(run),
+                within_s=self._for_its_share_s(run),
                 created_at=row.created_at.timestamp(),
             )
         except NoPermitError:
@@ -238,7 +243,7 @@ class Executor:
             lending.cancel()
             permit.release()
 
-    def _patience(self, run: Execution) -> float:
+    def _for_its_share_s(self, run: Execution) -> float:
         """For how many seconds it may wait for its share."""
         ahead = run.opening - self._opening_clock.now() - _BEFORE_OPENING_S
         return min(max(_FOR_A_SHARE_S, ahead), run.budget.left - _WORTH_STARTING_S)
@@ -281,12 +286,15 @@ class Executor:
         return let_go
 
     async def _end(self, run: Execution, decision: Decision) -> Verdict:
+        return await self._written(run.budget, lambda: self._ending.end(run, decision))
+
+    async def _written(self, budget: Budget, write: Callable[[], Awaitable[Verdict]]) -> Verdict:
         """Written down as long as the budget lasts: what is known now must be found out anew otherwise."""
         while True:
             try:
-                return await self._ending.end(run, decision)
+                return await write()
             except StoreUnavailableError:
-                if run.budget.left <= _TRY_AGAIN_S:
+                if budget.left <= _TRY_AGAIN_S:
                     raise
                 await self._clock.sleep(_TRY_AGAIN_S)
 
@@ -347,6 +355,8 @@ class Executor:
                     lease_s=run.lease.left,
                     max_attempts=self._max_attempts,
                     settled=run.settled,
+                    starts_at=run.starts_at,
+                    book_until_minutes=self._patience.book_until_minutes,
                 )
             except StoreUnavailableError:
                 if not run.budget.may_shoot():
@@ -360,7 +370,7 @@ class Executor:
                 return None
             return Release(run.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED))
         if answer.outcome == Outcome.EXPIRED:
-            return Ending(Outcome.EXPIRED)
+            return Ending(Outcome.EXPIRED, sentence=self._patience.too_close if answer.starts_at else None)
         if answer.outcome == Outcome.ATTEMPTS_EXHAUSTED:
             return run.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED)
         return self._ending.not_claimed(answer)

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
+from prebooking.domain.class_start import start_of
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Ending, Outcome
-from prebooking.domain.ports import Claim, Clock, HeldRequest
+from prebooking.domain.ports import Claim, Clock, HeldRequest, Listing
 from prebooking.domain.prebooking import BookingRequest, Prebooking, Session
 from prebooking.domain.timing import Budget, Lease, Shot, Timings
 from prebooking.usecases.guarded_gyms import GuardedGym
@@ -59,6 +61,8 @@ class Execution:
     begun: bool = False  #: this claim has begun
     lease: Lease | None = None  #: of its begin, at the shortest
     unsure: bool = False  #: a shot of this claim got no statement: no refusal is believed any more
+    day_is_empty: bool = False  #: the gym lists no class at all on that day, as far as was asked
+    starts_at: datetime | None = None  #: the class's start, as the gym's listing tells it
     _revived: bool = False
     _refreshing: asyncio.Task[Session | None] | None = None
 
@@ -69,6 +73,17 @@ class Execution:
     @property
     def opening(self) -> float:
         return self.prebooking.available_at.timestamp()
+
+    @property
+    def since_opening_s(self) -> float:
+        return self.now() - self.opening
+
+    def learn(self, listing: Listing) -> None:
+        """What else a listing tells of the class: when it starts, or that there is none yet."""
+        self.day_is_empty = not listing
+        listed = listing.get(self.request.class_id)
+        if listed is not None:
+            self.starts_at = start_of(self.request.day, listed.hour, self.claim.time_zone)
 
     def may_shoot(self) -> bool:
         """Asked right before a write: the process may have stood still since it was asked last."""

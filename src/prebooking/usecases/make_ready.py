@@ -42,6 +42,8 @@ async def make_ready(run: Execution, now: Callable[[], float]) -> Ending | None:
         else:
             listing = await _known(run.gym.listing(run.request.day, run.request.family_id), until - now())
     run.timings.ready_at = now()
+    if listing is not None:
+        run.learn(listing)
     return _ending(listing, run) if listing else None  # a day without any class says nothing
 
 

@@ -42,15 +42,34 @@ class Scheduler:
         self._wake = wake
 
     async def create(
-        self, prebooking_id: UUID, user_email: str, box: Box, data: Mapping[str, Any], at: datetime
+        self,
+        prebooking_id: UUID,
+        user_email: str,
+        box: Box,
+        data: Mapping[str, Any],
+        at: datetime,
+        *,
+        starts_at: datetime | None = None,
+        time_zone: str | None = None,
     ) -> Transition:
-        """outcome: created, existing (same wish, same opening), exists (another opening), too_late, too_many.
+        """`starts_at`: the class's start, `time_zone`: the box's, where they are known.
+
+        outcome: created, existing (same wish, same opening), exists (another opening), too_late, too_many.
 
         Again with the same id is answered with its row, whatever became of it: created; exists, if it opens at another
         instant by now; key_reused, if it is of another class, or has ended.
         """
         opening = None if self._for_now else at
-        created = await self._store.create(prebooking_id, user_email, box, data, opening, limits=self._limits)
+        created = await self._store.create(
+            prebooking_id,
+            user_email,
+            box,
+            data,
+            opening,
+            limits=self._limits,
+            starts_at=starts_at,
+            time_zone=time_zone,
+        )
         if created.outcome != "created" or created.prebooking is None:
             return created
         if not created.prebooking.is_wish(user_email, box, data):

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Ending, Kind, Outcome, Reply
+from prebooking.domain.patience import pause_before_late_opening
 from prebooking.domain.ports import HeldRequest
+from prebooking.domain.timing import LAST_SHOT_S
 from prebooking.usecases.execution import Execution, GiveBack, Park, Release
 from prebooking.usecases.settle import NotFound, present
 
 _PAUSE_S = (0.1, 0.3)  # between shots, but for the second, which goes at once
+_PART = 0.1  # of the time since the first shot, where that is longer: a long budget is no reason for many shots
+_JUST_OPENED_S = 1.0  # from then on the gym is late, and not merely its clock by a moment
 
 Decision = Ending | Release | Park | GiveBack
 
@@ -22,7 +26,7 @@ class _Again:
 
 async def shoot(run: Execution, held: HeldRequest) -> Decision:
     """Follows up the request that was fired, until it is decided or the budget is used up."""
-    shots = 1
+    shots, began = 1, run.clock.monotonic()
     while True:
         try:
             reply = await held.reply(within_s=max(0.0, run.budget.for_answers))
@@ -32,16 +36,19 @@ async def shoot(run: Execution, held: HeldRequest) -> Decision:
         decision = await _decide(run, reply)
         if not isinstance(decision, _Again):
             return decision
-        again = await _shoot_again(run, first=shots == 1)
+        again = await _shoot_again(run, decision.reason, began, first=shots == 1)
         if again is None:
             return Park(decision.reason) if run.unsure else Release(decision.reason)
         held, shots = again, shots + 1
 
 
-async def _shoot_again(run: Execution, *, first: bool) -> HeldRequest | None:
+async def _shoot_again(run: Execution, reason: Ending, began: float, *, first: bool) -> HeldRequest | None:
     while run.budget.may_shoot():
-        if not first:
-            await run.clock.sleep(random.uniform(*_PAUSE_S))  # noqa: S311  # spreads load, guards nothing
+        pause_s = _pause(run, reason, began, first=first)
+        if pause_s >= run.budget.left - LAST_SHOT_S:
+            return None  # a later claim can wait for it as well
+        if pause_s:
+            await run.clock.sleep(pause_s)
         try:
             held = await run.hold()
         except BoxSilentError:
@@ -52,6 +59,16 @@ async def _shoot_again(run: Execution, *, first: bool) -> HeldRequest | None:
             return held
         await held.aclose()
     return None
+
+
+def _pause(run: Execution, reason: Ending, began: float, *, first: bool) -> float:
+    if reason.outcome is Outcome.TOO_EARLY:
+        since_s = run.since_opening_s
+        return 0.0 if first and since_s < _JUST_OPENED_S else pause_before_late_opening(since_s)
+    if first:
+        return 0.0
+    shortest = random.uniform(*_PAUSE_S)  # noqa: S311  # spreads load, guards nothing
+    return max(shortest, _PART * (run.clock.monotonic() - began))
 
 
 async def _decide(run: Execution, reply: Reply) -> Decision | _Again:  # noqa: PLR0911  # one return a kind of answer
@@ -69,6 +86,8 @@ async def _decide(run: Execution, reply: Reply) -> Decision | _Again:  # noqa: P
         case Kind.BLOCKED:
             reason = reply.ending(Outcome.BLOCKED)
             return Park(reason) if run.unsure else Release(reason)
+        case Kind.REFUSED if run.day_is_empty and reply.outcome in (None, Outcome.REFUSED):
+            return _Again(reply.ending(Outcome.TOO_EARLY))  # of a class that is not there yet nothing else can be said
         case Kind.REFUSED:
             return await _refused(run, reply.ending(reply.outcome or Outcome.REFUSED))
         case Kind.SAME_HOUR | Kind.NOTHING_SAID | Kind.NO_ANSWER:

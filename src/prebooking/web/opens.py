@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from prebooking.domain.opening_rules import LONGEST_DAYS, LONGEST_HOURS, OpeningRule, is_zone
+from prebooking.domain.opening_rules import LONGEST_DAYS, LONGEST_HOURS, OpeningRule, is_zone, on_the_wall_clock
 from prebooking.web.problems import invalid
 
 _TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
@@ -129,6 +129,10 @@ class Opens(Rule):
         return OpeningRule(
             zone=self.time_zone, days_before=self.days_before, at=self.at, hours_before=self.hours_before
         )
+
+    def starts_at(self, day: date) -> datetime | None:
+        """The class's start in UTC, where it is told here."""
+        return None if self.starts is None else on_the_wall_clock(day, self.starts, self.time_zone)
 
     def opens_at(self, day: date, class_time: datetime | None) -> datetime:
         """In UTC. `class_time`: the class's start as an instant, where it is known. Raises Problem."""

@@ -36,7 +36,15 @@ async def create(request: Request) -> Response:
     parts, user = await _user(request)
     new = await read_json(request, NewPrebooking)
     box = Box(subdomain=new.box_subdomain, aimharder_id=new.box_aimharder_id)
-    created = await parts.scheduler.create(id_of(request, user), user, box, new.booking_data.as_row(), new.opening)
+    created = await parts.scheduler.create(
+        id_of(request, user),
+        user,
+        box,
+        new.booking_data.as_row(),
+        new.opening,
+        starts_at=new.starts_at,
+        time_zone=new.opens.time_zone if new.opens else None,
+    )
     return _answer(
         created, 201 if created.outcome == "created" else 200, opening="opens" if new.opens else "available_at"
     )

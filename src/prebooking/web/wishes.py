@@ -192,8 +192,18 @@ class NewPrebooking(BaseModel):
         if self.opens is None:
             assert self.available_at is not None
             return self.available_at
+        return self.opens.opens_at(self._date, self.booking_data.classTimeUTC)
+
+    @property
+    def starts_at(self) -> datetime | None:
+        """The class's start, where anything here tells it."""
+        told = self.booking_data.classTimeUTC
+        return told or (self.opens.starts_at(self._date) if self.opens else None)
+
+    @property
+    def _date(self) -> date:
         day = self.booking_data.day
-        return self.opens.opens_at(date(int(day[:4]), int(day[4:6]), int(day[6:])), self.booking_data.classTimeUTC)
+        return date(int(day[:4]), int(day[4:6]), int(day[6:]))
 
 
 class NewOpening(BaseModel):

@@ -1,0 +1,37 @@
+"""How long a class is gone on with: a gym that opens it late, and a class that is about to begin."""
+
+import random
+from dataclasses import dataclass
+
+# Between two tries at a class that its gym has not opened yet: a tenth of the time since the announced opening.
+_PART = 0.1
+_SHORTEST_S, _LONGEST_S = 0.1, 30.0
+
+
+def pause_before_late_opening(since_opening_s: float) -> float:
+    """Returns seconds until a class that is not open yet is tried again; a little less for some than for others."""
+    longest = min(max(since_opening_s * _PART, _SHORTEST_S), _LONGEST_S)
+    return max(_SHORTEST_S, longest * random.uniform(0.8, 1))  # noqa: S311  # spreads load, guards nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    too_early_minutes: float  #: after the announced opening
+    book_until_minutes: float  #: before the class's start
+
+    def waits_for_opening(self, since_opening_s: float) -> bool:
+        return since_opening_s < self.too_early_minutes * 60
+
+    @property
+    def never_opened(self) -> str:
+        """The reason of a prebooking whose gym did not open the class in time."""
+        limit = f"{self.too_early_minutes:g} minutes after the announced opening"
+        return f"The gym had not opened the class {limit}, and that is the limit."
+
+    @property
+    def too_close(self) -> str:
+        """The reason of a prebooking whose class has begun, or is about to."""
+        setting = f"(BOOK_UNTIL_MINUTES_BEFORE={self.book_until_minutes:g})"
+        if not self.book_until_minutes:
+            return f"The class had begun before it could be booked {setting}."
+        return f"The class begins too soon: it is booked until {self.book_until_minutes:g} minutes before {setting}."
