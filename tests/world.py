@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 import httpx
 
+from prebooking.adapters.resolver import Resolver
 from prebooking.adapters.tls import trusted
 from prebooking.local.aimharder import AimHarder, Box, GymClass, Member, aimharder_server
 from prebooking.local.postgres import Postgres
@@ -145,6 +146,7 @@ async def open_world(
     gym: AimHarder,
     *,
     beside: bool = False,
+    resolver: Resolver | None = None,
     **settings: Any,
 ) -> AsyncIterator[World]:
     """One replica of the service, with these settings. `beside`: another runs, so the stand-ins stay as they are."""
@@ -171,7 +173,7 @@ async def open_world(
     }
     told = Settings(_env_file=None, **(values | settings))
     async with AsyncExitStack() as stack:
-        parts = await stack.enter_async_context(open_replica(told))
+        parts = await stack.enter_async_context(open_replica(told, resolver=resolver))
 
         @asynccontextmanager
         async def these() -> AsyncIterator[Parts]:

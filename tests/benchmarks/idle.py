@@ -55,7 +55,7 @@ async def main(members: int) -> None:
         *(cell(idle_s, lead_s, members, longest + n * _APART_S) for n, (idle_s, lead_s) in enumerate(cells))
     )
     head = [
-        "| idle time-out, s | lead, s | late p50, ms | last | first | booked | connections each |",
+        "| idle time-out, s | lead, s | late p50, ms | last | first | booked | holds each |",
         "|---" * 7 + "|",
     ]
     sys.stdout.write("\n".join([*head, *lines, ""]))
