@@ -130,7 +130,7 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
             ended=chores.ring,
             meter=meter,
         )
-        alarm = Alarm(settings.lead_seconds)
+        alarm = Alarm(settings.lead_seconds, clock.monotonic)
         scheduler = Scheduler(
             store,
             messages,
@@ -145,6 +145,7 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
             executor,
             scheduler,
             clock,
+            opening_clock,
             alarm,
             meter,
             lead_s=settings.lead_seconds,
