@@ -158,7 +158,7 @@ async def open_parts(
             meter=meter,
             sessions=sessions,
         )
-        alarm = Alarm(settings.lead_seconds)
+        alarm = Alarm(settings.lead_seconds, clock.monotonic)
         scheduler = Scheduler(
             store,
             messages,
@@ -173,6 +173,7 @@ async def open_parts(
             executor,
             scheduler,
             clock,
+            opening_clock,
             alarm,
             meter,
             lead_s=settings.lead_seconds,

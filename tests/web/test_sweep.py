@@ -1,6 +1,7 @@
 """The sweep: it books without QStash, settles what is parked, ends what is over, and orders missing messages."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -8,10 +9,12 @@ from typing import Any
 import asyncpg
 import pytest
 
-from executions import ANA, ON_TIME_MS, bookings_asked, lease_ends, prebook_open_class, ran, shots, spoil, sweep
+from executions import ANA, ON_TIME_MS, bookings_asked, lease_ends, prebook_open_class, ran, shots, spoil, sweep, until
+from prebooking.adapters.clock import SystemClock
 from prebooking.local.aimharder import AimHarder
 from prebooking.local.qstash.server import QStashServer
 from prebooking.local.supabase import Gateway
+from prebooking.usecases.sweep import Alarm
 from world import World, open_world
 
 Outside = tuple[Gateway, QStashServer, AimHarder]
@@ -40,6 +43,34 @@ async def test_when_qstash_fails_a_living_replica_still_meets_the_opening(world:
     row = await world.finished(ANA, row["id"])
     assert row["result"]["outcome"] == "booked"
     assert 0 <= row["result"]["timings"]["fire_lateness_ms"] < ON_TIME_MS
+
+
+async def test_a_host_whose_clock_is_behind_is_woken_for_what_is_made_here(
+    database: asyncpg.Connection, outside: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    naps: list[float] = []
+    nap = Alarm.nap
+
+    async def noted(alarm: Alarm, now: float, seconds: float) -> None:
+        naps.append(seconds)
+        await nap(alarm, now, seconds)
+
+    monkeypatch.setattr(SystemClock, "wall", lambda _: time.time() - 300)
+    monkeypatch.setattr(Alarm, "nap", noted)
+    async with open_world(database, *outside, sweep_seconds=60) as world:
+        world.qstash.qstash.faults.change({"lost": True})
+        await world.member(ANA)
+        await until(lambda: naps and naps[-1] > 30)
+        row = await world.prebook(ANA, world.open_class(2))
+        assert (await world.finished(ANA, row["id"]))["result"]["timings"]["fire_lateness_ms"] < ON_TIME_MS
+
+
+async def test_each_sweep_reads_the_databases_clock(sweepless: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SystemClock, "wall", lambda _: time.time() + 30)
+    await sweepless.parts.sweeper.sweep()
+    opening_clock = sweepless.parts.executor._opening_clock
+    assert opening_clock.offset_s == pytest.approx(-30, abs=1)
+    assert opening_clock.now() == pytest.approx(time.time(), abs=0.5)
 
 
 async def test_what_is_executed_by_the_sweep_is_told_to_a_late_message_as_finished(world: World) -> None:

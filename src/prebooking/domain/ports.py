@@ -100,6 +100,7 @@ class Work:
     publish: tuple[Unscheduled, ...]
     next_at: datetime | None
     busy: bool  #: a row is executing, or opens within 10 s
+    sent_at: float  #: as a claim's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

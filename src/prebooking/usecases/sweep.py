@@ -6,11 +6,13 @@ missing. Several replicas may sweep side by side: each id goes through the same 
 
 import asyncio
 import random
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
+from math import inf
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +21,7 @@ import structlog
 from prebooking.domain.errors import MessagingError, StoreUnavailableError
 from prebooking.domain.metering import Meter
 from prebooking.domain.ports import Clock, Store, Unscheduled, Work
-from prebooking.domain.timing import Budget
+from prebooking.domain.timing import Budget, OpeningClock
 from prebooking.usecases.execute import Executor
 from prebooking.usecases.schedule import Scheduler
 
@@ -28,6 +30,7 @@ _log = structlog.get_logger()
 _BUSY_S = 1.0  # the longest nap while a row is executing or opens within 10 s
 _SHORTEST_S = 0.02
 _FIRST_S = 0.5  # after a delivery's arrival on a host that sleeps: most are answered by then
+_PIECE_S = 1.0  # of a nap: a timer does not count what passes in a suspend
 _DATABASE_PAUSE_S = 1.0
 _SETTLED_AT_ONCE = 8  # what is parked has time
 _PUBLISHING = UUID(int=0)  # the key of the one publishing task among the executions
@@ -37,9 +40,10 @@ _PUBLISH_PAUSES_S = (5.0, 300.0)  # first and longest, doubling, while QStash ta
 class Alarm:
     """Wakes the sweep of this process for a row that was made here and is due before the nap ends."""
 
-    def __init__(self, lead_s: float) -> None:
+    def __init__(self, lead_s: float, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._lead_s = lead_s
-        self._until = float("inf")
+        self._monotonic = monotonic
+        self._until = inf
         self._rung = asyncio.Event()
 
     def ring_for(self, available_at: datetime) -> None:
@@ -47,12 +51,14 @@ class Alarm:
             self._rung.set()
 
     async def nap(self, now: float, seconds: float) -> None:
-        self._until = now + seconds
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._rung.wait()
+        """`now`: by the clock that decides what is due, the database's. Time that passes in a suspend counts."""
+        self._until, ends = now + seconds, self._monotonic() + seconds
+        while not self._rung.is_set() and (left := ends - self._monotonic()) > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(left, _PIECE_S)):
+                    await self._rung.wait()
         self._rung.clear()
-        self._until = float("inf")  # what is made while the sweep looks it may not have seen
+        self._until = inf  # what is made while the sweep looks it may not have seen
 
 
 class Sweeper:
@@ -62,6 +68,7 @@ class Sweeper:
         executor: Executor,
         scheduler: Scheduler,
         clock: Clock,
+        opening_clock: OpeningClock,
         alarm: Alarm,
         meter: Meter,
         *,
@@ -73,6 +80,7 @@ class Sweeper:
         self._executor = executor
         self._scheduler = scheduler
         self._clock = clock
+        self._opening_clock = opening_clock
         self._alarm = alarm
         self._meter = meter
         self._lead_s = lead_s
@@ -89,6 +97,8 @@ class Sweeper:
     async def sweep(self, arrived: float | None = None) -> Work:
         """One pass: what it found is under way when it returns (see `settled`). Raises StoreUnavailableError."""
         work = await self._store.sweep(lead_s=self._lead_s, max_delay_s=self._max_delay_s)
+        # Between two claims hours may pass; a step of either clock is confirmed before the next.
+        self._opening_clock.compare(work.now, work.sent_at, self._clock.monotonic())
         due = [i for i in work.execute if i not in self._under_way]
         for prebooking_id in due:
             self._start(prebooking_id, self._executor.execute(prebooking_id, None, arrived))
@@ -127,10 +137,9 @@ class Sweeper:
                     await self.settled()
 
     async def _sweep_while_awake(self) -> None:
-        nap = _FIRST_S
+        await self._alarm.nap(inf, _FIRST_S)
         while True:
-            await self._alarm.nap(self._clock.wall(), nap)
-            nap = await self._pass(max(budget.arrived for budget in self._deliveries))
+            await self._pass(max(budget.arrived for budget in self._deliveries))
 
     async def close(self) -> None:
         """At the end of the process: what is executing ends by its budget; messages can wait for another sweep."""
@@ -172,19 +181,21 @@ class Sweeper:
     async def run(self) -> None:
         """Sweeps until it is cancelled, at the instants at which there is something to do."""
         while True:
-            nap = await self._pass()
-            await self._alarm.nap(self._clock.wall(), nap)
+            await self._pass()
 
-    async def _pass(self, arrived: float | None = None) -> float:
-        """One sweep; returns how many seconds to nap after it."""
+    async def _pass(self, arrived: float | None = None) -> None:
+        """Sweeps once, then naps until there is something to do."""
+        now = inf  # unknown: whatever is made meanwhile ends the nap
         try:
-            return self._nap(await self.sweep(arrived))
+            work = await self.sweep(arrived)
+            now, nap = work.now.timestamp(), self._nap(work)
         except StoreUnavailableError as exc:
             _log.warning("sweep_interrupted", reason=str(exc))
-            return _DATABASE_PAUSE_S
+            nap = _DATABASE_PAUSE_S
         except Exception:  # noqa: BLE001  # an error of ours, in one pass; without sweeps nothing heals
             _log.exception("sweep_failed")
-            return self._every_s or _BUSY_S
+            nap = self._every_s or _BUSY_S
+        await self._alarm.nap(now, nap)
 
     def _nap(self, work: Work) -> float:
         longest = min(self._every_s, _BUSY_S) if work.busy and self._every_s else self._every_s or _BUSY_S
