@@ -20,7 +20,7 @@ from prebooking.local.aimharder import aimharder_server
 
 IDLE_S = (None, 2, 5, 60)
 LEAD_S = (3, 10, 60, 90)
-_APART_S = 1.0  # no two cells open together
+_APART_S = 1.27  # no two cells open together, and none starts when another opens
 _TO_PREPARE_S = 3.0
 
 
