@@ -29,7 +29,7 @@ from prebooking.local.supabase import supabase_gateway
 
 _TEMPLATE = "cells"
 _CLIENT_S = 2.0  # a client's patience with one replica
-_PATIENCE_S = 60.0
+_PATIENCE_S = 120.0  # a session that died with its refresher is found dead once that one's lease has ended
 _LOOK_S = 0.1
 # Below the ports that systems hand out to outgoing connections, which would take ours during a restart.
 _PORTS = range(10000, 19000)

@@ -16,7 +16,7 @@ from cells import Cell
 from failpoints import Action
 from stage import Ledgers, Stage, Theatre, open_stage
 
-_CELL_S = 100.0
+_CELL_S = 200.0
 _STRIKE_S = 45.0
 _SAVED_S = 15.0  # until what was being rotated at the end is saved
 _WATCHED_S = 1.5  # beyond the opening of what was cancelled

@@ -22,6 +22,9 @@ _T = TypeVar("_T")
 
 ANSWERED_WITHIN_S = MAX_DURATION_S - 1.5
 LATER = {"held", "not-due", "retry-later"}
+# What an old message is not told, since it rings for nothing; and what it is told.
+WAITING = {"held", "not-due"}
+FOR_NOTHING = {"stale", "already_finished", "cancelled"}
 # A row is answered as it was made; its message comes after.
 _OF_THE_MESSAGE = ("qstash_schedule_id", "updated_at")
 _ROUNDS = 12
@@ -135,10 +138,12 @@ class Bookkeeping(RuleBasedStateMachine):
             code = answer.json()["code"]
             assert code in LATER or (code == UNAVAILABLE[1] and self.spoilt), answer.text
             assert delivery.path == signing.EXECUTE or code == UNAVAILABLE[1], answer.text
+            assert not delivery.is_old or code not in WAITING, answer.text
         elif delivery.path == signing.EXECUTE:
             # A 2xx ends the message: nothing may be left for it to ring for.
             row = self.model.rows[delivery.prebooking_id or ""]
             assert not row.active or row.version != delivery.version, (answer.text, row.image)
+            assert not delivery.is_old or answer.json()["outcome"] in FOR_NOTHING, answer.text
 
     # ---- how it ends
 

@@ -8,7 +8,7 @@ from hypothesis.stateful import rule
 import signing
 from machine.history import Row
 from machine.stage import LEAD_S, Delivery
-from machine.users import ACTIVE, Users, classes, picks
+from machine.users import ACTIVE, Users, classes, openings, picks
 from prebooking.local.aimharder import GymClass
 from world import BOX
 
@@ -49,8 +49,18 @@ class Neighbours(Users):
     @rule(pick=picks, shift=st.sampled_from([0, -1, 1]))
     def deliver_now(self, pick: int, shift: int) -> None:
         """Early, late, after the end, for another version: whenever QStash likes."""
-        known = self.row(pick)
-        self.run(self.stage.wait(None, [self.stage.ring(known.id, max(1, known.version + shift))]))
+        self._ring_now(self.row(pick), shift)
+
+    @rule(pick=picks, opens_in=openings)
+    def deliver_what_was_moved(self, pick: int, opens_in: float) -> None:
+        """It could not be taken back, and rings for the opening of before."""
+        self.reschedule(pick, opens_in, active=True)
+        self._ring_now(self.row(pick, *ACTIVE), -1)
+
+    def _ring_now(self, known: Row, shift: int) -> None:
+        delivery = self.stage.ring(known.id, max(1, known.version + shift))
+        delivery.is_old = (delivery.version or 0) < known.version
+        self.run(self.stage.wait(None, [delivery]))
 
     @rule(pick=picks, shift=st.sampled_from([0, 0, -1]))
     def give_up_delivering(self, pick: int, shift: int) -> None:

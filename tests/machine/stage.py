@@ -71,6 +71,7 @@ class Delivery:
     sent_at: float
     stopped_s: float  #: for how long the machine had been stopped before
     asked: asyncio.Task[httpx.Response]
+    is_old: bool = False  #: its row had a later version when it was sent
     took_s: float = 0.0
 
     @property
