@@ -32,6 +32,7 @@ from prebooking.usecases.execute import Executor
 from prebooking.usecases.gate import Gate
 from prebooking.usecases.housekeeping import Housekeeping
 from prebooking.usecases.notify import Notifier
+from prebooking.usecases.readiness import Readiness
 from prebooking.usecases.schedule import Scheduler
 from prebooking.usecases.session_watch import SessionWatch
 from prebooking.usecases.sweep import Alarm, Sweeper
@@ -161,6 +162,7 @@ async def open_parts(settings: Settings, around: Around = lambda outside: outsid
             connections=Connections(store, outside.gyms, clock, max_per_minute=settings.max_session_checks_per_minute),
             timetables=Timetables(store, outside.gyms, clock),
             changes=ChangeFeed(store, gate, clock),
+            readiness=Readiness(store),
             sweeper=sweeper,
             chores=chores,
             users=Users(

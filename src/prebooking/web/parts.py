@@ -10,6 +10,7 @@ from prebooking.usecases.change_feed import ChangeFeed
 from prebooking.usecases.chores import Chores
 from prebooking.usecases.connection import Connections
 from prebooking.usecases.execute import Executor
+from prebooking.usecases.readiness import Readiness
 from prebooking.usecases.schedule import Scheduler
 from prebooking.usecases.sweep import Sweeper
 from prebooking.usecases.timetables import Timetables
@@ -26,6 +27,7 @@ class Parts:
     connections: Connections
     timetables: Timetables
     changes: ChangeFeed
+    readiness: Readiness
     sweeper: Sweeper
     chores: Chores
     users: Users
