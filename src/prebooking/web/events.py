@@ -94,6 +94,7 @@ class _EventStream(Response):
                 reason = "stopping"
                 break
             await write(_event(change))
+            await asyncio.sleep(0)  # a write that needs no waiting gives nobody else a turn
         await write(f'event: end\ndata: {{"reason": "{reason}"}}\n\n', more=False)
 
     def _left(self) -> float:
@@ -107,6 +108,8 @@ class _EventStream(Response):
 
 
 def _event(change: Change) -> str:
+    if change.prebooking is None:
+        return f"event: reset\nid: {change.cursor}\ndata: {{}}\n\n"
     data = json.dumps(as_json(change.prebooking), ensure_ascii=False, separators=(",", ":"))
     return f"event: prebooking\nid: {change.cursor}\ndata: {data}\n\n"
 
@@ -128,7 +131,8 @@ def _unknown_cursor() -> Problem:
 _FOLLOW = """\
 Server-sent events; read them by `fetch`, whose headers can carry the token. Each `prebooking` event is a row of yours
 as it is after a change, whoever made it; of changes in quick succession only the last may come. Open the stream, then
-list your prebookings: nothing falls between. `Last-Event-ID` goes on from an earlier stream's last `id`. A comment
+list your prebookings: nothing falls between. `Last-Event-ID` goes on from an earlier stream's last `id`; where more
+than a hundred changes were missed, `reset` comes in place of them: list anew, while the stream goes on. A comment
 every 15 s keeps the connection open. `end` says why it closes: `token-expired`, or `stopping` (come back at once). A
 client that does not read is cut off."""
 
