@@ -13,11 +13,11 @@ from prebooking.domain.errors import CursorUnknownError
 from prebooking.domain.ports import Clock
 from prebooking.usecases.change_feed import Change, ChangeFeed, Listener, TooManyListenersError
 from prebooking.web.auth import Caller
+from prebooking.web.extensions import abort
 from prebooking.web.operations import OF_USERS, Answer, ApiRoute, Operation
 from prebooking.web.parts import parts_of
 from prebooking.web.prebookings import as_json
 from prebooking.web.problems import Problem, invalid
-from prebooking.web.server_limits import ABORT
 
 _HEARTBEAT_S = 15.0
 _COME_BACK_MS = 2000
@@ -67,7 +67,7 @@ class _EventStream(Response):
             try:
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
                 if too_slow.done() and not writing.done():
-                    scope.get("extensions", {}).get(ABORT, {"abort": lambda: None})["abort"]()
+                    abort(scope)
                     writing.cancel()
                     await leaving
             finally:
