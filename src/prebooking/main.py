@@ -37,6 +37,7 @@ from prebooking.usecases.gate import Gate
 from prebooking.usecases.guarded_gyms import GuardedGyms
 from prebooking.usecases.housekeeping import Housekeeping
 from prebooking.usecases.notify import Notifier
+from prebooking.usecases.readiness import Readiness
 from prebooking.usecases.schedule import Scheduler
 from prebooking.usecases.session_watch import SessionWatch
 from prebooking.usecases.sessions import Sessions
@@ -195,6 +196,7 @@ async def open_parts(
             ),
             timetables=Timetables(store, outside.gyms, sessions, clock),
             changes=ChangeFeed(store, gate, clock),
+            readiness=Readiness(store),
             sweeper=sweeper,
             chores=chores,
             users=Users(

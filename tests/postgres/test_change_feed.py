@@ -95,6 +95,39 @@ async def test_only_the_rows_of_those_who_are_asked_for_in_any_spelling(many: Ma
     assert (await read(db, None))["prebookings"] == []
 
 
+async def test_pages_are_the_whole_and_what_changes_between_them_is_in_the_next_reading(many: Many) -> None:
+    (db,) = await many(1)
+    began = (await read(db, None))["cursor"]
+    rows = [str(await prebooking(db, available_at=SOON)) for _ in range(5)]
+    async with db.connection.transaction():  # several of one transaction have an order, too
+        rows += sorted([str(await prebooking(db, available_at=SOON)) for _ in range(4)])
+    whole = await read(db, began)
+    assert ids(whole) == rows
+
+    told: list[str] = []
+    until = page = None
+    while True:
+        found = await db.call("read_changes", since=began, until=until, user_emails=[ANA], after=page, limit=2)
+        assert len(found["prebookings"]) <= 2
+        told += ids(found)
+        until, page = until or found["cursor"], found["next"]
+        if page is None:
+            break
+        if len(told) == 2:
+            await touch(db, UUID(rows[0]))
+            await touch(db, UUID(rows[7]))
+    assert told == [row for row in rows if row != rows[7]]
+    assert ids(await read(db, until)) == [rows[0], rows[7]]
+
+
+async def test_a_replica_of_an_earlier_version_is_told_all_at_once(many: Many) -> None:
+    (db,) = await many(1)
+    began = (await read(db, None))["cursor"]
+    rows = [str(await prebooking(db, available_at=SOON)) for _ in range(3)]
+    answer = await read(db, began)
+    assert (ids(answer), answer["next"]) == (rows, None)
+
+
 async def test_a_snapshot_of_another_database_is_known_for_one(many: Many) -> None:
     (db,) = await many(1)
     far = 2**40 + 7  # no number of a transaction ends in 32 zeros

@@ -1,11 +1,13 @@
 """Deliveries that QStash did not sign: each is refused with 401, the log names the check, nothing is touched."""
 
+import asyncio
 import base64
 import hashlib
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import jwt
@@ -248,8 +250,31 @@ async def test_keys_rolled_once_are_believed_with_a_warning_and_rolled_twice_are
     assert "next_signing_key_used" not in [line["event"] for line in logged]
 
 
-@pytest.mark.parametrize(("path", "length"), [(EXECUTE, 17_000), (SWEEP, 17_000), (FAILED, 1024 * 1024 + 1)])
+@pytest.mark.parametrize(("path", "length"), [(EXECUTE, 17_000), (SWEEP, 17_000), (FAILED, 256 * 1024 + 1)])
 async def test_what_is_too_large_is_not_even_checked(sweepless: World, path: str, length: int) -> None:
     for headers in ([], [(b"Upstash-Signature", b"x")]):
         answer = await post(sweepless, path, (b" " * length, headers))
         assert (answer.status_code, answer.json()["code"]) == (413, "too-large")
+
+
+@pytest.mark.parametrize("path", [EXECUTE, FAILED, SWEEP, "/qstash/ping", "/qstash/notice-failed"])
+async def test_nothing_is_read_of_what_qstash_did_not_sign(sweepless: World, path: str) -> None:
+    """The body is announced, and never comes: it is not waited for."""
+    signed = signature(sweepless.url + path, b"{}", key=OTHER_KEY)
+    for headers in ("", f"Upstash-Signature: {signed}\r\n"):
+        url = urlsplit(sweepless.url)
+        reader, writer = await asyncio.open_connection(url.hostname, url.port)
+        writer.write(f"POST {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: 9000\r\n\r\n".encode())
+        async with asyncio.timeout(3):
+            assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 401 ")
+        writer.close()
+
+
+async def test_of_what_qstash_signed_no_more_is_read_than_it_may_be_large(sweepless: World) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield b" " * 1024
+
+    headers = {"Upstash-Signature": signature(sweepless.url + EXECUTE, b" " * 102_400)}
+    answer = await sweepless.http.post(EXECUTE, content=endless(), headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (413, "too-large")

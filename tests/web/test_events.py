@@ -127,6 +127,105 @@ async def test_however_much_was_missed_comes_on_return(sweepless: World, monkeyp
         assert await attempts(stream, 7) == [7] * 6 + [8]
 
 
+async def test_what_was_missed_is_read_in_pages_and_comes_once(
+    sweepless: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(change_feed, "_PAGE", 2)
+    rows = [await wish(sweepless, class_id=501 + n) for n in range(6)]
+    async with follow(sweepless) as stream:
+        last_id = stream.last_id
+    for number, row in enumerate(rows):
+        await touch(sweepless, row, number)
+    limits = read_limits(monkeypatch)
+    async with follow(sweepless, last_id=last_id) as stream:
+        assert await attempts(stream, 6) == [*range(6)]
+        last_id = stream.last_id
+        assert set(limits) <= {1, 2}
+    async with follow(sweepless, last_id=last_id) as stream:
+        await touch(sweepless, rows[0], 9)
+        assert await attempts(stream, 1) == [9]
+
+
+async def test_who_comes_back_after_thousands_of_changes_keeps_nobody_waiting(sweepless: World) -> None:
+    async with follow(sweepless) as stream:
+        last_id = stream.last_id
+    await sweepless.database.execute(
+        "insert into public.prebookings (user_email, booking_data, available_at)"
+        """ select $1, '{"day": "20991231", "id": 7}', '2099-12-27' from generate_series(1, 12000)""",
+        ANA,
+    )
+    away = [0.0]
+
+    async def watch() -> None:
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(0)
+            away[0] = max(away[0], time.perf_counter() - before)
+
+    watching = asyncio.create_task(watch())
+    async with follow(sweepless, last_id=last_id) as stream:
+        assert (await stream.next()).name == "reset"
+    watching.cancel()
+    assert away[0] < 0.1  # the event loop; a second where all are read at once
+
+
+def read_limits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows each reading asks for at most."""
+    limits: list[int] = []
+    read_changes = SupabaseStore.read_changes
+
+    async def noted(self: SupabaseStore, since: str | None, *, limit: int, **more: Any) -> Any:
+        limits.append(limit)
+        return await read_changes(self, since, limit=limit, **more)
+
+    monkeypatch.setattr(SupabaseStore, "read_changes", noted)
+    return limits
+
+
+async def test_more_than_can_be_told_has_the_page_list_anew_and_the_stream_goes_on(
+    sweepless: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(change_feed, "_PAGE", 2)
+    monkeypatch.setattr(change_feed, "_MOST_MISSED", 4)
+    rows = [await wish(sweepless, class_id=501 + n) for n in range(9)]
+    async with follow(sweepless) as stream:
+        last_id = stream.last_id
+    await sweepless.database.execute("update public.prebookings set attempts = 7")
+    limits = read_limits(monkeypatch)
+    async with follow(sweepless, last_id=last_id) as stream:
+        assert stream.last_id == last_id  # cut off now, it would be told again
+        assert len(limits) <= 4  # not all nine were read
+        reset = await stream.next()
+        assert (reset.name, reset.data) == ("reset", {})
+        await touch(sweepless, rows[0], 8)
+        assert await attempts(stream, 1) == [8]
+        last_id = reset.id
+    async with follow(sweepless, last_id=last_id) as stream:
+        assert await attempts(stream, 1) == [8]
+
+
+async def test_what_changes_at_once_for_many_is_read_in_pages_and_comes_once(
+    sweepless: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(change_feed, "_PAGE", 2)
+    limits = read_limits(monkeypatch)
+    rows = [await wish(sweepless, class_id=501 + n) for n in range(5)]
+    beas = await wish(sweepless, BEA, class_id=501)
+    async with follow(sweepless) as stream, follow(sweepless, BEA) as other:
+        await sweepless.database.execute("update public.prebookings set attempts = 7")
+        assert await attempts(stream, 5) == [7] * 5
+        assert await attempts(other, 1) == [7]
+        last_ids = [stream.last_id, other.last_id]
+        await touch(sweepless, rows[0], 8)
+        await touch(sweepless, beas, 9)
+        assert await attempts(stream, 1) == [8]
+        assert await attempts(other, 1) == [9]
+    assert set(limits) <= {1, 2}
+    async with follow(sweepless, last_id=last_ids[0]) as stream, follow(sweepless, BEA, last_id=last_ids[1]) as other:
+        assert await attempts(stream, 1) == [8]
+        assert await attempts(other, 1) == [9]
+
+
 async def test_what_changes_in_the_instant_of_the_return_comes_once(
     sweepless: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -296,6 +395,46 @@ async def test_one_user_can_not_take_all_the_room(sweepless: World, monkeypatch:
             answer = await sweepless.http.get("/prebookings/events", headers=sweepless.speaking_for(user))
             assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (429, "too-many", "5")
         await stack.__aexit__(None, None, None)
+
+
+async def test_who_asks_while_another_is_let_in_finds_the_place_taken(
+    sweepless: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(change_feed, "_MOST_OF_ONE_USER", 2)
+    go = asyncio.Event()
+    read_changes = SupabaseStore.read_changes
+
+    async def slow(self: SupabaseStore, since: str | None, **more: Any) -> Any:
+        await go.wait()
+        return await read_changes(self, since, **more)
+
+    monkeypatch.setattr(SupabaseStore, "read_changes", slow)
+    feed = sweepless.parts.changes
+    tried = [asyncio.create_task(listened(feed)) for _ in range(50)]
+    await asyncio.sleep(0)
+    assert sum(task.done() for task in tried) == 48  # refused at once
+    go.set()
+    assert sum(await asyncio.gather(*tried)) == 2
+    assert await listened(feed)  # each has given its place back
+
+
+async def listened(feed: change_feed.ChangeFeed) -> bool:
+    try:
+        async with feed.listen(ANA, None):
+            return True
+    except change_feed.TooManyListenersError:
+        return False
+
+
+async def test_a_place_is_given_back_where_the_database_does_not_answer(
+    sweepless: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(change_feed, "_MOST_OF_ONE_USER", 1)
+    sweepless.gateway.faults.set(Fault(kind="unavailable", function="read_changes", times=None))
+    assert (await sweepless.http.get("/prebookings/events", headers=sweepless.speaking_for(ANA))).status_code == 503
+    sweepless.gateway.faults.set()
+    async with follow(sweepless):
+        pass
 
 
 async def test_a_frontend_of_another_origin_may_go_on_where_it_was(

@@ -1,9 +1,13 @@
 """Is it alive, can it work, and one sweep on demand."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
+import pytest
 
+from prebooking.adapters.supabase_store import SupabaseStore
+from prebooking.domain.errors import StoreUnavailableError
 from prebooking.local.aimharder import AimHarder
 from prebooking.local.qstash.server import QStashServer
 from prebooking.local.supabase import Gateway
@@ -28,6 +32,30 @@ async def test_it_is_alive_but_not_ready_with_a_key_that_the_database_does_not_k
         assert (await world.http.get("/healthz")).status_code == 200
         ready = await world.http.get("/readyz")
         assert (ready.status_code, ready.json()["code"]) == (503, "database-unavailable")
+
+
+async def test_however_many_ask_whether_it_is_ready_the_database_is_asked_once(
+    sweepless: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, go = [], asyncio.Event()
+
+    async def check(_: SupabaseStore) -> None:
+        asked.append(1)
+        await go.wait()
+        if len(asked) == 1:
+            raise StoreUnavailableError("away")
+
+    monkeypatch.setattr(SupabaseStore, "check", check)
+    many = [asyncio.create_task(sweepless.http.get("/readyz")) for _ in range(20)]
+    while not asked:
+        await asyncio.sleep(0.001)
+    await sweepless.http.get("/healthz")
+    go.set()
+    assert {answer.status_code for answer in await asyncio.gather(*many)} <= {503, 200}
+    assert len(asked) <= 2
+    for _ in range(20):  # what was away may be back, and then is so for a second
+        assert (await sweepless.http.get("/readyz")).status_code == 200
+    assert len(asked) == 2
 
 
 async def test_it_is_not_ready_before_the_database_is_migrated(sweepless: World) -> None:

@@ -193,15 +193,24 @@ class SupabaseStore(SupabaseClaims, SupabaseNotices):
         return _WORK.validate_python(answer | {"publish": publish})
 
     async def read_changes(
-        self, since: str | None, *, until: str | None = None, user_emails: Sequence[str] = ()
+        self,
+        since: str | None,
+        *,
+        until: str | None = None,
+        user_emails: Sequence[str] = (),
+        after: str | None = None,
+        limit: int,
     ) -> Changes:
+        emails = [*user_emails]
         try:
-            answer = await self._rpc.call("read_changes", since=since, until=until, user_emails=[*user_emails])
+            answer = await self._rpc.call(
+                "read_changes", since=since, until=until, user_emails=emails, after=after, limit=limit
+            )
         except StoreRefusedError as exc:
             raise CursorUnknownError(str(exc)) from exc
         if answer["outcome"] != "read":
             raise CursorUnknownError(f"read_changes: {answer['outcome']}")
-        return Changes(answer["cursor"], _PREBOOKINGS.validate_python(answer["prebookings"]))
+        return Changes(answer["cursor"], _PREBOOKINGS.validate_python(answer["prebookings"]), answer["next"])
 
     async def remove_old(self, *, days: int) -> tuple[int, bool]:
         answer = await self._rpc.call("remove_old_prebookings", days=days)

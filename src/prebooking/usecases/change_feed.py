@@ -1,13 +1,14 @@
 """Tells users' pages what changes, by following the database: whichever replica, or hand, wrote it.
 
-One reader a replica, only while somebody listens; it asks for the listeners' rows alone.
+One reader a replica, only while somebody listens; it asks for the listeners' rows alone, page by page: a thousand rows
+read in one piece would keep the openings waiting.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -24,6 +25,8 @@ _DATABASE_PAUSE_S = 1.0
 _MOST_LISTENERS = 1000
 _MOST_OF_ONE_USER = 20  # tabs and devices
 _MOST_WAITING = 100  # changes that a listener may leave lying before it is cut off
+_MOST_MISSED = 100  # changes that who comes back is told one by one
+_PAGE = 25  # rows: 2 ms or so to parse and to tell
 
 
 class TooManyListenersError(Exception):
@@ -32,10 +35,10 @@ class TooManyListenersError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A row as it is now, and the cursor to go on from after it."""
+    """A row as it is now, and the cursor to go on from after it. None: too much has changed to be told row by row."""
 
     cursor: str
-    prebooking: Prebooking
+    prebooking: Prebooking | None
 
 
 class Listener:
@@ -61,24 +64,30 @@ class Listener:
         self.cursor = change.cursor
         return change
 
-    def tell(self, cursor: str, rows: Sequence[Prebooking]) -> None:
-        """What has changed up to the cursor."""
-        before, self._told = self._told, cursor
-        if not rows:
-            if not (self._missed or self._waiting):
-                self.cursor = cursor
-            return
+    def tell(self, cursor: str | None, rows: Sequence[Prebooking]) -> None:
+        """What has changed up to the cursor; None: more of it follows."""
         if len(self._waiting) + len(rows) > _MOST_WAITING:
             self.too_slow.set()
             return
-        self._waiting.extend(_changes(before, cursor, rows))
-        self._news.set()
-
-    def catch_up(self, since: str, until: str, rows: Sequence[Prebooking]) -> None:
-        """What changed before all that it is told. However much: it is the user's own."""
+        self._waiting.extend(Change(self._told, row) for row in rows)
+        if cursor is not None:
+            self._told = cursor
+            if self._waiting:  # only after the last of them may one go on from here
+                self._waiting[-1] = replace(self._waiting[-1], cursor=cursor)
+            elif not self._missed:
+                self.cursor = cursor
         if rows:
-            self.cursor = since
-        self._missed.extend(_changes(since, until, rows))
+            self._news.set()
+
+    def catch_up(self, since: str, until: str, rows: Sequence[Prebooking] | None) -> None:
+        """What changed before all that it is told; None: too much."""
+        if rows is None:
+            self._missed.append(Change(until, None))
+        elif rows:
+            self._missed.extend(Change(until if row is rows[-1] else since, row) for row in rows)
+        else:
+            return
+        self.cursor = since
         self._news.set()
 
     def stop(self) -> None:
@@ -86,16 +95,12 @@ class Listener:
         self._news.set()
 
 
-def _changes(since: str, until: str, rows: Sequence[Prebooking]) -> list[Change]:
-    """Only after the last of them may one go on from `until`."""
-    return [Change(until if row is rows[-1] else since, row) for row in rows]
-
-
 class ChangeFeed:
     def __init__(self, store: ChangeStore, gate: Gate, clock: Clock) -> None:
         self._store = store
         self._gate = gate
         self._clock = clock
+        self._taken: Counter[str] = Counter()  #: places, by user
         self._listeners: dict[str, set[Listener]] = {}
         self._reading = asyncio.Lock()  # while it is free, no listener's row is on its way
         self._cursor: str | None = None
@@ -107,26 +112,55 @@ class ChangeFeed:
         """From the cursor `since`, else from now. Raises TooManyListenersError, CursorUnknownError and what the store
         raises.
         """
-        own = self._listeners.get(user_email, ())
-        if sum(map(len, self._listeners.values())) >= _MOST_LISTENERS or len(own) >= _MOST_OF_ONE_USER:
+        with self._place(user_email):
+            listener = await self._join(user_email)
+            try:
+                if since is not None:
+                    listener.catch_up(since, listener.cursor, await self._missed(user_email, since, listener.cursor))
+                if self._stopping:
+                    listener.stop()
+                yield listener
+            finally:
+                await self._forget(user_email, listener)
+
+    @contextmanager
+    def _place(self, user_email: str) -> Iterator[None]:
+        """Taken before anything is waited for: whoever comes meanwhile finds it taken. Raises TooManyListenersError."""
+        if self._taken.total() >= _MOST_LISTENERS or self._taken[user_email] >= _MOST_OF_ONE_USER:
             raise TooManyListenersError
+        self._taken[user_email] += 1
+        try:
+            yield
+        finally:
+            self._taken[user_email] -= 1
+            if not self._taken[user_email]:
+                del self._taken[user_email]
+
+    async def _join(self, user_email: str) -> Listener:
         async with self._reading:
             if self._cursor is None:
-                self._cursor = (await self._store.read_changes(None)).cursor
+                self._cursor = (await self._store.read_changes(None, limit=1)).cursor
             listener = Listener(self._cursor)
             self._listeners.setdefault(user_email, set()).add(listener)
             if self._reader is None:
                 self._reader = asyncio.create_task(self._read_on())
-        try:
-            if since is not None:
-                until = listener.cursor
-                missed = await self._store.read_changes(since, until=until, user_emails=[user_email])
-                listener.catch_up(since, until, missed.prebookings)
-            if self._stopping:
-                listener.stop()
-            yield listener
-        finally:
-            await self._forget(user_email, listener)
+        return listener
+
+    async def _missed(self, user_email: str, since: str, until: str) -> Sequence[Prebooking] | None:
+        """The user's rows that changed between the cursors; None: more than can be told one by one."""
+        rows: list[Prebooking] = []
+        page = None
+        while True:
+            await self._gate.quiet()
+            found = await self._store.read_changes(
+                since, until=until, user_emails=[user_email], after=page, limit=_PAGE
+            )
+            rows += found.prebookings
+            page = found.next_page
+            if page is None and len(rows) <= _MOST_MISSED:
+                return rows
+            if page is None or len(rows) >= _MOST_MISSED:
+                return None
 
     def stop(self) -> None:
         """All listeners hear the end, also those that are still to come: their pages go to another replica."""
@@ -165,11 +199,21 @@ class ChangeFeed:
                 await self._clock.sleep(_DATABASE_PAUSE_S)
 
     async def _read(self) -> None:
-        found = await self._store.read_changes(self._cursor, user_emails=list(self._listeners))
-        self._cursor = found.cursor
+        since, until, page = self._cursor, None, None
+        while True:
+            emails = list(self._listeners)
+            found = await self._store.read_changes(since, until=until, user_emails=emails, after=page, limit=_PAGE)
+            until, page = until or found.cursor, found.next_page
+            self._tell(None if page else until, found.prebookings)
+            if page is None:
+                self._cursor = until
+                return
+            await self._gate.quiet()
+
+    def _tell(self, cursor: str | None, changed: Sequence[Prebooking]) -> None:
         rows: dict[str, list[Prebooking]] = {}
-        for row in found.prebookings:
+        for row in changed:
             rows.setdefault(row.user_email.lower(), []).append(row)
         for email, listeners in self._listeners.items():
             for listener in listeners:
-                listener.tell(found.cursor, rows.get(email, ()))
+                listener.tell(cursor, rows.get(email, ()))

@@ -9,6 +9,7 @@ from typing import Any
 import jwt
 from starlette.requests import Request
 
+from prebooking.web.extensions import authenticated
 from prebooking.web.key_set import ALGORITHMS, KeySet
 from prebooking.web.problems import Problem, invalid
 
@@ -43,6 +44,11 @@ class Users:
         return (await self.caller(request)).email
 
     async def caller(self, request: Request) -> Caller:
+        caller = await self._caller(request)
+        authenticated(request.scope)
+        return caller
+
+    async def _caller(self, request: Request) -> Caller:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise _unauthorized("Send the header Authorization: Bearer <access token>.")

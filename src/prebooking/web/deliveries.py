@@ -46,19 +46,15 @@ class Deliveries:
     current_key: str
     next_key: str
 
-    def verify(self, signature: str, body: bytes, path: str) -> None:
-        """Raises NotFromQStashError."""
+    def verify(self, signature: str, path: str) -> "Signed":
+        """Verifies all but the body, which is not worth reading otherwise. Raises NotFromQStashError."""
         if not signature:
             raise NotFromQStashError(Check.MISSING)
         claims, with_next = self._claims(signature)
         url = self.public_url + path
         if claims["sub"] != url:
             raise NotFromQStashError(Check.URL, f"signed for {claims['sub']}, not for {url} (PUBLIC_URL)")
-        digest = urlsafe_b64encode(sha256(body).digest()).rstrip(b"=")
-        if not hmac.compare_digest(claims["body"].rstrip("=").encode(errors="replace"), digest):
-            raise NotFromQStashError(Check.BODY)
-        if with_next:
-            _log.warning("next_signing_key_used", advice="QStash has rolled its keys: update both in the environment")
+        return Signed(claims["body"], with_next=with_next)
 
     def _claims(self, signature: str) -> tuple[dict[str, Any], bool]:
         """The claims, and whether the next key is the one that fits."""
@@ -68,6 +64,22 @@ class Deliveries:
             if exc.check is not Check.KEY:
                 raise
         return _read(signature, self.next_key), True
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """What QStash has signed for this URL; of the body its digest."""
+
+    digest: str
+    with_next: bool  #: by the key that comes next
+
+    def verify(self, body: bytes) -> None:
+        """Raises NotFromQStashError."""
+        digest = urlsafe_b64encode(sha256(body).digest()).rstrip(b"=")
+        if not hmac.compare_digest(self.digest.rstrip("=").encode(errors="replace"), digest):
+            raise NotFromQStashError(Check.BODY)
+        if self.with_next:
+            _log.warning("next_signing_key_used", advice="QStash has rolled its keys: update both in the environment")
 
 
 def _read(signature: str, key: str) -> dict[str, Any]:

@@ -13,11 +13,11 @@ from prebooking.domain.errors import CursorUnknownError
 from prebooking.domain.ports import Clock
 from prebooking.usecases.change_feed import Change, ChangeFeed, Listener, TooManyListenersError
 from prebooking.web.auth import Caller
+from prebooking.web.extensions import abort
 from prebooking.web.operations import OF_USERS, Answer, ApiRoute, Operation
 from prebooking.web.parts import parts_of
 from prebooking.web.prebookings import as_json
 from prebooking.web.problems import Problem, invalid
-from prebooking.web.server_limits import ABORT
 
 _HEARTBEAT_S = 15.0
 _COME_BACK_MS = 2000
@@ -67,7 +67,7 @@ class _EventStream(Response):
             try:
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
                 if too_slow.done() and not writing.done():
-                    scope.get("extensions", {}).get(ABORT, {"abort": lambda: None})["abort"]()
+                    abort(scope)
                     writing.cancel()
                     await leaving
             finally:
@@ -94,6 +94,7 @@ class _EventStream(Response):
                 reason = "stopping"
                 break
             await write(_event(change))
+            await asyncio.sleep(0)  # a write that needs no waiting gives nobody else a turn
         await write(f'event: end\ndata: {{"reason": "{reason}"}}\n\n', more=False)
 
     def _left(self) -> float:
@@ -107,6 +108,8 @@ class _EventStream(Response):
 
 
 def _event(change: Change) -> str:
+    if change.prebooking is None:
+        return f"event: reset\nid: {change.cursor}\ndata: {{}}\n\n"
     data = json.dumps(as_json(change.prebooking), ensure_ascii=False, separators=(",", ":"))
     return f"event: prebooking\nid: {change.cursor}\ndata: {data}\n\n"
 
@@ -128,7 +131,8 @@ def _unknown_cursor() -> Problem:
 _FOLLOW = """\
 Server-sent events; read them by `fetch`, whose headers can carry the token. Each `prebooking` event is a row of yours
 as it is after a change, whoever made it; of changes in quick succession only the last may come. Open the stream, then
-list your prebookings: nothing falls between. `Last-Event-ID` goes on from an earlier stream's last `id`. A comment
+list your prebookings: nothing falls between. `Last-Event-ID` goes on from an earlier stream's last `id`; where more
+than a hundred changes were missed, `reset` comes in place of them: list anew, while the stream goes on. A comment
 every 15 s keeps the connection open. `end` says why it closes: `token-expired`, or `stopping` (come back at once). A
 client that does not read is cut off."""
 

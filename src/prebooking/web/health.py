@@ -14,8 +14,8 @@ async def healthz(_: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Whether the database and its functions are there; 503 otherwise."""
-    await parts_of(request).store.check()
+    """Whether the database and its functions are there, within the last second; 503 otherwise."""
+    await parts_of(request).readiness.check()
     return JSONResponse({"status": "ready"})
 
 

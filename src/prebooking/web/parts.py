@@ -11,6 +11,7 @@ from prebooking.usecases.chores import Chores
 from prebooking.usecases.connection import Connections
 from prebooking.usecases.effects import Effects
 from prebooking.usecases.execute import Executor
+from prebooking.usecases.readiness import Readiness
 from prebooking.usecases.schedule import Scheduler
 from prebooking.usecases.sweep import Sweeper
 from prebooking.usecases.timetables import Timetables
@@ -28,6 +29,7 @@ class Parts:
     connections: Connections
     timetables: Timetables
     changes: ChangeFeed
+    readiness: Readiness
     sweeper: Sweeper
     chores: Chores
     users: Users

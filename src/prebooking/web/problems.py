@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem details, each with a code to act on and the request's id to ask about."""
 
+import json
 import math
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -67,6 +68,16 @@ class Problem(Exception):  # noqa: N818  # the RFC's own word
     def response(self, request: Request) -> JSONResponse:
         body = self.details(request.url.path, request.scope.get("request_id", ""))
         return JSONResponse(body, self.status, self.headers, media_type="application/problem+json")
+
+    def as_http(self, request_id: str) -> bytes:
+        """The whole answer, for what never becomes a request, of which it is not known what was asked for."""
+        body = json.dumps(self.details("", request_id)).encode()
+        head = (
+            f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}\r\ncontent-type: application/problem+json\r\n"
+            f"content-length: {len(body)}\r\nx-content-type-options: nosniff\r\nx-request-id: {request_id}\r\n"
+            "connection: close\r\n\r\n"
+        )
+        return head.encode() + body
 
 
 BROKEN = Problem(500, "Something broke on our side. It is logged under this request_id.")

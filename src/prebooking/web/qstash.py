@@ -18,16 +18,17 @@ from prebooking.domain.timing import Budget
 from prebooking.usecases.endings import Verdict
 from prebooking.web.answers import Delivered, Malformed, Noted, Swept
 from prebooking.web.deliveries import NotFromQStashError
+from prebooking.web.extensions import authenticated
 from prebooking.web.messages import DeliveryFailure, NoticeFailure, Ping, Ring
 from prebooking.web.operations import ALWAYS, QSTASH, Answer, ApiRoute, Handler, Operation
 from prebooking.web.parts import Parts, parts_of
 from prebooking.web.problems import DATABASE_DOWN, Problem
-from prebooking.web.requests import LARGEST_BODY, read_body, too_large
+from prebooking.web.requests import LARGEST_BODY, read_body, refuse_larger, too_large
 
 _log = structlog.get_logger()
 
 # A failure callback quotes the last answer, which may be a proxy's error page.
-_LARGEST_CALLBACK = 1024 * 1024
+_LARGEST_CALLBACK = 256 * 1024
 # QStash's own status for "don't try again".
 _NOT_RETRYABLE = 489
 _LONGEST_REASON = 300
@@ -129,13 +130,17 @@ async def _in_time(parts: Parts, arrived: float) -> AsyncIterator[None]:
 
 
 async def _verified_body(request: Request, parts: Parts, limit: int = LARGEST_BODY) -> bytes:
-    body = await read_body(request, limit)
+    """The body, of which nothing is read before it is known that QStash has signed one for this URL."""
+    refuse_larger(request, limit)
     try:
-        parts.deliveries.verify(request.headers.get("upstash-signature", ""), body, request.url.path)
+        signed = parts.deliveries.verify(request.headers.get("upstash-signature", ""), request.url.path)
+        body = await read_body(request, limit)
+        signed.verify(body)
     except NotFromQStashError as exc:
         parts.meter.refused(exc.check)
         _log.warning("delivery_refused", path=request.url.path, check=str(exc.check), reason=str(exc))
         raise _not_signed() from exc
+    authenticated(request.scope)
     return body
 
 

@@ -47,7 +47,15 @@ def too_large(limit: int = LARGEST_BODY) -> Problem:
     return Problem(413, f"The body is larger than {limit} bytes.")
 
 
+def refuse_larger(request: Request, limit: int = LARGEST_BODY) -> None:
+    """Raises Problem for a body that says itself that it is too large: not a byte of it is read."""
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > limit:
+        raise too_large(limit)
+
+
 async def read_body(request: Request, limit: int = LARGEST_BODY) -> bytes:
+    refuse_larger(request, limit)
     body = bytearray()
     try:
         async with asyncio.timeout(SLOWEST_BODY_S):

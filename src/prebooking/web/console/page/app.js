@@ -42,6 +42,7 @@ function show(changed) {
 }
 
 function showCards(list, wanted, changed) {
+  for (const element of [...list.children]) if (!rows.has(element.dataset.id)) element.remove();
   for (const row of wanted) {
     const old = list.querySelector(`[data-id="${row.id}"]`);
     if (old && changed && !changed.has(row.id)) continue;
@@ -174,7 +175,10 @@ async function enter() {
     signedOut: leave,
     opened: (missed) => {
       live("Live", "on");
-      if (missed) list();
+      if (!missed) return;
+      rows.clear(); // what is told from here on is newer than the list
+      cursor = null;
+      list();
     },
     lost: () => live("Reconnecting", "off"),
   });

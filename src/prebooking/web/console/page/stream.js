@@ -8,7 +8,8 @@ const SILENCE_MS = 40_000; // heartbeats come every 15 s
 
 /**
  * Follows the user's prebookings until `signal` aborts, over any number of connections.
- * `opened(missed)`: connected; `missed`: what happened meanwhile is not known, so list anew. `lost()`: not connected.
+ * `opened(missed)`: connected; `missed`: what happened meanwhile is not known, or too much to be told, so list anew.
+ * `lost()`: not connected.
  */
 export async function follow({ signal, prebooking, opened, lost, time, signedOut }) {
   let lastId = null;
@@ -33,6 +34,7 @@ export async function follow({ signal, prebooking, opened, lost, time, signedOut
         lastId = event.id ?? lastId;
         if (event.comment) time(event.comment);
         if (event.name === "prebooking") prebooking(JSON.parse(event.data));
+        if (event.name === "reset") opened(true);
         if (event.name === "end") renew = JSON.parse(event.data).reason === "token-expired";
       }
     } catch (problem) {
