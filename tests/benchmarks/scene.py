@@ -90,8 +90,14 @@ async def sleep_until(instant: datetime, extra_s: float = 0.0) -> None:
 
 @asynccontextmanager
 async def open_scene(count: int, **settings: str) -> AsyncIterator[Scene]:
+    async with open_scene_at(Ports(0, 0, 0, 0), count, **settings) as scene:
+        yield scene
+
+
+@asynccontextmanager
+async def open_scene_at(ports: Ports, count: int, **settings: str) -> AsyncIterator[Scene]:
     members = [Member(f"m{i:04}@example.com", "secret", f"Member {i}") for i in range(count)]
-    async with local_stack(Ports(0, 0, 0, 0), (), parallelism=max(100, count), **UNLIMITED, **settings) as stack:
+    async with local_stack(ports, (), parallelism=max(100, count), **UNLIMITED, **settings) as stack:
         _keep_apart(stack)
         await stack.control(stack.aimharder_url, "boxes", BOX)
         sessions = await stack.enrol(members)
