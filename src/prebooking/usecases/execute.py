@@ -4,8 +4,8 @@ Between the opening and the write stand no database, no signature check, no DNS,
 """
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 from uuid import UUID, uuid4
 
 import structlog
@@ -17,6 +17,7 @@ from prebooking.domain.patience import Patience
 from prebooking.domain.ports import Claim, Clock, HeldRequest, Store, Transition
 from prebooking.domain.prebooking import Box
 from prebooking.domain.timing import BEGIN_GRACE_S, Budget, Lease, OpeningClock, Timings, ring_at
+from prebooking.usecases.admission import WORTH_STARTING_S, admitted
 from prebooking.usecases.begin_turns import BeginTurns
 from prebooking.usecases.endings import Endings, Verdict
 from prebooking.usecases.execution import Execution, GiveBack, Park, Release
@@ -28,7 +29,7 @@ from prebooking.usecases.make_ready import make_ready
 from prebooking.usecases.reconnects import Reconnects
 from prebooking.usecases.sessions import Sessions
 from prebooking.usecases.settle import NotFound
-from prebooking.usecases.shares import Key, NoPermitError, Part, Permit, Shares
+from prebooking.usecases.shares import Permit, Shares
 from prebooking.usecases.shoot import Decision, shoot
 from prebooking.usecases.stopping import StoppedError, Stopping
 
@@ -40,17 +41,8 @@ _TO_ANSWER_S = 0.1  # what is left of the budget for the answer itself
 DATABASE_UNAVAILABLE = Verdict("database-unavailable", 2.0)
 STOPPING = Verdict("retry-later", 1.0)  # by another replica
 CROWDED = Verdict("retry-later", 1.0)
-# Made ready at once, which costs a core about 10 ms each. With less of its budget left than this none is begun with.
-_AT_ONCE = 100
-_WORTH_STARTING_S = 4.0
+_AT_ONCE = 100  # made ready, which costs a core about 10 ms each
 _CLAIMS_AT_ONCE = 16
-# Whose a row is the claim tells. Then it waits for its share so long, or until so long before its opening: within its
-# lease. Else it comes again after a while.
-_FOR_A_SHARE_S = 3.0
-_BEFORE_OPENING_S = 1.0
-_CROWDED_S = (0.5, 1.5)
-# Who is not ready by then waits for others, not for this machine: it goes on without its permit.
-_PATIENCE_S = 1.5
 
 
 class Executor:
@@ -141,7 +133,7 @@ class Executor:
     async def _execute(self, prebooking_id: UUID, version: int | None, budget: Budget, *, settles: bool) -> Verdict:
         token = uuid4()
         try:
-            async with asyncio.timeout(budget.left - _WORTH_STARTING_S):
+            async with asyncio.timeout(budget.left - WORTH_STARTING_S):
                 await self._claims.acquire()  # in turn: whose it is nobody knows yet
         except TimeoutError:
             return CROWDED
@@ -150,7 +142,7 @@ class Executor:
             if self._stopping.told:
                 return STOPPING
             claim = await self._leases.claim(
-                prebooking_id, token, version, budget, max_attempts=self._max_attempts, spare_s=_WORTH_STARTING_S
+                prebooking_id, token, version, budget, max_attempts=self._max_attempts, spare_s=WORTH_STARTING_S
             )
         finally:
             self._claims.release()
@@ -196,7 +188,7 @@ class Executor:
     async def _pipeline(self, run: Execution) -> Verdict:
         try:
             async with self._stopping.interruptible(), self._leases.renewed(run.claim, run.token):
-                prepared = await self._prepare(run)
+                prepared = await admitted(self._places, run, partial(self._prepare, run))
         except StoppedError:
             return await self._end(run, GiveBack())
         except ClaimLostError as exc:
@@ -217,38 +209,8 @@ class Executor:
             await prepared.aclose()
         return await self._end(run, decision)
 
-    async def _prepare(self, run: Execution) -> HeldRequest | Decision | Verdict:
+    async def _prepare(self, run: Execution, permit: Permit | None) -> HeldRequest | Decision | Verdict:
         """All before the gate: settled, made ready, held, begun. Nothing of it has left when it is interrupted."""
-        if run.gym.silent:  # it needs nothing of this machine but patience
-            return await self._get_ready(run, None)
-        row = run.prebooking
-        settling = [Key(Part.SETTLING)] if run.claim.begun else []
-        try:
-            permit = await self._places.acquire(
-                *settling,
-                Key(Part.BOX, run.box),
-                Key(Part.USER, row.user_email),
-                within_s=self._for_its_share_s(run),
-                created_at=row.created_at.timestamp(),
-            )
-        except NoPermitError:
-            return GiveBack(random.uniform(*_CROWDED_S))  # noqa: S311  # spreads load, guards nothing
-        lending = asyncio.get_running_loop().call_later(_PATIENCE_S, permit.lend)
-        try:
-            return await self._get_ready(run, permit)
-        except asyncio.CancelledError:
-            permit.release(in_time=run.gym.silent)
-            raise
-        finally:
-            lending.cancel()
-            permit.release()
-
-    def _for_its_share_s(self, run: Execution) -> float:
-        """For how many seconds it may wait for its share."""
-        ahead = run.opening - self._opening_clock.now() - _BEFORE_OPENING_S
-        return min(max(_FOR_A_SHARE_S, ahead), run.budget.left - _WORTH_STARTING_S)
-
-    async def _get_ready(self, run: Execution, permit: Permit | None) -> HeldRequest | Decision | Verdict:
         ended = await self._settle_earlier(run)
         if ended is not None:
             return ended
@@ -325,6 +287,7 @@ class Executor:
                 if permit:
                     permit.lend()
                 await self._reconnects.pause(run.box)
+                await self._gate.quiet()
                 continue
             self._reconnects.connected(run.box)
             return KeptRequest(
