@@ -71,6 +71,17 @@ async def test_a_cancelled_caller_leaves_what_was_sent_to_be_stored(outside: Out
     assert outside.stored == ["new"]
 
 
+async def test_of_two_who_wait_one_may_leave(outside: Outside) -> None:
+    async def call() -> str:
+        return await outside.run().result()
+
+    leaves, stays = asyncio.create_task(call()), asyncio.create_task(call())
+    await outside.at_gym.wait()
+    await cancel_often(leaves)
+    outside.answers.set()
+    assert await stays == "stored"
+
+
 async def test_whoever_cancels_all_tasks_cancels_no_effect(outside: Outside) -> None:
     effect = outside.run()
     await outside.at_gym.wait()
