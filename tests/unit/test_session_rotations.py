@@ -194,6 +194,10 @@ class World:
             task.cancel()
         ended = await asyncio.gather(*tasks, return_exceptions=True)
         assert [one for one in ended if not isinstance(one, asyncio.CancelledError)] == []
+        # The last outage may just have begun or ended: with another one it would be longer than the grace of a stop.
+        self.database.away = False
+        await asyncio.sleep(5)
+        self.database.away = True
         leaving = asyncio.gather(*self.leaving, *(replica.leave() for replica in self.replicas))
         await asyncio.sleep(self.rng.uniform(0, LONGEST_OUTAGE_S))
         self.database.away = False
