@@ -31,6 +31,7 @@ _BUSY_S = 1.0  # the longest nap while a row is executing or opens within 10 s
 _SHORTEST_S = 0.02
 _FIRST_S = 0.5  # after a delivery's arrival on a host that sleeps: most are answered by then
 _PIECE_S = 1.0  # of a nap: a timer does not count what passes in a suspend
+_TIMER_S = 0.001  # asyncio's timers may end that much early
 _DATABASE_PAUSE_S = 1.0
 _SETTLED_AT_ONCE = 8  # what is parked has time
 _PUBLISHING = UUID(int=0)  # the key of the one publishing task among the executions
@@ -53,7 +54,7 @@ class Alarm:
     async def nap(self, now: float, seconds: float) -> None:
         """`now`: by the clock that decides what is due, the database's. Time that passes in a suspend counts."""
         self._until, ends = now + seconds, self._monotonic() + seconds
-        while not self._rung.is_set() and (left := ends - self._monotonic()) > 0:
+        while not self._rung.is_set() and (left := ends - self._monotonic()) > _TIMER_S:
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(left, _PIECE_S)):
                     await self._rung.wait()
