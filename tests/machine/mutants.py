@@ -17,11 +17,12 @@ from hypothesis import Phase
 from hypothesis.errors import Flaky
 
 from machine import mutants_table
-from machine.play import Play, play_runs
+from machine.play import Play, open_play, play_runs
 from machine.stage import Stage
 from machine.troubles import Troubles
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Ending, Kind, Outcome
+from prebooking.local.postgres import Postgres
 from prebooking.usecases import execution, shoot
 from prebooking.usecases.execute import Executor
 from prebooking.usecases.execution import Execution, Release
@@ -195,6 +196,13 @@ class Watched(Troubles):
 
 
 _played: dict[str, str] = {}
+
+
+@pytest.fixture
+def play(server: Postgres) -> Iterator[Play]:
+    """A stage of its own: a service that was broken may leave the next one broken too."""
+    with open_play(server) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module", autouse=True)
