@@ -43,8 +43,9 @@ async def test_axe_finds_nothing_and_nothing_runs_over_the_edge(page: Watched) -
     await expect(page.page.get_by_role("heading", level=1)).to_be_visible()
     assert await violations(page.page) == []
     page.put_up(opens_in=timedelta(minutes=-2))
-    page.put_up("Open Box", opens_in=timedelta(hours=1), id=502)
-    page.put_up("Gymnastics", opens_in=timedelta(hours=2), id=503, capacity=1, others=1)
+    # Minutes, not hours: the page shows one day, and in the evening an hour leads into the next.
+    page.put_up("Open Box", opens_in=timedelta(minutes=4), id=502)
+    page.put_up("Gymnastics", opens_in=timedelta(minutes=5), id=503, capacity=1, others=1)
     await page.sign_in()
     await page.prebook("Open Box")
     await expect((await page.prebook()).locator(".status")).to_have_text("booked")
