@@ -1,6 +1,8 @@
 """What anybody can post to the routes of QStash, and what QStash itself could."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import jwt
@@ -11,6 +13,7 @@ from starlette.requests import Request
 from fuzz.inputs import inputs
 from prebooking.adapters.clock import SystemClock
 from prebooking.domain.ports import Transition
+from prebooking.domain.timing import Budget
 from prebooking.local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY
 from prebooking.usecases.endings import Verdict
 from prebooking.web import qstash
@@ -48,6 +51,11 @@ class Surroundings:
         self.executor = self
         self.store = self
         self.chores = self
+        self.sweeper = self
+
+    @asynccontextmanager
+    async def awake(self, budget: Budget) -> AsyncIterator[None]:
+        yield
 
     async def execute(self, prebooking_id: Any, version: int, arrived: float) -> Verdict:
         assert 1 <= version < 2**31
