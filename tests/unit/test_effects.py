@@ -164,6 +164,7 @@ async def test_a_stop_has_nothing_more_sent_and_what_was_sent_is_stored_before_t
     await outside.at_gym.wait()
     outside.effects.stop()
     draining = asyncio.create_task(outside.effects.drain())
+    await asyncio.sleep(0)
     with pytest.raises(NotSentError):
         await outside.run("bea").result()
     for _ in range(3):
