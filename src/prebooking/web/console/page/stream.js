@@ -2,6 +2,7 @@
 
 import { Problem } from "./api.js";
 import { SignedOut, token } from "./auth.js";
+import { url } from "./service.js";
 
 const LONGEST_PAUSE_MS = 10_000;
 const SILENCE_MS = 40_000; // heartbeats come every 15 s
@@ -22,7 +23,7 @@ export async function follow({ signal, place, prebooking, opened, lost, time, si
     let silence = setTimeout(stop, SILENCE_MS);
     try {
       const headers = { Authorization: `Bearer ${await token({ renew })}`, ...(place.lastId && { "Last-Event-ID": place.lastId }) };
-      const answer = await fetch("/prebookings/events", { headers, signal: connection.signal });
+      const answer = await fetch(url("/prebookings/events"), { headers, signal: connection.signal });
       renew = answer.status === 401;
       if (answer.status === 422) place.lastId = null;
       if (!answer.ok) throw new Problem(answer.status);
