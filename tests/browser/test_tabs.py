@@ -19,17 +19,22 @@ class Streams:
     def __init__(self, page: Watched) -> None:
         self._tabs: list[Page] = []
         context = page.page.context
-        context.on("request", lambda request: self._is(request) and self._tabs.append(request.frame.page))
-        for ended in ("requestfinished", "requestfailed"):
-            context.on(ended, lambda request: self._is(request) and self._tabs.remove(request.frame.page))
+        context.on("request", self._opened)
+        context.on("requestfinished", self._ended)
+        context.on("requestfailed", self._ended)
 
     @property
     def of(self) -> list[Page]:
         """The tab of each."""
         return [tab for tab in self._tabs if not tab.is_closed()]
 
-    def _is(self, request: Request) -> bool:
-        return request.url.endswith("/prebookings/events")
+    def _opened(self, request: Request) -> None:
+        if request.url.endswith("/prebookings/events"):
+            self._tabs.append(request.frame.page)
+
+    def _ended(self, request: Request) -> None:
+        if request.url.endswith("/prebookings/events"):
+            self._tabs.remove(request.frame.page)
 
 
 async def another(page: Watched) -> Page:
