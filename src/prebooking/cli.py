@@ -5,7 +5,6 @@ Each command imports what it needs when it runs: loading all of it takes longer 
 
 import asyncio
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from importlib.util import find_spec
 from math import ceil
@@ -64,6 +63,7 @@ def serve() -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        workers=1,  # else uvicorn reads WEB_CONCURRENCY, which Render and Heroku set, and ends
         timeout_graceful_shutdown=ceil(settings.max_duration_seconds),  # what has begun is finished
         **LIMITS,
     )
@@ -253,7 +253,9 @@ def _fail(what: str, exc: Exception) -> None:
     sys.exit(1)
 
 
-def _secrets() -> Iterator[str]:
+def _secrets() -> dict[str, str]:
+    known: dict[str, str] = {}
     for kind in (Settings, MigrationSettings):
         with suppress(SettingsError):
-            yield from secrets_of(read_settings(kind))
+            known |= secrets_of(read_settings(kind))
+    return known

@@ -1,6 +1,7 @@
 """/openapi.json: the contract, generated from the routes and from the types that validate."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -34,6 +35,11 @@ _SECURITY_SCHEMES = {
         "scheme": "bearer",
         "description": "A trusted server's SERVICE_API_KEY. It speaks for the user whom X-User-Email names.",
     },
+    "metricsKey": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "The METRICS_KEY, or the SERVICE_API_KEY where there is none.",
+    },
     "userEmail": {"type": "apiKey", "in": "header", "name": "X-User-Email"},
     "qstashSignature": {
         "type": "apiKey",
@@ -51,11 +57,16 @@ _SOME_ID = "0c8f6b52-5d0f-4c9a-9f0e-2f6b1f4f7a11"
 _SOME_REQUEST_ID = "7c9f2d4be01a3c58"
 
 
-def openapi_route(routes: Sequence[ApiRoute]) -> ApiRoute:
-    """Serves the document of these routes and of itself."""
+def openapi_route(routes: Sequence[ApiRoute], prefix: str = "") -> ApiRoute:
+    """Serves the document of these routes and of itself. `prefix`: the path below which they are reached."""
 
-    async def openapi(_: Request) -> Response:
+    async def openapi(request: Request) -> Response:
+        body = body_for(request.scope.get("root_path") or prefix)
         return Response(body, headers={"Cache-Control": "public, max-age=300"}, media_type="application/json")
+
+    @lru_cache(maxsize=4)  # it takes longer than most answers
+    def body_for(server: str) -> bytes:
+        return bytes(JSONResponse(told | ({"servers": [{"url": server}]} if server else {})).body)
 
     operation = Operation(
         id="getOpenApi",
@@ -65,7 +76,7 @@ def openapi_route(routes: Sequence[ApiRoute]) -> ApiRoute:
         answers={200: Answer("OpenAPI 3.1.", dict[str, Any])},
     )
     route = ApiRoute("GET", "/openapi.json", openapi, operation)
-    body = JSONResponse(document([*routes, route])).body  # once: it takes longer than most answers
+    told = document([*routes, route])
     return route
 
 

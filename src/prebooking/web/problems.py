@@ -84,6 +84,12 @@ BROKEN = Problem(500, "Something broke on our side. It is logged under this requ
 STOPPING = Problem(
     503, "This server is stopping. Nothing is lost: try again.", code="stopping", headers={"Retry-After": "1"}
 )
+NOT_OPENED = Problem(
+    503,
+    "This server could not open what it works with: its log says why. Nothing is lost: try again.",
+    code="not-opened",
+    headers={"Retry-After": "2"},
+)
 DATABASE_DOWN = Problem(
     503, "The database does not answer. Nothing is lost: try again in a moment.", headers={"Retry-After": "2"}
 )

@@ -22,6 +22,7 @@ from prebooking.web.extensions import authenticated
 from prebooking.web.messages import DeliveryFailure, NoticeFailure, Ping, Ring
 from prebooking.web.operations import ALWAYS, QSTASH, Answer, ApiRoute, Handler, Operation
 from prebooking.web.parts import Parts, parts_of
+from prebooking.web.prefix import path_of
 from prebooking.web.problems import DATABASE_DOWN, Problem
 from prebooking.web.requests import LARGEST_BODY, read_body, refuse_larger, too_large
 
@@ -133,7 +134,7 @@ async def _verified_body(request: Request, parts: Parts, limit: int = LARGEST_BO
     """The body, of which nothing is read before it is known that QStash has signed one for this URL."""
     refuse_larger(request, limit)
     try:
-        signed = parts.deliveries.verify(request.headers.get("upstash-signature", ""), request.url.path)
+        signed = parts.deliveries.verify(request.headers.get("upstash-signature", ""), path_of(request.scope))
         body = await read_body(request, limit)
         signed.verify(body)
     except NotFromQStashError as exc:
