@@ -2,7 +2,6 @@
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import lru_cache
-from http import HTTPStatus
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -13,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from prebooking import __version__
 from prebooking.web.answers import ProblemDetails
 from prebooking.web.operations import OPEN, Answer, ApiRoute, Operation
-from prebooking.web.problems import Problem
+from prebooking.web.problems import Problem, title_of
 
 _Json = dict[str, Any]
 
@@ -51,6 +50,7 @@ _SECURITY_SCHEMES = {
 _HEADERS = {
     "X-Request-Id": "The id under which this request is logged.",
     "Retry-After": "Seconds to wait before another try.",
+    "Upstash-NonRetryable-Error": "Always true.",
     "WWW-Authenticate": "How to say who is asking.",
 }
 _SOME_ID = "0c8f6b52-5d0f-4c9a-9f0e-2f6b1f4f7a11"
@@ -182,7 +182,7 @@ def _refusals(route: ApiRoute, schemas: _Schemas) -> _Json:
     instance = route.path.replace("{id}", _SOME_ID).replace("{subdomain}", "mygym")
     return {
         str(status): {
-            "description": HTTPStatus(status).phrase,
+            "description": title_of(status),
             "headers": _headers(*(problem.headers for problem in problems)),
             "content": {
                 "application/problem+json": {
