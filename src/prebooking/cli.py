@@ -247,7 +247,8 @@ def _settings() -> Settings:
 
 def _fail(what: str, exc: Exception) -> None:
     """What others say may quote what they were sent; what we say of settings quotes nothing, and names them."""
-    told = str(exc) if isinstance(exc, SettingsError) else Redactor(_secrets()).text(str(exc))
+    said = str(exc) or type(exc).__name__
+    told = said if isinstance(exc, SettingsError) else Redactor(_secrets()).text(said)
     _err.print(f"[bold red]{what}[/] ", end="")
     _err.print(told, markup=False, highlight=False, soft_wrap=True)
     sys.exit(1)
