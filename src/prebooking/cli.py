@@ -11,12 +11,20 @@ from math import ceil
 from typing import Annotated
 
 import typer
+from pydantic_settings import BaseSettings
 from rich.console import Console
 
 from prebooking import __version__
 from prebooking.domain.errors import PrebookingError
 from prebooking.redaction import Redactor
-from prebooking.settings import MigrationSettings, Settings, SettingsError, read_settings, secrets_of
+from prebooking.settings import (
+    MigrationSettings,
+    Settings,
+    SettingsError,
+    borrowed_names,
+    read_settings,
+    secrets_of,
+)
 
 app = typer.Typer(
     help="Books the gym class that fills two seconds after it opens, at the instant it opens.",
@@ -78,6 +86,7 @@ def migrate() -> None:
     from prebooking.adapters.migrations import migrate as apply
 
     url = read_settings(MigrationSettings).database_url.get_secret_value()
+    _tell_borrowed(MigrationSettings)
     try:
         for name in asyncio.run(apply(url)):
             _out.print(f"applied {name}")
@@ -242,7 +251,13 @@ def _settings() -> Settings:
 
     settings = read_settings(Settings)
     configure_logs(settings.log_level, secrets_of(settings))
+    _tell_borrowed(Settings)
     return settings
+
+
+def _tell_borrowed(kind: type[BaseSettings]) -> None:
+    for name, variable in borrowed_names(kind).items():
+        _err.print(f"{name} is not set: {variable} stands for it.", highlight=False)
 
 
 def _fail(what: str, exc: Exception) -> None:

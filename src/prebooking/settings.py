@@ -24,7 +24,7 @@ from prebooking.setting_urls import passwords_in
 # After the opening an execution needs this much: to shoot, to hear, to write down, to answer.
 _AFTER_LEAD_S = 6
 
-_OF_OPENSSL = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
+_OF_OPENSSL = ("SSL_CERT_FILE", "SSLKEYLOGFILE")
 
 _Kind = TypeVar("_Kind", bound=BaseSettings)
 
@@ -156,7 +156,9 @@ class Settings(_FromEnvironment):
             trusted()
         except OSError as exc:
             names = [name for name in _OF_OPENSSL if os.environ.get(name)]
-            raise ValueError(f"{' or '.join(names)} can't be read: {exc.strerror or type(exc).__name__}") from exc
+            raise ValueError(
+                f"{' or '.join(names or _OF_OPENSSL)} can't be read: {exc.strerror or type(exc).__name__}"
+            ) from exc
         return self
 
     @property
