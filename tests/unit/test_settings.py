@@ -1,14 +1,19 @@
 """The environment: what is missing or wrong stops the start, named, and no secret is told."""
 
 import base64
+import io
+import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from logged import log_restored
 from prebooking.adapters.tls import trusted
 from prebooking.domain.prebooking import Box
 from prebooking.environment import PLATFORMS
+from prebooking.main import create_app
 from prebooking.settings import (
     MigrationSettings,
     Settings,
@@ -283,6 +288,18 @@ def test_what_a_platform_calls_it_stands_for_a_setting_that_is_not_there(
     monkeypatch.setenv(variable, "a b")
     with pytest.raises(SettingsError, match=rf"^{name} \(from {variable}\): "):
         read(**{name: None})
+
+
+def test_the_start_logs_what_it_takes_from_the_platform(read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLY_APP_NAME", "mine")
+    read(PUBLIC_URL=None)
+    log = io.StringIO()
+    with log_restored():
+        monkeypatch.setattr(sys, "stderr", log)
+        create_app()
+    (line,) = [json.loads(line) for line in log.getvalue().splitlines()]
+    told = {"event": "setting_from_platform", "name": "PUBLIC_URL", "from": "FLY_APP_NAME", "level": "info"}
+    assert told.items() <= line.items()
 
 
 def test_a_database_is_taken_from_vercels_integration_the_one_without_a_pooler_first(
