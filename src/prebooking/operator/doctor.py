@@ -16,7 +16,7 @@ from prebooking.operator.findings import Finding, State, bad, good
 from prebooking.operator.qstash_checks import look_at_account, look_at_dead_letters, look_from_outside
 from prebooking.operator.row_checks import look_at_rows
 from prebooking.redaction import Redactor
-from prebooking.settings import Settings, SettingsError, read_settings, secrets_of
+from prebooking.settings import Settings, SettingsError, borrowed_names, read_settings, secrets_of
 
 _SIGNS = {State.GOOD: "[green]✓[/]", State.NOTE: "[yellow]•[/]", State.BAD: "[bold red]✗[/]"}
 
@@ -33,7 +33,8 @@ def read_or_tell() -> Settings | list[Finding]:
 
 async def examine(settings: Settings, *, within_s: float) -> list[Finding]:
     """`within_s`: how long a message from outside may take."""
-    findings = [good("Settings", "settings", "all are there and fit together")]
+    borrowed = "".join(f"; {name} from {variable}" for name, variable in borrowed_names(Settings).items())
+    findings = [good("Settings", "settings", f"all are there and fit together{borrowed}")]
     async with (
         open_rpc(settings.supabase_url, settings.supabase_secret_key.get_secret_value(), "doctor") as rpc,
         open_account(settings.qstash_url, settings.qstash_token.get_secret_value()) as account,
