@@ -15,6 +15,7 @@ import structlog
 from prebooking.domain.errors import MessagingError, StoreUnavailableError
 from prebooking.domain.ports import Clock, Limits, Messages, Store, Transition
 from prebooking.domain.prebooking import Box, Prebooking, Status
+from prebooking.usecases.orders import Orders
 
 _log = structlog.get_logger()
 
@@ -26,6 +27,7 @@ class Scheduler:
         self,
         store: Store,
         messages: Messages,
+        orders: Orders,
         clock: Clock,
         *,
         max_delay_s: float,
@@ -35,6 +37,7 @@ class Scheduler:
     ) -> None:
         self._store = store
         self._messages = messages
+        self._orders = orders
         self._clock = clock
         self._max_delay_s = max_delay_s
         self._limits = limits
@@ -99,10 +102,11 @@ class Scheduler:
 
     async def publish(self, prebooking: Prebooking, *, delivery_failures: int = 0) -> Transition:
         """Orders the message of this version and notes it on the row. Raises what the ports raise."""
-        message_id = await self._messages.publish(prebooking, delivery_failures=delivery_failures)
-        carried = prebooking.qstash_schedule_id
-        if carried and carried != message_id:  # the web application's, which would book beside us: it goes first
-            await self._messages.delete(carried)
+        async with self._orders.order():
+            message_id = await self._messages.publish(prebooking, delivery_failures=delivery_failures)
+            carried = prebooking.qstash_schedule_id
+            if carried and carried != message_id:  # the web application's, which would book beside us: it goes first
+                await self._messages.delete(carried)
         attached = await self._store.attach_message(prebooking.id, prebooking.version, message_id)
         if attached.outcome != "attached":  # cancelled or moved meanwhile: this message rings for nothing
             await self._take_back(message_id)
@@ -134,7 +138,8 @@ class Scheduler:
                         updated_at=attached.prebooking.updated_at,
                     )
             except (MessagingError, StoreUnavailableError) as exc:
-                _log.warning("message_not_scheduled", prebooking_id=str(prebooking.id), reason=str(exc))
+                if not (isinstance(exc, MessagingError) and exc.pause):  # else it is told once for all
+                    _log.warning("message_not_scheduled", prebooking_id=str(prebooking.id), reason=str(exc))
         if replaced:
             await self._take_back(replaced)
         return Transition(outcome=changed.outcome, prebooking=prebooking)

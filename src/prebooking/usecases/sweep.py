@@ -23,6 +23,7 @@ from prebooking.domain.metering import Meter
 from prebooking.domain.ports import Clock, Store, Unscheduled, Work
 from prebooking.domain.timing import Budget, OpeningClock
 from prebooking.usecases.execute import Executor
+from prebooking.usecases.orders import Orders, Refused
 from prebooking.usecases.schedule import Scheduler
 
 _log = structlog.get_logger()
@@ -35,7 +36,6 @@ _TIMER_S = 0.001  # asyncio's timers may end that much early
 _DATABASE_PAUSE_S = 1.0
 _SETTLED_AT_ONCE = 8  # what is parked has time
 _PUBLISHING = UUID(int=0)  # the key of the one publishing task among the executions
-_PUBLISH_PAUSES_S = (5.0, 300.0)  # first and longest, doubling, while QStash takes no orders
 
 
 class Alarm:
@@ -68,6 +68,7 @@ class Sweeper:
         store: Store,
         executor: Executor,
         scheduler: Scheduler,
+        orders: Orders,
         clock: Clock,
         opening_clock: OpeningClock,
         alarm: Alarm,
@@ -80,6 +81,7 @@ class Sweeper:
         self._store = store
         self._executor = executor
         self._scheduler = scheduler
+        self._orders = orders
         self._clock = clock
         self._opening_clock = opening_clock
         self._alarm = alarm
@@ -92,8 +94,7 @@ class Sweeper:
         self._settling: set[UUID] = set()
         self._deliveries: list[Budget] = []  #: under way, where nothing else keeps the host awake
         self._waking: asyncio.Task[None] | None = None
-        self._publish_from = 0.0
-        self._publish_pause = _PUBLISH_PAUSES_S[0]
+        self._refused = Refused(clock)
 
     async def sweep(self, arrived: float | None = None) -> Work:
         """One pass: what it found is under way when it returns (see `settled`). Raises StoreUnavailableError."""
@@ -106,8 +107,8 @@ class Sweeper:
         self._to_settle = deque(i for i in work.settle if i not in self._under_way)
         due += self._to_settle
         self._settle(arrived)
-        if work.publish and _PUBLISHING not in self._under_way and self._clock.monotonic() >= self._publish_from:
-            self._start(_PUBLISHING, self._publish(work.publish))
+        if work.publish and _PUBLISHING not in self._under_way and not self._orders.paused:
+            self._start(_PUBLISHING, self._publish(self._refused.worth_ordering(work.publish)))
         self._meter.swept(found=len(due) + len(work.publish))
         if due:
             _log.info("swept", executed=len(due), to_publish=len(work.publish))
@@ -210,12 +211,11 @@ class Sweeper:
             try:
                 await self._scheduler.publish(found.prebooking, delivery_failures=found.delivery_failures)
             except (MessagingError, StoreUnavailableError) as exc:
+                if isinstance(exc, MessagingError) and exc.pause:
+                    return  # which is told once for all
                 _log.warning("message_not_scheduled", prebooking_id=str(found.prebooking.id), reason=str(exc))
                 if isinstance(exc, StoreUnavailableError):
                     return
-                if exc.pause:
-                    self._publish_from = self._clock.monotonic() + self._publish_pause
-                    self._publish_pause = min(2 * self._publish_pause, _PUBLISH_PAUSES_S[1])
+                self._refused.note(found)
+                if self._refused.too_many:
                     return
-            else:
-                self._publish_pause = _PUBLISH_PAUSES_S[0]
