@@ -167,6 +167,7 @@ async def open_parts(
             messages,
             orders,
             clock,
+            address=settings.public_url,
             max_delay_s=settings.qstash_max_delay_seconds,
             limits=Limits(active=settings.max_active_prebookings, per_minute=settings.max_creates_per_minute),
             for_now=settings.schedule_for_now,
@@ -181,8 +182,10 @@ async def open_parts(
             opening_clock,
             alarm,
             meter,
+            address=settings.public_url,
             lead_s=settings.lead_seconds,
             max_delay_s=settings.qstash_max_delay_seconds,
+            per_minute=settings.max_creates_per_minute,
             every_s=settings.sweep_seconds,
         )
         issuer = f"{settings.supabase_url}/auth/v1"

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
@@ -22,6 +23,7 @@ from prebooking.local.qstash.signing import DEV_TOKEN
 from prebooking.local.supabase import Gateway
 
 PUBLIC_URL = "http://127.0.0.1:9"
+ADDRESS = sha256(PUBLIC_URL.encode()).hexdigest()[:8]
 
 
 @pytest.fixture
@@ -62,7 +64,7 @@ async def test_a_message_is_ordered_as_the_execution_needs_it(messages: QStashMe
     assert json.loads(order.body) == {"prebooking_id": str(row.id), "version": 4}
     assert message.not_before == int(row.available_at.timestamp()) - 3
     assert (order.retries, order.retry_delay, order.timeout_s) == (5, "1000 * (1 + retried)", 15)
-    assert order.deduplication_id == f"pb-{row.id}-v4"
+    assert order.deduplication_id == f"pb-{row.id}-v4-{ADDRESS}"
     assert order.setting("upstash-label") == "prebooking"
     assert order.setting("upstash-failure-callback") == f"{PUBLIC_URL}/qstash/prebooking-failed"
 
@@ -74,7 +76,7 @@ async def test_the_same_version_is_the_same_message_and_after_a_noted_failure_an
     first = await messages.publish(row)
     assert await messages.publish(row) == first
     again = await messages.publish(row, delivery_failures=2)
-    assert qstash.qstash.broker.pending[again].order.deduplication_id == f"pb-{row.id}-v1-f2"
+    assert qstash.qstash.broker.pending[again].order.deduplication_id == f"pb-{row.id}-v1-{ADDRESS}-f2"
 
 
 async def test_a_publish_whose_answer_was_lost_is_repeated_without_a_second_message(

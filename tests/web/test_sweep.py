@@ -203,7 +203,8 @@ async def waiting(world: World, count: int) -> list[UUID]:
             "insert into public.prebookings"
             " (user_email, booking_data, available_at, box_subdomain, box_aimharder_id, created_at)"
             " select 'member' || n || '@example.com', jsonb_build_object('day', '20991231', 'id', n),"
-            " now() + interval '1 day', 'mygym', '7', now() - interval '1 minute' from generate_series(1, $1) n returning id",
+            " now() + interval '1 day', 'mygym', '7', now() - interval '1 minute' from generate_series(1, $1) n"
+            " returning id",
             count,
         )
     ]

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from hashlib import sha256
 
 import httpx
 from qstash import AsyncQStash
@@ -55,11 +56,13 @@ class QStashMessages:
         self._failed_url = f"{public_url}/qstash/prebooking-failed"
         self._sweep_url = f"{public_url}/qstash/sweep"
         self._notice_failed_url = f"{public_url}/qstash/notice-failed"
+        self._address_key = sha256(public_url.encode()).hexdigest()[:8]
         self._lead_s = lead_s
         self._timeout_s = int(max_duration_s) + _TIMEOUT_MARGIN_S
 
     async def publish(self, prebooking: Prebooking, *, delivery_failures: int = 0) -> str:
-        key = f"pb-{prebooking.id}-v{prebooking.version}"
+        # By address, too: within ten minutes QStash would answer the same key with the message to the former one.
+        key = f"pb-{prebooking.id}-v{prebooking.version}-{self._address_key}"
         if delivery_failures:
             key += f"-f{delivery_failures}"
         async with translated("publish"):

@@ -1,7 +1,8 @@
 """The pass that repairs. One function, three callers: the loop of each replica, the command, the QStash schedule.
 
 It executes what is due and unclaimed, settles what is parked, ends what is over, and orders the messages that are
-missing. Several replicas may sweep side by side: each id goes through the same claim.
+missing, or ring at an address that has changed since. Several replicas may sweep side by side: each id goes through the
+same claim.
 """
 
 import asyncio
@@ -74,8 +75,10 @@ class Sweeper:
         alarm: Alarm,
         meter: Meter,
         *,
+        address: str,
         lead_s: float,
         max_delay_s: float,
+        per_minute: int,
         every_s: float,
     ) -> None:
         self._store = store
@@ -88,6 +91,8 @@ class Sweeper:
         self._meter = meter
         self._lead_s = lead_s
         self._max_delay_s = max_delay_s
+        self._address = address
+        self._per_minute = per_minute
         self._every_s = every_s
         self._under_way: dict[UUID, asyncio.Task[object]] = {}
         self._to_settle: deque[UUID] = deque()  #: as the last sweep found them
@@ -98,7 +103,9 @@ class Sweeper:
 
     async def sweep(self, arrived: float | None = None) -> Work:
         """One pass: what it found is under way when it returns (see `settled`). Raises StoreUnavailableError."""
-        work = await self._store.sweep(lead_s=self._lead_s, max_delay_s=self._max_delay_s)
+        work = await self._store.sweep(
+            lead_s=self._lead_s, max_delay_s=self._max_delay_s, address=self._address, per_minute=self._per_minute
+        )
         # Between two claims hours may pass; a step of either clock is confirmed before the next.
         self._opening_clock.compare(work.now, work.sent_at, self._clock.monotonic())
         due = [i for i in work.execute if i not in self._under_way]
@@ -209,7 +216,9 @@ class Sweeper:
     async def _publish(self, missing: Sequence[Unscheduled]) -> None:
         for found in missing:
             try:
-                await self._scheduler.publish(found.prebooking, delivery_failures=found.delivery_failures)
+                await self._scheduler.publish(
+                    found.prebooking, delivery_failures=found.delivery_failures, readdressed=found.readdressed
+                )
             except (MessagingError, StoreUnavailableError) as exc:
                 if isinstance(exc, MessagingError) and exc.pause:
                     return  # which is told once for all
