@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from prebooking.domain.notice_texts import Language
 from prebooking.domain.opening_rules import is_zone
 from prebooking.domain.prebooking import Box, box_label
+from prebooking.forward_headers import ForwardHeader, forward_headers
 
 _SHORTEST_KEY = 20
 _SESSION_KEY_BYTES = 32
@@ -137,6 +138,11 @@ class Settings(BaseSettings):
     qstash_token: SecretStr
     qstash_current_signing_key: Annotated[SecretStr, _at_least(_SHORTEST_KEY)]
     qstash_next_signing_key: Annotated[SecretStr, _at_least(_SHORTEST_KEY)]
+    qstash_current_signing_key_2: Annotated[SecretStr, _at_least(_SHORTEST_KEY)] | None = None
+    qstash_next_signing_key_2: Annotated[SecretStr, _at_least(_SHORTEST_KEY)] | None = None
+    qstash_forward_headers: Annotated[list[ForwardHeader], NoDecode, BeforeValidator(forward_headers)] = Field(
+        default_factory=list
+    )
     public_url: _Url
 
     frontend_origins: Annotated[list[str], NoDecode, BeforeValidator(_origins)] = Field(default_factory=list)
@@ -209,6 +215,13 @@ class Settings(BaseSettings):
             )
         if self.qstash_current_signing_key == self.qstash_next_signing_key:
             raise ValueError("QSTASH_CURRENT_SIGNING_KEY and QSTASH_NEXT_SIGNING_KEY are equal: copy both anew")
+        second = (self.qstash_current_signing_key_2, self.qstash_next_signing_key_2)
+        if (second[0] is None) != (second[1] is None):
+            raise ValueError(
+                "QSTASH_CURRENT_SIGNING_KEY_2 and QSTASH_NEXT_SIGNING_KEY_2 are one pair: set both, or neither"
+            )
+        if second[0] is not None and second[0] == second[1]:
+            raise ValueError("QSTASH_CURRENT_SIGNING_KEY_2 and QSTASH_NEXT_SIGNING_KEY_2 are equal: copy both anew")
         if (self.legacy_box_subdomain is None) != (self.legacy_box_aimharder_id is None):
             raise ValueError("LEGACY_BOX_SUBDOMAIN and LEGACY_BOX_AIMHARDER_ID name one box: set both, or neither")
         if self.console and not self.supabase_publishable_key:
@@ -229,6 +242,20 @@ class Settings(BaseSettings):
                 "Make one with `echo whsec_$(openssl rand -base64 32)`"
             )
         return self
+
+    @property
+    def signing_keys(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of a current and a next one; while a region moves, there are two."""
+        pairs = (
+            (self.qstash_current_signing_key, self.qstash_next_signing_key),
+            (self.qstash_current_signing_key_2, self.qstash_next_signing_key_2),
+        )
+        return tuple((one.get_secret_value(), other.get_secret_value()) for one, other in pairs if one and other)
+
+    @property
+    def forward_headers(self) -> dict[str, str]:
+        """What QStash is to bring along, whenever it calls this service."""
+        return {header.name: header.value.get_secret_value() for header in self.qstash_forward_headers}
 
     @property
     def session_keys(self) -> tuple[bytes, ...]:
@@ -256,7 +283,8 @@ class Settings(BaseSettings):
 def secrets_of(settings: BaseSettings) -> Iterator[str]:
     """All that must never be seen in a log: the secret values, and the passwords within URLs."""
     for value in dict(settings).values():
-        for part in value if isinstance(value, list) else [value]:
+        for item in value if isinstance(value, list) else [value]:
+            part = item.value if isinstance(item, ForwardHeader) else item
             plain = part.get_secret_value() if isinstance(part, SecretStr) else part
             if isinstance(part, SecretStr):
                 yield part.get_secret_value()

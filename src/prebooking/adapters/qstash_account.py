@@ -1,6 +1,6 @@
 """The QStash account as its operator sees it: keys, the sweep's schedule, dead letters."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ import httpx
 from qstash import AsyncQStash
 from qstash.dlq import DlqMessage
 
-from prebooking.adapters.qstash import SWEEP_SCHEDULE, status_of, translated
+from prebooking.adapters.qstash import SWEEP_SCHEDULE, Forward, status_of, translated
 from prebooking.domain.errors import MessagingError
 
 _LONGEST_ANSWER = 300
@@ -40,8 +40,9 @@ class SweepSchedule:
 class QStashAccount:
     """What an operator asks of the account. All methods raise MessagingError."""
 
-    def __init__(self, client: AsyncQStash) -> None:
+    def __init__(self, client: AsyncQStash, forward: Mapping[str, str]) -> None:
         self._client = client
+        self._forward = Forward(forward)
 
     async def signing_keys(self) -> tuple[str, str]:
         """The current and the next."""
@@ -63,7 +64,13 @@ class QStashAccount:
         """Orders a message to the service itself, at once and once; its id."""
         async with translated("ping"):
             answer = await self._client.message.publish_json(
-                url=url, body={"ping": str(ping_id)}, retries=0, timeout="10s", label="prebooking-ping"
+                url=url,
+                body={"ping": str(ping_id)},
+                retries=0,
+                timeout="10s",
+                label="prebooking-ping",
+                headers=self._forward.headers,
+                redact=self._forward.redact,
             )
             return str(answer.message_id)  # type: ignore[union-attr]  # one URL, one answer
 
@@ -105,9 +112,10 @@ def _letter(message: DlqMessage) -> DeadLetter:
 
 
 @asynccontextmanager
-async def open_account(url: str, token: str) -> AsyncIterator[QStashAccount]:
+async def open_account(url: str, token: str, forward: Mapping[str, str] | None = None) -> AsyncIterator[QStashAccount]:
+    """`forward`: headers that QStash brings along whenever it calls the service; secrets."""
     client = AsyncQStash(token, base_url=url, retry=False)
     try:
-        yield QStashAccount(client)
+        yield QStashAccount(client, forward or {})
     finally:
         await client.http._client.aclose()  # noqa: SLF001  # the SDK has no close of its own
