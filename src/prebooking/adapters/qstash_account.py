@@ -1,6 +1,8 @@
 """The QStash account as its operator sees it: keys, the sweep's schedule, dead letters."""
 
-from collections.abc import AsyncIterator, Mapping
+import base64
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +30,7 @@ class DeadLetter:
     created_at: datetime
     status: int | None  #: that of its last answer; None: there was none
     said: str
+    by_us: bool | None = None  #: whether the service gave that answer, and not a proxy before it; None: unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +101,7 @@ class QStashAccount:
 
 
 def _letter(message: DlqMessage) -> DeadLetter:
-    body, said = message.body or "", message.response_body or ""
+    body, said = message.body or "", _text_of(message)
     return DeadLetter(
         id=message.dlq_id,
         message_id=message.message_id,
@@ -107,8 +110,35 @@ def _letter(message: DlqMessage) -> DeadLetter:
         label=message.label or "",
         created_at=datetime.fromtimestamp(message.created_at / 1000, UTC),
         status=message.response_status or None,
-        said=said[:_LONGEST_ANSWER],
+        said=(said or "")[:_LONGEST_ANSWER],
+        by_us=answered_by_us(said, message.response_headers) if message.response_status else None,
     )
+
+
+def _text_of(message: DlqMessage) -> str | None:
+    """The last answer's body; None: it is not told."""
+    if message.response_body is None and message.response_body_base64 is not None:
+        return base64.b64decode(message.response_body_base64).decode(errors="replace")
+    return message.response_body
+
+
+def answered_by_us(body: str | None, headers: Mapping[str, Sequence[str]] | None = None) -> bool | None:
+    """Whether this service gave an answer, and not a proxy before it, such as a deployment's protection.
+
+    None: its body is not told. `headers` as QStash tells them.
+    """
+    if body is None or body.startswith("REDACTED:"):
+        return None
+    if "location" in {name.lower() for name in headers or ()}:
+        return False  # this service redirects nobody
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(said, dict):
+        return False
+    problem = isinstance(said.get("code"), str) and isinstance(said.get("request_id"), str)
+    return problem or isinstance(said.get("outcome"), str)
 
 
 @asynccontextmanager
