@@ -39,6 +39,7 @@ from prebooking.usecases.gate import Gate
 from prebooking.usecases.guarded_gyms import GuardedGyms
 from prebooking.usecases.housekeeping import Housekeeping
 from prebooking.usecases.notify import Notifier
+from prebooking.usecases.orders import Orders
 from prebooking.usecases.readiness import Readiness
 from prebooking.usecases.schedule import Scheduler
 from prebooking.usecases.session_watch import SessionWatch
@@ -143,8 +144,9 @@ async def open_parts(
         sessions = Sessions(store, gyms, clock, effects)
         gate = Gate(clock, opening_clock.now)
         meter = PrometheusMeter(refusals=Check)
+        orders = Orders(clock)
         chores = Chores(
-            Notifier(store, outside.teller, gate, meter),
+            Notifier(store, outside.teller, orders, gate, clock, meter),
             SessionWatch(store, gyms, sessions, gate, clock, meter),
             Housekeeping(store, gate, clock, days=settings.retention_days),
             clock,
@@ -170,7 +172,9 @@ async def open_parts(
         scheduler = Scheduler(
             store,
             messages,
+            orders,
             clock,
+            address=settings.public_url,
             max_delay_s=settings.qstash_max_delay_seconds,
             limits=Limits(active=settings.max_active_prebookings, per_minute=settings.max_creates_per_minute),
             for_now=settings.schedule_for_now,
@@ -180,12 +184,15 @@ async def open_parts(
             store,
             executor,
             scheduler,
+            orders,
             clock,
             opening_clock,
             alarm,
             meter,
+            address=settings.public_url,
             lead_s=settings.lead_seconds,
             max_delay_s=settings.qstash_max_delay_seconds,
+            per_minute=settings.max_creates_per_minute,
             every_s=settings.sweep_seconds,
         )
         issuer = f"{settings.supabase_url}/auth/v1"
@@ -214,8 +221,7 @@ async def open_parts(
             ),
             deliveries=Deliveries(
                 settings.public_url,
-                settings.qstash_current_signing_key.get_secret_value(),
-                settings.qstash_next_signing_key.get_secret_value(),
+                settings.signing_keys,
             ),
             meter=meter,
             max_duration_s=settings.max_duration_seconds,
@@ -238,6 +244,7 @@ async def _open_outside(settings: Settings, opening_clock: OpeningClock, resolve
             settings.qstash_url,
             settings.qstash_token.get_secret_value(),
             public_url=settings.public_url,
+            forward=settings.forward_headers,
             lead_s=settings.lead_seconds,
             max_duration_s=settings.max_duration_seconds,
         ) as messages,

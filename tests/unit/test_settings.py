@@ -175,6 +175,71 @@ def test_the_lead_must_leave_time_for_the_booking(read: Any) -> None:
     assert read(LEAD_SECONDS="5", MAX_DURATION_SECONDS="11").lead_seconds == 5
 
 
+FORWARDED = "x-vercel-protection-bypass: s3cret-of-the-proxy,CF-Access-Client-Id:abc, X-Other : a: b \n"
+
+
+def test_headers_to_bring_along_are_read_and_their_values_are_secret(read: Any) -> None:
+    settings = read(QSTASH_FORWARD_HEADERS=FORWARDED)
+    assert settings.forward_headers == {
+        "x-vercel-protection-bypass": "s3cret-of-the-proxy",
+        "CF-Access-Client-Id": "abc",
+        "X-Other": "a: b",
+    }
+    assert {"s3cret-of-the-proxy", "abc", "a: b"} <= set(secrets_of(settings))
+    assert "s3cret" not in repr(settings)
+    assert read(QSTASH_FORWARD_HEADERS=" , ").forward_headers == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("s3cret", "write each as `name: value`"),
+        ("x: a,s3cret", "a value can have no comma"),
+        ("na me: s3cret", "write each as"),
+        (": s3cret", "write each as"),
+        ("x:", "the value of x is empty"),
+        ("x: s3cr\x1bet", "another character in it that can't be seen"),
+        ("x: s3crét", "the value of x"),
+        ("x: s3cr\0et", "another character in it that can't be seen"),
+        ("Upstash-Signature: s3cret", "Upstash-Signature is QStash's own to set"),
+        ("content-type: s3cret", "content-type is QStash's own to set"),
+        ("Host: s3cret", "Host is QStash's own to set"),
+        ("x: s3cret, X: s3cret2", "X is there twice"),
+    ],
+)
+def test_a_header_that_none_could_bring_along_is_refused_without_its_value(
+    read: Any, monkeypatch: pytest.MonkeyPatch, value: str, told: str
+) -> None:
+    if "\0" in value:  # no environment has it; a .env file may
+        Path(".env").write_text(f'QSTASH_FORWARD_HEADERS="{value}"')
+        value = ""
+    with pytest.raises(SettingsError) as refused:
+        read(**({"QSTASH_FORWARD_HEADERS": value} if value else {}))
+    assert str(refused.value).startswith("QSTASH_FORWARD_HEADERS: ")
+    assert told in str(refused.value)
+    assert "s3c" not in str(refused.value)
+
+
+SECOND = {
+    "QSTASH_CURRENT_SIGNING_KEY_2": "sig_current_2_0123456789abc",
+    "QSTASH_NEXT_SIGNING_KEY_2": "sig_next_2_0123456789abc",
+}
+
+
+def test_a_second_pair_of_signing_keys_is_both_or_neither(read: Any) -> None:
+    assert len(read().signing_keys) == 1
+    settings = read(**SECOND)
+    assert settings.signing_keys[1] == tuple(SECOND.values())
+    assert set(SECOND.values()) <= set(secrets_of(settings))
+    for name in SECOND:
+        with pytest.raises(SettingsError, match="are one pair: set both, or neither"):
+            read(**(SECOND | {name: None}))
+    with pytest.raises(SettingsError, match="QSTASH_NEXT_SIGNING_KEY_2 are equal"):
+        read(**(SECOND | {"QSTASH_NEXT_SIGNING_KEY_2": SECOND["QSTASH_CURRENT_SIGNING_KEY_2"]}))
+    with pytest.raises(SettingsError, match="QSTASH_NEXT_SIGNING_KEY_2: is too short"):
+        read(**(SECOND | {"QSTASH_NEXT_SIGNING_KEY_2": "short"}))
+
+
 def test_two_equal_signing_keys_are_a_mistake(read: Any) -> None:
     with pytest.raises(SettingsError, match="QSTASH_CURRENT_SIGNING_KEY and QSTASH_NEXT_SIGNING_KEY are equal"):
         read(QSTASH_NEXT_SIGNING_KEY=COMPLETE["QSTASH_CURRENT_SIGNING_KEY"])

@@ -37,7 +37,9 @@ async def examine(settings: Settings, *, within_s: float) -> list[Finding]:
     findings = [good("Settings", "settings", f"all are there and fit together{borrowed}")]
     async with (
         open_rpc(settings.supabase_url, settings.supabase_secret_key.get_secret_value(), "doctor") as rpc,
-        open_account(settings.qstash_url, settings.qstash_token.get_secret_value()) as account,
+        open_account(
+            settings.qstash_url, settings.qstash_token.get_secret_value(), settings.forward_headers
+        ) as account,
     ):
         inspection, found = await look_at_database(rpc, settings)
         findings += found
