@@ -203,6 +203,20 @@ async def test_a_token_of_another_region_is_about_the_account(messages: QStashMe
     assert failed.value.pause
 
 
+async def test_nothing_is_gone_because_the_token_is_of_another_region(
+    messages: QStashMessages, qstash: QStashServer
+) -> None:
+    qstash.qstash.faults.change({"other_region": {"value": True, "on": "any"}})
+    async with open_account(qstash.url, DEV_TOKEN) as account:
+        for asked in (messages.delete("msg_1"), account.sweep_schedule(), account.forget("1-0")):
+            with pytest.raises(MessagingError, match="not found in this region"):
+                await asked
+        qstash.qstash.faults.clear()
+        await messages.delete("msg_1")
+        await account.forget("1-0")
+        assert await account.sweep_schedule() is None
+
+
 async def test_a_destination_that_is_refused_is_that_of_all_messages_but_of_no_notice(qstash: QStashServer) -> None:
     async with open_messages(
         qstash.url, DEV_TOKEN, public_url="no-scheme.example.com/x", lead_s=3, max_duration_s=10

@@ -140,7 +140,7 @@ class QStashMessages:
             async with translated("delete"):
                 await self._client.message.cancel(message_id)
         except MessagingError as exc:
-            if status_of(exc.__cause__) != httpx.codes.NOT_FOUND:
+            if not is_gone(exc):
                 raise
 
     async def schedule_sweep(self, every_minutes: int) -> str:
@@ -174,6 +174,11 @@ def _is_about_one(exc: QStashError, *, to_us: bool) -> bool:
     if status_of(exc) not in _ABOUT_ONE or _QUOTA.search(str(exc)):
         return False
     return not (to_us and _DESTINATION.search(str(exc)))
+
+
+def is_gone(exc: MessagingError) -> bool:
+    """Whether what was asked for is not there. A token of another region gets a 404 for whatever it asks."""
+    return status_of(exc.__cause__) == httpx.codes.NOT_FOUND and "in this region" not in str(exc)
 
 
 def status_of(exc: BaseException | None) -> int | None:

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-import httpx
 from qstash import AsyncQStash
 from qstash.dlq import DlqMessage
 
-from prebooking.adapters.qstash import SWEEP_SCHEDULE, Forward, status_of, translated
+from prebooking.adapters.qstash import SWEEP_SCHEDULE, Forward, is_gone, translated
 from prebooking.adapters.qstash_client import open_client
 from prebooking.domain.errors import MessagingError
 
@@ -59,7 +58,7 @@ class QStashAccount:
             async with translated("schedule"):
                 found = await self._client.schedule.get(SWEEP_SCHEDULE)
         except MessagingError as exc:
-            if status_of(exc.__cause__) == httpx.codes.NOT_FOUND:
+            if is_gone(exc):
                 return None
             raise
         return SweepSchedule(destination=found.destination, cron=found.cron, paused=found.paused)
@@ -97,7 +96,7 @@ class QStashAccount:
             async with translated("dead letter"):
                 await self._client.dlq.delete(letter_id)
         except MessagingError as exc:
-            if status_of(exc.__cause__) != httpx.codes.NOT_FOUND:
+            if not is_gone(exc):
                 raise
 
 
