@@ -70,7 +70,18 @@ async def test_a_good_stack_is_healthy(patient: Patient) -> None:
     findings = await patient.findings()
     assert [one for one in findings if one.state is State.BAD] == []
     assert {one.subject for one in findings} == {
-        *("Settings", "Database", "QStash", "PUBLIC_URL", "AimHarder", "Clocks", "Prebookings", "Notices", "Migration")
+        *(
+            "Settings",
+            "Database",
+            "Users",
+            "QStash",
+            "PUBLIC_URL",
+            "AimHarder",
+            "Clocks",
+            "Prebookings",
+            "Notices",
+            "Migration",
+        )
     }
 
 

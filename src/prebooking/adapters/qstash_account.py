@@ -10,10 +10,10 @@ import httpx
 from qstash import AsyncQStash
 from qstash.dlq import DlqMessage
 
-from prebooking.adapters.qstash import SWEEP_SCHEDULE, status_of, translated
+from prebooking.adapters.qstash import status_of, translated
 from prebooking.domain.errors import MessagingError
 
-_LONGEST_ANSWER = 300
+_LONGEST_ANSWER = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,8 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SweepSchedule:
+class Schedule:
+    id: str
     destination: str
     cron: str
     paused: bool
@@ -49,15 +50,13 @@ class QStashAccount:
             keys = await self._client.signing_key.get()
             return keys.current, keys.next
 
-    async def sweep_schedule(self) -> SweepSchedule | None:
-        try:
-            async with translated("schedule"):
-                found = await self._client.schedule.get(SWEEP_SCHEDULE)
-        except MessagingError as exc:
-            if status_of(exc.__cause__) == httpx.codes.NOT_FOUND:
-                return None
-            raise
-        return SweepSchedule(destination=found.destination, cron=found.cron, paused=found.paused)
+    async def schedules(self) -> list[Schedule]:
+        """All of the account."""
+        async with translated("schedules"):
+            return [
+                Schedule(id=one.schedule_id, destination=one.destination, cron=one.cron, paused=bool(one.paused))
+                for one in await self._client.schedule.list()
+            ]
 
     async def ping(self, url: str, ping_id: UUID) -> str:
         """Orders a message to the service itself, at once and once; its id."""

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from prebooking.adapters.qstash_account import DeadLetter, QStashAccount
 from prebooking.adapters.supabase_rpc import SupabaseRpc
+from prebooking.domain.plain_text import printable
 from prebooking.domain.prebooking import Prebooking, Status
 from prebooking.settings import Settings
 
@@ -52,18 +53,23 @@ class Case:
 
 
 async def look(account: QStashAccount, rpc: SupabaseRpc, settings: Settings) -> list[Case]:
-    """All of ours, the newest first. Raises MessagingError, StoreUnavailableError."""
+    """All of ours, the newest first; also those that were ordered for another address, where it is our prebooking that
+    they are about. Raises MessagingError, StoreUnavailableError.
+    """
     hook = settings.notify_webhook_url.get_secret_value() if settings.notify_webhook_url else None
-    letters = [
-        letter
-        for letter in await account.dead_letters()
-        if letter.url.startswith(f"{settings.public_url}/") or letter.label == _NOTICE or letter.url == hook
-    ]
+    letters = await account.dead_letters()
     rings = {letter.id: _ring(letter) for letter in letters}
     ids = sorted({str(ring[0]) for ring in rings.values() if ring})
     answer = await rpc.call("read_prebookings", ids=ids)
     rows = {row.id: row for row in _ROWS.validate_python(answer["prebookings"])}
-    return [_case(letter, rings[letter.id], rows) for letter in letters]
+    return [
+        _case(letter, rings[letter.id], rows)
+        for letter in letters
+        if letter.url.startswith(f"{settings.public_url}/")
+        or letter.label == _NOTICE
+        or letter.url == hook
+        or ((ring := rings[letter.id]) is not None and ring[0] in rows)
+    ]
 
 
 def _ring(letter: DeadLetter) -> tuple[UUID, int] | None:
@@ -132,8 +138,8 @@ def show(cases: Sequence[Case], out: Console) -> None:
         answer = f"HTTP {letter.status}" if letter.status else "none"
         table.add_row(
             f"{letter.created_at:%d %b %H:%M}",
-            escape(f"{answer} {' '.join(letter.said.split())[:60]}".rstrip()),
-            case.about,
+            escape(printable(f"{answer} {' '.join(letter.said.split())[:60]}".rstrip())),
+            escape(printable(case.about)),
             f"{row.available_at:%d %b %H:%M:%S}" if row else "",
             "[green]yes[/]" if case.worth_it else "[dim]no[/]",
         )
