@@ -78,6 +78,7 @@ def _by_status(heard: Heard, settings: Settings) -> Finding | None:
         403: ("lets this host not through", "a firewall before SUPABASE_URL refuses this host: allow its address"),
         404: ("is not there: something else answers", _origin(settings)),
         405: ("is not there: something else answers", _origin(settings)),
+        501: ("is not there: something else answers", _origin(settings)),
         429: ("is asked too often, says its gateway", "raise the gateway's rate limit for this host, or wait"),
         _PAUSED: ("is paused", "restore the project in Supabase's dashboard"),
     }

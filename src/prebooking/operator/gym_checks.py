@@ -64,19 +64,21 @@ async def _look_at_box(name: str | None, number: str | None, settings: Settings)
     base = pattern.replace(_BOX, name or _UNKNOWN)
     heard = await hear(f"{base}/api/bookings?box={number or ''}&day=20300101&familyId=", settings.aimharder_proxy)
     where = f"at {base}"
-    if (
-        isinstance(heard, Heard)
-        and name is None
-        and _BOX in pattern
-        and heard.status < HTTPStatus.INTERNAL_SERVER_ERROR
-    ):
-        if heard.status not in (*_BLOCKED, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED):
-            return good(_SUBJECT, "box", f"boxes are looked for at {pattern}; none is known yet")  # any answer will do
+    if name is None and _BOX in pattern and isinstance(heard, Heard) and _is_free(heard.status):
+        return good(_SUBJECT, "box", f"boxes are looked for at {pattern}; none is known yet")
     setting = "AIMHARDER_BOX_URL"
     if settings.legacy_box is not None and name == settings.legacy_box.subdomain:
         setting = "LEGACY_BOX_SUBDOMAIN and AIMHARDER_BOX_URL"
     told = _unusable(heard, "box", where, setting, settings)
     return told or good(_SUBJECT, "box", f"the box {name or ''} answers {where}".replace("  ", " "))
+
+
+def _is_free(status: int) -> bool:
+    """Neither blocked nor broken: of a host that is no box any such answer will do."""
+    return status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in (
+        *_BLOCKED,
+        HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
+    )
 
 
 def _unusable(heard: Heard | Silence, check: str, where: str, setting: str, settings: Settings) -> Finding | None:

@@ -47,7 +47,7 @@ async def _unanswered(exc: MessagingError, settings: Settings) -> Finding:
         return bad(_SUBJECT, "token", told, "set QSTASH_TOKEN to the token that stands above the signing keys")
     if status == 404 and "region" in said:  # noqa: PLR2004
         told = f"does not know the token in the region of {url} (HTTP 404)"
-        return bad(_SUBJECT, "token", told, f"set QSTASH_URL to the address beside the token: {_REGIONS}")
+        return bad(_SUBJECT, "token", told, f"set QSTASH_URL to the address that stands beside the token, {_REGIONS}")
     if status == 404:  # noqa: PLR2004
         path = urlsplit(url).path
         fix = f"take {path} away: QSTASH_URL is the address alone" if path else f"set QSTASH_URL to {_REGIONS}"
@@ -89,7 +89,7 @@ def _signing_keys(ours: tuple[str, str], theirs: tuple[str, str]) -> Finding:
         told = "has rolled its signing keys once: deliveries are still believed, after another roll they are not"
         return bad(_SUBJECT, check, told, _ROLL)
     if ours[0] == theirs[0]:
-        told = "has another next key than QSTASH_NEXT_SIGNING_KEY: after a roll no delivery is believed"
+        told = "has another next key than QSTASH_NEXT_SIGNING_KEY, so that after a roll no delivery is believed"
         return bad(_SUBJECT, check, told, _ROLL)
     return bad(_SUBJECT, check, "signs with other keys: each delivery is refused", _OTHERS)
 
