@@ -185,5 +185,6 @@ async def test_a_terminal_obeys_nothing_that_outsiders_wrote(patient: Patient) -
     assert not set(told) & set("\x1b\x07\r\u202e\u2028\x9b")
     machines = console()
     print_json(machines, status.as_json(seen))
-    assert machines.export_text().isascii()
-    assert json.loads(machines.export_text())["next"][0]["user_email"] == HOSTILE
+    printed = machines.export_text()
+    assert printed.isascii()
+    assert json.loads(printed)["next"][0]["user_email"] == HOSTILE
