@@ -1,8 +1,6 @@
 -- What an operator asks, at any size of the table: each answer comes from an index and reads a bounded number of rows.
 -- Counts of what has ended are exact up to 5,000 and the planner's estimate beyond; those of troubles end at 1,000.
 
-alter table public.prebookings add column if not exists message_url text; -- where the message was ordered to
-
 -- By status, newest first.
 create index if not exists prebookings_by_end
   on public.prebookings (status, executed_at) where status in ('completed', 'failed', 'cancelled');
@@ -14,7 +12,6 @@ create index if not exists prebookings_ended_by_cron
   where status in ('completed', 'failed') and not coalesce(result ? 'outcome', false);
 create index if not exists prebookings_without_wish
   on public.prebookings (created_at) where wish_key is null;
-create index if not exists notices_untold_by_age on prebooking.notices (created_at) where told_at is null;
 create index if not exists auth_sessions_sealed_under
   on public.auth_sessions (pg_catalog.split_part(aimharder_token, ':', 3)) where aimharder_token like 'enc:v1:%';
 
@@ -100,12 +97,16 @@ begin
       and coalesce(p.retry_at, '-infinity') < t - interval '2 seconds') l
   where l.due between t - interval '1 minute' and t - interval '2 seconds';
 
-  -- Of the next that open: those whose message was ordered for another address. Null: an earlier release didn't note it.
-  select pg_catalog.count(*) as number, pg_catalog.max(m.message_url) as url into elsewhere
-  from (select * from public.prebookings p where p.status in ('pending', 'loaded')
-    order by p.available_at, p.created_at limit exact) m
-  where m.qstash_schedule_id is not null and m.message_url is not null
-    and m.message_url <> p_public_url and not pg_catalog.starts_with(m.message_url, p_public_url || '/');
+  -- Waiting with a message for another address. Null: an earlier release didn't note it.
+  select pg_catalog.count(*) as number, pg_catalog.max(m.message_address) as address into elsewhere
+  from (
+    (select p.message_address from public.prebookings p
+      where p.status in ('pending', 'loaded') and p.message_address is not null and p.message_address < p_public_url
+        and p.qstash_schedule_id is not null order by p.message_address limit most)
+    union all
+    (select p.message_address from public.prebookings p
+      where p.status in ('pending', 'loaded') and p.message_address is not null and p.message_address > p_public_url
+        and p.qstash_schedule_id is not null order by p.message_address limit most)) m;
 
   return pg_catalog.jsonb_build_object(
     'outcome', 'inspected', 'now', t, 'most', most,
@@ -149,7 +150,7 @@ begin
     'late', late.number,
     'late_s', extract(epoch from t - late.since)::double precision,
     'elsewhere', elsewhere.number,
-    'elsewhere_url', elsewhere.url,
+    'elsewhere_url', elsewhere.address,
     'without_message', (
       select pg_catalog.count(*) from (
         select from public.prebookings p

@@ -37,6 +37,7 @@ from prebooking.usecases.gate import Gate
 from prebooking.usecases.guarded_gyms import GuardedGyms
 from prebooking.usecases.housekeeping import Housekeeping
 from prebooking.usecases.notify import Notifier
+from prebooking.usecases.orders import Orders
 from prebooking.usecases.readiness import Readiness
 from prebooking.usecases.schedule import Scheduler
 from prebooking.usecases.session_watch import SessionWatch
@@ -136,8 +137,9 @@ async def open_parts(
         sessions = Sessions(store, gyms, clock, effects)
         gate = Gate(clock, opening_clock.now)
         meter = PrometheusMeter(refusals=Check)
+        orders = Orders(clock)
         chores = Chores(
-            Notifier(store, outside.teller, gate, meter),
+            Notifier(store, outside.teller, orders, gate, clock, meter),
             SessionWatch(store, gyms, sessions, gate, clock, meter),
             Housekeeping(store, gate, clock, days=settings.retention_days),
             clock,
@@ -163,7 +165,9 @@ async def open_parts(
         scheduler = Scheduler(
             store,
             messages,
+            orders,
             clock,
+            address=settings.public_url,
             max_delay_s=settings.qstash_max_delay_seconds,
             limits=Limits(active=settings.max_active_prebookings, per_minute=settings.max_creates_per_minute),
             for_now=settings.schedule_for_now,
@@ -173,12 +177,15 @@ async def open_parts(
             store,
             executor,
             scheduler,
+            orders,
             clock,
             opening_clock,
             alarm,
             meter,
+            address=settings.public_url,
             lead_s=settings.lead_seconds,
             max_delay_s=settings.qstash_max_delay_seconds,
+            per_minute=settings.max_creates_per_minute,
             every_s=settings.sweep_seconds,
         )
         issuer = f"{settings.supabase_url}/auth/v1"

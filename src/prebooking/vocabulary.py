@@ -12,7 +12,9 @@ EVENTS: Mapping[str, str] = {
     "session_not_refreshed": "making ready could not refresh a dead session in time: the box decides",
     "connection_renewed": "a request that waits for its opening was held anew: reason, idle_s, ahead_s",
     # messages
-    "message_not_scheduled": "QStash took no order: the sweep orders it anew",
+    "ordering_paused": "QStash takes none of our messages: reason; asked again sparsely, told again after 5 minutes",
+    "ordering_resumed": "QStash takes our messages again: refused, how many it refused meanwhile",
+    "message_not_scheduled": "QStash refused one message, or it could not be noted: ordered anew, ever more rarely",
     "message_not_deleted": "QStash would not take a message back: it will ring for nothing",
     "delivery_failed": "QStash gave up on a message: the sweep goes on with its prebooking",
     "delivery_malformed": "a signed delivery was none of ours",

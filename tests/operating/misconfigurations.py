@@ -339,7 +339,7 @@ MISCONFIGURATIONS: dict[str, Wrong] = {
         "no replica took it up",
     ),
     "messages that ring elsewhere": _row(
-        "qstash_schedule_id = 'msg_1', message_url = 'https://old.example.com/qstash/prebooking-execute'",
+        "qstash_schedule_id = 'msg_1', message_address = 'https://old.example.com'",
         "messages-elsewhere",
         "rings at https://old.example.com",
         "prebooking sweep",

@@ -169,7 +169,7 @@ async def test_a_terminal_obeys_nothing_that_outsiders_wrote(patient: Patient) -
         " warning = jsonb_build_object('code', $1::text, 'message', $1::text),"
         " error_message = $1, result = jsonb_build_object('outcome', $1::text, 'message', $1::text,"
         " 'timings', jsonb_build_object('fire_lateness_ms', $1::text)),"
-        " qstash_schedule_id = 'msg_1', message_url = 'http://x/' || $1",
+        " qstash_schedule_id = 'msg_1', message_address = 'http://x/' || $1",
         HOSTILE,
     )
     letter = DeadLetter(

@@ -126,10 +126,8 @@ async def test_what_opened_two_seconds_ago_and_nobody_began_is_late(
 @pytest.mark.parametrize(
     ("url", "elsewhere"),
     [
-        ("https://old.example.com/qstash/prebooking-execute", 1),
         ("https://old.example.com", 1),
-        (f"{HERE}.evil.example/qstash/prebooking-execute", 1),
-        (f"{HERE}/qstash/prebooking-execute", 0),
+        ("https://z.example.com", 1),
         (HERE, 0),
         (None, 0),  # an earlier release noted none
     ],
@@ -138,7 +136,7 @@ async def test_messages_that_ring_at_another_address_are_counted(
     db: Functions, url: str | None, elsewhere: int
 ) -> None:
     await db.at(NOW)
-    await factories.prebooking(db, qstash_schedule_id="msg_1", scheduled_version=1, message_url=url)
+    await factories.prebooking(db, qstash_schedule_id="msg_1", scheduled_version=1, message_address=url)
     seen = await inspected(db)
     assert (seen["elsewhere"], seen["elsewhere_url"]) == ((1, url) if elsewhere else (0, None))
 

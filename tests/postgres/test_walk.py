@@ -114,9 +114,11 @@ WITHOUT_A_ROW = {  # they change no prebooking
     *("admit_session_check", "list_sessions_to_encrypt", "replace_session_secrets"),
     "read_changes",
 }
-FUNCTIONS_BESIDE = {  # no status is theirs to change
+FUNCTIONS_BESIDE = {
+    # no status is theirs to change
     *("take_notices", "note_told", "note_untold", "take_session_looks", "note_session_look"),
     *("remove_old_prebookings", "inspect_service", "read_prebookings", "note_ping", "read_ping"),
+    "count_messages_elsewhere",
 }
 
 OF_THE_HOLDER = {"renew_claims", "begin_booking", "finish_booking", "release_prebooking"}

@@ -4,10 +4,11 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from hashlib import sha256
 
 import httpx
 from qstash import AsyncQStash
-from qstash.errors import QStashError, RateLimitExceededError
+from qstash.errors import DailyMessageLimitExceededError, QStashError, RateLimitExceededError
 
 from prebooking.domain.errors import MessagingError
 from prebooking.domain.prebooking import Prebooking
@@ -24,6 +25,12 @@ _TIMEOUT_MARGIN_S = 5
 # receiver takes; then we sign it anew.
 _NOTICE_RETRY_DELAY_MS = "5000 * pow(2, retried)"
 _NOTICE_TIMEOUT_S = 15
+# Invalid, too large, too long, too many header fields: of one message.
+_ABOUT_ONE = frozenset({400, 411, 412, 413, 414, 415, 422, 431})
+# With such a status, but true of all: quotas other than those of a message's delay and size; and, of what comes to us,
+# where it goes.
+_QUOTA = re.compile(r"quota (?!maxDelay|\w*Size)\w+ exceeded", re.IGNORECASE)
+_DESTINATION = re.compile(r"invalid destination", re.IGNORECASE)
 # Fixed, so that ordering it again changes the one there is.
 SWEEP_SCHEDULE = "prebooking-sweep"
 
@@ -49,11 +56,13 @@ class QStashMessages:
         self._failed_url = f"{public_url}/qstash/prebooking-failed"
         self._sweep_url = f"{public_url}/qstash/sweep"
         self._notice_failed_url = f"{public_url}/qstash/notice-failed"
+        self._address_key = sha256(public_url.encode()).hexdigest()[:8]
         self._lead_s = lead_s
         self._timeout_s = int(max_duration_s) + _TIMEOUT_MARGIN_S
 
     async def publish(self, prebooking: Prebooking, *, delivery_failures: int = 0) -> str:
-        key = f"pb-{prebooking.id}-v{prebooking.version}"
+        # By address, too: within ten minutes QStash would answer the same key with the message to the former one.
+        key = f"pb-{prebooking.id}-v{prebooking.version}-{self._address_key}"
         if delivery_failures:
             key += f"-f{delivery_failures}"
         async with translated("publish"):
@@ -72,7 +81,7 @@ class QStashMessages:
 
     async def forward(self, url: str, body: str, headers: Mapping[str, str], *, deduplication_id: str) -> str:
         """Orders a notice's delivery to somebody else's URL; the message's id. Raises MessagingError."""
-        async with translated("notice"):
+        async with translated("notice", to_us=False):
             answer = await self._client.message.publish(
                 url=url,
                 body=body.encode(),
@@ -110,21 +119,27 @@ class QStashMessages:
 
 
 @asynccontextmanager
-async def translated(what: str) -> AsyncIterator[None]:
+async def translated(what: str, *, to_us: bool = True) -> AsyncIterator[None]:
+    """`to_us`: what is ordered comes to this service, as all prebookings' messages do."""
     try:
         async with asyncio.timeout(_DEADLINE_S):
             yield
     except QStashError as exc:
-        status = status_of(exc)
-        pause = status is None or status in (401, 429) or status >= httpx.codes.INTERNAL_SERVER_ERROR
-        raise MessagingError(f"QStash, {what}: {exc}", pause=pause) from exc
+        raise MessagingError(f"QStash, {what}: {exc}", pause=not _is_about_one(exc, to_us=to_us)) from exc
     except (TimeoutError, httpx.HTTPError, ValueError, LookupError, TypeError, AttributeError) as exc:
         raise MessagingError(f"QStash, {what}: {type(exc).__name__} {exc}".rstrip(), pause=True) from exc
 
 
+def _is_about_one(exc: QStashError, *, to_us: bool) -> bool:
+    """Whether it refuses this message alone. All else is about the account, or what all of ours have in common."""
+    if status_of(exc) not in _ABOUT_ONE or _QUOTA.search(str(exc)):
+        return False
+    return not (to_us and _DESTINATION.search(str(exc)))
+
+
 def status_of(exc: BaseException | None) -> int | None:
     """The HTTP status of a QStashError, which has it in its text alone."""
-    if isinstance(exc, RateLimitExceededError):
+    if isinstance(exc, RateLimitExceededError | DailyMessageLimitExceededError):
         return 429
     found = re.search(r"status: (\d{3})", str(exc))
     return int(found[1]) if found else None

@@ -61,8 +61,12 @@ class SupabaseStore(SupabaseClaims, SupabaseNotices):
             time_zone=time_zone,
         )
 
-    async def attach_message(self, prebooking_id: UUID, version: int, message_id: str) -> Transition:
-        return await self._transition("attach_message", id=prebooking_id, version=version, message_id=message_id)
+    async def attach_message(
+        self, prebooking_id: UUID, version: int, message_id: str, *, address: str | None = None
+    ) -> Transition:
+        return await self._transition(
+            "attach_message", id=prebooking_id, version=version, message_id=message_id, address=address
+        )
 
     async def cancel(self, prebooking_id: UUID, user_email: str) -> Transition:
         return await self._transition("cancel_prebooking", id=prebooking_id, user_email=user_email)
@@ -181,13 +185,20 @@ class SupabaseStore(SupabaseClaims, SupabaseNotices):
             retry_seconds=retry_s,
         )
 
-    async def sweep(self, *, lead_s: float, max_delay_s: float) -> Work:
+    async def sweep(
+        self, *, lead_s: float, max_delay_s: float, address: str | None = None, per_minute: int | None = None
+    ) -> Work:
         answer = await self._rpc.call(
-            "sweep_prebookings", turn=Turn.CLAIM, lead_seconds=lead_s, max_delay_seconds=max_delay_s
+            "sweep_prebookings",
+            turn=Turn.CLAIM,
+            lead_seconds=lead_s,
+            max_delay_seconds=max_delay_s,
+            address=address,
+            max_per_minute=per_minute,
         )
         rows = _PREBOOKINGS.validate_python(answer["publish"])
         publish = tuple(
-            Unscheduled(prebooking=row, delivery_failures=found["delivery_failures"])
+            Unscheduled(prebooking=row, delivery_failures=found["delivery_failures"], readdressed=found["readdressed"])
             for row, found in zip(rows, answer["publish"], strict=True)
         )
         return _WORK.validate_python(answer | {"publish": publish})

@@ -4,6 +4,7 @@ PrebookingError
 ├── StoreUnavailableError   the database did not answer: what it was asked may have been done
 ├── StoreRefusedError       the database refused what it was asked: an error of ours
 ├── MessagingError          QStash did not take the order: it may have
+│   └── OrdersPausedError   nor was it asked
 ├── BoxSilentError          the box or the account host gave no usable answer to a question
 │   ├── HostSilentError     it gave none at all: no connection, or a time-out
 │   └── NotSentError        nor was it asked: nothing has left
@@ -34,11 +35,18 @@ class StoreRefusedError(PrebookingError):
 
 
 class MessagingError(PrebookingError):
-    """QStash did not confirm. `pause` tells that it is down, throttled or refuses us: no use in going on now."""
+    """QStash did not confirm. `pause`: it is down, throttled or refuses us, so it would refuse others, too."""
 
     def __init__(self, message: str, *, pause: bool) -> None:
         super().__init__(message)
         self.pause = pause
+
+
+class OrdersPausedError(MessagingError):
+    """It takes none of our orders at present: the next one is tried soon."""
+
+    def __init__(self) -> None:
+        super().__init__("QStash takes no orders at present", pause=True)
 
 
 class BoxSilentError(PrebookingError):

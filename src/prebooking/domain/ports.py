@@ -84,10 +84,11 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unscheduled:
-    """A row whose version has no message."""
+    """A row whose version has no message, or one that rings at another address."""
 
     prebooking: Prebooking
     delivery_failures: int
+    readdressed: bool = False  #: it has one, for another address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +130,12 @@ class Store(SessionStore, ChangeStore, NoticeStore, Protocol):
         """`at` None: it opens now. `starts_at`, `time_zone`: the class's start and the box's zone, where known."""
         ...
 
-    async def attach_message(self, prebooking_id: UUID, version: int, message_id: str) -> Transition: ...
+    async def attach_message(
+        self, prebooking_id: UUID, version: int, message_id: str, *, address: str | None = None
+    ) -> Transition:
+        """`address`: what the message was ordered for; None: unknown."""
+        ...
+
     async def cancel(self, prebooking_id: UUID, user_email: str) -> Transition: ...
     async def reschedule(self, prebooking_id: UUID, user_email: str, at: datetime, *, limits: Limits) -> Transition: ...
     async def retry(
@@ -208,7 +214,12 @@ class Store(SessionStore, ChangeStore, NoticeStore, Protocol):
         retry_s: float | None,
     ) -> Transition: ...
 
-    async def sweep(self, *, lead_s: float, max_delay_s: float) -> Work: ...
+    async def sweep(
+        self, *, lead_s: float, max_delay_s: float, address: str | None = None, per_minute: int | None = None
+    ) -> Work:
+        """`address`: where messages are to ring; at most `per_minute` of a user's are ordered anew for it."""
+        ...
+
     async def remove_old(self, *, days: int) -> tuple[int, bool]:
         """Removes some of what ended so long ago; how many, and whether there are more."""
         ...

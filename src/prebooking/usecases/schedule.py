@@ -15,19 +15,25 @@ import structlog
 from prebooking.domain.errors import MessagingError, StoreUnavailableError
 from prebooking.domain.ports import Clock, Limits, Messages, Store, Transition
 from prebooking.domain.prebooking import Box, Prebooking, Status
+from prebooking.usecases.orders import Orders
 
 _log = structlog.get_logger()
 
 
 class Scheduler:
-    """`for_now` is the local development mode: what is created opens at once. `wake` tells the local sweep."""
+    """`address`: where messages ring. `for_now` is the local development mode: what is created opens at once.
+
+    `wake` tells the local sweep.
+    """
 
     def __init__(
         self,
         store: Store,
         messages: Messages,
+        orders: Orders,
         clock: Clock,
         *,
+        address: str,
         max_delay_s: float,
         limits: Limits,
         for_now: bool,
@@ -35,7 +41,9 @@ class Scheduler:
     ) -> None:
         self._store = store
         self._messages = messages
+        self._orders = orders
         self._clock = clock
+        self._address = address
         self._max_delay_s = max_delay_s
         self._limits = limits
         self._for_now = for_now
@@ -97,13 +105,21 @@ class Scheduler:
             await self._take_back(cancelled.prebooking.qstash_schedule_id)
         return cancelled
 
-    async def publish(self, prebooking: Prebooking, *, delivery_failures: int = 0) -> Transition:
-        """Orders the message of this version and notes it on the row. Raises what the ports raise."""
-        message_id = await self._messages.publish(prebooking, delivery_failures=delivery_failures)
-        carried = prebooking.qstash_schedule_id
-        if carried and carried != message_id:  # the web application's, which would book beside us: it goes first
-            await self._messages.delete(carried)
-        attached = await self._store.attach_message(prebooking.id, prebooking.version, message_id)
+    async def publish(
+        self, prebooking: Prebooking, *, delivery_failures: int = 0, readdressed: bool = False
+    ) -> Transition:
+        """Orders the message of this version and notes it on the row. Raises what the ports raise.
+
+        `readdressed`: the one that it has is ours, for another address.
+        """
+        async with self._orders.order():
+            message_id = await self._messages.publish(prebooking, delivery_failures=delivery_failures)
+            carried = prebooking.qstash_schedule_id
+            if carried and carried != message_id and not readdressed:
+                await self._messages.delete(carried)  # the web application's, which would book beside us: it goes first
+        attached = await self._store.attach_message(
+            prebooking.id, prebooking.version, message_id, address=self._address
+        )
         if attached.outcome != "attached":  # cancelled or moved meanwhile: this message rings for nothing
             await self._take_back(message_id)
         elif attached.replaced_message_id:
@@ -134,7 +150,8 @@ class Scheduler:
                         updated_at=attached.prebooking.updated_at,
                     )
             except (MessagingError, StoreUnavailableError) as exc:
-                _log.warning("message_not_scheduled", prebooking_id=str(prebooking.id), reason=str(exc))
+                if not (isinstance(exc, MessagingError) and exc.pause):  # else it is told once for all
+                    _log.warning("message_not_scheduled", prebooking_id=str(prebooking.id), reason=str(exc))
         if replaced:
             await self._take_back(replaced)
         return Transition(outcome=changed.outcome, prebooking=prebooking)
