@@ -5,7 +5,6 @@ Each command imports what it needs when it runs: loading all of it takes longer 
 
 import asyncio
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from importlib.util import find_spec
 from io import TextIOWrapper
@@ -66,6 +65,7 @@ def serve() -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        workers=1,  # else uvicorn reads WEB_CONCURRENCY, which Render and Heroku set, and ends
         timeout_graceful_shutdown=ceil(settings.max_duration_seconds),  # what has begun is finished
         **LIMITS,
     )
@@ -252,14 +252,17 @@ def _settings() -> Settings:
 
 def _fail(what: str, exc: Exception) -> None:
     """What others say may quote what they were sent; what we say of settings quotes nothing, and names them."""
-    told = str(exc) if isinstance(exc, SettingsError) else Redactor(_secrets()).text(str(exc))
+    said = str(exc) or type(exc).__name__
+    told = said if isinstance(exc, SettingsError) else Redactor(_secrets()).text(said)
     _err.print(f"[bold red]{what}[/] ", end="")
     for line in told.splitlines():
         _err.print(printable(line), markup=False, highlight=False, soft_wrap=True)
     sys.exit(1)
 
 
-def _secrets() -> Iterator[str]:
+def _secrets() -> dict[str, str]:
+    known: dict[str, str] = {}
     for kind in (Settings, MigrationSettings):
         with suppress(SettingsError):
-            yield from secrets_of(read_settings(kind))
+            known |= secrets_of(read_settings(kind))
+    return known

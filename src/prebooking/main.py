@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from urllib.parse import urlsplit
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
+import structlog
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
@@ -25,7 +27,7 @@ from prebooking.domain.patience import Patience
 from prebooking.domain.ports import Gyms, Limits, Messages, Store
 from prebooking.domain.timing import OpeningClock
 from prebooking.logs import configure_logs
-from prebooking.settings import Settings, read_settings, secrets_of
+from prebooking.settings import Settings, borrowed_names, read_settings, secrets_of
 from prebooking.signals import heard_of_stop
 from prebooking.usecases.change_feed import ChangeFeed
 from prebooking.usecases.chores import Chores
@@ -51,6 +53,8 @@ from prebooking.web.deliveries import Check, Deliveries
 from prebooking.web.key_set import open_key_set
 from prebooking.web.parts import Parts
 
+_log = structlog.get_logger()
+
 
 @dataclass(frozen=True, slots=True)
 class Outside:
@@ -73,11 +77,14 @@ def create_app(around: Around = lambda outside: outside, resolver: Resolver | No
     """
     settings = read_settings(Settings)
     configure_logs(settings.log_level, secrets_of(settings))
-    https = settings.public_url.startswith("https:")
+    for name, variable in borrowed_names(Settings).items():
+        _log.info("setting_from_platform", name=name, **{"from": variable})
+    public_url = urlsplit(settings.public_url)
     return create_web_app(
         partial(open_replica, settings, around, resolver),
         settings.frontend_origins,
-        https=https,
+        https=public_url.scheme == "https",
+        prefix=public_url.path,
         console=console_of(settings),
     )
 
@@ -219,6 +226,7 @@ async def open_parts(
             ),
             meter=meter,
             max_duration_s=settings.max_duration_seconds,
+            metrics_key=_plain(settings.metrics_key or settings.service_api_key),
         )
 
 

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 
 EVENTS: Mapping[str, str] = {
+    # the start
+    "setting_from_platform": "a setting is not set, a platform's variable stands for it: name, from",
+    "not_opened": "the parts could not be opened, with the trace: requests are answered 503, and it is tried again",
     # executions
     "delivery_answered": "a message of QStash's was answered: outcome, took_ms",
     "sweep_executed": "the sweep executed a prebooking: outcome, took_ms",

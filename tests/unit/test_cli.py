@@ -136,7 +136,7 @@ async def test_what_a_system_says_is_told_without_the_secret_that_it_quotes(tmp_
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         told = await run(tmp_path, "schedule-sweep", **COMPLETE | {"QSTASH_URL": url, "QSTASH_TOKEN": token})
     told.assert_told("Failed. QStash, schedule: ")
-    assert "no such user: [redacted]" in told.err
+    assert "no such user: [QSTASH_TOKEN]" in told.err
 
 
 def test_a_sweep_without_a_database_says_so(here: Callable[..., Ran]) -> None:
@@ -150,8 +150,6 @@ def test_a_sweep_without_a_database_says_so(here: Callable[..., Ran]) -> None:
         "postgresql://u:topsecret@127.0.0.1:port/x",
         "postgresql://u:topsecret@[/x",
         "postgresql://u:topsecret@127.0.0.1:1/x?sslmode=[/red]",
-        "mysql://u:topsecret@127.0.0.1/x",
-        "topsecret",
     ],
 )
 def test_a_database_that_can_not_be_reached_is_told_in_a_line(here: Callable[..., Ran], url: str) -> None:
@@ -159,6 +157,8 @@ def test_a_database_that_can_not_be_reached_is_told_in_a_line(here: Callable[...
 
 
 def test_a_migration_without_a_database_names_its_setting(here: Callable[..., Ran]) -> None:
+    for url in ("mysql://u:topsecret@127.0.0.1/x", "topsecret"):
+        here("migrate", DATABASE_URL=url).assert_told("Not started. DATABASE_URL: must be a connection string")
     for settings in ({}, {"DATABASE_URL": ""}):
         here("migrate", **settings).assert_told("Not started. DATABASE_URL is missing")
 

@@ -25,19 +25,20 @@ def test_the_contracts_of_the_house_hold(capsys: pytest.CaptureFixture[str]) -> 
     ("library", "homes"),
     [
         ("supabase", {"adapters.supabase_rpc"}),
-        ("qstash", {"adapters.qstash", "adapters.qstash_account"}),
+        ("qstash", {"adapters.qstash", "adapters.qstash_account", "adapters.qstash_client"}),
         ("httpcore", {"adapters.held_http"}),
         (
             "httpx",
             {
                 *("adapters.aimharder", "adapters.capped", "adapters.held_http", "adapters.hosts"),
-                *("adapters.qstash", "adapters.qstash_account", "adapters.supabase_rpc", "adapters.tls", "web.key_set"),
+                *("adapters.qstash", "adapters.qstash_account", "adapters.qstash_client", "adapters.supabase_rpc"),
+                *("adapters.tls", "web.key_set"),
             },
         ),
         ("aiohappyeyeballs", {"adapters.held_http"}),
         ("pycares", {"adapters.c_ares"}),
         ("asyncpg", {"adapters.migrations", "cli"}),
-        ("jwt", {"web.auth", "web.deliveries", "web.key_set"}),
+        ("jwt", {"setting_kinds", "web.auth", "web.deliveries", "web.key_set"}),
         ("prometheus_client", {"adapters.prometheus"}),
         ("standardwebhooks", {"adapters.webhook"}),
     ],

@@ -111,7 +111,7 @@ async def test_a_signed_body_that_can_not_be_read_is_not_delivered_again(
     ):
         with subtests.test(content=content[:80]):
             answer = await deliver(sweepless, EXECUTE, content)
-            assert (answer.status_code, answer.json()["outcome"]) == (489, "malformed")
+            assert (answer.status_code, answer.json()["code"]) == (489, "malformed")
             assert answer.headers["upstash-nonretryable-error"] == "true"
 
 

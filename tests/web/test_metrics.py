@@ -121,6 +121,18 @@ async def test_with_a_service_key_only_its_holder_may_ask(
         assert (await world.http.get("/metrics")).status_code == 200
 
 
+async def test_with_a_key_of_its_own_it_takes_no_other(
+    database: asyncpg.Connection, outside: Outside, sweepless: World
+) -> None:
+    key = "key_of_what_reads_the_figures"
+    async with open_world(database, *outside, beside=True, sweep_seconds=0, metrics_key=key) as world:
+        for token, status in ((key, 200), (SERVICE_KEY, 401), ("x", 401)):
+            answer = await world.http.get("/metrics", headers={"Authorization": f"Bearer {token}"})
+            assert answer.status_code == status
+        as_user = {"Authorization": f"Bearer {key}", "X-User-Email": ANA}
+        assert (await world.http.get("/prebookings", headers=as_user)).status_code == 401
+
+
 async def test_no_figure_tells_whose_it_is(sweepless: World) -> None:
     row = await prebook_open_class(sweepless)
     await sweepless.finished(ANA, row["id"])

@@ -12,6 +12,7 @@ from world import World
 
 ANA = "ana@example.com"
 CODES = {
+    "malformed",
     *("malformed-json", "unauthorized", "not-found", "request-timeout", "too-large", "unsupported-media-type"),
     *("prebooking-exists", "booking-in-progress", "already-finished", "not-failed", "invalid-request", "too-many"),
     *("internal-error", "database-unavailable", "identity-unavailable", "stopping", "gym-unreachable"),

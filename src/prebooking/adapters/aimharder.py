@@ -72,6 +72,7 @@ class AimHarder:
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             timeout=None,  # noqa: S113  # each wait has its own limit
             follow_redirects=False,
+            trust_env=False,
         )
 
 

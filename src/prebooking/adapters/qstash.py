@@ -10,6 +10,7 @@ import httpx
 from qstash import AsyncQStash
 from qstash.errors import DailyMessageLimitExceededError, QStashError, RateLimitExceededError
 
+from prebooking.adapters.qstash_client import open_client
 from prebooking.domain.errors import MessagingError
 from prebooking.domain.prebooking import Prebooking
 from prebooking.domain.timing import ring_at
@@ -40,11 +41,8 @@ async def open_messages(
     url: str, token: str, *, public_url: str, lead_s: float, max_duration_s: float
 ) -> AsyncIterator["QStashMessages"]:
     """One client a replica."""
-    client = AsyncQStash(token, base_url=url, retry=False)
-    try:
+    async with open_client(url, token) as client:
         yield QStashMessages(client, public_url=public_url, lead_s=lead_s, max_duration_s=max_duration_s)
-    finally:
-        await client.http._client.aclose()  # noqa: SLF001  # the SDK has no close of its own
 
 
 class QStashMessages:

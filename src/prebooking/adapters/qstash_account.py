@@ -11,6 +11,7 @@ from qstash import AsyncQStash
 from qstash.dlq import DlqMessage
 
 from prebooking.adapters.qstash import status_of, translated
+from prebooking.adapters.qstash_client import open_client
 from prebooking.domain.errors import MessagingError
 
 _LONGEST_ANSWER = 2000
@@ -105,8 +106,5 @@ def _letter(message: DlqMessage) -> DeadLetter:
 
 @asynccontextmanager
 async def open_account(url: str, token: str) -> AsyncIterator[QStashAccount]:
-    client = AsyncQStash(token, base_url=url, retry=False)
-    try:
+    async with open_client(url, token) as client:
         yield QStashAccount(client)
-    finally:
-        await client.http._client.aclose()  # noqa: SLF001  # the SDK has no close of its own

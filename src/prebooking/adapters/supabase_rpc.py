@@ -39,7 +39,11 @@ async def open_rpc(url: str, key: str, instance_id: str) -> AsyncIterator["Supab
     """
     limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
     transport = AiohttpTransport(verify=trusted(), limits=limits, trust_env=False)
-    async with httpx.AsyncClient(transport=transport, timeout=None) as http:  # noqa: S113  # each try has its own
+    async with httpx.AsyncClient(
+        transport=transport,
+        timeout=None,  # noqa: S113  # each try has its own
+        trust_env=False,
+    ) as http:
         options = AsyncClientOptions(
             httpx_client=http,
             persist_session=False,

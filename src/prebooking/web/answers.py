@@ -109,13 +109,6 @@ class Noted(BaseModel):
     outcome: Literal["noted", "nothing_to_note"]
 
 
-class Malformed(BaseModel):
-    """A signed body that is none of ours: QStash need not try again."""
-
-    outcome: Literal["malformed"]
-    detail: str
-
-
 class Found(BaseModel):
     """How many prebookings there were to execute, to settle, to order a message for."""
 

@@ -16,7 +16,7 @@ from prebooking.web.requests import too_large
 Security = Sequence[Sequence[str]]
 OPEN: Security = ()
 USER: Security = (("accessToken",), ("serviceKey", "userEmail"))
-SERVICE: Security = (("serviceKey",),)
+METRICS: Security = (("metricsKey",),)
 QSTASH: Security = (("qstashSignature",),)
 
 
