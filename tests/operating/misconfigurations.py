@@ -124,9 +124,6 @@ MISCONFIGURATIONS: dict[str, Wrong] = {
         told="something else answers",
         fix="the dashboard's address",
     ),
-    "PostgREST's path in SUPABASE_URL": Wrong(
-        settings={"supabase_url": "@gateway/rest/v1"}, check="database", told="something else", fix="take /rest/v1 away"
-    ),
     "functions that are missing": _database(
         said(404, {"code": "PGRST202", "message": "no such function"}),
         "missing or old",
@@ -206,9 +203,6 @@ MISCONFIGURATIONS: dict[str, Wrong] = {
     ),
     "the wrong region": _qstash(
         said(404, {"error": "user u_1 not found in this region"}), "token", "in the region of", "qstash-us-east-1"
-    ),
-    "QSTASH_URL with a path": _qstash(
-        said(404, {"error": "not found"}), "reachable", "something else", "take /v2", "/v2"
     ),
     "another service at QSTASH_URL": _qstash(page(200, "Hello"), "reachable", "something else answers", "QSTASH_URL"),
     "a redirect at QSTASH_URL": _qstash(
@@ -303,12 +297,6 @@ MISCONFIGURATIONS: dict[str, Wrong] = {
     "a box in trouble": _gym(page(500, "oops"), "is in trouble", "AIMHARDER_BOX_URL"),
     "a box that blocks us": _gym(page(403), "blocks this host", "AIMHARDER_PROXY"),
     "a block page of a box": _gym(page(200, "captcha"), "no JSON", "AIMHARDER_BOX_URL"),
-    "a placeholder": Wrong(
-        settings={"aimharder_box_url": "@gym/<box>"}, check="box", told="a placeholder", fix="write {box}"
-    ),
-    "a placeholder of another name": Wrong(
-        settings={"aimharder_box_url": "@gym/{gym}"}, check="box", told="a placeholder", fix="write {box}"
-    ),
     "an account host that redirects": _gym(
         Answer(301, "", {"location": "https://www.aimharder.com/"}),
         "it redirects",
@@ -360,4 +348,32 @@ MISCONFIGURATIONS: dict[str, Wrong] = {
     "any origin": Wrong(
         settings={"frontend_origins": "*"}, check="origins", told="any web page", fix="name the pages", state=State.NOTE
     ),
+}
+
+# What is refused at the start, and told by doctor as a finding like the others.
+REFUSED: dict[str, tuple[Mapping[str, str], str]] = {
+    "a missing variable": ({"SUPABASE_URL": ""}, "SUPABASE_URL is missing"),
+    "PostgREST's path": ({"SUPABASE_URL": "https://project.supabase.co/rest/v1"}, "SUPABASE_URL: must end before"),
+    "the database's address": ({"SUPABASE_URL": "postgresql://db.project.supabase.co"}, "SUPABASE_URL: "),
+    "a line break in a key": ({"SUPABASE_SECRET_KEY": "sb_secret_\nof_two_lines"}, "SUPABASE_SECRET_KEY: has a line"),
+    "a short JWT secret": ({"SUPABASE_JWT_SECRET": "short"}, "SUPABASE_JWT_SECRET: is too short"),
+    "QStash's path": ({"QSTASH_URL": "https://qstash.upstash.io/v2"}, "QSTASH_URL: must end before /v2"),
+    "quotes around the token": ({"QSTASH_TOKEN": '"token"'}, "QSTASH_TOKEN: stands in quotes"),
+    "the header in place of the token": ({"QSTASH_TOKEN": "Bearer token"}, "QSTASH_TOKEN: has a space"),
+    "one signing key twice": ({"QSTASH_NEXT_SIGNING_KEY": "sig_current_0123456789abc"}, "are equal"),
+    "PUBLIC_URL without a scheme": ({"PUBLIC_URL": "prebooking.example.com"}, "PUBLIC_URL: must be an http(s) URL"),
+    "PUBLIC_URL with a query": ({"PUBLIC_URL": "https://prebooking.example.com/?a=1"}, "PUBLIC_URL: must not have"),
+    "an origin with a path": ({"FRONTEND_ORIGINS": "https://app.example.com/a"}, "FRONTEND_ORIGINS: write each"),
+    "a placeholder": ({"AIMHARDER_BOX_URL": "https://<box>.aimharder.com"}, "AIMHARDER_BOX_URL: has a placeholder"),
+    "another placeholder": ({"AIMHARDER_BOX_URL": "https://{gym}.aimharder.com"}, "write {box} where"),
+    "a private gym": ({"AIMHARDER_ACCOUNT_URL": "http://10.0.0.1"}, "AIMHARDER_ACCOUNT_URL: is a private address"),
+    "a proxy of another kind": ({"AIMHARDER_PROXY": "socks5://127.0.0.1:1080"}, "AIMHARDER_PROXY: "),
+    "a lead that is too long": ({"LEAD_SECONDS": "9"}, "leaves too little"),
+    "an opening at once, in the cloud": ({"SCHEDULE_FOR_NOW": "true"}, "SCHEDULE_FOR_NOW=true"),
+    "notices that nobody signs": (
+        {"NOTIFY_WEBHOOK_URL": "https://example.com/hook"},
+        "NOTIFY_WEBHOOK_SECRET is missing",
+    ),
+    "half a session key": ({"SESSION_ENCRYPTION_KEYS": "c2hvcnQ="}, "SESSION_ENCRYPTION_KEYS: each key must be"),
+    "a port in words": ({"PORT": "http"}, "PORT: "),
 }

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from executions import ANA
 from operating.imposter import Imposter, imposter
-from operating.misconfigurations import MISCONFIGURATIONS, Wrong
+from operating.misconfigurations import MISCONFIGURATIONS, NO_NAME, Wrong
 from operating.patient import Patient
 from prebooking.local.aimharder import AimHarder
 from prebooking.local.qstash.server import QStashServer
@@ -100,8 +100,17 @@ async def test_each_misconfiguration_is_named_with_its_fix(scene: Scene, name: s
     assert_named(await scene.findings(wrong), wrong, scene)
 
 
-def test_sixty_are_tried() -> None:
-    assert len(MISCONFIGURATIONS) >= 60
+async def test_messages_at_an_earlier_address_are_told_before_they_ring(scene: Scene) -> None:
+    """And with an address that leads nowhere, that one is blamed: the earlier may be right."""
+    moved = Wrong(
+        settings={},
+        sql="update public.prebookings set message_address = 'http://127.0.0.1:1'",
+        check="messages-elsewhere",
+    )
+    assert_named(await scene.findings(moved), moved, scene)
+    lost = Wrong(settings={"public_url": NO_NAME}, check="messages-elsewhere", fix="mend PUBLIC_URL", state=State.NOTE)
+    (noted,) = [one for one in await scene.findings(lost) if one.check == "messages-elsewhere"]
+    assert (noted.state, "mend PUBLIC_URL first" in noted.fix) == (State.NOTE, True)
 
 
 @pytest.mark.parametrize(

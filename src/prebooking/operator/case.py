@@ -18,6 +18,7 @@ class Case:
     stack: AsyncExitStack
     inspection: Inspection | None = None  #: None: the database has not told
     takes_orders: bool = False  #: whether QStash does
+    misses: bool = False  #: whether PUBLIC_URL is known not to lead to the service
     _rpc: SupabaseRpc | None = field(default=None, init=False)
     _account: QStashAccount | None = field(default=None, init=False)
 

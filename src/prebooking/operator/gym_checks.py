@@ -1,7 +1,6 @@
 """Is AimHarder there: the account host, and the boxes of those who wait?"""
 
 import asyncio
-import re
 from collections.abc import Iterator
 from http import HTTPStatus
 
@@ -15,7 +14,6 @@ from prebooking.settings import Settings
 _SUBJECT = "AimHarder"
 _BOX = "{box}"
 _UNKNOWN = "www"  # while no box is known: some host of AimHarder's
-_PLACEHOLDER = re.compile(r"[{}<>$\[\]]|%7b|%3c", re.IGNORECASE)
 _MOST_BOXES = 3
 _BLOCKED = (HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS)
 
@@ -34,11 +32,6 @@ async def look_at_account_host(case: Case) -> list[Finding]:
 async def look_at_boxes(case: Case) -> list[Finding]:
     settings = case.settings
     pattern = settings.aimharder_box_url
-    if _PLACEHOLDER.search(pattern.replace(_BOX, "")):
-        told = f"AIMHARDER_BOX_URL has a placeholder that nobody fills: {printable(pattern)}"
-        return [
-            bad(_SUBJECT, "box", told, "write {box} where the box's sub-domain stands: https://{box}.aimharder.com")
-        ]
     boxes = _boxes(case)
     named = {name for name, _ in boxes}
     if _BOX not in pattern and len(named) > 1:

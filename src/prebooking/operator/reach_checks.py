@@ -9,7 +9,7 @@ from prebooking.adapters.qstash_account import DeadLetter
 from prebooking.domain.errors import MessagingError, PrebookingError
 from prebooking.domain.plain_text import printable
 from prebooking.operator.case import Case
-from prebooking.operator.findings import Finding, bad, good, note
+from prebooking.operator.findings import Finding, State, bad, good, note
 from prebooking.operator.reach_causes import Found, is_alive, is_ours, who_answers, why_refused
 from prebooking.settings import Settings
 
@@ -19,29 +19,35 @@ _LATE = "QStash is late, or another database than this one noted it: ask again; 
 
 
 async def look_from_outside(case: Case) -> list[Finding]:
-    """A signed message of our own, on the way that each delivery takes."""
     if not case.takes_orders or case.inspection is None:
         return []
+    found = await _ping(case)
+    case.misses = found.state is State.BAD
+    return [found]
+
+
+async def _ping(case: Case) -> Finding:
+    """A signed message of our own, on the way that each delivery takes."""
     settings = case.settings
     account, ping_id = await case.account(), uuid4()
     try:
         message_id = await account.ping(f"{settings.public_url}/qstash/ping", ping_id)
     except MessagingError as exc:
-        return [_found(why_refused(exc, settings))]
+        return _found(why_refused(exc, settings))
     started = time.monotonic()
     while time.monotonic() - started < case.within_s:
         if await _came(case, str(ping_id)):
             took = time.monotonic() - started
-            return [good(_REACH, "reach", f"QStash reaches it and is believed, in {took:.1f} s")]
+            return good(_REACH, "reach", f"QStash reaches it and is believed, in {took:.1f} s")
         for letter in await account.dead_letters(most=100):
             if letter.message_id == message_id:
                 await account.forget(letter.id)
-                return [await _undelivered(letter, settings)]
+                return await _undelivered(letter, settings)
         await asyncio.sleep(_LOOK_AGAIN_S)
     heard = await hear(f"{settings.public_url}/healthz")
     if isinstance(heard, Heard) and not is_alive(heard) and not is_ours(heard.body):
-        return [_found(who_answers(heard, settings))]
-    return [note(_REACH, "reach", f"no test message came through within {case.within_s:.0f} s", _LATE)]
+        return _found(who_answers(heard, settings))
+    return note(_REACH, "reach", f"no test message came through within {case.within_s:.0f} s", _LATE)
 
 
 async def _came(case: Case, ping_id: str) -> bool:

@@ -12,10 +12,11 @@ _SUBJECT = "Prebookings"
 
 
 async def look_at_rows(case: Case) -> list[Finding]:
-    return [] if case.inspection is None else [*_rows(case.inspection, case.settings)]
+    return [] if case.inspection is None else [*_rows(case.inspection, case)]
 
 
-def _rows(inspection: Inspection, settings: Settings) -> Iterator[Finding]:
+def _rows(inspection: Inspection, case: Case) -> Iterator[Finding]:
+    settings = case.settings
     stuck = inspection.overdue + inspection.unswept
     if stuck:
         yield bad(
@@ -33,13 +34,7 @@ def _rows(inspection: Inspection, settings: Settings) -> Iterator[Finding]:
             "no replica took it up: see that one runs with this database, and that QStash reaches it (PUBLIC_URL)",
         )
     if inspection.elsewhere:
-        yield bad(
-            _SUBJECT,
-            "messages-elsewhere",
-            f"{inspection.number(inspection.elsewhere)} have a message that rings at "
-            f"{printable(inspection.elsewhere_url or '')}, not at {settings.public_url}",
-            "run `prebooking sweep` with this PUBLIC_URL, which orders them anew; keep the old address until then",
-        )
+        yield _elsewhere(inspection, case)
     if inspection.without_message:
         yield bad(
             _SUBJECT,
@@ -55,6 +50,21 @@ def _rows(inspection: Inspection, settings: Settings) -> Iterator[Finding]:
         yield note(_SUBJECT, "warned", told, "they were told, where NOTIFY_WEBHOOK_URL is set")
     yield from _notices(inspection, settings)
     yield _step(inspection)
+
+
+def _elsewhere(inspection: Inspection, case: Case) -> Finding:
+    told = (
+        f"{inspection.number(inspection.elsewhere)} have a message that rings at "
+        f"{printable(inspection.elsewhere_url or '')}, not at {case.settings.public_url}"
+    )
+    if case.misses:
+        return note(_SUBJECT, "messages-elsewhere", told, "mend PUBLIC_URL first: that address may be the right one")
+    return bad(
+        _SUBJECT,
+        "messages-elsewhere",
+        told,
+        "run `prebooking sweep` with this PUBLIC_URL, which orders them anew; keep the old address until then",
+    )
 
 
 def _notices(inspection: Inspection, settings: Settings) -> Iterator[Finding]:
