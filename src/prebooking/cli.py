@@ -8,6 +8,7 @@ import socket
 import sys
 from contextlib import suppress
 from importlib.util import find_spec
+from io import TextIOWrapper
 from math import ceil
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from rich.console import Console
 
 from prebooking import __version__
 from prebooking.domain.errors import PrebookingError
+from prebooking.domain.plain_text import printable
 from prebooking.redaction import Redactor
 from prebooking.settings import (
     MigrationSettings,
@@ -234,6 +236,9 @@ def demo() -> None:
 
 def main() -> None:
     """Errors that a person can mend are told in their words, without a trace."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that can't show a character gets its number
     try:
         app()
     except SettingsError as exc:
@@ -280,7 +285,8 @@ def _fail(what: str, exc: Exception) -> None:
     said = str(exc) or type(exc).__name__
     told = said if isinstance(exc, SettingsError) else Redactor(_secrets()).text(said)
     _err.print(f"[bold red]{what}[/] ", end="")
-    _err.print(told, markup=False, highlight=False, soft_wrap=True)
+    for line in told.splitlines():
+        _err.print(printable(line), markup=False, highlight=False, soft_wrap=True)
     sys.exit(1)
 
 

@@ -46,6 +46,8 @@ def url(value: str, *, user: bool = False, query: bool = False) -> str:
 
 def url_of_gyms(value: str) -> str:
     """With {box} for the sub-domain, or without. It stays as it is, but for slashes at its end."""
+    if re.search(r"[{}<>]", value.replace("{box}", "")):
+        raise ValueError("has a placeholder that nobody fills: write {box} where the sub-domain stands")
     for box in _BOXES:
         filled = url(value.replace("{box}", box))
         try:

@@ -72,6 +72,7 @@ class Settings(_FromEnvironment):
     supabase_url: kinds.SupabaseUrl
     supabase_secret_key: kinds.Token = Field(validation_alias=AliasChoices("SUPABASE_SECRET_KEY"))
     supabase_jwt_secret: kinds.JwtSecret | None = None
+    supabase_jwt_issuer: str | None = None
 
     qstash_url: kinds.QStashUrl = "https://qstash.upstash.io"
     qstash_token: kinds.Token

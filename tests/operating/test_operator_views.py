@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,9 +11,10 @@ from rich.console import Console
 from executions import ANA
 from operating.patient import Patient
 from operating.test_doctor import somebody_else
-from prebooking.adapters.qstash_account import open_account
+from prebooking.adapters.qstash_account import DeadLetter, open_account
 from prebooking.adapters.supabase_rpc import open_rpc
-from prebooking.operator import dlq, status
+from prebooking.operator import dlq, doctor, status
+from prebooking.operator.commands import _print_json as print_json
 from prebooking.operator.commands import dlq as dlq_command
 from prebooking.operator.commands import doctor as doctor_command
 from prebooking.operator.commands import status as status_command
@@ -170,3 +172,40 @@ async def test_the_commands_speak_to_people_and_to_machines(patient: Patient, mo
         assert await asyncio.to_thread(command, machines, True) == 0
         assert people.export_text().strip()
         assert isinstance(json.loads(machines.export_text()), dict)
+
+
+HOSTILE = "\x1b[2J\x1b]0;owned\x07WOD\r\n[red]\u202egnp\u2028\x9b31m"
+HARMLESS = "\\x1b[2J\\x1b]0;owned\\x07WOD"
+
+
+async def test_a_terminal_obeys_nothing_that_outsiders_wrote(patient: Patient) -> None:
+    """The gym's words, a class's name, an e-mail, a box: by their own hand, or the web application's."""
+    world = patient.world
+    await world.prebook(ANA, world.open_class(3 * 3600, class_id=2), id=2)
+    ended = await world.prebook(ANA, world.open_class())
+    await world.finished(ANA, ended["id"])
+    await world.database.execute(
+        "update public.prebookings set user_email = $1, box_subdomain = $1,"
+        " booking_data = booking_data || jsonb_build_object('activityName', $1::text, 'day', $1::text),"
+        " warning = jsonb_build_object('code', $1::text, 'message', $1::text),"
+        " error_message = $1, result = jsonb_build_object('outcome', $1::text, 'message', $1::text,"
+        " 'timings', jsonb_build_object('fire_lateness_ms', $1::text)),"
+        " qstash_schedule_id = 'msg_1', message_address = 'http://x/' || $1",
+        HOSTILE,
+    )
+    letter = DeadLetter(
+        id="1", message_id="1", url=HOSTILE, body="", label="", created_at=datetime.now(UTC), status=500, said=HOSTILE
+    )
+    seen = await status.ask(patient.settings(), 10)
+    out = console()
+    status.show(seen, out)
+    dlq.show([dlq.Case(letter, HOSTILE, worth_it=False)], out)
+    doctor.show(await patient.findings(), out)
+    told = out.export_text()
+    assert told.count(HARMLESS) >= 4
+    assert not set(told) & set("\x1b\x07\r\u202e\u2028\x9b")
+    machines = console()
+    print_json(machines, status.as_json(seen))
+    printed = machines.export_text()
+    assert printed.isascii()
+    assert json.loads(printed)["next"][0]["user_email"] == HOSTILE

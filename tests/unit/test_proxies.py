@@ -11,7 +11,7 @@ import pytest
 
 import prebooking
 from prebooking.adapters.aimharder import AimHarder
-from prebooking.adapters.host_clocks import hear
+from prebooking.adapters.hosts import hear
 from prebooking.adapters.qstash import open_messages
 from prebooking.adapters.qstash_account import open_account
 from prebooking.adapters.supabase_rpc import open_rpc

@@ -208,13 +208,13 @@ async def test_nothing_is_gone_because_the_token_is_of_another_region(
 ) -> None:
     qstash.qstash.faults.change({"other_region": {"value": True, "on": "any"}})
     async with open_account(qstash.url, DEV_TOKEN) as account:
-        for asked in (messages.delete("msg_1"), account.sweep_schedule(), account.forget("1-0")):
+        for asked in (messages.delete("msg_1"), account.schedules(), account.forget("1-0")):
             with pytest.raises(MessagingError, match="not found in this region"):
                 await asked
         qstash.qstash.faults.clear()
         await messages.delete("msg_1")
         await account.forget("1-0")
-        assert await account.sweep_schedule() is None
+        assert await account.schedules() == []
 
 
 async def test_a_destination_that_is_refused_is_that_of_all_messages_but_of_no_notice(qstash: QStashServer) -> None:

@@ -11,11 +11,11 @@ from uuid import UUID
 from qstash import AsyncQStash
 from qstash.dlq import DlqMessage
 
-from prebooking.adapters.qstash import SWEEP_SCHEDULE, Forward, is_gone, translated
+from prebooking.adapters.qstash import Forward, is_gone, translated
 from prebooking.adapters.qstash_client import open_client
 from prebooking.domain.errors import MessagingError
 
-_LONGEST_ANSWER = 300
+_LONGEST_ANSWER = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,8 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SweepSchedule:
+class Schedule:
+    id: str
     destination: str
     cron: str
     paused: bool
@@ -53,15 +54,13 @@ class QStashAccount:
             keys = await self._client.signing_key.get()
             return keys.current, keys.next
 
-    async def sweep_schedule(self) -> SweepSchedule | None:
-        try:
-            async with translated("schedule"):
-                found = await self._client.schedule.get(SWEEP_SCHEDULE)
-        except MessagingError as exc:
-            if is_gone(exc):
-                return None
-            raise
-        return SweepSchedule(destination=found.destination, cron=found.cron, paused=found.paused)
+    async def schedules(self) -> list[Schedule]:
+        """All of the account."""
+        async with translated("schedules"):
+            return [
+                Schedule(id=one.schedule_id, destination=one.destination, cron=one.cron, paused=bool(one.paused))
+                for one in await self._client.schedule.list()
+            ]
 
     async def ping(self, url: str, ping_id: UUID) -> str:
         """Orders a message to the service itself, at once and once; its id."""

@@ -60,5 +60,5 @@ def dlq(out: Console, settings: Settings, *, as_json: bool, redrive: bool, clear
 
 
 def _print_json(out: Console, content: object) -> None:
-    """As it is: no colours, no line breaks of the terminal's width."""
-    out.out(json.dumps(content, ensure_ascii=False, indent=2), highlight=False)
+    """As it is: no colours, no line breaks of the terminal's width. ASCII alone, which no terminal obeys."""
+    out.out(json.dumps(content, indent=2), highlight=False)

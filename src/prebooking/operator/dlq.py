@@ -145,8 +145,8 @@ def show(cases: Sequence[Case], out: Console) -> None:
             answer += ", not from this service:"
         table.add_row(
             f"{letter.created_at:%d %b %H:%M}",
-            escape(f"{answer} {printable(' '.join(letter.said.split())[:60])}".rstrip()),
-            case.about,
+            escape(printable(f"{answer} {' '.join(letter.said.split())[:60]}".rstrip())),
+            escape(printable(case.about)),
             f"{row.available_at:%d %b %H:%M:%S}" if row else "",
             "[green]yes[/]" if case.worth_it else "[dim]no[/]",
         )
