@@ -4,6 +4,8 @@ Each command imports what it needs when it runs: loading all of it takes longer 
 """
 
 import asyncio
+import errno
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -26,6 +28,12 @@ app = typer.Typer(
 )
 _out = Console()
 _err = Console(stderr=True)
+
+_NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
+_POOLER = (
+    "db.<project>.supabase.co has an IPv6 address alone; where this host has none, "
+    "take the connection string of the project's session pooler"
+)
 
 _Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 
@@ -74,16 +82,24 @@ def migrate() -> None:
     """Apply sql/ to the database at DATABASE_URL. What is applied already is left alone."""
     import asyncpg
 
+    from prebooking.adapters.database_url import without_unknown_parameters
     from prebooking.adapters.migrations import MigrationChangedError
     from prebooking.adapters.migrations import migrate as apply
 
     url = read_settings(MigrationSettings).database_url.get_secret_value()
     try:
+        url, dropped = without_unknown_parameters(url)
+        if dropped:
+            _err.print(f"DATABASE_URL: left out {', '.join(dropped)}, which Postgres doesn't know.", highlight=False)
         for name in asyncio.run(apply(url)):
             _out.print(f"applied {name}")
     except ValueError:  # its text quotes what it took for a port: part of a password
         _fail("Not migrated.", SettingsError("DATABASE_URL can't be read: percent-encode its user and password"))
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, MigrationChangedError) as exc:
+    except socket.gaierror as exc:
+        _fail("Not migrated.", OSError(f"the host of DATABASE_URL is not found ({exc}): {_POOLER}"))
+    except OSError as exc:
+        _fail("Not migrated.", OSError(f"{exc}: {_POOLER}") if exc.errno in _NO_ROUTE else exc)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, MigrationChangedError) as exc:
         _fail("Not migrated.", exc)
     _out.print("The database is up to date.")
 
