@@ -1,4 +1,5 @@
-"""The command line: serve, dev, demo, migrate, sweep, schedule-sweep, encrypt-sessions, doctor, status, dlq.
+"""The command line: serve, dev, demo, migrate, sweep, schedule-sweep, encrypt-sessions, release-email, doctor, status,
+dlq.
 
 Each command imports what it needs when it runs: loading all of it takes longer than a migration.
 """
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from importlib.util import find_spec
 from math import ceil
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -173,6 +174,28 @@ def encrypt_sessions() -> None:
         _err.print(f"Session {row_id} is left as it is: {reason}.", soft_wrap=True, highlight=False)
     if done.left:
         sys.exit(1)
+
+
+@app.command()
+def release_email(address: Annotated[str, typer.Argument(help="The e-mail address.")]) -> None:
+    """Free an e-mail address for another account: what waits under it ends, and its sessions are forgotten."""
+    from prebooking.adapters.supabase_rpc import open_rpc
+
+    settings = _settings()
+    if "@" not in address.strip():
+        _fail("Nothing released.", SettingsError(f"{address!r} is no e-mail address"))
+
+    async def run() -> dict[str, Any]:
+        key = settings.supabase_secret_key.get_secret_value()
+        async with open_rpc(settings.supabase_url, key, "release-email") as rpc:
+            return await rpc.call("release_email", email=address.strip().lower())
+
+    done = asyncio.run(run())
+    owner = "It belonged to an account, and is free now" if done["owned"] else "It belonged to no account"
+    told = f"{owner}. Prebookings cancelled: {done['ended']}. Sessions forgotten: {done['sessions']}."
+    if done["begun"]:
+        told += f" Being booked, and not to be stopped: {done['begun']}."
+    _out.print(told, highlight=False)
 
 
 @app.command()

@@ -37,6 +37,7 @@ from prebooking.usecases.gate import Gate
 from prebooking.usecases.guarded_gyms import GuardedGyms
 from prebooking.usecases.housekeeping import Housekeeping
 from prebooking.usecases.notify import Notifier
+from prebooking.usecases.owners import Owners
 from prebooking.usecases.readiness import Readiness
 from prebooking.usecases.schedule import Scheduler
 from prebooking.usecases.session_watch import SessionWatch
@@ -49,6 +50,7 @@ from prebooking.web.console import Console
 from prebooking.web.deliveries import Check, Deliveries
 from prebooking.web.key_set import open_key_set
 from prebooking.web.parts import Parts
+from prebooking.web.token_checks import RefusedTokens, TokenCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ async def open_parts(
         stack.push_async_callback(effects.drain)  # what was sent is stored before the store is closed
         sessions = Sessions(store, gyms, clock, effects)
         gate = Gate(clock, opening_clock.now)
-        meter = PrometheusMeter(refusals=Check)
+        meter = PrometheusMeter(refusals=Check, tokens=TokenCheck)
         chores = Chores(
             Notifier(store, outside.teller, gate, meter),
             SessionWatch(store, gyms, sessions, gate, clock, meter),
@@ -181,9 +183,9 @@ async def open_parts(
             max_delay_s=settings.qstash_max_delay_seconds,
             every_s=settings.sweep_seconds,
         )
-        issuer = f"{settings.supabase_url}/auth/v1"
+        auth = f"{settings.supabase_url}/auth/v1"
         keys = await stack.enter_async_context(
-            open_key_set(f"{issuer}/.well-known/jwks.json", trusted(), clock.monotonic)
+            open_key_set(f"{auth}/.well-known/jwks.json", trusted(), clock.monotonic)
         )
         yield Parts(
             clock=clock,
@@ -200,10 +202,12 @@ async def open_parts(
             sweeper=sweeper,
             chores=chores,
             users=Users(
-                issuer=issuer,
+                issuer=settings.supabase_jwt_issuer or auth,
                 keys=keys,
                 jwt_secret=_plain(settings.supabase_jwt_secret),
                 service_key=_plain(settings.service_api_key),
+                owners=Owners(store),
+                refused=RefusedTokens(meter.token_refused, clock.monotonic),
             ),
             deliveries=Deliveries(
                 settings.public_url,

@@ -132,6 +132,7 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY")
     )
     supabase_jwt_secret: Annotated[SecretStr, _at_least(_SHORTEST_JWT_SECRET)] | None = None
+    supabase_jwt_issuer: str | None = None  # compared as it is: no URL of ours
 
     qstash_url: _Url = "https://qstash.upstash.io"
     qstash_token: SecretStr

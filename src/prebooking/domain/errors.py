@@ -3,6 +3,8 @@
 PrebookingError
 ├── StoreUnavailableError   the database did not answer: what it was asked may have been done
 ├── StoreRefusedError       the database refused what it was asked: an error of ours
+├── EmailTakenError         the e-mail is another account's
+├── EmailStaleError         the e-mail was taken from this account since its token was issued
 ├── MessagingError          QStash did not take the order: it may have
 ├── BoxSilentError          the box or the account host gave no usable answer to a question
 │   ├── HostSilentError     it gave none at all: no connection, or a time-out
@@ -49,6 +51,14 @@ class StoreUnavailableError(PrebookingError):
 
 class StoreRefusedError(PrebookingError):
     """The database takes no such value. Asking again would change nothing."""
+
+
+class EmailTakenError(PrebookingError):
+    """Another account came with this e-mail first."""
+
+
+class EmailStaleError(PrebookingError):
+    """The account had this e-mail when its token was issued, and has none now."""
 
 
 class MessagingError(PrebookingError):
