@@ -228,7 +228,11 @@ async def _open_outside(settings: Settings, opening_clock: OpeningClock, resolve
             settings.supabase_url,
             settings.supabase_secret_key.get_secret_value(),
             str(uuid4()),
-            SessionVault(settings.session_keys, sealing=settings.encrypts_sessions),
+            SessionVault(
+                settings.session_keys,
+                sealing=settings.encrypts_sessions,
+                sealed_only=settings.takes_sealed_sessions_alone,
+            ),
         ) as store,
         open_messages(
             settings.qstash_url,

@@ -28,6 +28,8 @@ _SHORTEST_KEY = 20
 _SESSION_KEY_BYTES = 32
 _SHORTEST_WEBHOOK_KEY = 24
 _PLAIN = "plain"  # in the place of the first session key: nothing is encrypted yet
+_SEALED_ONLY = "sealed-only"  # there too: all is encrypted, and what is not is taken for nobody's
+_MARKS = (_PLAIN, _SEALED_ONLY)
 _SHORTEST_JWT_SECRET = 32  # for HS256, RFC 7518
 # After the opening an execution needs this much: to shoot, to hear, to write down, to answer.
 _AFTER_LEAD_S = 6
@@ -88,10 +90,10 @@ def _is_member(value: str) -> str:
 
 
 def _are_session_keys(values: list[SecretStr]) -> list[SecretStr]:
-    if values and values[0].get_secret_value() == _PLAIN and len(values) == 1:
-        raise ValueError("name a key after plain, or leave it empty")
+    if len(values) == 1 and (mark := values[0].get_secret_value()) in _MARKS:
+        raise ValueError(f"name a key after {mark}, or leave it empty")
     for n, value in enumerate(values):
-        if len(_key_bytes(value)) != _SESSION_KEY_BYTES and (n, value.get_secret_value()) != (0, _PLAIN):
+        if len(_key_bytes(value)) != _SESSION_KEY_BYTES and not (n == 0 and value.get_secret_value() in _MARKS):
             raise ValueError("each key must be 32 bytes in base64: make one with `openssl rand -base64 32`")
     return values
 
@@ -234,12 +236,17 @@ class Settings(BaseSettings):
     @property
     def session_keys(self) -> tuple[bytes, ...]:
         """All decrypt; the first encrypts where `encrypts_sessions`."""
-        return tuple(_key_bytes(key) for key in self.session_encryption_keys if key.get_secret_value() != _PLAIN)
+        return tuple(_key_bytes(key) for key in self.session_encryption_keys if key.get_secret_value() not in _MARKS)
 
     @property
     def encrypts_sessions(self) -> bool:
         """Not before each replica can decrypt: see README.md."""
-        return len(self.session_keys) == len(self.session_encryption_keys) > 0
+        return bool(self.session_keys) and self.session_encryption_keys[0].get_secret_value() != _PLAIN
+
+    @property
+    def takes_sealed_sessions_alone(self) -> bool:
+        """All are encrypted: what is not was put there by somebody else."""
+        return bool(self.session_keys) and self.session_encryption_keys[0].get_secret_value() == _SEALED_ONLY
 
     @property
     def demo_members(self) -> tuple[tuple[str, str], ...]:

@@ -120,6 +120,28 @@ async def test_the_sweep_can_be_left_to_qstash(
         await http.delete("prebooking-sweep")
 
 
+async def test_an_e_mail_is_released_by_its_address(
+    database: asyncpg.Connection, outside: tuple[Gateway, QStashServer, AimHarder], tmp_path: Path
+) -> None:
+    await database.execute("insert into prebooking.email_owners (email, sub) values ('ana@example.com', '1')")
+    await database.execute(
+        "insert into public.prebookings (user_email, booking_data, available_at)"
+        " values ('Ana@example.com', '{}', now() + interval '1 day')"
+    )
+    gateway = outside[0]
+    gateway.faults.set()
+    settings = COMPLETE | {"SUPABASE_URL": gateway.url, "SUPABASE_SECRET_KEY": gateway.secret_key, "COLUMNS": "200"}
+
+    first, second = [
+        await run(tmp_path, "release-email", address, **settings) for address in (" ANA@example.com", "x@y")
+    ]
+    assert (first.code, first.err) == (0, "")
+    assert "It belonged to an account, and is free now. Prebookings cancelled: 1. Sessions forgotten: 0." in first.out
+    assert "It belonged to no account. Prebookings cancelled: 0." in second.out
+    (await run(tmp_path, "release-email", "ana", **settings)).assert_told("Nothing released. 'ana' is no e-mail")
+    assert await database.fetchval("select status from public.prebookings") == "cancelled"
+
+
 async def test_what_a_system_says_is_told_without_the_secret_that_it_quotes(tmp_path: Path) -> None:
     async def quote(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
