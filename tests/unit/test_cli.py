@@ -75,11 +75,11 @@ def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
     return run
 
 
-async def run(folder: Path, command: str, **settings: str) -> Ran:
+async def run(folder: Path, command: str, *arguments: str, **settings: str) -> Ran:
     """In a process of its own, with nothing but these settings."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "prebooking", command),
+        *("-m", "prebooking", command, *arguments),
         env={name: value for name, value in os.environ.items() if name not in NAMES} | settings,
         cwd=folder,
         stdout=asyncio.subprocess.PIPE,
