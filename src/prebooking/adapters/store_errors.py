@@ -39,6 +39,7 @@ _TROUBLE_OF_CODE = {
     **dict.fromkeys(("PGRST301", "PGRST302", "PGRST303"), StoreTrouble.KEY_REFUSED),
     **dict.fromkeys(("PGRST202", "PGRST203", "42883"), StoreTrouble.FUNCTION_MISSING),
     "42501": StoreTrouble.NOT_ALLOWED,
+    "PGRST125": StoreTrouble.NOT_POSTGREST,  # it is one, at another path
 }
 _TROUBLE_OF_STATUS = {
     429: StoreTrouble.THROTTLED,
