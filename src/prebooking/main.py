@@ -45,12 +45,13 @@ from prebooking.usecases.sessions import Sessions
 from prebooking.usecases.sweep import Alarm, Sweeper
 from prebooking.usecases.timetables import Timetables
 from prebooking.web.app import create_app as create_web_app
-from prebooking.web.auth import Users
+from prebooking.web.auth import Tokens, Users
 from prebooking.web.console import Console
 from prebooking.web.deliveries import Check, Deliveries
 from prebooking.web.key_set import open_key_set
 from prebooking.web.parts import Parts
-from prebooking.web.token_checks import RefusedTokens, TokenCheck
+from prebooking.web.problems import Problem
+from prebooking.web.token_checks import RefusedTokens, TokenCheck, TokenRefusedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +218,23 @@ async def open_parts(
             meter=meter,
             max_duration_s=settings.max_duration_seconds,
         )
+
+
+async def token_refusal(settings: Settings, token: str) -> str | None:
+    """Why a replica with these settings would not believe this access token, for an operator; None: it would.
+
+    It asks the project's key host alone; whose the e-mail is is not asked.
+    """
+    auth = f"{settings.supabase_url}/auth/v1"
+    async with open_key_set(f"{auth}/.well-known/jwks.json", trusted()) as keys:
+        tokens = Tokens(settings.supabase_jwt_issuer or auth, keys, _plain(settings.supabase_jwt_secret))
+        try:
+            await tokens.read(token)
+        except TokenRefusedError as exc:
+            return f"{exc.check}: {exc}"
+        except Problem:
+            return f"key: the published keys can't be fetched from {auth}/.well-known/jwks.json"
+    return None
 
 
 @asynccontextmanager
