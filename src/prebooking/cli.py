@@ -1,16 +1,18 @@
-"""The command line: serve, dev, demo, migrate, sweep, schedule-sweep, encrypt-sessions, doctor, status, dlq.
+"""The command line: serve, dev, demo, migrate, sweep, schedule-sweep, encrypt-sessions, release-email, doctor, status,
+dlq.
 
 Each command imports what it needs when it runs: loading all of it takes longer than a migration.
 """
 
 import asyncio
+import errno
 import socket
 import sys
 from contextlib import suppress
 from importlib.util import find_spec
 from io import TextIOWrapper
 from math import ceil
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pydantic_settings import BaseSettings
@@ -36,6 +38,12 @@ app = typer.Typer(
 )
 _out = Console()
 _err = Console(stderr=True)
+
+_NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
+_POOLER = (
+    "db.<project>.supabase.co has an IPv6 address alone; where this host has none, "
+    "take the connection string of the project's session pooler"
+)
 
 _Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 
@@ -87,17 +95,25 @@ def migrate() -> None:
     """Apply sql/ to the database at DATABASE_URL. What is applied already is left alone."""
     import asyncpg
 
+    from prebooking.adapters.database_url import without_unknown_parameters
     from prebooking.adapters.migrations import MigrationChangedError
     from prebooking.adapters.migrations import migrate as apply
 
     url = read_settings(MigrationSettings).database_url.get_secret_value()
     _tell_borrowed(MigrationSettings)
     try:
+        url, dropped = without_unknown_parameters(url)
+        if dropped:
+            _err.print(f"DATABASE_URL: left out {', '.join(dropped)}, which Postgres doesn't know.", highlight=False)
         for name in asyncio.run(apply(url)):
             _out.print(f"applied {name}")
     except ValueError:  # its text quotes what it took for a port: part of a password
         _fail("Not migrated.", SettingsError("DATABASE_URL can't be read: percent-encode its user and password"))
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, MigrationChangedError) as exc:
+    except socket.gaierror as exc:
+        _fail("Not migrated.", OSError(f"the host of DATABASE_URL is not found ({exc}): {_POOLER}"))
+    except OSError as exc:
+        _fail("Not migrated.", OSError(f"{exc}: {_POOLER}") if exc.errno in _NO_ROUTE else exc)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, MigrationChangedError) as exc:
         _fail("Not migrated.", exc)
     _out.print("The database is up to date.")
 
@@ -171,6 +187,28 @@ def encrypt_sessions() -> None:
         _err.print(f"Session {row_id} is left as it is: {reason}.", soft_wrap=True, highlight=False)
     if done.left:
         sys.exit(1)
+
+
+@app.command()
+def release_email(address: Annotated[str, typer.Argument(help="The e-mail address.")]) -> None:
+    """Free an e-mail address for another account: what waits under it ends, and its sessions are forgotten."""
+    from prebooking.adapters.supabase_rpc import open_rpc
+
+    settings = _settings()
+    if "@" not in address.strip():
+        _fail("Nothing released.", SettingsError(f"{address!r} is no e-mail address"))
+
+    async def run() -> dict[str, Any]:
+        key = settings.supabase_secret_key.get_secret_value()
+        async with open_rpc(settings.supabase_url, key, "release-email") as rpc:
+            return await rpc.call("release_email", email=address.strip().lower())
+
+    done = asyncio.run(run())
+    owner = "It belonged to an account, and is free now" if done["owned"] else "It belonged to no account"
+    told = f"{owner}. Prebookings cancelled: {done['ended']}. Sessions forgotten: {done['sessions']}."
+    if done["begun"]:
+        told += f" Being booked, and not to be stopped: {done['begun']}."
+    _out.print(told, highlight=False)
 
 
 @app.command()

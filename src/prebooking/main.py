@@ -40,6 +40,7 @@ from prebooking.usecases.guarded_gyms import GuardedGyms
 from prebooking.usecases.housekeeping import Housekeeping
 from prebooking.usecases.notify import Notifier
 from prebooking.usecases.orders import Orders
+from prebooking.usecases.owners import Owners
 from prebooking.usecases.readiness import Readiness
 from prebooking.usecases.schedule import Scheduler
 from prebooking.usecases.session_watch import SessionWatch
@@ -47,11 +48,13 @@ from prebooking.usecases.sessions import Sessions
 from prebooking.usecases.sweep import Alarm, Sweeper
 from prebooking.usecases.timetables import Timetables
 from prebooking.web.app import create_app as create_web_app
-from prebooking.web.auth import Users
+from prebooking.web.auth import Tokens, Users
 from prebooking.web.console import Console
 from prebooking.web.deliveries import Check, Deliveries
 from prebooking.web.key_set import open_key_set
 from prebooking.web.parts import Parts
+from prebooking.web.problems import Problem
+from prebooking.web.token_checks import RefusedTokens, TokenCheck, TokenRefusedError
 
 _log = structlog.get_logger()
 
@@ -143,7 +146,7 @@ async def open_parts(
         stack.push_async_callback(effects.drain)  # what was sent is stored before the store is closed
         sessions = Sessions(store, gyms, clock, effects)
         gate = Gate(clock, opening_clock.now)
-        meter = PrometheusMeter(refusals=Check)
+        meter = PrometheusMeter(refusals=Check, tokens=TokenCheck)
         orders = Orders(clock)
         chores = Chores(
             Notifier(store, outside.teller, orders, gate, clock, meter),
@@ -195,9 +198,9 @@ async def open_parts(
             per_minute=settings.max_creates_per_minute,
             every_s=settings.sweep_seconds,
         )
-        issuer = f"{settings.supabase_url}/auth/v1"
+        auth = f"{settings.supabase_url}/auth/v1"
         keys = await stack.enter_async_context(
-            open_key_set(f"{issuer}/.well-known/jwks.json", trusted(), clock.monotonic)
+            open_key_set(f"{auth}/.well-known/jwks.json", trusted(), clock.monotonic)
         )
         yield Parts(
             clock=clock,
@@ -214,10 +217,12 @@ async def open_parts(
             sweeper=sweeper,
             chores=chores,
             users=Users(
-                issuer=issuer,
+                issuer=settings.supabase_jwt_issuer or auth,
                 keys=keys,
                 jwt_secret=_plain(settings.supabase_jwt_secret),
                 service_key=_plain(settings.service_api_key),
+                owners=Owners(store),
+                refused=RefusedTokens(meter.token_refused, clock.monotonic),
             ),
             deliveries=Deliveries(
                 settings.public_url,
@@ -229,6 +234,23 @@ async def open_parts(
         )
 
 
+async def token_refusal(settings: Settings, token: str) -> str | None:
+    """Why a replica with these settings would not believe this access token, for an operator; None: it would.
+
+    It asks the project's key host alone; whose the e-mail is is not asked.
+    """
+    auth = f"{settings.supabase_url}/auth/v1"
+    async with open_key_set(f"{auth}/.well-known/jwks.json", trusted()) as keys:
+        tokens = Tokens(settings.supabase_jwt_issuer or auth, keys, _plain(settings.supabase_jwt_secret))
+        try:
+            await tokens.read(token)
+        except TokenRefusedError as exc:
+            return f"{exc.check}: {exc}"
+        except Problem:
+            return f"key: the published keys can't be fetched from {auth}/.well-known/jwks.json"
+    return None
+
+
 @asynccontextmanager
 async def _open_outside(settings: Settings, opening_clock: OpeningClock, resolver: Resolver) -> AsyncIterator[Outside]:
     """One client of each a replica."""
@@ -238,7 +260,11 @@ async def _open_outside(settings: Settings, opening_clock: OpeningClock, resolve
             settings.supabase_url,
             settings.supabase_secret_key.get_secret_value(),
             str(uuid4()),
-            SessionVault(settings.session_keys, sealing=settings.encrypts_sessions),
+            SessionVault(
+                settings.session_keys,
+                sealing=settings.encrypts_sessions,
+                sealed_only=settings.takes_sealed_sessions_alone,
+            ),
         ) as store,
         open_messages(
             settings.qstash_url,

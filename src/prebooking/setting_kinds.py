@@ -25,7 +25,8 @@ _SHORTEST_KEY = 20
 _SHORTEST_WEBHOOK_KEY = 24
 _SHORTEST_JWT_SECRET = 32  # for HS256, RFC 7518
 _SESSION_KEY_BYTES = 32
-_PLAIN = "plain"  # in the place of the first session key: nothing is encrypted yet
+PLAIN = "plain"  #: in the place of the first session key: nothing is encrypted yet
+SEALED_ONLY = "sealed-only"  #: there too: all is encrypted, and what is not is taken for nobody's
 _QUOTES = "\"'`"
 
 MOST = 2**31 - 1  #: the database's integer
@@ -141,10 +142,10 @@ def _box_number(value: str) -> str:
 
 
 def _session_keys(values: list[SecretStr]) -> list[SecretStr]:
-    if values and values[0].get_secret_value() == _PLAIN and len(values) == 1:
-        raise ValueError("name a key after plain, or leave it empty")
+    if len(values) == 1 and is_mark(values[0]):
+        raise ValueError(f"name a key after {values[0].get_secret_value()}, or leave it empty")
     for n, value in enumerate(values):
-        if len(session_key(value)) != _SESSION_KEY_BYTES and (n > 0 or not is_plain(value)):
+        if len(session_key(value)) != _SESSION_KEY_BYTES and (n > 0 or not is_mark(value)):
             raise ValueError("each key must be 32 bytes in base64: make one with `openssl rand -base64 32`")
     return values
 
@@ -153,8 +154,8 @@ def session_key(value: SecretStr) -> bytes:
     return _base64(value.get_secret_value().replace("-", "+").replace("_", "/"))
 
 
-def is_plain(value: SecretStr) -> bool:
-    return value.get_secret_value() == _PLAIN
+def is_mark(value: SecretStr) -> bool:
+    return value.get_secret_value() in (PLAIN, SEALED_ONLY)
 
 
 #: The address of a server that we ask, or by which we are asked.

@@ -190,12 +190,17 @@ class Settings(_FromEnvironment):
     @property
     def session_keys(self) -> tuple[bytes, ...]:
         """All decrypt; the first encrypts where `encrypts_sessions`."""
-        return tuple(kinds.session_key(key) for key in self.session_encryption_keys if not kinds.is_plain(key))
+        return tuple(kinds.session_key(key) for key in self.session_encryption_keys if not kinds.is_mark(key))
 
     @property
     def encrypts_sessions(self) -> bool:
         """Not before each replica can decrypt: see README.md."""
-        return len(self.session_keys) == len(self.session_encryption_keys) > 0
+        return bool(self.session_keys) and self.session_encryption_keys[0].get_secret_value() != kinds.PLAIN
+
+    @property
+    def takes_sealed_sessions_alone(self) -> bool:
+        """All are encrypted: what is not was put there by somebody else."""
+        return bool(self.session_keys) and self.session_encryption_keys[0].get_secret_value() == kinds.SEALED_ONLY
 
     @property
     def demo_members(self) -> tuple[tuple[str, str], ...]:

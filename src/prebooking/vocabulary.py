@@ -48,6 +48,7 @@ EVENTS: Mapping[str, str] = {
     "request_failed": "an error of ours in a request, with its trace",
     "address_refused": "a gym's name leads to an address that is not public: nothing was sent there",
     "database_unavailable": "a request could not be served without the database",
+    "token_refused": "an access token was refused: check, reason, others (of the kind since the last line)",
     "key_set_unavailable": "Supabase's public keys could not be fetched",
     "rows_removed": "rows that ended long ago were removed: how many",
     "crashed": "the process ended by an error, with its trace",

@@ -53,8 +53,9 @@ async def many(protocol: str) -> AsyncIterator[Many]:
     finally:
         await connections[0].execute(
             "delete from public.prebookings; delete from public.auth_sessions; delete from prebooking.notices;"
-            " delete from prebooking.retries; delete from prebooking.session_checks"
+            " delete from prebooking.retries; delete from prebooking.session_checks;"
         )
+        await connections[0].execute("reset role; delete from prebooking.email_owners")
         for connection in connections:
             await connection.close()
 

@@ -76,11 +76,11 @@ def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
     return run
 
 
-async def run(folder: Path, command: str, **settings: str) -> Ran:
+async def run(folder: Path, command: str, *arguments: str, **settings: str) -> Ran:
     """In a process of its own, with nothing but these settings."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "prebooking", command),
+        *("-m", "prebooking", command, *arguments),
         env={name: value for name, value in os.environ.items() if name not in NAMES} | settings,
         cwd=folder,
         stdout=asyncio.subprocess.PIPE,
@@ -119,6 +119,28 @@ async def test_the_sweep_can_be_left_to_qstash(
     async with httpx.AsyncClient(base_url=f"{outside[1].url}/v2/schedules/", headers=headers) as http:
         assert (await http.get("prebooking-sweep")).json()["cron"] == "*/2 * * * *"
         await http.delete("prebooking-sweep")
+
+
+async def test_an_e_mail_is_released_by_its_address(
+    database: asyncpg.Connection, outside: tuple[Gateway, QStashServer, AimHarder], tmp_path: Path
+) -> None:
+    await database.execute("insert into prebooking.email_owners (email, sub) values ('ana@example.com', '1')")
+    await database.execute(
+        "insert into public.prebookings (user_email, booking_data, available_at)"
+        " values ('Ana@example.com', '{}', now() + interval '1 day')"
+    )
+    gateway = outside[0]
+    gateway.faults.set()
+    settings = COMPLETE | {"SUPABASE_URL": gateway.url, "SUPABASE_SECRET_KEY": gateway.secret_key, "COLUMNS": "200"}
+
+    first, second = [
+        await run(tmp_path, "release-email", address, **settings) for address in (" ANA@example.com", "x@y")
+    ]
+    assert (first.code, first.err) == (0, "")
+    assert "It belonged to an account, and is free now. Prebookings cancelled: 1. Sessions forgotten: 0." in first.out
+    assert "It belonged to no account. Prebookings cancelled: 0." in second.out
+    (await run(tmp_path, "release-email", "ana", **settings)).assert_told("Nothing released. 'ana' is no e-mail")
+    assert await database.fetchval("select status from public.prebookings") == "cancelled"
 
 
 async def test_what_a_system_says_is_told_without_the_secret_that_it_quotes(tmp_path: Path) -> None:

@@ -104,7 +104,16 @@ def test_all_that_is_missing_is_named_at_once() -> None:
         *((f"QSTASH_{which}_SIGNING_KEY", "short") for which in ("CURRENT", "NEXT")),
         *(("SERVICE_API_KEY", value) for value in ("short", "x" * 19)),
         *(("SESSION_ENCRYPTION_KEYS", value) for value in ("short", "é", f"{SESSION_KEY[:-4]}", f"{SESSION_KEY},AAAA")),
-        *(("SESSION_ENCRYPTION_KEYS", value) for value in ("plain", "plain,plain", f"{SESSION_KEY},plain")),
+        *(
+            ("SESSION_ENCRYPTION_KEYS", value)
+            for value in (
+                "plain",
+                "plain,plain",
+                f"{SESSION_KEY},plain",
+                "sealed-only",
+                f"plain,sealed-only,{SESSION_KEY}",
+            )
+        ),
         *(("SUPABASE_JWT_SECRET", value) for value in ("short", "x" * 31)),
         *(("LEAD_SECONDS", value) for value in ("-1", "3.5", "x", "nan")),
         *(("MAX_DURATION_SECONDS", value) for value in ("0", "nan", "inf", "x")),
@@ -432,3 +441,10 @@ def test_members_to_pick_from_are_for_a_supabase_on_this_machine_alone(read: Any
     for wrong in ("ana@example.com", "ana:secret", "ana@example.com:"):
         with pytest.raises(SettingsError, match="CONSOLE_MEMBERS: write each as email:password"):
             read(SUPABASE_URL="http://127.0.0.1:54321", CONSOLE_MEMBERS=wrong)
+
+
+def test_sealed_only_before_the_keys_encrypts_and_reads_nothing_plain(read: Any) -> None:
+    on, only = read(SESSION_ENCRYPTION_KEYS=SESSION_KEY), read(SESSION_ENCRYPTION_KEYS=f"sealed-only,{SESSION_KEY}")
+    assert on.session_keys == only.session_keys
+    assert (on.encrypts_sessions, only.encrypts_sessions) == (True, True)
+    assert (on.takes_sealed_sessions_alone, only.takes_sealed_sessions_alone) == (False, True)

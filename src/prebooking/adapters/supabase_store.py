@@ -12,6 +12,7 @@ from prebooking.adapters.line import Turn
 from prebooking.adapters.session_vault import SessionVault
 from prebooking.adapters.supabase_claims import SupabaseClaims
 from prebooking.adapters.supabase_notices import SupabaseNotices
+from prebooking.adapters.supabase_owners import SupabaseOwners
 from prebooking.adapters.supabase_rpc import open_rpc
 from prebooking.domain.changes import Changes
 from prebooking.domain.errors import CursorUnknownError, StoreRefusedError
@@ -32,7 +33,7 @@ async def open_store(
         yield SupabaseStore(rpc, vault or SessionVault())
 
 
-class SupabaseStore(SupabaseClaims, SupabaseNotices):
+class SupabaseStore(SupabaseClaims, SupabaseNotices, SupabaseOwners):
     """See prebooking.domain.ports.Store."""
 
     async def create(
@@ -46,6 +47,7 @@ class SupabaseStore(SupabaseClaims, SupabaseNotices):
         limits: Limits,
         starts_at: datetime | None = None,
         time_zone: str | None = None,
+        key: UUID | None = None,
     ) -> Transition:
         return await self._transition(
             "create_prebooking",
@@ -59,6 +61,7 @@ class SupabaseStore(SupabaseClaims, SupabaseNotices):
             max_per_minute=limits.per_minute,
             starts_at=starts_at,
             time_zone=time_zone,
+            key=key,
         )
 
     async def attach_message(
@@ -81,7 +84,14 @@ class SupabaseStore(SupabaseClaims, SupabaseNotices):
         )
 
     async def retry(
-        self, prebooking_id: UUID, user_email: str, token: UUID, at: datetime | None, *, limits: Limits
+        self,
+        prebooking_id: UUID,
+        user_email: str,
+        token: UUID,
+        at: datetime | None,
+        *,
+        limits: Limits,
+        key: UUID | None = None,
     ) -> Transition:
         return await self._transition(
             "retry_prebooking",
@@ -91,6 +101,7 @@ class SupabaseStore(SupabaseClaims, SupabaseNotices):
             available_at=at,
             max_active=limits.active,
             max_per_minute=limits.per_minute,
+            key=key,
         )
 
     async def note_delivery_failure(self, prebooking_id: UUID, version: int, reason: str) -> Transition:

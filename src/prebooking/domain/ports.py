@@ -10,6 +10,7 @@ from uuid import UUID
 from prebooking.domain.changes import ChangeStore
 from prebooking.domain.notices import NoticeStore
 from prebooking.domain.outcome import Reply
+from prebooking.domain.owners import OwnerStore
 from prebooking.domain.prebooking import BookingRequest, Box, Prebooking, Session
 from prebooking.domain.sessions import SessionStore
 from prebooking.domain.timetable import MemberBox, TimetabledClass
@@ -112,7 +113,7 @@ class Page:
     id: UUID
 
 
-class Store(SessionStore, ChangeStore, NoticeStore, Protocol):
+class Store(SessionStore, ChangeStore, NoticeStore, OwnerStore, Protocol):
     """The rows. Each method is one guarded SQL function; all raise StoreUnavailableError and StoreRefusedError."""
 
     async def create(
@@ -126,8 +127,12 @@ class Store(SessionStore, ChangeStore, NoticeStore, Protocol):
         limits: Limits,
         starts_at: datetime | None = None,
         time_zone: str | None = None,
+        key: UUID | None = None,
     ) -> Transition:
-        """`at` None: it opens now. `starts_at`, `time_zone`: the class's start and the box's zone, where known."""
+        """`at` None: it opens now. `starts_at`, `time_zone`: the class's start and the box's zone, where known.
+
+        `key`: of the request; with one that was used before it is answered as then, or key_reused.
+        """
         ...
 
     async def attach_message(
@@ -139,7 +144,14 @@ class Store(SessionStore, ChangeStore, NoticeStore, Protocol):
     async def cancel(self, prebooking_id: UUID, user_email: str) -> Transition: ...
     async def reschedule(self, prebooking_id: UUID, user_email: str, at: datetime, *, limits: Limits) -> Transition: ...
     async def retry(
-        self, prebooking_id: UUID, user_email: str, token: UUID, at: datetime | None, *, limits: Limits
+        self,
+        prebooking_id: UUID,
+        user_email: str,
+        token: UUID,
+        at: datetime | None,
+        *,
+        limits: Limits,
+        key: UUID | None = None,
     ) -> Transition: ...
     async def note_delivery_failure(self, prebooking_id: UUID, version: int, reason: str) -> Transition: ...
     async def list(

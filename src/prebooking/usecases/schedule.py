@@ -59,13 +59,14 @@ class Scheduler:
         *,
         starts_at: datetime | None = None,
         time_zone: str | None = None,
+        key: UUID | None = None,
     ) -> Transition:
         """`starts_at`: the class's start, `time_zone`: the box's, where they are known.
 
         outcome: created, existing (same wish, same opening), exists (another opening), too_late, too_many.
 
-        Again with the same id is answered with its row, whatever became of it: created; exists, if it opens at another
-        instant by now; key_reused, if it is of another class, or has ended.
+        Again with the same id or `key` is answered as it was, with the row as it is now, whatever became of it. Asked
+        for another opening: exists, or key_reused where the row waits no more; for another wish: key_reused.
         """
         opening = None if self._for_now else at
         created = await self._store.create(
@@ -77,26 +78,23 @@ class Scheduler:
             limits=self._limits,
             starts_at=starts_at,
             time_zone=time_zone,
+            key=key,
         )
-        if created.outcome != "created" or created.prebooking is None:
-            return created
-        if not created.prebooking.is_wish(user_email, box, data):
-            return Transition(outcome="key_reused")
-        return _elsewhere(created, opening) or await self._ring(created)
+        return await self._ring(created) if created.outcome == "created" else created
 
     async def reschedule(self, prebooking_id: UUID, user_email: str, at: datetime) -> Transition:
         """outcome: rescheduled, not_found, booking_in_progress, already_finished, too_late, too_many."""
         moved = await self._store.reschedule(prebooking_id, user_email, at, limits=self._limits)
         return await self._ring(moved) if moved.outcome == "rescheduled" else moved
 
-    async def retry(self, prebooking_id: UUID, user_email: str, token: UUID, at: datetime | None) -> Transition:
+    async def retry(
+        self, prebooking_id: UUID, user_email: str, token: UUID, at: datetime | None, key: UUID | None = None
+    ) -> Transition:
         """outcome: retried, not_found, exists, not_failed, booking_in_progress, already_finished, too_late,
-        too_many. Again with the same token is answered with the row as it is, as `create` does.
+        too_many. Again with the same token or `key` is answered as it was, as `create` does.
         """
-        retried = await self._store.retry(prebooking_id, user_email, token, at, limits=self._limits)
-        if retried.outcome != "retried":
-            return retried
-        return _elsewhere(retried, at) or await self._ring(retried)
+        retried = await self._store.retry(prebooking_id, user_email, token, at, limits=self._limits, key=key)
+        return await self._ring(retried) if retried.outcome == "retried" else retried
 
     async def cancel(self, prebooking_id: UUID, user_email: str) -> Transition:
         """outcome: cancelled, not_found, booking_in_progress, already_finished."""
@@ -161,11 +159,3 @@ class Scheduler:
             await self._messages.delete(message_id)
         except MessagingError as exc:
             _log.info("message_not_deleted", message_id=message_id, reason=str(exc))
-
-
-def _elsewhere(told: Transition, opening: datetime | None) -> Transition | None:
-    """The refusal, where what was made earlier under the same id or token opens at another instant."""
-    row = told.prebooking
-    if row is None or opening in (None, row.available_at):
-        return None
-    return Transition(outcome="exists" if row.status is Status.PENDING else "key_reused", prebooking=row)

@@ -108,8 +108,16 @@ def identity_unknown(retry_after: int = 2) -> Problem:
     return Problem(503, detail, code="identity-unavailable", headers={"Retry-After": str(retry_after)})
 
 
-def invalid(field: str, message: str) -> Problem:
-    return Problem(422, f"{field}: {message}", code="invalid-request", errors=[{"field": field, "message": message}])
+def email_taken(email: str) -> Problem:
+    detail = (
+        f"The e-mail address {email} belongs to another account here, which came with it first. If it is yours now, "
+        f"ask the operator to run `prebooking release-email {email}`: that ends what the other account has waiting."
+    )
+    return Problem(403, detail, code="email-taken")
+
+
+def invalid(field: str, message: str, *, code: str = "invalid-request") -> Problem:
+    return Problem(422, f"{field}: {message}", code=code, errors=[{"field": field, "message": message}])
 
 
 def too_often(what: str, retry_after: float) -> Problem:
