@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from postgres.factories import OPENING, booking_data, session
+from postgres.factories import OPENING, booking_data, prebooking, session
 from postgres.functions import Functions, Many
 
 ANA, NEW = "ana@example.com", "new@example.com"
@@ -105,7 +105,7 @@ async def test_what_is_released_is_cancelled_or_was_begun(db: Functions, email: 
     released = await db.call("release_email", email=email)
     assert (released["ended"], released["begun"], released["sessions"], released["owned"]) == (2, 1, 1, True)
     assert [(await db.row(row))["status"] for row in (waiting, taken, begun)] == ["cancelled", "cancelled", "executing"]
-    assert (await db.claim(taken, taken))["outcome"] == "already_finished"
+    assert (await db.claim(taken, taken))["outcome"] == "cancelled"
     assert await emails(db, "public.auth_sessions") == {"bea@example.com"}
     assert (await own(db, ANA, "second"))["outcome"] == "owned"
     assert (await db.call("list_prebookings", user_email=ANA))["prebookings"] == []
