@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from postgres.factories import OPENING, booking_data, session
+from postgres.factories import OPENING, booking_data, prebooking, session
 from postgres.functions import Functions, Many
 
 ANA, NEW = "ana@example.com", "new@example.com"
@@ -87,3 +87,25 @@ async def test_the_same_account_with_two_e_mails_at_once_ends_with_one(many: Man
     await asyncio.gather(*(own(db, f"{n}@example.com") for n, db in enumerate(accounts)))
     count = "select count(*) from prebooking.email_owners where sub = 'first'"
     assert await accounts[0].connection.fetchval(count) == 1
+
+
+@pytest.mark.parametrize("email", [ANA, "Ana@Example.com"])
+async def test_what_is_released_is_cancelled_or_was_begun(db: Functions, email: str) -> None:
+    await own(db, ANA)
+    waiting, taken, begun = [await prebooking(db, user_email=ANA) for _ in range(3)]
+    held, mark = (
+        "status = 'executing', claim_token = id, lease_until = available_at",
+        "booking_started_at = available_at",
+    )
+    await db.connection.execute(f"update public.prebookings set {held} where id = any($1)", [taken, begun])
+    await db.connection.execute(f"update public.prebookings set {mark}, begun_token = id where id = $1", begun)
+    await session(db, user_email=ANA)
+    await session(db, user_email="bea@example.com")
+
+    released = await db.call("release_email", email=email)
+    assert (released["ended"], released["begun"], released["sessions"], released["owned"]) == (2, 1, 1, True)
+    assert [(await db.row(row))["status"] for row in (waiting, taken, begun)] == ["cancelled", "cancelled", "executing"]
+    assert (await db.claim(taken, taken))["outcome"] == "cancelled"
+    assert await emails(db, "public.auth_sessions") == {"bea@example.com"}
+    assert (await own(db, ANA, "second"))["outcome"] == "owned"
+    assert (await db.call("list_prebookings", user_email=ANA))["prebookings"] == []

@@ -1,6 +1,6 @@
 """Migrations through a pooler that gives each transaction a session which others have used, as Supabase's port 6543."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -18,6 +18,14 @@ NAMES = [name for name, _ in _scripts()]
 def as_another_process() -> None:
     """asyncpg numbers its prepared statements within a process: each process begins with the same names."""
     asyncpg.connection._uid = 0
+
+
+@pytest.fixture(autouse=True)
+def _numbers() -> Iterator[None]:
+    """The connections of other tests go on where they were."""
+    before = asyncpg.connection._uid
+    yield
+    asyncpg.connection._uid = before + 1000
 
 
 async def one(url: str) -> object:

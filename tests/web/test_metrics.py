@@ -13,6 +13,7 @@ from prebooking.local.aimharder import AimHarder
 from prebooking.local.qstash.server import QStashServer
 from prebooking.local.supabase import Gateway
 from prebooking.web.deliveries import Check
+from prebooking.web.token_checks import TokenCheck
 from signing import EXECUTE, body_of
 from signing import deliver as signed
 from world import SERVICE_KEY, World, open_world
@@ -49,7 +50,12 @@ async def test_a_booking_is_measured(sweepless: World) -> None:
 
 async def test_what_alarms_look_at_is_there_before_it_first_happens(sweepless: World) -> None:
     seen = await figures(sweepless)
-    labelled = {"finished": Outcome, "signature_refusals": Check, "sweeps": ("nothing", "something")}
+    labelled = {
+        "finished": Outcome,
+        "signature_refusals": Check,
+        "token_refusals": TokenCheck,
+        "sweeps": ("nothing", "something"),
+    }
     for name, labels in labelled.items():
         for label in labels:
             assert seen[f"prebooking_{name}_total", label] == 0

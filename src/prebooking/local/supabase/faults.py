@@ -27,6 +27,10 @@ class Fault(BaseModel):
     media_type: str = "application/json"
     challenge: str | None = None
 
+    def shown(self) -> dict[str, Any]:
+        of_answers = {"status", "body", "media_type", "challenge"}
+        return self.model_dump(exclude=set() if self.kind == "answer" else of_answers)
+
 
 _FAULTS = TypeAdapter(list[Fault])
 
@@ -75,7 +79,7 @@ class Faults:
                 self.set(*_FAULTS.validate_json(await request.body()))
             except ValidationError as exc:
                 return PlainTextResponse(str(exc), 422)
-        return JSONResponse(_FAULTS.dump_python([fault for fault in self.active if fault.times != 0]))
+        return JSONResponse([fault.shown() for fault in self.active if fault.times != 0])
 
 
 def _said(fault: Fault) -> Response | None:
