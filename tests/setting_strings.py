@@ -97,7 +97,7 @@ def _values(draw: st.DrawFn, name: str) -> str:
     likely = st.one_of(own, _URLS, _URLS, _URLS) if name.endswith(("_URL", "_PROXY", "_ORIGINS", "_DOMAIN")) else own
     value = draw(st.one_of(likely, likely, _PASTED, _URLS, _NUMBERS, _WORDS, _ANYTHING))
     around = draw(_AROUND)
-    return draw(st.sampled_from([value, value + around, around + value + around]))
+    return str(draw(st.sampled_from([value, value + around, around + value + around])))
 
 
 @st.composite

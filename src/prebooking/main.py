@@ -221,8 +221,7 @@ async def open_parts(
             ),
             deliveries=Deliveries(
                 settings.public_url,
-                settings.qstash_current_signing_key.get_secret_value(),
-                settings.qstash_next_signing_key.get_secret_value(),
+                settings.signing_keys,
             ),
             meter=meter,
             max_duration_s=settings.max_duration_seconds,
@@ -245,6 +244,7 @@ async def _open_outside(settings: Settings, opening_clock: OpeningClock, resolve
             settings.qstash_url,
             settings.qstash_token.get_secret_value(),
             public_url=settings.public_url,
+            forward=settings.forward_headers,
             lead_s=settings.lead_seconds,
             max_duration_s=settings.max_duration_seconds,
         ) as messages,

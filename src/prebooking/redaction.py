@@ -25,6 +25,7 @@ _NAMES = (
     *("refresh-token", "aimharder-token", "aimharder-cookies", "upstash-signature", "signature", "fingerprint"),
     *("service-api-key", "supabase-secret-key", "supabase-service-role-key", "supabase-jwt-secret", "qstash-token"),
     *("qstash-current-signing-key", "qstash-next-signing-key", "session-encryption-keys", "database-url"),
+    *("qstash-current-signing-key-2", "qstash-next-signing-key-2", "qstash-forward-headers"),
     # AimHarder's own
     *("amhrdrauth", "awsalb", "awsalbcors", "awsalbtg", "awsalbtgcors", "phpsessid"),
 )
@@ -39,7 +40,20 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 # What each name has in it: looking for a dozen words is fifty times quicker than for that expression.
-_IN_NAMES = ("cookie", "auth", "key", "pass", "secret", "token", "sign", "finger", "awsalb", "phpsess", "database")
+_IN_NAMES = (
+    "cookie",
+    "auth",
+    "key",
+    "pass",
+    "secret",
+    "token",
+    "sign",
+    "finger",
+    "awsalb",
+    "phpsess",
+    "database",
+    "forward",
+)
 # What has to be in a text for its shape to be, and the shape.
 _SHAPES = tuple(
     (sign, re.compile(shape))

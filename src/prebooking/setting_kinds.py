@@ -17,6 +17,7 @@ from pydantic_settings import NoDecode
 
 from prebooking.domain.opening_rules import is_zone
 from prebooking.domain.prebooking import box_label
+from prebooking.forward_headers import ForwardHeader, forward_headers
 from prebooking.setting_urls import check_host, origins, url, url_of_gyms, url_of_proxy
 
 _LONGEST_KEY = 4000
@@ -179,6 +180,7 @@ WebhookSecret = Annotated[SecretStr, _secret(_webhook_secret)]
 #: Comma-separated; a source does not take them for JSON.
 Origins = Annotated[list[str], NoDecode, BeforeValidator(_list), AfterValidator(origins)]
 SessionKeys = Annotated[list[SecretStr], NoDecode, BeforeValidator(_list), AfterValidator(_session_keys)]
+ForwardHeaders = Annotated[list[ForwardHeader], NoDecode, BeforeValidator(forward_headers)]
 Members = Annotated[list[Annotated[str, AfterValidator(_member)]], NoDecode, BeforeValidator(_list)]
 
 Count = Annotated[int, Field(ge=1, le=MOST)]

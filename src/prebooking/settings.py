@@ -19,12 +19,13 @@ from prebooking import setting_kinds as kinds
 from prebooking.domain.notice_texts import Language
 from prebooking.domain.prebooking import Box
 from prebooking.environment import Environment, environment_of, setting_name
+from prebooking.forward_headers import ForwardHeader
 from prebooking.setting_urls import passwords_in
 
 # After the opening an execution needs this much: to shoot, to hear, to write down, to answer.
 _AFTER_LEAD_S = 6
 
-_OF_OPENSSL = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
+_OF_OPENSSL = ("SSL_CERT_FILE", "SSLKEYLOGFILE")
 
 _Kind = TypeVar("_Kind", bound=BaseSettings)
 
@@ -77,6 +78,9 @@ class Settings(_FromEnvironment):
     qstash_token: kinds.Token
     qstash_current_signing_key: kinds.SigningKey
     qstash_next_signing_key: kinds.SigningKey
+    qstash_current_signing_key_2: kinds.SigningKey | None = None
+    qstash_next_signing_key_2: kinds.SigningKey | None = None
+    qstash_forward_headers: kinds.ForwardHeaders = Field(default_factory=list)
     public_url: kinds.Url
 
     frontend_origins: kinds.Origins = Field(default_factory=list)
@@ -127,6 +131,13 @@ class Settings(_FromEnvironment):
             )
         if self.qstash_current_signing_key == self.qstash_next_signing_key:
             raise ValueError("QSTASH_CURRENT_SIGNING_KEY and QSTASH_NEXT_SIGNING_KEY are equal: copy both anew")
+        second = (self.qstash_current_signing_key_2, self.qstash_next_signing_key_2)
+        if (second[0] is None) != (second[1] is None):
+            raise ValueError(
+                "QSTASH_CURRENT_SIGNING_KEY_2 and QSTASH_NEXT_SIGNING_KEY_2 are one pair: set both, or neither"
+            )
+        if second[0] is not None and second[0] == second[1]:
+            raise ValueError("QSTASH_CURRENT_SIGNING_KEY_2 and QSTASH_NEXT_SIGNING_KEY_2 are equal: copy both anew")
         if (self.legacy_box_subdomain is None) != (self.legacy_box_aimharder_id is None):
             raise ValueError("LEGACY_BOX_SUBDOMAIN and LEGACY_BOX_AIMHARDER_ID name one box: set both, or neither")
         if self.console and not self.supabase_publishable_key:
@@ -157,8 +168,24 @@ class Settings(_FromEnvironment):
             trusted()
         except OSError as exc:
             names = [name for name in _OF_OPENSSL if os.environ.get(name)]
-            raise ValueError(f"{' or '.join(names)} can't be read: {exc.strerror or type(exc).__name__}") from exc
+            raise ValueError(
+                f"{' or '.join(names or _OF_OPENSSL)} can't be read: {exc.strerror or type(exc).__name__}"
+            ) from exc
         return self
+
+    @property
+    def signing_keys(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of a current and a next one; while a region moves, there are two."""
+        pairs = (
+            (self.qstash_current_signing_key, self.qstash_next_signing_key),
+            (self.qstash_current_signing_key_2, self.qstash_next_signing_key_2),
+        )
+        return tuple((one.get_secret_value(), other.get_secret_value()) for one, other in pairs if one and other)
+
+    @property
+    def forward_headers(self) -> dict[str, str]:
+        """What QStash is to bring along, whenever it calls this service."""
+        return {header.name: header.value.get_secret_value() for header in self.qstash_forward_headers}
 
     @property
     def session_keys(self) -> tuple[bytes, ...]:
@@ -197,7 +224,8 @@ def secrets_of(settings: BaseSettings) -> dict[str, str]:
 def _secrets(settings: BaseSettings) -> Iterator[tuple[str, str]]:
     for field_name, field in type(settings).model_fields.items():
         name, value = setting_name(field_name, field), getattr(settings, field_name)
-        for part in value if isinstance(value, list) else [value]:
+        for item in value if isinstance(value, list) else [value]:
+            part = item.value if isinstance(item, ForwardHeader) else item
             if isinstance(part, SecretStr):
                 yield part.get_secret_value(), name
             plain = part.get_secret_value() if isinstance(part, SecretStr) else part

@@ -18,6 +18,7 @@ from typing import Any
 from contestants import Contestant, Floor, Ours, OursInACrowd, Round, plain_webhook_server
 from neighbours import OursBesideNeighbours, neighbourhood
 from picture import draw
+from replays import OursWithReplays
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -95,6 +96,7 @@ class Company:
     streams: int
     neighbours: bool
     idle_timeout_s: float
+    replay: int
 
 
 def _others(scene: Scene, size: Size, company: Company, webhook: Contestant) -> list[Contestant]:
@@ -103,6 +105,8 @@ def _others(scene: Scene, size: Size, company: Company, webhook: Contestant) -> 
         return [OursInACrowd(scene, size.lead_s, company.crowd)]
     if company.neighbours:
         return [OursBesideNeighbours(scene, size.lead_s)]
+    if company.replay:
+        return [OursWithReplays(scene, size.lead_s, company.replay)]
     return [] if company.qstash.get("down") else [webhook]  # where it would wait for ever
 
 
@@ -192,11 +196,14 @@ async def main() -> None:
     options.add_argument(
         "--neighbours", action="store_true", help="20 members, and neighbours whose gyms are silent or can't be found"
     )
+    options.add_argument(
+        "--replay", type=int, default=0, metavar="ROWS", help="20 members, while streams ask for so many missed rows"
+    )
     chosen = options.parse_args()
     if not chosen.n:
-        chosen.n = [20] if chosen.neighbours else [1, 30, 300, 1000]
+        chosen.n = [20] if chosen.neighbours or chosen.replay else [1, 30, 300, 1000]
     variant = {"shift_s": chosen.deliver_late} if chosen.deliver_late else {"down": True} if chosen.qstash_down else {}
-    company = Company(variant, chosen.crowd, chosen.streams, chosen.neighbours, chosen.idle_timeout)
+    company = Company(variant, chosen.crowd, chosen.streams, chosen.neighbours, chosen.idle_timeout, chosen.replay)
     tallies: list[Tally] = []
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
     with Progress(*columns, TimeElapsedColumn(), console=_OUT) as progress:

@@ -7,12 +7,15 @@ from urllib.parse import urlsplit
 
 from scene import Scene
 
+from prebooking.local.stack import Member, Stack
+
 
 @asynccontextmanager
 async def open_streams(scene: Scene, number: int) -> AsyncIterator[None]:
     """`number` streams on the service, dealt out to the members in turn, all open and listening."""
-    connections = [await _open(scene, i % len(scene.people)) for i in range(number)]
-    readers = [asyncio.create_task(_drain(reader)) for reader, _ in connections]
+    people = scene.people
+    connections = [await open_stream(scene.stack, people[i % len(people)].member) for i in range(number)]
+    readers = [asyncio.create_task(drain(reader)) for reader, _ in connections]
     try:
         yield
         assert not [reader for reader in readers if reader.done()], "a stream was cut off"
@@ -23,10 +26,13 @@ async def open_streams(scene: Scene, number: int) -> AsyncIterator[None]:
             writer.close()
 
 
-async def _open(scene: Scene, person: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    url = urlsplit(scene.stack.service_url)
+async def open_stream(
+    stack: Stack, member: Member, since: str | None = None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """`since`: the id of the last event that it knows of."""
+    url = urlsplit(stack.service_url)
     reader, writer = await asyncio.open_connection(url.hostname, url.port)
-    headers = scene.stack.headers(scene.people[person].member) | {"Host": url.netloc}
+    headers = stack.headers(member) | {"Host": url.netloc} | ({"Last-Event-ID": since} if since else {})
     lines = ["GET /prebookings/events HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
     writer.write("\r\n".join(lines).encode())
     head = await reader.readuntil(b"\r\n\r\n")
@@ -34,6 +40,6 @@ async def _open(scene: Scene, person: int) -> tuple[asyncio.StreamReader, asynci
     return reader, writer
 
 
-async def _drain(reader: asyncio.StreamReader) -> None:
+async def drain(reader: asyncio.StreamReader) -> None:
     while await reader.read(65536):
         pass

@@ -43,8 +43,8 @@ class Watched:
         left = [said for said in self.complaints if not any(part in said for part in self.expected)]
         assert left == []
 
-    async def sign_in(self, *, listing: bool = True) -> None:
-        await self.page.goto(self.world.url)
+    async def sign_in(self, *, listing: bool = True, at: str | None = None) -> None:
+        await self.page.goto(at or self.world.url)
         await self.page.get_by_role("button", name=ANA).click()
         await expect(self.page.get_by_role("heading", name="Your prebookings")).to_be_visible()
         await expect(self.page.locator("#live-word")).to_have_text("Live")

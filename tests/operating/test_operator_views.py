@@ -10,6 +10,7 @@ from rich.console import Console
 
 from executions import ANA
 from operating.patient import Patient
+from operating.test_doctor import somebody_else
 from prebooking.adapters.qstash_account import DeadLetter, open_account
 from prebooking.adapters.supabase_rpc import open_rpc
 from prebooking.operator import dlq, doctor, status
@@ -86,6 +87,7 @@ async def test_a_dead_letter_of_a_waiting_row_is_ordered_anew_for_its_opening(pa
     cases, *_ = await looked(patient)
     (case,) = [one for one in cases if one.prebooking and str(one.prebooking.id) == row["id"]]
     assert (case.about, case.worth_it, case.letter.status) == ("a pending prebooking", True, 401)
+    assert case.letter.by_us is True
 
     await world.database.execute("update public.prebookings set armed_at = armed_at - interval '1 minute'")
     _, again, _ = await looked(patient, redrive=True)
@@ -107,6 +109,25 @@ async def test_what_has_ended_is_not_worth_it_and_can_be_cleared(patient: Patien
     cases, again, cleared = await looked(patient, redrive=True, clear=True)
     assert ([case.worth_it for case in cases], again, cleared) == ([False], 0, 1)
     assert (await looked(patient))[0] == []
+
+
+async def test_what_rang_at_a_former_address_is_ours_and_whose_answer_it_got_is_told(patient: Patient) -> None:
+    world = patient.world
+    row = await world.prebook(ANA, world.open_class(18_000), id=2)
+    client = world.parts.scheduler._messages._client  # type: ignore[attr-defined]  # the adapter's
+    async with somebody_else(401, "<html>Log in\x1b[2J</html>") as former:
+        await client.message.publish_json(
+            url=f"{former}/qstash/prebooking-execute", body={"prebooking_id": row["id"], "version": 1}, retries=0
+        )
+        async with asyncio.timeout(10):
+            while not (cases := (await looked(patient))[0]):
+                await asyncio.sleep(0.05)
+    (case,) = cases
+    assert (case.letter.status, case.letter.by_us, case.worth_it) == (401, False, True)
+    assert case.as_json()["answered_by_us"] is False
+    out = console()
+    dlq.show(cases, out)
+    assert "HTTP 401, not from this service: <html>Log in\\x1b[2J</html>" in out.export_text()
 
 
 async def test_a_dead_notice_is_told_anew(patient: Patient) -> None:

@@ -32,7 +32,7 @@ async def read(db: Functions) -> tuple[int, int]:
     return row[0], row[1]
 
 
-CROWDS = {
+CROWDS: dict[str, dict[str, Any]] = {
     "told long ago": {"created_at": NOW - 30 * _DAY},
     "told today": {},
     "never heard": {"told_at": None, "created_at": NOW - 30 * _DAY, "try_after": NOW - 30 * _DAY},

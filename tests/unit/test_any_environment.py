@@ -25,6 +25,7 @@ from starlette.applications import Starlette
 from logged import log_restored
 from prebooking import cli
 from prebooking.adapters import supabase_rpc
+from prebooking.adapters.webhook import Webhook
 from prebooking.domain.errors import PrebookingError
 from prebooking.domain.prebooking import Box, Session
 from prebooking.main import Outside, create_app
@@ -92,7 +93,12 @@ def test_any_environment_is_refused_by_name_or_works(environment: dict[str, str]
 
 async def everything_is_asked(told: Settings) -> None:
     seen: list[Outside] = []
-    app = create_app(lambda outside: seen.append(outside) or outside)  # type: ignore[func-returns-value]
+
+    def see(outside: Outside) -> Outside:
+        seen.append(outside)
+        return outside
+
+    app = create_app(see)
     transport = httpx.ASGITransport(app, root_path="")
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as http:
         async with asyncio.TaskGroup() as group:
@@ -144,13 +150,9 @@ async def outside_is_asked(outside: Outside) -> None:
         with pytest.raises(PrebookingError):
             await account.whoami()
     if outside.teller is not None:
+        assert isinstance(outside.teller, Webhook)
         with pytest.raises(PrebookingError):
-            await outside.teller._messages.forward(  # type: ignore[attr-defined]
-                outside.teller._url,
-                "{}",
-                {},
-                deduplication_id="x",  # type: ignore[attr-defined]
-            )
+            await outside.teller._messages.forward(outside.teller._url, "{}", {}, deduplication_id="x")
 
 
 async def closed(app: Starlette) -> None:

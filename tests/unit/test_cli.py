@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -161,6 +162,20 @@ def test_a_migration_without_a_database_names_its_setting(here: Callable[..., Ra
         here("migrate", DATABASE_URL=url).assert_told("Not started. DATABASE_URL: must be a connection string")
     for settings in ({}, {"DATABASE_URL": ""}):
         here("migrate", **settings).assert_told("Not started. DATABASE_URL is missing")
+
+
+def test_where_it_can_not_listen_is_told_by_the_names_of_the_settings(here: Callable[..., Ran]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = str(busy.getsockname()[1])
+        here("serve", **COMPLETE | {"PORT": port}).assert_told(f"Not started. HOST=127.0.0.1 with PORT={port} can't be")
+    here("serve", **COMPLETE | {"HOST": "192.0.2.1"}).assert_told("Not started. HOST=192.0.2.1 with PORT=8000 can't be")
+
+
+def test_a_setting_that_a_platform_sets_is_named(here: Callable[..., Ran]) -> None:
+    borrowed = {"PUBLIC_URL": "", "RENDER_EXTERNAL_URL": "https://mine.onrender.com"}
+    here("sweep", **COMPLETE | borrowed).assert_told(
+        "PUBLIC_URL is not set: RENDER_EXTERNAL_URL stands for it.", "Failed. sweep_prebookings: "
+    )
 
 
 async def test_migrating_twice_applies_each_file_once_and_refuses_an_edited_one(

@@ -7,6 +7,7 @@ PrebookingError
 │   └── OrdersPausedError   nor was it asked
 ├── BoxSilentError          the box or the account host gave no usable answer to a question
 │   ├── HostSilentError     it gave none at all: no connection, or a time-out
+│   ├── BoxNotHereError     a redirect or 404: no box at that address, or none at the moment
 │   └── NotSentError        nor was it asked: nothing has left
 ├── SessionMissingError     the user has connected no AimHarder session
 ├── SessionEndedError       the user's AimHarder session is dead for good
@@ -55,6 +56,10 @@ class BoxSilentError(PrebookingError):
 
 class HostSilentError(BoxSilentError):
     """Nothing was heard of the host: it can't be reached, or takes too long. Others would find it so, too."""
+
+
+class BoxNotHereError(BoxSilentError):
+    """The host answers, but there is no box at that address, or none at the moment."""
 
 
 class NotSentError(BoxSilentError):

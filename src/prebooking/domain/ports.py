@@ -259,13 +259,21 @@ class Messages(Protocol):
 class ListedClass:
     """A class as the user sees it in the box's listing."""
 
-    book_state: int | None  #: 1 booked, 0 on the waiting list, None neither
+    book_state: int | None  #: 1 booked, 0 on the waiting list, None neither, or not known
     reservation_id: str | None
     cancelled: bool
-    hour: str | None = None  #: as the box writes it, such as "08:00 - 09:00"
+    hour: str | None = None  #: of its start, HH:MM on the box's wall clock; None where the box doesn't tell
+    standing_known: bool = True  #: whether the row tells how the user stands
 
 
-Listing = Mapping[str, ListedClass]  #: by class id
+class Listing(dict[str, ListedClass]):
+    """A day's classes by their ids. `complete`: a class that is not here is not listed; else its row may be one that
+    could not be read.
+    """
+
+    def __init__(self, classes: Mapping[str, ListedClass] | None = None, *, complete: bool = True) -> None:
+        super().__init__(classes or {})
+        self.complete = complete
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,5 +32,7 @@ class Case:
     async def account(self) -> QStashAccount:
         if self._account is None:
             token = self.settings.qstash_token.get_secret_value()
-            self._account = await self.stack.enter_async_context(open_account(self.settings.qstash_url, token))
+            self._account = await self.stack.enter_async_context(
+                open_account(self.settings.qstash_url, token, self.settings.forward_headers)
+            )
         return self._account

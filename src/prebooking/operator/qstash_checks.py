@@ -10,7 +10,7 @@ from prebooking.domain.errors import MessagingError
 from prebooking.domain.plain_text import printable
 from prebooking.operator.case import Case
 from prebooking.operator.dlq import look as look_at_letters
-from prebooking.operator.findings import Finding, bad, good, note
+from prebooking.operator.findings import Finding, State, bad, good, note
 from prebooking.settings import Settings
 
 _SUBJECT = "QStash"
@@ -30,11 +30,10 @@ async def look_at_account(case: Case) -> list[Finding]:
     except MessagingError as exc:
         return [await _unanswered(exc, settings)]
     case.takes_orders = True
-    ours = settings.qstash_current_signing_key.get_secret_value(), settings.qstash_next_signing_key.get_secret_value()
     found = next((one for one in schedules if one.id == SWEEP_SCHEDULE), None)
     return [
         good(_SUBJECT, "token", f"takes the token at {settings.qstash_url}"),
-        _signing_keys(ours, of_theirs),
+        _signing_keys(settings, of_theirs),
         _schedule(found, settings),
         *_elsewhere([one.destination for one in schedules if one.id != SWEEP_SCHEDULE], settings),
     ]
@@ -78,7 +77,13 @@ async def _unreached(exc: MessagingError, settings: Settings) -> tuple[str, str]
     return f"does not answer at {url} ({printable(str(exc))})", fix
 
 
-def _signing_keys(ours: tuple[str, str], theirs: tuple[str, str]) -> Finding:
+def _signing_keys(settings: Settings, theirs: tuple[str, str]) -> Finding:
+    """While a region moves one of two pairs is theirs."""
+    findings = [_pair(ours, theirs) for ours in settings.signing_keys]
+    return next((one for one in findings if one.state is State.GOOD), findings[0])
+
+
+def _pair(ours: tuple[str, str], theirs: tuple[str, str]) -> Finding:
     check = "signing-keys"
     if ours == theirs:
         return good(_SUBJECT, check, "signs with the keys that are set here")

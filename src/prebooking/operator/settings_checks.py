@@ -6,13 +6,14 @@ from urllib.parse import urlsplit
 
 from prebooking.operator.case import Case
 from prebooking.operator.findings import Finding, bad, good, note
-from prebooking.settings import Settings
+from prebooking.settings import Settings, borrowed_names
 
 _SUBJECT = "Settings"
 
 
 async def look_at_settings(case: Case) -> list[Finding]:
-    return [good(_SUBJECT, "settings", "all are there and fit together"), *_unwise(case.settings)]
+    borrowed = "".join(f"; {name} from {variable}" for name, variable in borrowed_names(Settings).items())
+    return [good(_SUBJECT, "settings", f"all are there and fit together{borrowed}"), *_unwise(case.settings)]
 
 
 def _unwise(settings: Settings) -> Iterator[Finding]:

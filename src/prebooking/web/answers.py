@@ -57,7 +57,7 @@ class Timings(TypedDict):
 class Warned(TypedDict):
     """What its user had better do before the opening. `message` is for them."""
 
-    code: Literal["session_expired"]
+    code: Literal["session_expired", "box_not_yours"]
     message: str
     since: datetime
 

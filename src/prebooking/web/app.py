@@ -5,8 +5,6 @@ from functools import cache
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import Match
-from starlette.types import Scope
 
 from prebooking.web import boxes, events, health, metrics, prebookings, qstash, session
 from prebooking.web.console import Console, console_routes
@@ -46,14 +44,13 @@ def create_app(
     routes = [*ROUTES, _contract(prefix), *(console_routes(console) if console else ())]
     opening = Opening(open_parts)
 
-    def is_route(scope: Scope) -> bool:
-        return any(route.matches(scope)[0] is not Match.NONE for route in routes)
-
+    ours = {route.path.split("/")[1] for route in routes}
     app = Starlette(
         routes=routes,
         # From the outside in: also what the inner ones refuse gets the headers and the id.
         middleware=[
-            Middleware(Prefix, prefix, is_route),
+            # A path that is called as one of ours has to be taken away before.
+            Middleware(Prefix, "" if f"{prefix}/".split("/")[1] in ours else prefix),
             Middleware(SecurityHeaders, https=https),
             Middleware(RequestId),
             cors(frontend_origins),

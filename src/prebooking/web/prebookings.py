@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -45,9 +46,18 @@ async def create(request: Request) -> Response:
         starts_at=new.starts_at,
         time_zone=new.opens.time_zone if new.opens else None,
     )
+    if created.prebooking and not created.prebooking.warning and parts.timetables.lacks(user, box.subdomain):
+        created = replace(created, prebooking=_warned(created.prebooking, box))
     return _answer(
         created, 201 if created.outcome == "created" else 200, opening="opens" if new.opens else "available_at"
     )
+
+
+def _warned(row: Prebooking, box: Box) -> Prebooking:
+    """Told with the answer alone: AimHarder may name a gym of theirs late."""
+    message = f"AimHarder does not name {box.subdomain} among your gyms: look whether box_subdomain is right."
+    warning = {"code": "box_not_yours", "message": message, "since": row.created_at.isoformat()}
+    return replace(row, warning=warning)
 
 
 async def listing(request: Request) -> Response:

@@ -1,6 +1,7 @@
 // The service's API: JSON in, JSON out, and each error a Problem that says what to do.
 
 import { token } from "./auth.js";
+import { url } from "./service.js";
 
 export class Problem extends Error {
   constructor(status, { detail, code, errors } = {}) {
@@ -16,7 +17,7 @@ const AGAIN = new Set([undefined, "database-unavailable", "stopping"]); // undef
 
 async function ask(method, path, headers, body) {
   try {
-    const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
+    const answer = await fetch(url(path), { method, headers, body: body && JSON.stringify(body) });
     const said = answer.status === 204 ? null : await answer.json().catch(() => ({ code: "not-json" }));
     return { status: answer.status, ok: answer.ok, said };
   } catch {

@@ -7,7 +7,7 @@ import { $, busy, complain, h, keepingFocus, say } from "./dom.js";
 import { forgetGyms, showGyms, showWanted, startFinding } from "./find.js";
 import { lateness } from "./lateness.js";
 import { showNext } from "./next.js";
-import { follow } from "./stream.js";
+import { followTogether } from "./tabs.js";
 import { heardTime, localInput } from "./time.js";
 
 const rows = new Map();
@@ -168,8 +168,9 @@ async function enter() {
   $("who").textContent = session().email;
   complain($("alert"), null);
   live("Connecting", "");
-  follow({
+  followTogether({
     signal,
+    user: session().email,
     prebooking: told,
     time: heardTime,
     signedOut: leave,

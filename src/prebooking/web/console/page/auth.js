@@ -1,5 +1,7 @@
 // Supabase Auth by its HTTP API: sign in, stay signed in, sign out. All tabs share one session.
 
+import { url } from "./service.js";
+
 const KEPT = "prebooking.session";
 const REFRESH_BEFORE_S = 60;
 let config;
@@ -11,7 +13,7 @@ export class SignedOut extends Error {
 }
 
 export async function loadConfig() {
-  config = await (await fetch("/console/config.json")).json();
+  config = await (await fetch(url("/console/config.json"))).json();
   return config;
 }
 

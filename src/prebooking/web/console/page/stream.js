@@ -2,17 +2,18 @@
 
 import { Problem } from "./api.js";
 import { SignedOut, token } from "./auth.js";
+import { url } from "./service.js";
 
 const LONGEST_PAUSE_MS = 10_000;
 const SILENCE_MS = 40_000; // heartbeats come every 15 s
 
 /**
  * Follows the user's prebookings until `signal` aborts, over any number of connections.
+ * `place.lastId`: the last event's id, kept up to date; the next connection goes on from there (null: from now).
  * `opened(missed)`: connected; `missed`: what happened meanwhile is not known, or too much to be told, so list anew.
  * `lost()`: not connected.
  */
-export async function follow({ signal, prebooking, opened, lost, time, signedOut }) {
-  let lastId = null;
+export async function follow({ signal, place, prebooking, opened, lost, time, signedOut }) {
   let pause = 0;
   let renew = false;
   while (!signal.aborted) {
@@ -21,17 +22,17 @@ export async function follow({ signal, prebooking, opened, lost, time, signedOut
     signal.addEventListener("abort", stop);
     let silence = setTimeout(stop, SILENCE_MS);
     try {
-      const headers = { Authorization: `Bearer ${await token({ renew })}`, ...(lastId && { "Last-Event-ID": lastId }) };
-      const answer = await fetch("/prebookings/events", { headers, signal: connection.signal });
+      const headers = { Authorization: `Bearer ${await token({ renew })}`, ...(place.lastId && { "Last-Event-ID": place.lastId }) };
+      const answer = await fetch(url("/prebookings/events"), { headers, signal: connection.signal });
       renew = answer.status === 401;
-      if (answer.status === 422) lastId = null;
+      if (answer.status === 422) place.lastId = null;
       if (!answer.ok) throw new Problem(answer.status);
-      opened(lastId === null);
+      opened(place.lastId === null);
       pause = 0;
       for await (const event of events(answer.body)) {
         clearTimeout(silence);
         silence = setTimeout(stop, SILENCE_MS);
-        lastId = event.id ?? lastId;
+        place.lastId = event.id ?? place.lastId;
         if (event.comment) time(event.comment);
         if (event.name === "prebooking") prebooking(JSON.parse(event.data));
         if (event.name === "reset") opened(true);
@@ -46,9 +47,17 @@ export async function follow({ signal, prebooking, opened, lost, time, signedOut
     }
     if (signal.aborted) return;
     lost();
-    await new Promise((done) => setTimeout(done, pause));
+    await rest(pause, signal);
     pause = Math.min(LONGEST_PAUSE_MS, pause ? pause * 2 : 500);
   }
+}
+
+/** So many milliseconds, or until `signal` aborts. */
+function rest(ms, signal) {
+  return new Promise((done) => {
+    setTimeout(done, ms);
+    signal.addEventListener("abort", done, { once: true });
+  });
 }
 
 async function* events(body) {

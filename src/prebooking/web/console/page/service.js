@@ -1,0 +1,3 @@
+// Where the service is: this file's own folder is /console there, also behind a proxy that adds a path before it.
+
+export const url = (path) => new URL(`..${path}`, import.meta.url).href;
