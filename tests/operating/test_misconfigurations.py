@@ -136,6 +136,16 @@ async def test_who_answers_in_its_place_is_told_without_a_database_too(scene: Sc
     assert wrong == {"database", "reach"}
 
 
+async def test_a_protected_deployment_is_no_alarm_with_the_header_that_lets_in(scene: Scene) -> None:
+    settings = {"supabase_url": NO_NAME, "public_url": "@imposter", "qstash_forward_headers": "x-bypass: letmein"}
+    protected = Wrong(settings=settings, answers={"/": page(401)}, target="@service", check="")
+    scene.imposter.bypass = "x-bypass"
+    try:
+        assert {one.check for one in await scene.findings(protected) if one.state is State.BAD} == {"database"}
+    finally:
+        scene.imposter.bypass = None
+
+
 # ---- never a trace -----------------------------------------------------------------------------------------------
 
 

@@ -43,7 +43,7 @@ async def _ping(case: Case) -> Finding:
                 await account.forget(letter.id)
                 return await _undelivered(letter, settings)
         await asyncio.sleep(_LOOK_AGAIN_S)
-    heard = await hear(f"{settings.public_url}/healthz")
+    heard = await _stranger(settings)
     if isinstance(heard, Heard) and not is_alive(heard) and not is_ours(heard.body):
         return _found(who_answers(heard, settings))
     return note(_REACH, "reach", f"no test message came through within {case.within_s:.0f} s", _LATE)
@@ -51,11 +51,16 @@ async def _ping(case: Case) -> Finding:
 
 async def _from_here(settings: Settings) -> Finding:
     """While QStash or the database is away: who answers, at least."""
-    heard = await hear(f"{settings.public_url}/healthz")
+    heard = await _stranger(settings)
     if isinstance(heard, Heard) and not is_alive(heard) and not is_ours(heard.body):
         return _found(who_answers(heard, settings))
     told = "is not tried from outside, which takes QStash and the database"
     return note(_REACH, "reach", told, "mend these first, then ask again")
+
+
+async def _stranger(settings: Settings) -> Heard | Silence:
+    """What is answered to a request that nobody signed, with the headers that QStash brings along."""
+    return await hear(f"{settings.public_url}/healthz", headers=settings.forward_headers)
 
 
 async def _came(case: Case, ping_id: str) -> bool:
@@ -74,7 +79,7 @@ async def _undelivered(letter: DeadLetter, settings: Settings) -> Finding:
             f"the service there must have PUBLIC_URL={settings.public_url} and this account's signing keys: restart it "
             "with the same settings",
         )
-    heard = await hear(f"{settings.public_url}/healthz")
+    heard = await _stranger(settings)
     if letter.status is None:
         told = "is not reached by QStash: no answer"
         if isinstance(heard, Silence):
