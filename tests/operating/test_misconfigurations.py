@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from executions import ANA
-from operating.imposter import Imposter, imposter
+from operating.imposter import Imposter, imposter, page
 from operating.misconfigurations import MISCONFIGURATIONS, NO_NAME, Wrong
 from operating.patient import Patient
 from prebooking.local.aimharder import AimHarder
@@ -127,6 +127,23 @@ async def test_a_good_configuration_raises_no_alarm(scene: Scene, settings: Mapp
     findings = await scene.findings(Wrong(settings=settings, check=""))
     assert [one for one in findings if one.state is State.BAD] == []
     assert {one.check for one in findings if one.state is State.NOTE} <= {"notices", "reach"}
+
+
+async def test_who_answers_in_its_place_is_told_without_a_database_too(scene: Scene) -> None:
+    settings = {"supabase_url": NO_NAME, "public_url": "@imposter"}
+    both = Wrong(settings=settings, answers={"/": page(404)}, check="reach")
+    wrong = {one.check for one in await scene.findings(both) if one.state is State.BAD}
+    assert wrong == {"database", "reach"}
+
+
+async def test_a_protected_deployment_is_no_alarm_with_the_header_that_lets_in(scene: Scene) -> None:
+    settings = {"supabase_url": NO_NAME, "public_url": "@imposter", "qstash_forward_headers": "x-bypass: letmein"}
+    protected = Wrong(settings=settings, answers={"/": page(401)}, target="@service", check="")
+    scene.imposter.bypass = "x-bypass"
+    try:
+        assert {one.check for one in await scene.findings(protected) if one.state is State.BAD} == {"database"}
+    finally:
+        scene.imposter.bypass = None
 
 
 # ---- never a trace -----------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ def test_the_contracts_of_the_house_hold(capsys: pytest.CaptureFixture[str]) -> 
             "httpx",
             {
                 *("adapters.aimharder", "adapters.capped", "adapters.held_http", "adapters.hosts"),
-                *("adapters.qstash", "adapters.qstash_account", "adapters.qstash_client", "adapters.supabase_rpc"),
+                *("adapters.qstash", "adapters.qstash_client", "adapters.supabase_rpc"),
                 *("adapters.tls", "web.key_set"),
             },
         ),

@@ -19,9 +19,8 @@ _LATE = "QStash is late, or another database than this one noted it: ask again; 
 
 
 async def look_from_outside(case: Case) -> list[Finding]:
-    if not case.takes_orders or case.inspection is None:
-        return []
-    found = await _ping(case)
+    tried = case.takes_orders and case.inspection is not None
+    found = await (_ping(case) if tried else _from_here(case.settings))
     case.misses = found.state is State.BAD
     return [found]
 
@@ -44,10 +43,24 @@ async def _ping(case: Case) -> Finding:
                 await account.forget(letter.id)
                 return await _undelivered(letter, settings)
         await asyncio.sleep(_LOOK_AGAIN_S)
-    heard = await hear(f"{settings.public_url}/healthz")
+    heard = await _stranger(settings)
     if isinstance(heard, Heard) and not is_alive(heard) and not is_ours(heard.body):
         return _found(who_answers(heard, settings))
     return note(_REACH, "reach", f"no test message came through within {case.within_s:.0f} s", _LATE)
+
+
+async def _from_here(settings: Settings) -> Finding:
+    """While QStash or the database is away: who answers, at least."""
+    heard = await _stranger(settings)
+    if isinstance(heard, Heard) and not is_alive(heard) and not is_ours(heard.body):
+        return _found(who_answers(heard, settings))
+    told = "is not tried from outside, which takes QStash and the database"
+    return note(_REACH, "reach", told, "mend these first, then ask again")
+
+
+async def _stranger(settings: Settings) -> Heard | Silence:
+    """What is answered to a request that nobody signed, with the headers that QStash brings along."""
+    return await hear(f"{settings.public_url}/healthz", headers=settings.forward_headers)
 
 
 async def _came(case: Case, ping_id: str) -> bool:
@@ -66,7 +79,7 @@ async def _undelivered(letter: DeadLetter, settings: Settings) -> Finding:
             f"the service there must have PUBLIC_URL={settings.public_url} and this account's signing keys: restart it "
             "with the same settings",
         )
-    heard = await hear(f"{settings.public_url}/healthz")
+    heard = await _stranger(settings)
     if letter.status is None:
         told = "is not reached by QStash: no answer"
         if isinstance(heard, Silence):
