@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
 from starlette.types import Message
 
 from logged import logged
@@ -31,6 +32,7 @@ class Opener:
     @asynccontextmanager
     async def __call__(self) -> AsyncIterator[Parts]:
         self.task = asyncio.current_task()
+        self.context = structlog.contextvars.get_contextvars()
         await asyncio.sleep(0)
         self.opened += 1
         if self.opened <= self.failures:
@@ -73,6 +75,7 @@ async def test_who_opens_them_may_leave_and_leaves_nothing_of_its_own(sweepless:
         first.cancel()
         assert (await http.get("/healthz")).status_code == 200
     assert opener.opened == 1
+    assert opener.context == {}  # the request's id would be in each line of the loops beside it
     await ended(opener)
 
 
