@@ -41,6 +41,7 @@ from prebooking.usecases.readiness import Readiness
 from prebooking.usecases.schedule import Scheduler
 from prebooking.usecases.session_watch import SessionWatch
 from prebooking.usecases.sessions import Sessions
+from prebooking.usecases.sign_in import SignIns
 from prebooking.usecases.sweep import Alarm, Sweeper
 from prebooking.usecases.timetables import Timetables
 from prebooking.web.app import create_app as create_web_app
@@ -194,6 +195,7 @@ async def open_parts(
             connections=Connections(
                 store, outside.gyms, sessions, max_per_minute=settings.max_session_checks_per_minute
             ),
+            sign_ins=SignIns(store, outside.gyms, clock, effects, remembers=settings.encrypts_sessions),
             timetables=Timetables(store, outside.gyms, sessions, clock),
             changes=ChangeFeed(store, gate, clock),
             readiness=Readiness(store),
@@ -240,6 +242,7 @@ async def _open_outside(settings: Settings, opening_clock: OpeningClock, resolve
             settings.aimharder_proxy,
             opening_clock.now,
             resolver,
+            settings.aimharder_login_url,
         )
         yield Outside(store, messages, gyms, _teller(settings, messages))
 

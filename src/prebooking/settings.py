@@ -154,6 +154,7 @@ class Settings(BaseSettings):
 
     aimharder_box_url: _GymUrl = "https://{box}.aimharder.com"
     aimharder_account_url: _GymUrl = "https://aimharder.com"
+    aimharder_login_url: _GymUrl = "https://login.aimharder.com"
     aimharder_proxy: _Url | None = None
 
     lead_seconds: int = Field(default=3, ge=0)

@@ -14,6 +14,7 @@ _RESCHEDULE = Play(plays.reschedule, opens_in_s=12)
 _RETRY = Play(plays.retry, opens_in_s=-1, signed_in=False)
 _LIST = Play(plays.look)
 _CONNECT = Play(plays.connect, signed_in=False)
+_SIGN_IN = Play(plays.sign_in)
 _LOOK_AT_SESSION = Play(plays.look_at_session)
 _DISCONNECT = Play(plays.disconnect)
 _NOTE = Play(plays.note, opens_in_s=4)
@@ -86,6 +87,12 @@ STORIES = (
     Story("retrying", ("store.retry",), _RETRY, _RETRY),
     Story("listing", ("store.list",), _LIST, _LIST),
     Story("connecting a session", ("store.admit_check", "gym.whoami", "store.connect_session"), _CONNECT, _CONNECT),
+    Story(
+        "signing in",
+        ("store.admit_sign_in", "gym.login", "gym.enter", "gym.boxes", "store.store_sign_in"),
+        _SIGN_IN,
+        _SIGN_IN,
+    ),
     Story("looking at the session", ("store.read_session",), _LOOK_AT_SESSION, _LOOK_AT_SESSION),
     Story("disconnecting the session", ("store.disconnect_session",), _DISCONNECT, _DISCONNECT),
     Story("noting a failed delivery", ("store.note_delivery_failure",), _NOTE, _NOTE),

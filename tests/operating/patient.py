@@ -32,6 +32,7 @@ class Patient:
             "qstash_next_signing_key": DEV_NEXT_KEY,
             "public_url": self.world.url,
             "aimharder_account_url": self.world.gym.url,
+            "aimharder_login_url": self.world.gym.url,
         }
         return Settings(_env_file=None, **(good | changed))
 

@@ -53,7 +53,8 @@ async def many(protocol: str) -> AsyncIterator[Many]:
     finally:
         await connections[0].execute(
             "delete from public.prebookings; delete from public.auth_sessions; delete from prebooking.notices;"
-            " delete from prebooking.retries; delete from prebooking.session_checks"
+            " delete from prebooking.retries; delete from prebooking.session_checks;"
+            " delete from prebooking.accounts; delete from prebooking.sign_in_tries"
         )
         for connection in connections:
             await connection.close()

@@ -36,6 +36,8 @@ EXPECTED = {
     ("service_role", "prebooking.migrations"): {"select"},
     ("service_role", "prebooking.pings"): {"select", "insert", "delete"},
     ("service_role", "prebooking.session_checks"): {"select", "insert", "delete"},
+    ("service_role", "prebooking.accounts"): ALL_BUT_TRUNCATE,
+    ("service_role", "prebooking.sign_in_tries"): ALL_BUT_TRUNCATE,
     ("authenticated", "public.prebookings"): {"select"},
 }
 SHOWN_TO_BROWSERS = {
@@ -69,6 +71,8 @@ insert into prebooking.pings values (gen_random_uuid(), now());
 delete from prebooking.migrations where name > '0001_z';
 insert into prebooking.session_watch (prebooking_id) select id from public.prebookings;
 insert into prebooking.session_checks values ('ana@example.com', gen_random_uuid(), now());
+insert into prebooking.accounts values ('ana@example.com', 'print');
+insert into prebooking.sign_in_tries values (gen_random_uuid(), 'ana@example.com', 'ana@example.com', now(), 1);
 """
 
 

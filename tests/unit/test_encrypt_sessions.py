@@ -157,6 +157,8 @@ async def test_a_refresh_beside_it_loses_neither_its_token_nor_its_encryption(
         """At AimHarder: a refresh with any but the newest token would end the session."""
 
         token, refreshed = "token-0", 0
+        login: Any = None
+        enter: Any = None
 
         async def refresh(self, token: str, _: str) -> NewTokens | None:
             assert token == self.token

@@ -37,6 +37,13 @@ _GATEWAY_LOST = (502, 504)
 _BLOCKED = (403, 429)
 
 
+class StatusError(ValueError):
+    """An answer of a status that says nothing of what was asked."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"HTTP {status}")
+
+
 def read_reply(status: int, body: bytes) -> Reply:
     """Classifies the complete answer to a booking request."""
     if status in _BLOCKED:

@@ -13,6 +13,7 @@ from prebooking.adapters.session_vault import SessionVault
 from prebooking.adapters.supabase_claims import SupabaseClaims
 from prebooking.adapters.supabase_notices import SupabaseNotices
 from prebooking.adapters.supabase_rpc import open_rpc
+from prebooking.adapters.supabase_sign_ins import SupabaseSignIns
 from prebooking.domain.changes import Changes
 from prebooking.domain.errors import CursorUnknownError, StoreRefusedError
 from prebooking.domain.ports import Limits, Page, Transition, Unscheduled, Work
@@ -32,7 +33,7 @@ async def open_store(
         yield SupabaseStore(rpc, vault or SessionVault())
 
 
-class SupabaseStore(SupabaseClaims, SupabaseNotices):
+class SupabaseStore(SupabaseSignIns, SupabaseClaims, SupabaseNotices):
     """See prebooking.domain.ports.Store."""
 
     async def create(

@@ -25,6 +25,8 @@ class SessionState:
     since: datetime  #: when it was connected
     refreshed_at: datetime | None
     session_type: str  #: background, or device: a sign-in of the web application
+    account_email: str | None = None  #: at AimHarder, where it was signed in to here
+    remembered: bool = False  #: whether the password is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from prebooking.domain.ports import Account, Gym, Gyms, HeldRequest, Listing, NewTokens
+from prebooking.domain.ports import Account, Gym, Gyms, HeldRequest, Listing, LoggedIn, NewTokens
 from prebooking.domain.prebooking import BookingRequest, Box, Session
 from prebooking.domain.timetable import MemberBox, TimetabledClass
 from prebooking.usecases.circuits import Circuit, Circuits
@@ -22,6 +22,14 @@ class GuardedAccount:
 
     async def boxes(self) -> Sequence[MemberBox] | None:
         return await self._account_host.ask(self._account.boxes, insist=self._insists)
+
+    async def login(self, email: str, password: str, fingerprint: str) -> LoggedIn:
+        return await self._account_host.ask(
+            lambda: self._account.login(email, password, fingerprint), insist=self._insists
+        )
+
+    async def enter(self, token: str, fingerprint: str, box: MemberBox | None) -> str:
+        return await self._account_host.ask(lambda: self._account.enter(token, fingerprint, box), insist=True)
 
     async def refresh(self, token: str, fingerprint: str) -> NewTokens | None:
         return await self._account_host.ask(lambda: self._account.refresh(token, fingerprint), insist=self._insists)
