@@ -9,7 +9,8 @@ create table if not exists prebooking.accounts (
   tickets bigint not null default 0,                     -- the last one given out: each sign-in begins with one
   generation bigint not null default 0,                  -- the ticket of what was stored or forgotten last
   account_email text,
-  password text                                          -- null: not remembered
+  password text,                                         -- null: not remembered
+  password_refused boolean not null default false        -- by AimHarder: then it was forgotten
 );
 revoke all on prebooking.accounts from public;
 grant select, insert, update, delete on prebooking.accounts to service_role;
@@ -33,7 +34,8 @@ grant select, insert, update, delete on prebooking.sign_in_tries to service_role
 create or replace function prebooking.forget_account(p_user_email text) returns void
 language sql volatile set search_path = '' as $$
   update prebooking.accounts set
-    tickets = tickets + 1, generation = tickets + 1, account_email = null, password = null
+    tickets = tickets + 1, generation = tickets + 1,
+    account_email = null, password = null, password_refused = false
   where user_email = pg_catalog.lower(p_user_email)
 $$;
 
@@ -53,7 +55,8 @@ create or replace trigger auth_sessions_connected_leaves_account
   after insert on public.auth_sessions for each row
   when (new.connected_at is not null) execute function prebooking.account_is_left();
 create or replace trigger auth_sessions_reconnected_leaves_account
-  after update of connected_at on public.auth_sessions for each row execute function prebooking.account_is_left();
+  after update of connected_at on public.auth_sessions for each row
+  when (new.connected_at is not null) execute function prebooking.account_is_left();
 create or replace trigger auth_sessions_moved_leaves_account
   after update of user_email on public.auth_sessions for each row
   when (lower(new.user_email) <> lower(old.user_email)) execute function prebooking.account_is_left();
@@ -127,8 +130,8 @@ begin
     delete from prebooking.sign_in_tries t where t.user_email = email and t.account_email = account;
     update prebooking.sign_in_tries t set counts_for_account = false where t.account_email = account;
     perform public.connect_session(p_user_email, p_token, p_cookies, p_fingerprint);
-    update prebooking.accounts a set generation = p_ticket, account_email = p_account_email, password = p_password
-      where a.user_email = email;
+    update prebooking.accounts a set generation = p_ticket, account_email = p_account_email, password = p_password,
+      password_refused = false where a.user_email = email;
     last := p_ticket;
   end if;
   s := prebooking.session_of(p_user_email);

@@ -38,10 +38,12 @@ from prebooking.usecases.guarded_gyms import GuardedGyms
 from prebooking.usecases.housekeeping import Housekeeping
 from prebooking.usecases.notify import Notifier
 from prebooking.usecases.readiness import Readiness
+from prebooking.usecases.revival import Revival
 from prebooking.usecases.schedule import Scheduler
 from prebooking.usecases.session_watch import SessionWatch
 from prebooking.usecases.sessions import Sessions
 from prebooking.usecases.sign_in import SignIns
+from prebooking.usecases.sign_in_again import SignInsAgain
 from prebooking.usecases.sweep import Alarm, Sweeper
 from prebooking.usecases.timetables import Timetables
 from prebooking.web.app import create_app as create_web_app
@@ -135,11 +137,12 @@ async def open_parts(
         effects = Effects(clock)
         stack.push_async_callback(effects.drain)  # what was sent is stored before the store is closed
         sessions = Sessions(store, gyms, clock, effects)
+        revival = Revival(sessions, SignInsAgain(store, gyms, clock, effects), store, clock)
         gate = Gate(clock, opening_clock.now)
         meter = PrometheusMeter(refusals=Check)
         chores = Chores(
             Notifier(store, outside.teller, gate, meter),
-            SessionWatch(store, gyms, sessions, gate, clock, meter),
+            SessionWatch(store, gyms, revival, gate, clock, meter),
             Housekeeping(store, gate, clock, days=settings.retention_days),
             clock,
         )
@@ -158,7 +161,7 @@ async def open_parts(
             legacy_box=settings.legacy_box,
             ended=chores.ring,
             meter=meter,
-            sessions=sessions,
+            revival=revival,
         )
         alarm = Alarm(settings.lead_seconds, clock.monotonic)
         scheduler = Scheduler(

@@ -84,15 +84,6 @@ async def connect(stage: Stage, aim: Aim) -> None:
     await stage.prebook()
 
 
-async def sign_in(stage: Stage, aim: Aim) -> None:
-    """Over an earlier session, which is good until then: either of them books."""
-    await aim.take_twice()
-    account = {"email": stage.member.email, "password": stage.member.password}
-    signed_in = (await stage.ask("POST", "/session", account)).json()
-    assert (signed_in["alive"], signed_in["account_email"]) == (True, stage.member.email)
-    await stage.prebook()
-
-
 async def look_at_session(stage: Stage, aim: Aim) -> None:
     await aim.take_twice()
     assert (await stage.ask("GET", "/session")).json()["alive"] is True

@@ -38,6 +38,7 @@ EXPECTED = {
     ("service_role", "prebooking.session_checks"): {"select", "insert", "delete"},
     ("service_role", "prebooking.accounts"): ALL_BUT_TRUNCATE,
     ("service_role", "prebooking.sign_in_tries"): ALL_BUT_TRUNCATE,
+    ("service_role", "prebooking.own_sign_ins"): ALL_BUT_TRUNCATE,
     ("authenticated", "public.prebookings"): {"select"},
 }
 SHOWN_TO_BROWSERS = {
@@ -73,6 +74,7 @@ insert into prebooking.session_watch (prebooking_id) select id from public.prebo
 insert into prebooking.session_checks values ('ana@example.com', gen_random_uuid(), now());
 insert into prebooking.accounts values ('ana@example.com', 'print');
 insert into prebooking.sign_in_tries values (gen_random_uuid(), 'ana@example.com', 'ana@example.com', now(), 1);
+insert into prebooking.own_sign_ins values (gen_random_uuid(), 'ana@example.com', now());
 """
 
 

@@ -223,3 +223,117 @@ async def test_a_password_is_replaced_only_where_it_is_still_the_same(db: Functi
     assert (await db.call("list_passwords_to_encrypt", key_id="12345678"))["left"] == 0
     await db.call("disconnect_session", user_email=ANA)
     assert (await db.call("replace_password", user_email=ANA, old=new, new="enc:2"))["outcome"] == "changed"
+
+
+# ---- signed in again
+
+
+async def lease(db: Functions, holder: UUID, known: str | None = "token-1", attempt: UUID | None = None) -> Answer:
+    named = {"token": known, "lease": holder, "lease_seconds": 25.0, "attempt": attempt or uuid4()}
+    return await db.call("lease_sign_in", user_email=ANA.title(), **named)
+
+
+async def save(db: Functions, holder: UUID, generation: int, token: str = "again") -> Answer:
+    new = {"token": token, "cookies": [{"name": "a", "value": "b"}]}
+    return await db.call("save_sign_in_again", user_email=ANA, generation=generation, lease=holder, **new)
+
+
+async def end(db: Functions, holder: UUID, generation: int, *, refused: bool) -> Answer:
+    return await db.call("end_sign_in_again", user_email=ANA, generation=generation, lease=holder, refused=refused)
+
+
+async def test_one_at_a_time_signs_in_again_with_all_that_it_takes(db: Functions) -> None:
+    await store(db, await ticket(db))
+    mine, attempt = uuid4(), uuid4()
+    leased = await lease(db, mine, attempt=attempt)
+    assert (leased["outcome"], leased["account_email"], leased["password"]) == ("leased", GYM, "enc:1")
+    assert await lease(db, mine, attempt=attempt) == leased
+    assert (await lease(db, uuid4()))["outcome"] == "busy"
+    refresh = await db.call("lease_session", user_email=ANA, token="token-1", lease=uuid4(), lease_seconds=9.0)
+    assert refresh["outcome"] == "busy"
+
+    saved = await save(db, mine, leased["generation"])
+    assert (saved["outcome"], saved["session"]["token"], saved["session"]["token_age_s"]) == ("saved", "again", 0)
+    changed = await lease(db, uuid4())
+    assert (changed["outcome"], changed["session"]["token"]) == ("changed", "again")
+    assert await password(db) == "enc:1"
+    late = await save(db, mine, leased["generation"], "late")
+    assert (late["outcome"], late["session"]["token"]) == ("superseded", "again")
+
+
+async def test_a_lease_that_ended_can_be_taken_over(db: Functions) -> None:
+    await store(db, await ticket(db))
+    await lease(db, uuid4())
+    await db.at(NOW + seconds(25))
+    assert (await lease(db, uuid4()))["outcome"] == "leased"
+
+
+async def test_there_are_three_within_15_minutes_whatever_people_try(db: Functions) -> None:
+    await store(db, await ticket(db))
+    for _ in range(5):
+        await admit(db, BEA)
+    outcomes = []
+    for _ in range(4):
+        mine = uuid4()
+        outcomes.append((await lease(db, mine))["outcome"])
+        await end(db, mine, 1, refused=False)
+    assert outcomes == ["leased"] * 3 + ["too_many"]
+    await db.at(NOW + seconds(900))
+    assert (await lease(db, uuid4()))["outcome"] == "leased"
+
+
+async def test_a_refused_password_is_forgotten_and_known_to_have_been_refused(db: Functions) -> None:
+    await store(db, await ticket(db))
+    mine = uuid4()
+    generation = (await lease(db, mine))["generation"]
+    for _ in range(2):
+        assert (await end(db, mine, generation, refused=True))["outcome"] == "ended"
+    assert await password(db) is None
+    assert (await lease(db, uuid4()))["outcome"] == "refused"
+    found = await session(db)
+    assert found
+    assert (found["password_refused"], found["remembered"], found["account_email"]) == (True, False, GYM)
+    await store(db, await ticket(db), password=None)
+    assert (await lease(db, uuid4(), None))["outcome"] == "not_remembered"
+
+
+async def test_what_is_newer_is_neither_forgotten_nor_replaced(db: Functions) -> None:
+    await store(db, await ticket(db))
+    mine = uuid4()
+    generation = (await lease(db, mine))["generation"]
+    newer = await ticket(db)
+    await store(db, newer)
+    for answer in (await end(db, mine, generation, refused=True), await save(db, mine, generation)):
+        assert (answer["outcome"], answer["session"]["token"]) == ("superseded", f"token-{newer}")
+    assert await password(db) == f"enc:{newer}"
+
+
+async def test_after_a_disconnect_nothing_is_brought_back(db: Functions) -> None:
+    await store(db, await ticket(db))
+    mine = uuid4()
+    generation = (await lease(db, mine))["generation"]
+    await db.call("disconnect_session", user_email=ANA)
+    assert await save(db, mine, generation) == {"outcome": "superseded", "session": None}
+    assert await lease(db, uuid4()) == {"outcome": "no_session", "session": None}
+
+
+async def test_of_thirty_at_once_one_signs_in_again(many: Many) -> None:
+    tabs = await many(30)
+    await store(tabs[0], await ticket(tabs[0]))
+    answers = await asyncio.gather(*(lease(tab, uuid4()) for tab in tabs))
+    assert Counter(answer["outcome"] for answer in answers) == {"leased": 1, "busy": 29}
+
+
+async def test_a_look_of_an_earlier_version_is_noted_as_ever(db: Functions) -> None:
+    row = await db.create({"day": "20990305", "id": "1"}, NOW + seconds(600))
+    row_id = UUID(row["prebooking"]["id"])
+    look = {"prebooking_ids": [row_id], "alive": False, "session": "x", "message": "Gone."}
+    for reason, notices in (({}, 1), ({}, 1), ({"reason": "password_refused"}, 2), ({"reason": "password_refused"}, 2)):
+        await db.call("note_session_look", **look, **reason)
+        warning = (await db.row(row_id))["warning"]
+        assert {name: warning.get(name) for name in ("code", "message")} == {
+            "code": "session_expired",
+            "message": "Gone.",
+        }
+        assert warning.get("reason") == reason.get("reason")
+        assert await db.connection.fetchval("select count(*) from prebooking.notices") == notices

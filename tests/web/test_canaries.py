@@ -23,6 +23,7 @@ from prebooking.local.qstash.server import QStashServer
 from prebooking.local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN
 from prebooking.local.supabase import Fault, Gateway
 from prebooking.settings import Settings, secrets_of
+from told import receiver
 from unit.test_cli import COMPLETE, run
 from world import SERVICE_KEY, World, open_world
 
@@ -331,6 +332,43 @@ async def test_a_sign_in_that_is_refused_or_that_books(
         accounts = await database.fetch("select row_to_json(a)::text from prebooking.accounts a")
         sessions = await database.fetch("select row_to_json(s)::text from public.auth_sessions s")
         assert PASSWORD not in f"{accounts} {sessions}"
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"), [(LOGIN, "status"), (LOGIN, "reset"), (LOGIN, "html_text"), (ENTRANCE, "reset"), (LOGIN, "wrong")]
+)
+async def test_signing_in_again(database: asyncpg.Connection, outside: Outside, path: str, kind: str) -> None:
+    async with receiver() as ear, watched(database, outside, **ear.settings) as (world, secrets):
+        assert (await signs_in(world, secrets)).status_code == 200
+        row = await world.prebook(ANA, world.open_class(1790))
+        world.gym.accounts.kill(ANA, world.gym.site.clock())
+        if kind == "wrong":
+            world.gym.accounts.put_member(Member(email=ANA, password="canary of another password"))
+        else:
+            spoil(world, kind, path, status=403)
+        await world.parts.chores.once()
+        (told,) = await ear.heard(1)
+        warning = (await world.read(ANA, row["id"]))["warning"]
+        assert warning["code"] == "session_expired"
+        assert PASSWORD not in f"{told} {warning}"
+        await booked_or_not(world, id=502, activityName="WOD")
+        await world.parts.effects.settled()
+
+
+@pytest.mark.parametrize("function", ["lease_sign_in", "save_sign_in_again", "end_sign_in_again"])
+async def test_signing_in_again_without_a_database(
+    database: asyncpg.Connection, outside: Outside, function: str
+) -> None:
+    async with watched(database, outside) as (world, secrets):
+        await signs_in(world, secrets)
+        await world.prebook(ANA, world.open_class(1790))
+        if function == "end_sign_in_again":
+            spoil(world, "status", LOGIN, status=500)
+        world.gym.accounts.kill(ANA, world.gym.site.clock())
+        world.gateway.faults.set(Fault(function=function, kind="unavailable", times=6))
+        await world.parts.chores.once()
+        world.gateway.faults.set()
+        await world.parts.effects.settled()
 
 
 @pytest.mark.parametrize("method", ["login", "enter"])

@@ -62,10 +62,12 @@ class SupabaseSessions:
         return _LOOKS.validate_python((await self._rpc.call("take_session_looks"))["looks"])
 
     async def note_session_look(
-        self, prebooking_ids: Sequence[UUID], *, alive: bool, session: str, message: str
+        self, prebooking_ids: Sequence[UUID], *, alive: bool, session: str, message: str, reason: str | None = None
     ) -> None:
         ids = [str(prebooking_id) for prebooking_id in prebooking_ids]
-        await self._rpc.call("note_session_look", prebooking_ids=ids, alive=alive, session=session, message=message)
+        await self._rpc.call(
+            "note_session_look", prebooking_ids=ids, alive=alive, session=session, message=message, reason=reason
+        )
 
     async def admit_check(self, user_email: str, token: UUID, *, max_per_minute: int) -> float:
         answer = await self._rpc.call(

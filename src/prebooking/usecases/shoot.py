@@ -128,7 +128,7 @@ async def _logged_out(run: Execution, reply: Reply) -> Decision | _Again:
                 return _Again(ending)
     except (BoxSilentError, TimeoutError):
         return _Again(ending)
-    return Park(ending) if run.unsure else ending
+    return Park(ending) if run.unsure else run.session_ended(ending)
 
 
 async def _which_list(run: Execution, reply: Reply) -> Decision:
