@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from executions import ANA, BOOK, ENTRANCE, LOGIN, WHOAMI, ran, spoil
-from prebooking.local.aimharder import AimHarder, SessionRules
+from prebooking.local.aimharder import AimHarder, Box, Session, SessionRules
 from prebooking.local.qstash.server import QStashServer
 from prebooking.local.supabase import Gateway
 from web.signing_in import (
@@ -46,6 +46,32 @@ async def test_who_signs_in_is_told_their_gyms_and_is_booked(sweepless: World, n
     _, row = await ran(sweepless, await sweepless.prebook(ANA, sweepless.open_class()))
     assert row["result"]["outcome"] == "booked"
     assert len(row["result"]["timings"]["shots"]) == 1
+
+
+@pytest.mark.parametrize("pasted", [False, True])
+async def test_a_box_that_does_not_know_of_a_living_session_is_shown_it_and_asked_again(
+    sweepless: World,
+    pasted: bool,  # noqa: FBT001
+) -> None:
+    sweepless.gym.accounts.rules = SessionRules(needs_setrefresh="for each box")
+    enrol(sweepless)
+    sweepless.gym.gym.put_box(Box(slug="another", boid=8))
+    if pasted:
+        session = sweepless.gym.accounts.log_in(ACCOUNT, PASSWORD, "browser", sweepless.gym.site.clock())
+        assert isinstance(session, Session)
+        body = {"cookies": session.cookies(), "token": session.token, "fingerprint": session.fingerprint}
+        await sweepless.http.put("/session", headers=sweepless.speaking_for(ANA), json=body)
+    else:
+        await post(sweepless, RIGHT)
+    opens_at = sweepless.open_class(box="another")
+    wish = sweepless.wish(opens_at) | {"box_subdomain": "another", "box_aimharder_id": 8}
+    created = await sweepless.http.post("/prebookings", headers=sweepless.speaking_for(ANA), json=wish)
+    _, row = await ran(sweepless, created.json())
+    assert row["result"]["outcome"] == "booked"
+    assert [shot["outcome"] for shot in row["result"]["timings"]["shots"]] == ["session_expired", "booked"]
+    redirects = [entry.request.query["redirect"] for entry in sweepless.gym.ledger.of(ENTRANCE)]
+    assert redirects[-1].endswith("another")
+    assert len(redirects) == (1 if pasted else 2)
 
 
 async def test_a_box_that_wants_its_own_cookie_gets_it(sweepless: World) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -11,6 +12,7 @@ from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Ending, Outcome
 from prebooking.domain.ports import Claim, Clock, HeldRequest, Listing
 from prebooking.domain.prebooking import BookingRequest, Prebooking, Session
+from prebooking.domain.timetable import MemberBox
 from prebooking.domain.timing import Budget, Lease, Shot, Timings
 from prebooking.usecases.guarded_gyms import GuardedGym
 from prebooking.usecases.revival import WRONG_SIGN_IN, Revival, Revived
@@ -20,6 +22,7 @@ from prebooking.usecases.settle import NotFound, settle
 _REFRESH_S = 4.0
 _SIGN_IN_S = 6.0
 _SIGN_IN_BEFORE_S = 2.0
+_ENTRANCE_S = 2.0
 _TO_END_S = 0.3  # of the budget, for what follows a refresh that was waited for to the last
 _LEAST_REFRESH_S = 2.0  # with less left it would come too late, and a host that sleeps after the answer could lose it
 
@@ -68,6 +71,7 @@ class Execution:
     starts_at: datetime | None = None  #: the class's start, as the gym's listing tells it
     password_refused: bool = False  #: the remembered one, so the session could not be signed in again
     _revived: bool = False
+    _entered: bool = False
     _refreshing: asyncio.Task[Revived] | None = None
 
     @property
@@ -130,6 +134,16 @@ class Execution:
     def _may_sign_in(self) -> bool:
         """Not so shortly before the opening that the request would be late."""
         return not -_SIGN_IN_BEFORE_S < self.since_opening_s < 0
+
+    async def enter(self) -> None:
+        """Shows a living session to the box, once an execution: some boxes don't know of one until then."""
+        if self._entered:
+            return
+        self._entered = True
+        box = MemberBox(subdomain=self.box, aimharder_id="", name="")
+        with suppress(BoxSilentError, TimeoutError):
+            async with asyncio.timeout(_ENTRANCE_S):
+                await self.gym.enter(self.session.token, self.session.fingerprint, box)
 
     def session_ended(self, ending: Ending) -> Ending:
         """With the reason why it was not signed in again."""
