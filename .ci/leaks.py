@@ -28,6 +28,7 @@ SHAPES = {
 PUBLIC = (
     "sb_secret_local_development_only",
     "eyJhbGciOiJFUzI1NiIsImtpZCI6ImNhbmFyeSJ9.eyJjYW5hcnkiOiJjYW5hcnkifQ.canary_canary-canary0123456789",
+    "eyJVc2VySUQiOiJhYmMiLCJQYXNzd29yZCI6ImRlZiJ9",  # of the user "abc"
     "eyJVc2VySUQiOiJkZWZhdWx0VXNlciIsIlBhc3N3b3JkIjoiZGVmYXVsdFBhc3N3b3JkIn0=",
     "sig_7kYjw48mhY7kAjqNGcy6cr29RJ6r",
     "sig_5ZB6DVzB1wjE8S6rZ7eenA8Pdnhs",

@@ -9,6 +9,7 @@ create table if not exists prebooking.accounts (
   tickets bigint not null default 0,                     -- the last one given out: each sign-in begins with one
   generation bigint not null default 0,                  -- the ticket of what was stored or forgotten last
   account_email text,
+  sealed_for text,                                       -- whom the password is bound to; null: user_email
   password text,                                         -- null: not remembered
   password_refused boolean not null default false        -- by AimHarder: then it was forgotten
 );
@@ -35,12 +36,12 @@ create or replace function prebooking.forget_account(p_user_email text) returns 
 language sql volatile set search_path = '' as $$
   update prebooking.accounts set
     tickets = tickets + 1, generation = tickets + 1,
-    account_email = null, password = null, password_refused = false
+    account_email = null, password = null, sealed_for = null, password_refused = false
   where user_email = pg_catalog.lower(p_user_email)
 $$;
 
 -- Whoever writes it: a session that was connected otherwise may be another account's, and with the connected session
--- goes its account.
+-- its account is forgotten.
 create or replace function prebooking.account_is_left() returns trigger language plpgsql set search_path = '' as $$
 begin
   if tg_op = 'INSERT' then
@@ -57,9 +58,25 @@ create or replace trigger auth_sessions_connected_leaves_account
 create or replace trigger auth_sessions_reconnected_leaves_account
   after update of connected_at on public.auth_sessions for each row
   when (new.connected_at is not null) execute function prebooking.account_is_left();
-create or replace trigger auth_sessions_moved_leaves_account
+-- The background session's account goes with it to another e-mail. One that was there has gone, with its session.
+create or replace function prebooking.account_is_moved() returns trigger language plpgsql set search_path = '' as $$
+declare
+  p_from constant text := pg_catalog.lower(old.user_email);
+  p_to constant text := pg_catalog.lower(new.user_email);
+begin
+  if exists (select from prebooking.accounts a where a.user_email = p_from) then
+    delete from prebooking.accounts a where a.user_email = p_to;
+    update prebooking.accounts a set user_email = p_to, sealed_for = coalesce(a.sealed_for, p_from)
+      where a.user_email = p_from;
+  end if;
+  update prebooking.sign_in_tries t set user_email = p_to where t.user_email = p_from;
+  return null;
+end $$;
+
+create or replace trigger auth_sessions_moved_takes_account_along
   after update of user_email on public.auth_sessions for each row
-  when (lower(new.user_email) <> lower(old.user_email)) execute function prebooking.account_is_left();
+  when (lower(new.user_email) <> lower(old.user_email) and new.session_type = 'background')
+  execute function prebooking.account_is_moved();
 create or replace trigger auth_sessions_deleted_leaves_account
   after delete on public.auth_sessions for each row
   when (old.session_type = 'background') execute function prebooking.account_is_left();
@@ -131,7 +148,7 @@ begin
     update prebooking.sign_in_tries t set counts_for_account = false where t.account_email = account;
     perform public.connect_session(p_user_email, p_token, p_cookies, p_fingerprint);
     update prebooking.accounts a set generation = p_ticket, account_email = p_account_email, password = p_password,
-      password_refused = false where a.user_email = email;
+      sealed_for = null, password_refused = false where a.user_email = email;
     last := p_ticket;
   end if;
   s := prebooking.session_of(p_user_email);
@@ -171,7 +188,7 @@ create or replace function public.list_passwords_to_encrypt(
   p_key_id text, p_after text default '', p_limit integer default 100
 ) returns jsonb language sql stable set search_path = '' as $$
   with waiting as (
-    select a.user_email, a.password from prebooking.accounts a
+    select a.user_email, coalesce(a.sealed_for, a.user_email) as sealed_for, a.password from prebooking.accounts a
     where a.password is not null and not pg_catalog.starts_with(a.password, 'enc:v1:' || p_key_id || ':')
   ), page as (
     select * from waiting w where w.user_email > p_after order by w.user_email limit p_limit
@@ -179,8 +196,8 @@ create or replace function public.list_passwords_to_encrypt(
   select pg_catalog.jsonb_build_object(
     'outcome', 'listed', 'left', (select pg_catalog.count(*) from waiting),
     'passwords', coalesce((
-      select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('user_email', p.user_email, 'password', p.password)
-        order by p.user_email)
+      select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+        'user_email', p.user_email, 'sealed_for', p.sealed_for, 'password', p.password) order by p.user_email)
       from page p), '[]'))
 $$;
 
@@ -201,7 +218,7 @@ begin
     select p.oid::regprocedure as signature, p.pronamespace = 'public'::regnamespace as is_called
     from pg_catalog.pg_proc p
     where (p.pronamespace = 'prebooking'::regnamespace
-        and p.proname in ('forget_account', 'account_is_left', 'session_state'))
+        and p.proname in ('forget_account', 'account_is_left', 'account_is_moved', 'session_state'))
       or (p.pronamespace = 'public'::regnamespace and p.proname in (
         'admit_sign_in', 'store_sign_in', 'disconnect_session', 'list_passwords_to_encrypt', 'replace_password'))
   loop

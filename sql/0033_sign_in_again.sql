@@ -16,8 +16,9 @@ grant select, insert, update, delete on prebooking.own_sign_ins to service_role;
 create or replace function prebooking.session_as_json(p public.auth_sessions) returns jsonb
 language sql stable set search_path = '' as $$
   select case when p.id is not null then pg_catalog.jsonb_build_object(
-    'id', p.id, 'user_email', p.user_email, 'token', p.aimharder_token, 'cookies', p.aimharder_cookies,
-    'fingerprint', p.fingerprint, 'token_age_s', extract(epoch from prebooking.now() - greatest(
+    'id', p.id, 'user_email', coalesce(p.sealed_for, p.user_email), 'token', p.aimharder_token,
+    'cookies', p.aimharder_cookies, 'fingerprint', p.fingerprint,
+    'token_age_s', extract(epoch from prebooking.now() - greatest(
       p.created_at, p.connected_at, p.last_refresh_date, p.last_token_update_date at time zone 'utc')),
     'token_doubtful', p.refresh_lease is not null or coalesce(p.last_token_update_error = 'answer_lost', false),
     'remembered', a.password is not null, 'password_refused', coalesce(a.password_refused, false)) end
@@ -72,7 +73,7 @@ begin
   where id = s.id;
   return pg_catalog.jsonb_build_object(
     'outcome', 'leased', 'session', null, 'generation', a.generation, 'account_email', a.account_email,
-    'password', a.password, 'fingerprint', a.fingerprint);
+    'sealed_for', coalesce(a.sealed_for, a.user_email), 'password', a.password, 'fingerprint', a.fingerprint);
 end $$;
 
 -- What it came to, unless the session or the account are others by now. Either way the session that the user then has.
@@ -87,7 +88,8 @@ begin
   perform prebooking.take_session_turn(email);
   t := prebooking.now();
   update public.auth_sessions s set
-    aimharder_token = p_token, aimharder_cookies = p_cookies, fingerprint = a.fingerprint, updated_at = t,
+    aimharder_token = p_token, aimharder_cookies = p_cookies, sealed_for = null, fingerprint = a.fingerprint,
+    updated_at = t,
     last_token_update_date = t at time zone 'utc', last_token_update_error = null,
     refresh_lease = null, refresh_lease_until = null
   from prebooking.accounts a

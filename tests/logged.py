@@ -37,5 +37,5 @@ def logged(secrets: Iterable[str], level: str = "DEBUG") -> Iterator[io.StringIO
     with log_restored():
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "stderr", stream)
-            configure_logs(level, secrets)
+            configure_logs(level, dict.fromkeys(secrets, "redacted"))
         yield stream

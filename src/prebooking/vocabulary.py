@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 
 EVENTS: Mapping[str, str] = {
+    # the start
+    "setting_from_platform": "a setting is not set, a platform's variable stands for it: name, from",
+    "not_opened": "the parts could not be opened, with the trace: requests are answered 503, and it is tried again",
     # executions
     "delivery_answered": "a message of QStash's was answered: outcome, took_ms",
     "sweep_executed": "the sweep executed a prebooking: outcome, took_ms",
@@ -12,7 +15,9 @@ EVENTS: Mapping[str, str] = {
     "session_not_refreshed": "making ready could not refresh a dead session in time: the box decides",
     "connection_renewed": "a request that waits for its opening was held anew: reason, idle_s, ahead_s",
     # messages
-    "message_not_scheduled": "QStash took no order: the sweep orders it anew",
+    "ordering_paused": "QStash takes none of our messages: reason; asked again sparsely, told again after 5 minutes",
+    "ordering_resumed": "QStash takes our messages again: refused, how many it refused meanwhile",
+    "message_not_scheduled": "QStash refused one message, or it could not be noted: ordered anew, ever more rarely",
     "message_not_deleted": "QStash would not take a message back: it will ring for nothing",
     "delivery_failed": "QStash gave up on a message: the sweep goes on with its prebooking",
     "delivery_malformed": "a signed delivery was none of ours",
@@ -47,6 +52,7 @@ EVENTS: Mapping[str, str] = {
     "request_failed": "an error of ours in a request, with its trace",
     "address_refused": "a gym's name leads to an address that is not public: nothing was sent there",
     "database_unavailable": "a request could not be served without the database",
+    "token_refused": "an access token was refused: check, reason, others (of the kind since the last line)",
     "key_set_unavailable": "Supabase's public keys could not be fetched",
     "rows_removed": "rows that ended long ago were removed: how many",
     "crashed": "the process ended by an error, with its trace",

@@ -1,4 +1,4 @@
-"""How claim, sweep and list grow with the table, in the database alone. `python growth.py`"""
+"""How claim, sweep, list and inspection grow with the table, in the database alone. `python growth.py`"""
 
 import asyncio
 import statistics
@@ -15,6 +15,7 @@ from prebooking.local.postgres import postgres
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 _CALLS = 400
+_INSPECTIONS = 20
 _OUT = Console(width=140)
 
 # Three years of a busy service: nearly all ended, a thousandth still waits, spread over a week.
@@ -36,11 +37,12 @@ _CLAIM = "select public.claim_prebooking($1, $2, 1, 5, 5)"
 _FINISH = "select public.finish_booking($1, $2, true, 'booked', '', '{}')"
 _SWEEP = "select public.sweep_prebookings(3, 518400)"
 _LIST = "select public.list_prebookings('member7@example.com')"
+_INSPECT = "select public.inspect_service(array['claim_prebooking'], 10, 'https://prebooking.example.com')"
 
 
 async def measure(connection: asyncpg.Connection) -> dict[str, list[float]]:
     """Milliseconds of each call, sorted."""
-    took: dict[str, list[float]] = {"claim": [], "sweep": [], "list": []}
+    took: dict[str, list[float]] = {"claim": [], "sweep": [], "list": [], "inspect": []}
 
     async def timed(name: str, query: str, *arguments: object) -> None:
         started = time.perf_counter()
@@ -54,12 +56,14 @@ async def measure(connection: asyncpg.Connection) -> dict[str, list[float]]:
         await timed("claim", _CLAIM, due, token)
         await connection.fetchval(_FINISH, due, token)
         await timed("list", _LIST)
+    for _ in range(_INSPECTIONS):
+        await timed("inspect", _INSPECT)
     return {name: sorted(values) for name, values in took.items()}
 
 
 async def main() -> None:
     table = Table(title="Milliseconds a call, one connection, p50 / p99")
-    for name in ("rows", "claim", "sweep", "list"):
+    for name in ("rows", "claim", "sweep", "list", "inspect"):
         table.add_column(name, justify="right")
     async with postgres() as server:
         await migrate(server.dsn())

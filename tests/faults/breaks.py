@@ -70,7 +70,7 @@ BREAKS = {
             Change(f"{_USECASES}/execute.py", "found = await run.settle()", "found = NotFound.ABSENT"),
             Change(
                 f"{_USECASES}/shoot.py",
-                "return _Again(reason) if complete and found is not NotFound.UNKNOWN else Park(reason)",
+                "return _Again(reason) if complete and known else Park(reason)",
                 "return _Again(reason)",
             ),
             Change(
@@ -91,9 +91,9 @@ BREAKS = {
         (
             Change(
                 f"{_USECASES}/shoot.py",
-                "        case Kind.SAME_HOUR | Kind.NOTHING_SAID | Kind.NO_ANSWER:\n",
+                "        case Kind.SAME_HOUR | Kind.NOTHING_SAID | Kind.NO_ANSWER | Kind.NOT_HERE:\n",
                 "        case Kind.NO_ANSWER:\n            return reply.ending(Outcome.GYM_UNREACHABLE)\n"
-                "        case Kind.SAME_HOUR | Kind.NOTHING_SAID:\n",
+                "        case Kind.SAME_HOUR | Kind.NOTHING_SAID | Kind.NOT_HERE:\n",
             ),
         ),
     ),

@@ -5,8 +5,9 @@ from box import BOOK, LISTING, REFRESH, WHOAMI
 from plays import execute, refresh
 from stage import Stage
 
-#: AimHarder may take so long to say what it has rotated at once.
-_ROTATES_S = 6.0
+#: AimHarder may take so long to say what it has rotated at once. In an execution that is after the first one has been
+#: released, and before the next one begins: struck after its begin, with the session gone, nobody could tell absent.
+_ROTATES_S = 5.4
 _SAVED_S = 20.0
 _LATE_S = 8.0
 _NAMED_S = 1.2

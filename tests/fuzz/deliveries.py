@@ -22,7 +22,7 @@ from signing import EXECUTE, FAILED, body_of, callback_of, signature
 
 URL = "https://prebooking.example.com"
 SOME_ID = "00000000-0000-4000-8000-000000000000"
-DELIVERIES = Deliveries(URL, DEV_CURRENT_KEY, DEV_NEXT_KEY)
+DELIVERIES = Deliveries(URL, ((DEV_CURRENT_KEY, DEV_NEXT_KEY),))
 _CLAIMS = ("iss", "sub", "iat", "exp", "nbf", "jti", "body", "aud")
 
 

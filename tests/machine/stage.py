@@ -99,8 +99,7 @@ class Stage:
                 "delete from public.prebookings; delete from public.auth_sessions; delete from prebooking.retries"
             )
         self._read_until = 0
-        sweeper = self.world.parts.sweeper
-        sweeper._publish_from, sweeper._publish_pause = 0.0, 5.0  # a new process
+        self.world.parts.sweeper._orders._taken()  # a new process
         self.clock.start(START)
         self.world.gym.site.reset()
         await self.calm()

@@ -31,6 +31,7 @@ class Patient:
             "qstash_current_signing_key": DEV_CURRENT_KEY,
             "qstash_next_signing_key": DEV_NEXT_KEY,
             "public_url": self.world.url,
+            "aimharder_box_url": self.world.gym.url + "/{box}",
             "aimharder_account_url": self.world.gym.url,
             "aimharder_login_url": self.world.gym.url,
         }

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,9 +10,11 @@ from rich.console import Console
 
 from executions import ANA
 from operating.patient import Patient
-from prebooking.adapters.qstash_account import open_account
+from operating.test_doctor import somebody_else
+from prebooking.adapters.qstash_account import DeadLetter, open_account
 from prebooking.adapters.supabase_rpc import open_rpc
-from prebooking.operator import dlq, status
+from prebooking.operator import dlq, doctor, status
+from prebooking.operator.commands import _print_json as print_json
 from prebooking.operator.commands import dlq as dlq_command
 from prebooking.operator.commands import doctor as doctor_command
 from prebooking.operator.commands import status as status_command
@@ -84,6 +87,7 @@ async def test_a_dead_letter_of_a_waiting_row_is_ordered_anew_for_its_opening(pa
     cases, *_ = await looked(patient)
     (case,) = [one for one in cases if one.prebooking and str(one.prebooking.id) == row["id"]]
     assert (case.about, case.worth_it, case.letter.status) == ("a pending prebooking", True, 401)
+    assert case.letter.by_us is True
 
     await world.database.execute("update public.prebookings set armed_at = armed_at - interval '1 minute'")
     _, again, _ = await looked(patient, redrive=True)
@@ -105,6 +109,25 @@ async def test_what_has_ended_is_not_worth_it_and_can_be_cleared(patient: Patien
     cases, again, cleared = await looked(patient, redrive=True, clear=True)
     assert ([case.worth_it for case in cases], again, cleared) == ([False], 0, 1)
     assert (await looked(patient))[0] == []
+
+
+async def test_what_rang_at_a_former_address_is_ours_and_whose_answer_it_got_is_told(patient: Patient) -> None:
+    world = patient.world
+    row = await world.prebook(ANA, world.open_class(18_000), id=2)
+    client = world.parts.scheduler._messages._client  # type: ignore[attr-defined]  # the adapter's
+    async with somebody_else(401, "<html>Log in\x1b[2J</html>") as former:
+        await client.message.publish_json(
+            url=f"{former}/qstash/prebooking-execute", body={"prebooking_id": row["id"], "version": 1}, retries=0
+        )
+        async with asyncio.timeout(10):
+            while not (cases := (await looked(patient))[0]):
+                await asyncio.sleep(0.05)
+    (case,) = cases
+    assert (case.letter.status, case.letter.by_us, case.worth_it) == (401, False, True)
+    assert case.as_json()["answered_by_us"] is False
+    out = console()
+    dlq.show(cases, out)
+    assert "HTTP 401, not from this service: <html>Log in\\x1b[2J</html>" in out.export_text()
 
 
 async def test_a_dead_notice_is_told_anew(patient: Patient) -> None:
@@ -149,3 +172,40 @@ async def test_the_commands_speak_to_people_and_to_machines(patient: Patient, mo
         assert await asyncio.to_thread(command, machines, True) == 0
         assert people.export_text().strip()
         assert isinstance(json.loads(machines.export_text()), dict)
+
+
+HOSTILE = "\x1b[2J\x1b]0;owned\x07WOD\r\n[red]\u202egnp\u2028\x9b31m"
+HARMLESS = "\\x1b[2J\\x1b]0;owned\\x07WOD"
+
+
+async def test_a_terminal_obeys_nothing_that_outsiders_wrote(patient: Patient) -> None:
+    """The gym's words, a class's name, an e-mail, a box: by their own hand, or the web application's."""
+    world = patient.world
+    await world.prebook(ANA, world.open_class(3 * 3600, class_id=2), id=2)
+    ended = await world.prebook(ANA, world.open_class())
+    await world.finished(ANA, ended["id"])
+    await world.database.execute(
+        "update public.prebookings set user_email = $1, box_subdomain = $1,"
+        " booking_data = booking_data || jsonb_build_object('activityName', $1::text, 'day', $1::text),"
+        " warning = jsonb_build_object('code', $1::text, 'message', $1::text),"
+        " error_message = $1, result = jsonb_build_object('outcome', $1::text, 'message', $1::text,"
+        " 'timings', jsonb_build_object('fire_lateness_ms', $1::text)),"
+        " qstash_schedule_id = 'msg_1', message_address = 'http://x/' || $1",
+        HOSTILE,
+    )
+    letter = DeadLetter(
+        id="1", message_id="1", url=HOSTILE, body="", label="", created_at=datetime.now(UTC), status=500, said=HOSTILE
+    )
+    seen = await status.ask(patient.settings(), 10)
+    out = console()
+    status.show(seen, out)
+    dlq.show([dlq.Case(letter, HOSTILE, worth_it=False)], out)
+    doctor.show(await patient.findings(), out)
+    told = out.export_text()
+    assert told.count(HARMLESS) >= 4
+    assert not set(told) & set("\x1b\x07\r\u202e\u2028\x9b")
+    machines = console()
+    print_json(machines, status.as_json(seen))
+    printed = machines.export_text()
+    assert printed.isascii()
+    assert json.loads(printed)["next"][0]["user_email"] == HOSTILE

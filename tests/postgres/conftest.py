@@ -57,6 +57,7 @@ async def many(protocol: str) -> AsyncIterator[Many]:
             " delete from prebooking.accounts; delete from prebooking.sign_in_tries;"
             " delete from prebooking.own_sign_ins"
         )
+        await connections[0].execute("reset role; delete from prebooking.email_owners")
         for connection in connections:
             await connection.close()
 

@@ -96,8 +96,10 @@ class Functions:
             **known,
         )
 
-    async def attach(self, prebooking_id: UUID, version: int, message_id: str) -> Answer:
-        return await self.call("attach_message", id=prebooking_id, version=version, message_id=message_id)
+    async def attach(self, prebooking_id: UUID, version: int, message_id: str, address: str | None = None) -> Answer:
+        """Without an address: as a replica attaches that knows nothing of it."""
+        named = {} if address is None else {"address": address}
+        return await self.call("attach_message", id=prebooking_id, version=version, message_id=message_id, **named)
 
     async def note_failure(self, prebooking_id: UUID, version: int, reason: str = "down") -> Answer:
         return await self.call("note_delivery_failure", id=prebooking_id, version=version, reason=reason)
@@ -245,8 +247,20 @@ class Functions:
             retry_seconds=retry,
         )
 
-    async def sweep(self, *, lead: float = 3, max_delay: float = 518400, limit: int = 500) -> Answer:
-        return await self.call("sweep_prebookings", lead_seconds=lead, max_delay_seconds=max_delay, limit=limit)
+    async def sweep(
+        self,
+        *,
+        lead: float = 3,
+        max_delay: float = 518400,
+        limit: int = 500,
+        address: str | None = None,
+        per_minute: int | None = None,
+    ) -> Answer:
+        """Without an address: as a replica sweeps that knows nothing of it."""
+        named = {} if address is None else {"address": address, "max_per_minute": per_minute}
+        return await self.call(
+            "sweep_prebookings", lead_seconds=lead, max_delay_seconds=max_delay, limit=limit, **named
+        )
 
 
 Many = Callable[[int], Awaitable[list[Functions]]]

@@ -77,6 +77,34 @@ async def test_the_adopted_rows_of_a_user_are_his_too(web: Functions, adopted: A
     assert len(await seen(web)) == sum(row[column].lower() == "ana@example.com" for row in rows) > 0
 
 
+async def test_an_e_mail_that_another_account_has_shows_nothing_to_a_browser(db: Functions) -> None:
+    own = {await prebooking(db)}
+    assert (await db.call("own_email", sub="first", email="ana@example.com"))["outcome"] == "owned"
+    seen_by = {}
+    for sub in ("first", "second", None):
+        await db.connection.execute("reset role")
+        await browse(db, {"role": "authenticated", "email": "Ana@example.com", "sub": sub})
+        seen_by[sub] = await seen(db)
+    assert seen_by == {"first": own, "second": set(), None: set()}
+
+
+async def test_a_browser_whose_user_changed_the_e_mail_sees_the_moved_rows(db: Functions) -> None:
+    own = {await prebooking(db)}
+    for email in ("ana@example.com", "new@example.com"):
+        await db.call("own_email", sub="first", email=email)
+    for email, shown in (("new@example.com", own), ("ana@example.com", set())):
+        await db.connection.execute("reset role")
+        await browse(db, {"role": "authenticated", "email": email, "sub": "first"})
+        assert await seen(db) == shown
+
+
+@pytest.mark.parametrize("claims", [{"is_anonymous": True}, {"email_verified": False}, {"role": "anon"}])
+async def test_a_browser_that_the_api_would_refuse_sees_nothing(db: Functions, claims: Any) -> None:
+    await prebooking(db)
+    await browse(db, {"role": "authenticated", "email": "ana@example.com", "sub": "first"} | claims)
+    assert await seen(db) == set()
+
+
 @pytest.mark.parametrize("statement", ["select id, status from public.prebookings order by created_at desc limit 20"])
 async def test_the_policy_is_looked_up_in_the_index_of_users(db: Functions, statement: str) -> None:
     await db.connection.execute(

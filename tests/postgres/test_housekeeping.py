@@ -62,8 +62,8 @@ async def test_sessions_stay(db: Functions) -> None:
 
 async def test_notices_go_too(db: Functions) -> None:
     await db.connection.execute(
-        "insert into prebooking.notices (key, kind, prebooking, created_at, try_after)"
-        " values ('old', 'booked', '{}', $1, $1), ('new', 'booked', '{}', $2, $2)",
+        "insert into prebooking.notices (key, kind, prebooking, created_at, try_after, told_at)"
+        " values ('old', 'booked', '{}', $1, $1, $1), ('new', 'booked', '{}', $2, $2, $2)",
         LONG_AGO,
         NOW,
     )

@@ -20,7 +20,8 @@ Claims = dict[str, str]
 #: A name for the report → the role, and what its token says. All rows are Ana's.
 CALLERS: dict[str, tuple[str, Claims]] = {
     "anon": ("anon", {"role": "anon"}),
-    "the row's user": ("authenticated", {"role": "authenticated", "email": "Ana@Example.com"}),
+    "the row's user": ("authenticated", {"role": "authenticated", "email": "Ana@Example.com", "sub": "1"}),
+    "who was given the address": ("authenticated", {"role": "authenticated", "email": "ana@example.com", "sub": "2"}),
     "another user": ("authenticated", {"role": "authenticated", "email": "bea@example.com"}),
     "a user without e-mail": ("authenticated", {"role": "authenticated"}),
     "service_role": ("service_role", {"role": "service_role"}),
@@ -36,6 +37,8 @@ EXPECTED = {
     ("service_role", "prebooking.migrations"): {"select"},
     ("service_role", "prebooking.pings"): {"select", "insert", "delete"},
     ("service_role", "prebooking.session_checks"): {"select", "insert", "delete"},
+    ("service_role", "prebooking.idempotency_keys"): ALL_BUT_TRUNCATE,
+    ("service_role", "prebooking.email_owners"): {"select", "insert", "update"},
     ("service_role", "prebooking.accounts"): ALL_BUT_TRUNCATE,
     ("service_role", "prebooking.sign_in_tries"): ALL_BUT_TRUNCATE,
     ("service_role", "prebooking.own_sign_ins"): ALL_BUT_TRUNCATE,
@@ -46,7 +49,7 @@ SHOWN_TO_BROWSERS = {
     *("booking_data", "qstash_schedule_id", "warning", "result", "error_code", "error_message"),
     *("created_at", "updated_at", "executed_at"),
 }
-SEES_NOTHING = {"another user", "a user without e-mail"}
+SEES_NOTHING = {"another user", "who was given the address", "a user without e-mail"}
 
 _SCHEMAS = ("public", "prebooking")
 _COLUMNS = """
@@ -72,6 +75,9 @@ insert into prebooking.pings values (gen_random_uuid(), now());
 delete from prebooking.migrations where name > '0001_z';
 insert into prebooking.session_watch (prebooking_id) select id from public.prebookings;
 insert into prebooking.session_checks values ('ana@example.com', gen_random_uuid(), now());
+insert into prebooking.idempotency_keys (user_email, key, prebooking_id, outcome, used_at)
+select 'ana@example.com', gen_random_uuid(), id, 'created', now() from public.prebookings;
+insert into prebooking.email_owners (email, sub) values ('ana@example.com', '1');
 insert into prebooking.accounts values ('ana@example.com', 'print');
 insert into prebooking.sign_in_tries values (gen_random_uuid(), 'ana@example.com', 'ana@example.com', now(), 1);
 insert into prebooking.own_sign_ins values (gen_random_uuid(), 'ana@example.com', now());

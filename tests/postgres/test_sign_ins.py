@@ -171,15 +171,28 @@ async def test_a_pasted_session_forgets_the_password_and_supersedes_a_sign_in_un
     assert found["token"] == "pasted"
 
 
-async def test_with_its_session_an_account_is_left_whoever_deletes_or_moves_it(db: Functions) -> None:
-    for statement in (
-        "delete from public.auth_sessions",
-        "update public.auth_sessions set user_email = 'cleo@example.com'",
-    ):
-        await store(db, await ticket(db))
-        assert await password(db)
-        await db.connection.execute(statement)
-        assert await password(db) is None
+async def test_with_its_session_an_account_is_left_whoever_deletes_it(db: Functions) -> None:
+    await store(db, await ticket(db))
+    await db.connection.execute("delete from public.auth_sessions")
+    assert await password(db) is None
+
+
+async def test_an_account_goes_with_its_session_to_another_address(db: Functions) -> None:
+    await admit(db, BEA)
+    late = await ticket(db)
+    await store(db, await ticket(db))
+    print_before = (await session(db) or {})["fingerprint"]
+    await db.connection.execute("update public.auth_sessions set user_email = $1", BEA)
+    found = await session(db, BEA)
+    assert found
+    assert (found["account_email"], found["remembered"], found["fingerprint"]) == (GYM, True, print_before)
+    assert (await password(db), await password(db, BEA)) == (None, "enc:" + str(late + 1))
+    leased = await db.call(
+        "lease_sign_in", user_email=BEA, token=None, lease=uuid4(), lease_seconds=9.0, attempt=uuid4()
+    )
+    assert (leased["outcome"], leased["sealed_for"]) == ("leased", ANA)
+    assert (await store(db, late))["outcome"] == "superseded"
+    assert await session(db) is None
 
 
 async def test_a_device_that_goes_takes_no_account_along(db: Functions) -> None:
@@ -216,7 +229,7 @@ async def test_signing_in_clears_the_warning(db: Functions) -> None:
 async def test_a_password_is_replaced_only_where_it_is_still_the_same(db: Functions) -> None:
     await store(db, await ticket(db))
     listed = await db.call("list_passwords_to_encrypt", key_id="12345678")
-    assert (listed["left"], listed["passwords"]) == (1, [{"user_email": ANA, "password": "enc:1"}])
+    assert (listed["left"], listed["passwords"]) == (1, [{"user_email": ANA, "sealed_for": ANA, "password": "enc:1"}])
     new = "enc:v1:12345678:x"
     for old, outcome in (("another", "changed"), ("enc:1", "replaced"), ("enc:1", "replaced")):
         assert (await db.call("replace_password", user_email=ANA, old=old, new=new))["outcome"] == outcome

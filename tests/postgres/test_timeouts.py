@@ -11,6 +11,7 @@ import pytest
 from postgres.factories import claimed, prebooking, session
 from postgres.functions import Functions, Many
 from prebooking.adapters import supabase_claims, supabase_rpc
+from prebooking.adapters.store_errors import TRANSIENT_CODES, TransientError
 from prebooking.adapters.supabase_rpc import open_rpc
 from prebooking.adapters.supabase_store import open_store
 from prebooking.local.aimharder import AimHarder
@@ -103,7 +104,7 @@ async def test_every_function_gives_up_a_lock_that_another_holds(many: Many) -> 
             )
 
     assert dict(zip(calls, codes, strict=True)) == dict.fromkeys(calls, "55P03")
-    assert "55P03" in supabase_rpc._TRANSIENT
+    assert "55P03" in TRANSIENT_CODES
 
 
 async def test_a_lock_that_is_let_go_while_the_service_waits_costs_it_nothing(
@@ -143,7 +144,7 @@ async def test_a_statement_that_takes_too_long_is_ended_by_the_database(
     await database.execute(clock.replace("select pg_catalog.clock_timestamp()", slow))
     try:
         async with open_rpc(gateway.url, gateway.secret_key, "a replica") as rpc:
-            with pytest.raises(supabase_rpc._TransientError, match="57014"):
+            with pytest.raises(TransientError, match="57014"):
                 await rpc._try("sweep_prebookings", {"p_lead_seconds": 3, "p_max_delay_seconds": 1})
     finally:
         await database.execute(clock)

@@ -11,8 +11,9 @@ from pydantic_settings import BaseSettings
 from prebooking.settings import MigrationSettings, Settings, read_settings
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
-_LINE = re.compile(r"(#?)([A-Z_]+)=(.*)")
+_LINE = re.compile(r"(#?)([A-Z_0-9]+)=(.*)")
 _FILLED_IN = {
+    "SUPABASE_URL": "https://project.supabase.co",
     "SUPABASE_SECRET_KEY": "key",
     "QSTASH_TOKEN": "token",
     "QSTASH_CURRENT_SIGNING_KEY": "sig_current_0123456789abc",
@@ -63,6 +64,6 @@ def test_what_stands_behind_a_hash_is_the_default(tmp_path: Path, monkeypatch: p
 
 def test_it_shows_no_secret() -> None:
     secret = [name for name, info in fields(Settings).items() if "SecretStr" in str(info.annotation)]
-    assert len(secret) == 9
-    assert [written()[name][1] for name in secret] == [""] * 9
+    assert len(secret) == 12
+    assert [written()[name][1] for name in secret] == [""] * 12
     assert fields(MigrationSettings)["DATABASE_URL"].annotation is SecretStr

@@ -146,7 +146,7 @@ async def test_a_redirect_is_not_followed(status: int) -> None:
             held = gym.hold(REQUEST)
             await held.ready()
             held.fire()
-            assert (await held.reply(within_s=1)).kind is Kind.NOTHING_SAID
+            assert (await held.reply(within_s=1)).kind is Kind.NOT_HERE
             await held.aclose()
         assert elsewhere.connections == []
 

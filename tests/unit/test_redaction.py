@@ -19,7 +19,7 @@ CANARY = "can/ary+0123"
 
 
 def event(**values: Any) -> dict[str, Any]:
-    return dict(Redactor([CANARY])(None, "info", {"event": "tested", **values}))
+    return dict(Redactor({CANARY: "redacted"})(None, "info", {"event": "tested", **values}))
 
 
 NAMES = [
@@ -101,9 +101,42 @@ def test_a_value_of_the_settings_is_hidden_wherever_it_stands(form: str) -> None
     ],
 )
 def test_what_is_no_secret_stays_as_it_is(text: str) -> None:
-    assert Redactor([CANARY]).text(text) == text
+    assert Redactor({CANARY: "redacted"}).text(text) == text
     ids = {"request_id": "0123456789abcdef" * 4, "message_id": "m" * 60, "count": 3, "at": None, "ok": True}
     assert event(**ids) == {"event": "tested", **ids}
+
+
+TOKEN = "eyJVc2VySUQiOiJhYmMiLCJQYXNzd29yZCI6ImRlZiJ9"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"Illegal header value b'Bearer {TOKEN}'", "Illegal header [QSTASH_TOKEN]"),
+        (f"Illegal header value b'{TOKEN}\\n'", "Illegal header [QSTASH_TOKEN]"),
+        (f"authorization: Bearer {TOKEN}", "authorization: [QSTASH_TOKEN]"),
+        (f"{TOKEN} is not {TOKEN[:-1]}x", "[QSTASH_TOKEN] is not [redacted]"),
+        ("Illegal header value b'other'", "Illegal header [redacted]"),
+        ("http://user:of-the-proxy@proxy", "http://[AIMHARDER_PROXY]@proxy"),
+        ("cookie: QSTASH_TOKEN", "cookie: [redacted]"),
+    ],
+)
+def test_what_is_hidden_names_the_setting_that_it_hides(text: str, shown: str) -> None:
+    redactor = Redactor({TOKEN: "QSTASH_TOKEN", "of-the-proxy": "AIMHARDER_PROXY"})
+    assert redactor.text(text) == shown
+    assert redactor(None, "info", {"event": text})["event"] == shown
+
+
+def test_short_and_common_values_do_not_mangle_the_text_around_them() -> None:
+    text = 'password authentication failed for user "postgres": id 1234567890123 of prebooking, key abc12345def'
+    common = ("postgres", "prebooking", "key", "id", "12345678", "abc12345", "authentication")
+    assert Redactor(dict.fromkeys(common, "DATABASE_URL")).text(text) == text
+    assert Redactor({"abc12345": "QSTASH_TOKEN"}).text("it is abc12345.") == "it is [QSTASH_TOKEN]."
+
+
+def test_a_value_that_is_a_part_of_another_or_of_a_name_hides_each_once() -> None:
+    redactor = Redactor({"part-of-it": "A_KEY", "all-and-part-of-it": "B_KEY", "B_KEY:x-0": "C_KEY"})
+    assert redactor.text("all-and-part-of-it, part-of-it, B_KEY:x-0") == "[B_KEY], [A_KEY], [C_KEY]"
 
 
 def test_a_session_shows_nothing_of_itself() -> None:
@@ -140,7 +173,7 @@ def test_each_line_goes_through_ours_and_the_libraries_with_traces_and_causes() 
 
 
 def test_a_line_costs_little_and_no_text_costs_much() -> None:
-    redactor = Redactor([f"{'s' * 20}{n}" for n in range(9)])
+    redactor = Redactor({f"{'s' * 20}{n}": f"KEY_{n}" for n in range(9)})
     line = {
         "event": "executed",
         "prebooking_id": "d0b6a3cc-6f1b-4c39-9f0e-6e9f4f1f1d0f",

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prebooking.adapters.session_vault import SessionVault, UnreadableError, is_sealed
+from prebooking.adapters.supabase_sessions import open_cookies
 
 OLD, NEW = bytes(range(32)), bytes(range(32, 64))
 ANA = "ana@example.com"
@@ -97,3 +98,12 @@ def test_a_key_id_tells_keys_apart_and_nothing_of_them() -> None:
     ids = {SessionVault([key]).key_id for key in keys}
     assert len(ids) == 20
     assert not any(str(key_id) in key.hex() for key_id, key in zip(ids, keys, strict=True))
+
+
+def test_once_all_is_sealed_what_is_not_opens_no_more() -> None:
+    vault = SessionVault([NEW], sealed_only=True)
+    assert vault.open(vault.seal("secret", ANA, "token"), ANA, "token") == "secret"
+    for read in (lambda: vault.open("secret", ANA, "token"), lambda: open_cookies(vault, [{"name": "a"}], ANA)):
+        with pytest.raises(UnreadableError, match="SESSION_ENCRYPTION_KEYS lets no plain one count") as told:
+            read()
+        assert "secret" not in str(told.value)

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -136,7 +136,7 @@ async def watched(
         await seen.check(world, log.getvalue(), secrets)
 
 
-def _settings_secrets(outside: Outside) -> Iterator[str]:
+def _settings_secrets(outside: Outside) -> dict[str, str]:
     """As the service's own start collects them."""
     values: dict[str, Any] = {
         "supabase_url": outside[0].url,

@@ -7,11 +7,15 @@ from math import ceil
 from time import time
 from typing import Any
 
+import asyncpg
 import pytest
 
+from prebooking.local.aimharder import AimHarder
+from prebooking.local.qstash.server import QStashServer
 from prebooking.local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY
+from prebooking.local.supabase import Gateway
 from signing import EXECUTE, FAILED, SWEEP, body_of, callback_of, deliver, signature
-from world import World
+from world import World, open_world
 
 ANA = "ana@example.com"
 SOON = datetime.now(UTC) + timedelta(hours=5)
@@ -48,6 +52,32 @@ async def test_what_qstash_signed_is_believed(sweepless: World, subtests: pytest
             answer = await deliver(sweepless, EXECUTE, body_of(NOBODY), **signing)
             outcome = {"outcome": "unknown_prebooking", "prebooking_id": NOBODY}
             assert (answer.status_code, answer.json()) == (200, outcome)
+
+
+SECOND: dict[str, Any] = {
+    "qstash_current_signing_key_2": "sig_of_another_region_1_0123456789",
+    "qstash_next_signing_key_2": "sig_of_another_region_2_0123456789",
+}
+
+
+async def test_while_a_region_moves_any_of_four_keys_is_believed_and_nothing_else_is_laxer(
+    database: asyncpg.Connection, outside: tuple[Gateway, QStashServer, AimHarder], subtests: pytest.Subtests
+) -> None:
+    body, now = body_of(NOBODY), int(time())
+    async with open_world(database, *outside, **SECOND, sweep_seconds=0) as world:
+        for key in (DEV_CURRENT_KEY, DEV_NEXT_KEY, *SECOND.values()):
+            with subtests.test(key=key):
+                assert (await deliver(world, EXECUTE, body, key=key)).status_code == 200
+        other_key = {"key": SECOND["qstash_next_signing_key_2"]}
+        for signing in (
+            {"key": "sig_of_nobody_0123456789_0123456789"},
+            other_key | {"iss": "Somebody"},
+            other_key | {"sub": EXECUTE},
+            other_key | {"body": digest(b"another")},
+            other_key | {"exp": now - 40},
+        ):
+            with subtests.test(**signing):
+                assert (await deliver(world, EXECUTE, body, **signing)).status_code == 401
 
 
 async def test_what_it_did_not_sign_so_is_refused_and_changes_nothing(
@@ -111,7 +141,7 @@ async def test_a_signed_body_that_can_not_be_read_is_not_delivered_again(
     ):
         with subtests.test(content=content[:80]):
             answer = await deliver(sweepless, EXECUTE, content)
-            assert (answer.status_code, answer.json()["outcome"]) == (489, "malformed")
+            assert (answer.status_code, answer.json()["code"]) == (489, "malformed")
             assert answer.headers["upstash-nonretryable-error"] == "true"
 
 

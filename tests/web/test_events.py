@@ -71,7 +71,7 @@ async def test_the_answer_is_an_event_stream_that_nobody_keeps(sweepless: World)
     async with follow(sweepless) as stream:
         headers = stream.response.headers
         assert headers["content-type"].partition(";")[0] == "text/event-stream"
-        assert (headers["cache-control"], headers["x-accel-buffering"]) == ("no-store", "no")
+        assert (headers["cache-control"], headers["x-accel-buffering"]) == ("no-cache, no-store, no-transform", "no")
         assert headers["x-request-id"]
     head = await sweepless.http.head("/prebookings/events", headers=sweepless.speaking_for(ANA))
     assert (head.status_code, head.content) == (200, b"")

@@ -3,12 +3,20 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid5
 
+import asyncpg
 import httpx
 import pytest
 
+from prebooking.local.aimharder import AimHarder
+from prebooking.local.qstash.server import QStashServer
+from prebooking.local.supabase import Gateway
 from prebooking.local.supabase.faults import Fault
-from world import World
+from prebooking.web.idempotency import _KEYS
+from world import World, open_world
+
+Outside = tuple[Gateway, QStashServer, AimHarder]
 
 ANA, BEN = "ana@example.com", "ben@example.com"
 SOON = datetime.now(UTC) + timedelta(hours=5)
@@ -104,7 +112,7 @@ async def test_a_key_that_made_another_class_is_refused(sweepless: World) -> Non
     )
     for other in others:
         refused = await post(sweepless, "/prebookings", "key", other)
-        assert refused.status_code == 422
+        assert (refused.status_code, refused.json()["code"]) == (422, "idempotency-key-reused")
         assert [error["field"] for error in refused.json()["errors"]] == ["Idempotency-Key"]
     assert len(await rows(sweepless)) == 1
 
@@ -169,3 +177,72 @@ async def test_a_lost_answer_of_the_database_leaves_one_row(sweepless: World) ->
     again = await post(sweepless, "/prebookings", "key", wish)
     assert again.status_code == 201
     assert [row["id"] for row in await rows(sweepless)] == [again.json()["id"]]
+
+
+async def test_a_key_that_was_answered_with_a_row_there_was_is_its_requests_for_ever(sweepless: World) -> None:
+    wish = sweepless.wish(SOON)
+    row = (await post(sweepless, "/prebookings", None, wish)).json()
+    first = await post(sweepless, "/prebookings", "key", wish)
+    assert (first.status_code, first.json()["id"]) == (200, row["id"])
+    cancelled = await sweepless.http.delete(f"/prebookings/{row['id']}", headers=sweepless.speaking_for(ANA))
+    assert cancelled.json()["status"] == "cancelled"
+
+    again = await post(sweepless, "/prebookings", "key", wish)
+    assert (again.status_code, again.json()) == (200, cancelled.json())
+    assert [one["id"] for one in await rows(sweepless)] == [row["id"]]
+    other = await post(sweepless, "/prebookings", "key", sweepless.wish(SOON, class_id=2))
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")
+
+
+async def test_a_key_that_was_refused_for_another_rows_sake_stays_so_when_that_is_cancelled(sweepless: World) -> None:
+    row = (await post(sweepless, "/prebookings", None, sweepless.wish(SOON))).json()
+    later = sweepless.wish(SOON) | {"available_at": (SOON + timedelta(hours=1)).isoformat()}
+    for cancel in (True, False):
+        refused = await post(sweepless, "/prebookings", "key", later)
+        assert (refused.status_code, refused.json()["prebooking_id"]) == (409, row["id"])
+        if cancel:
+            await sweepless.http.delete(f"/prebookings/{row['id']}", headers=sweepless.speaking_for(ANA))
+    assert len(await rows(sweepless)) == 1
+
+
+async def test_a_retry_that_was_refused_for_another_rows_sake_stays_so(sweepless: World) -> None:
+    failed = await put(sweepless, await sweepless.prebook(ANA, SOON), FAILED)
+    other = await sweepless.prebook(ANA, SOON)
+    path = f"/prebookings/{failed['id']}/retry"
+    assert (await post(sweepless, path, "key")).status_code == 409
+    await sweepless.http.delete(f"/prebookings/{other['id']}", headers=sweepless.speaking_for(ANA))
+    assert (await post(sweepless, path, "key")).status_code == 409
+    assert (await post(sweepless, path, "another")).status_code == 200
+
+
+async def test_a_create_that_was_moved_since_is_answered_with_its_row(sweepless: World) -> None:
+    wish = sweepless.wish(SOON)
+    row = (await post(sweepless, "/prebookings", "key", wish)).json()
+    moved = await sweepless.http.patch(
+        f"/prebookings/{row['id']}",
+        headers=sweepless.speaking_for(ANA),
+        json={"available_at": (SOON + timedelta(hours=1)).isoformat()},
+    )
+    again = await post(sweepless, "/prebookings", "key", wish)
+    assert (again.status_code, again.json()) == (201, moved.json())
+
+
+async def test_a_limit_that_was_met_is_not_remembered(database: asyncpg.Connection, outside: Outside) -> None:
+    async with open_world(database, *outside, sweep_seconds=0, max_active_prebookings=1) as world:
+        first = (await post(world, "/prebookings", None, world.wish(SOON, class_id=1))).json()
+        assert (await post(world, "/prebookings", "key", world.wish(SOON, class_id=2))).status_code == 429
+        await world.http.delete(f"/prebookings/{first['id']}", headers=world.speaking_for(ANA))
+        assert (await post(world, "/prebookings", "key", world.wish(SOON, class_id=2))).status_code == 201
+
+
+async def test_what_an_earlier_version_made_with_a_key_is_its_answer(sweepless: World) -> None:
+    """It knows no p_key, and names the row by user, path and key."""
+    wish = sweepless.wish(SOON)
+    row = await sweepless.prebook(ANA, SOON)
+    old_id = str(uuid5(_KEYS, f"{ANA} /prebookings key"))
+    await sweepless.database.execute("delete from prebooking.idempotency_keys")
+    await sweepless.database.execute(
+        "update public.prebookings set id = $1, status = 'cancelled' where id = $2", old_id, row["id"]
+    )
+    again = await post(sweepless, "/prebookings", "key", wish)
+    assert (again.status_code, again.json()["id"], again.json()["status"]) == (201, old_id, "cancelled")

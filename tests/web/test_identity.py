@@ -15,11 +15,15 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from structlog.testing import capture_logs
 from supabase import AsyncClientOptions, acreate_client
 
 from prebooking.local.aimharder import AimHarder
 from prebooking.local.qstash.server import QStashServer
 from prebooking.local.supabase import Gateway
+from prebooking.main import token_refusal
+from prebooking.settings import Settings
+from prebooking.web.token_checks import RefusedTokens, TokenCheck, TokenRefusedError
 from world import PASSWORD, SERVICE_KEY, World, open_world
 
 ANA = "ana@example.com"
@@ -146,18 +150,97 @@ async def test_without_a_service_key_nobody_is_a_trusted_server(database: asyncp
             await assert_refused(world, token)
 
 
-async def test_a_shared_secret_counts_only_where_it_is_configured_and_then_alone(
-    database: asyncpg.Connection, outside: Outside
-) -> None:
+async def test_each_algorithm_is_checked_by_its_own_kind_of_key(database: asyncpg.Connection, outside: Outside) -> None:
     async with open_world(database, *outside, supabase_jwt_secret=SECRET) as world:
         signed_by_key = world.gateway.auth.access_token(ANA)
+        key_id = jwt.get_unverified_header(signed_by_key)["kid"]
         claims = jwt.decode(signed_by_key, options={"verify_signature": False})
         signed_by_secret = jwt.encode(claims, SECRET, "HS256")
 
         assert (await ask(world, signed_by_secret)).status_code == 200
-        await assert_refused(world, signed_by_key)
+        assert (await ask(world, signed_by_key)).status_code == 200
+        assert (await ask(world, jwt.encode(claims, SECRET, "HS256", headers={"kid": key_id}))).status_code == 200
         await assert_refused(world, jwt.encode(claims, SECRET, "HS512"))
         await assert_refused(world, jwt.encode(claims, SECRET + "x", "HS256"))
         await assert_refused(world, jwt.encode(claims | {"iss": "x"}, SECRET, "HS256"))
+        for secret in (b"", key_id.encode(), json.dumps(world.gateway.auth._tokens.key_set()["keys"][0]).encode()):
+            head = base64.urlsafe_b64encode(json.dumps({"alg": "HS256", "kid": key_id}).encode()).rstrip(b"=")
+            signed = head + b"." + signed_by_secret.split(".")[1].encode()
+            proof = base64.urlsafe_b64encode(hmac.new(secret, signed, hashlib.sha256).digest()).rstrip(b"=")
+            await assert_refused(world, signed + b"." + proof)
     async with open_world(database, *outside) as world:
         await assert_refused(world, signed_by_secret)
+
+
+async def test_the_issuer_is_what_supabase_calls_itself(database: asyncpg.Connection, outside: Outside) -> None:
+    issuer = "http://localhost:8000/auth/v1/"
+    async with open_world(database, *outside, supabase_jwt_issuer=issuer) as world:
+        assert (await ask(world, signed(world, {"iss": issuer}))).status_code == 200
+        await assert_refused(world, world.gateway.auth.access_token(ANA))
+        await assert_refused(world, signed(world, {"iss": issuer[:-1]}))
+
+
+async def test_why_a_token_was_refused_is_counted_and_logged_once_a_minute(
+    world: World, subtests: pytest.Subtests
+) -> None:
+    good = world.gateway.auth.access_token(ANA)
+    claims = jwt.decode(good, options={"verify_signature": False})
+    key_id = jwt.get_unverified_header(good)["kid"]
+    other = ec.generate_private_key(ec.SECP256R1())
+    refused = {
+        "malformed": ("x", "refused"),
+        "algorithm": (jwt.encode(claims, SECRET, "HS512"), "HS512"),
+        "no_secret": (jwt.encode(claims, SECRET, "HS256"), "SUPABASE_JWT_SECRET"),
+        "key": (jwt.encode(claims, other, "ES256", headers={"kid": "unknown"}), "unknown"),
+        "signature": (jwt.encode(claims, other, "ES256", headers={"kid": key_id}), "ignature"),
+        "issuer": (signed(world, {"iss": "https://x\n.example.com"}), "https://x?.example.com"),
+        "audience": (signed(world, {"aud": "anon"}), "anon"),
+        "expired": (signed(world, {"exp": now() - 40}), "expired"),
+        "not_yet": (signed(world, {"nbf": now() + 40}), "not yet"),
+        "claims": (signed(world, {"exp": None}), "exp"),
+        "role": (signed(world, {"role": "anon"}), "anon"),
+        "email": (signed(world, {"email": "ana"}), "e-mail"),
+    }
+    for check, (token, said) in refused.items():
+        with subtests.test(check=check), capture_logs() as logs:
+            for _ in range(3):
+                await assert_refused(world, token)
+            (line,) = [line for line in logs if line["event"] == "token_refused"]
+            assert line["check"] == check
+            assert said in line["reason"] or check == "malformed"
+            assert ANA not in str(line)
+            text = world.parts.meter.exposition()[0].decode()
+            assert f'prebooking_token_refusals_total{{reason="{check}"}} 3.0' in text
+
+
+async def test_a_flood_of_refused_tokens_is_a_line_a_minute_with_how_many_there_were() -> None:
+    clock = [0.0]
+    refused = RefusedTokens(now=lambda: clock[0])
+    with capture_logs() as logs:
+        for second in range(121):
+            clock[0] = float(second)
+            refused.note(TokenRefusedError(TokenCheck.KEY, "no such key"))
+    assert [line["others"] for line in logs] == [0, 59, 59]
+
+
+async def test_an_operator_is_told_why_a_token_would_not_be_believed(world: World) -> None:
+    good = world.gateway.auth.access_token(ANA)
+    claims = jwt.decode(good, options={"verify_signature": False})
+    values: dict[str, Any] = {
+        "supabase_url": world.gateway.url,
+        "SUPABASE_SECRET_KEY": "x",
+        "qstash_token": "x",
+        "qstash_current_signing_key": "x" * 20,
+        "qstash_next_signing_key": "y" * 20,
+        "public_url": world.url,
+    }
+    settings = Settings(_env_file=None, **values)
+    assert await token_refusal(settings, good) is None
+    assert (await token_refusal(settings, "x") or "").startswith("malformed: ")
+    assert await token_refusal(settings, jwt.encode(claims, SECRET, "HS256")) == (
+        "no_secret: it is signed with HS256, and SUPABASE_JWT_SECRET is not set"
+    )
+    elsewhere = Settings(_env_file=None, **values | {"supabase_jwt_issuer": "https://x"})
+    assert "set SUPABASE_JWT_ISSUER" in (await token_refusal(elsewhere, good) or "")
+    nowhere = Settings(_env_file=None, **values | {"supabase_url": "http://127.0.0.1:9"})
+    assert "can't be fetched from http://127.0.0.1:9/" in (await token_refusal(nowhere, good) or "")

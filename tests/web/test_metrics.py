@@ -13,6 +13,7 @@ from prebooking.local.aimharder import AimHarder
 from prebooking.local.qstash.server import QStashServer
 from prebooking.local.supabase import Gateway
 from prebooking.web.deliveries import Check
+from prebooking.web.token_checks import TokenCheck
 from signing import EXECUTE, body_of
 from signing import deliver as signed
 from world import SERVICE_KEY, World, open_world
@@ -49,7 +50,12 @@ async def test_a_booking_is_measured(sweepless: World) -> None:
 
 async def test_what_alarms_look_at_is_there_before_it_first_happens(sweepless: World) -> None:
     seen = await figures(sweepless)
-    labelled = {"finished": Outcome, "signature_refusals": Check, "sweeps": ("nothing", "something")}
+    labelled = {
+        "finished": Outcome,
+        "signature_refusals": Check,
+        "token_refusals": TokenCheck,
+        "sweeps": ("nothing", "something"),
+    }
     for name, labels in labelled.items():
         for label in labels:
             assert seen[f"prebooking_{name}_total", label] == 0
@@ -119,6 +125,18 @@ async def test_with_a_service_key_only_its_holder_may_ask(
         assert answer.status_code == 401
     async with open_world(database, *outside, beside=True, sweep_seconds=0, service_api_key=None) as world:
         assert (await world.http.get("/metrics")).status_code == 200
+
+
+async def test_with_a_key_of_its_own_it_takes_no_other(
+    database: asyncpg.Connection, outside: Outside, sweepless: World
+) -> None:
+    key = "key_of_what_reads_the_figures"
+    async with open_world(database, *outside, beside=True, sweep_seconds=0, metrics_key=key) as world:
+        for token, status in ((key, 200), (SERVICE_KEY, 401), ("x", 401)):
+            answer = await world.http.get("/metrics", headers={"Authorization": f"Bearer {token}"})
+            assert answer.status_code == status
+        as_user = {"Authorization": f"Bearer {key}", "X-User-Email": ANA}
+        assert (await world.http.get("/prebookings", headers=as_user)).status_code == 401
 
 
 async def test_no_figure_tells_whose_it_is(sweepless: World) -> None:

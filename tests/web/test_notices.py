@@ -1,6 +1,7 @@
 """Users are told what became of their prebookings: once each, signed, by QStash, whatever fails in between."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -150,11 +151,30 @@ async def test_when_qstash_is_down_it_is_told_later(asleep: World, ear: Receiver
     await asleep.parts.chores.once()
     assert await untold(asleep) == 1
     asleep.qstash.qstash.faults.clear()
+    asleep.parts.sweeper._orders._taken()  # it waits five seconds after a refusal
     await asleep.parts.chores.once()  # somebody has it for a minute
     assert await untold(asleep) == 1
     await anew(asleep)
     await asleep.parts.chores.once()
     assert [told["data"]["prebooking_id"] for told in await ear.heard(2)] == [row["id"]] * 2
+
+
+async def test_a_webhook_that_qstash_refuses_is_tried_a_few_times_a_minute_and_keeps_no_prebooking_waiting(
+    asleep: World,
+) -> None:
+    await asleep.database.execute(
+        "insert into prebooking.notices (key, kind, prebooking, created_at, try_after)"
+        " select n::text, 'failed', $1, now(), now() from generate_series(1, 20) n",
+        json.dumps(await asleep.prebook(ANA, datetime.now(UTC) + timedelta(hours=1))),
+    )
+    asleep.qstash.qstash.faults.change({"api_status": {"value": 400, "next": 99}})
+    for _ in range(3):
+        await anew(asleep)
+        await asleep.parts.chores.once()
+    left = asleep.qstash.qstash.faults.api_status
+    assert left is not None
+    assert left.next == 99 - 3
+    assert not asleep.parts.sweeper._orders.paused
 
 
 async def test_two_replicas_publish_different_ones(asleep: World, ear: Receiver) -> None:

@@ -12,10 +12,12 @@ from world import World
 
 ANA = "ana@example.com"
 CODES = {
+    "malformed",
     *("malformed-json", "unauthorized", "not-found", "request-timeout", "too-large", "unsupported-media-type"),
     *("prebooking-exists", "booking-in-progress", "already-finished", "not-failed", "invalid-request", "too-many"),
     *("internal-error", "database-unavailable", "identity-unavailable", "stopping", "gym-unreachable"),
-    *("held", "not-due", "retry-later", "session-missing", "session-expired", "wrong-credentials"),
+    *("email-taken", "idempotency-key-reused", "wrong-credentials"),
+    *("held", "not-due", "retry-later", "session-missing", "session-expired"),
 }
 
 

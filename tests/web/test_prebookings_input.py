@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import uuid4
 
@@ -19,11 +19,15 @@ FULL_WIDTH_2026 = "\uff12\uff10\uff12\uff16"  # digits to Python and to Unicode,
 
 WRONG: dict[str, tuple[Any, ...]] = {
     "box_subdomain": ("", "a.b", "a/b", "-a", "a-", "gym\n", "gym\0", "x" * 64, 7, None),
-    "box_aimharder_id": ("", None, {}, "7&x=1", "\0"),
+    "box_aimharder_id": (
+        *("", None, {}, True, "7&x=1", "\0", "mygym", "7a", "-7", -7, "7.5", "\uff17", "7\n"),
+        *("9" * 19, 10**18),
+    ),
     "booking_data": (None, [], "x", 5),
     "available_at": (
         *(None, True, 1_700_000_000, "", "now", "1700000000", "2026-11-22", "2026-11-22T07:00:00", "infinity"),
         *("2026-11-22T07:00:00+99:00", "2026-13-22T07:00:00Z", "2026-11-22T24:00:00Z", "2026-11-22T07:00:00Z\0"),
+        *("2026-11-22T07:00:61Z", "2026-11-22T07:60:00Z", "2026-11-22T07:00:00+01:60", "9999-12-31T23:59:60Z"),
         *("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", FULL_WIDTH_2026 + "-11-22T07:00:00Z"),
     ),
 }
@@ -103,6 +107,21 @@ async def test_an_offset_that_the_database_does_not_know_is_the_same_instant(wor
     local = (SOON - timedelta(hours=23, minutes=59)).replace(tzinfo=None).isoformat() + "-23:59"
     status, row = await send(world, json.dumps(world.wish(SOON) | {"available_at": local}).encode())
     assert (status, datetime.fromisoformat(row["available_at"])) == (201, SOON)
+
+
+async def test_each_time_of_rfc_3339_is_the_instant_that_it_says(world: World, subtests: pytest.Subtests) -> None:
+    soon = SOON.replace(minute=0, second=0, microsecond=0)
+    before = soon - timedelta(minutes=1)
+    local = soon.astimezone(timezone(timedelta(hours=-5)))
+    for written in (
+        *(f"{before:%Y-%m-%dT%H:%M}:60Z", f"{before:%Y-%m-%dt%H:%M}:60.0z", f"{soon:%Y-%m-%d %H:%M}:00+00:00"),
+        *(f"{soon:%Y-%m-%dt%H:%M:%S}z", f"{soon:%Y-%m-%dT%H:%M:%S}.0000000009-00:00"),
+        *(f"{soon:%Y-%m-%d %H:%M:%S}+00", f"{local:%Y-%m-%dT%H:%M:%S}-05:00"),
+    ):
+        with subtests.test(written=written):
+            status, row = await send(world, json.dumps(world.wish(SOON) | {"available_at": written}).encode())
+            assert status in (200, 201)
+            assert datetime.fromisoformat(row["available_at"]) == soon
 
 
 async def test_a_body_is_counted_and_not_believed(world: World) -> None:

@@ -2,12 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from executions import ANA, ON_TIME_MS, bookings_asked, lease_ends, prebook_open_class, ran, shots, spoil, sweep, until
 from prebooking.adapters.clock import SystemClock
@@ -138,6 +140,12 @@ async def test_what_is_over_is_ended_and_nothing_sent(sweepless: World) -> None:
     assert not bookings_asked(sweepless)
 
 
+def qstash_is_back(world: World) -> None:
+    """As if the pause after its last refusal were over."""
+    world.qstash.qstash.faults.clear()
+    world.parts.sweeper._orders._taken()
+
+
 async def prebooked_while_qstash_is_down(world: World, count: int) -> list[dict[str, Any]]:
     """Rows that open in an hour and have no message."""
     world.qstash.qstash.faults.change({"api_status": {"value": 503}})
@@ -148,12 +156,12 @@ async def prebooked_while_qstash_is_down(world: World, count: int) -> list[dict[
         for n in range(count)
     ]
     assert all(row["qstash_schedule_id"] is None for row in rows)
+    qstash_is_back(world)
     return rows
 
 
 async def test_once_qstash_is_back_later_rows_get_their_messages(sweepless: World) -> None:
     (row,) = await prebooked_while_qstash_is_down(sweepless, 1)
-    sweepless.qstash.qstash.faults.clear()
     await sweep(sweepless)
     assert not sweepless.messages(row["id"])  # its own create may still be at it
 
@@ -183,7 +191,67 @@ async def test_a_message_that_is_refused_does_not_keep_the_others(sweepless: Wor
         await aged(sweepless, row)
     sweepless.qstash.qstash.faults.change({"api_status": {"value": 412, "next": 1}})
     await sweep(sweepless)
+    await sweep(sweepless)  # that one has time
     assert [len(sweepless.messages(row["id"])) for row in rows] == [0, 1, 1]
+
+
+async def waiting(world: World, count: int) -> list[UUID]:
+    """Rows without a message that open tomorrow."""
+    return [
+        row["id"]
+        for row in await world.database.fetch(
+            "insert into public.prebookings"
+            " (user_email, booking_data, available_at, box_subdomain, box_aimharder_id, created_at)"
+            " select 'member' || n || '@example.com', jsonb_build_object('day', '20991231', 'id', n),"
+            " now() + interval '1 day', 'mygym', '7', now() - interval '1 minute' from generate_series(1, $1) n"
+            " returning id",
+            count,
+        )
+    ]
+
+
+@pytest.fixture
+def minutes(monkeypatch: pytest.MonkeyPatch) -> Callable[[World], AsyncIterator[int]]:
+    """A sweep a second, in a minute that takes no time."""
+
+    async def run(world: World) -> AsyncIterator[int]:
+        clock = world.parts.sweeper._orders._clock
+        for second in range(60):
+            monkeypatch.setattr(clock, "monotonic", lambda second=second: 1000.0 + second)
+            yield second
+            await sweep(world)
+
+    return run
+
+
+async def test_qstash_of_another_region_is_asked_at_most_15_times_a_minute_and_it_is_told_once(
+    sweepless: World, minutes: Callable[[World], AsyncIterator[int]]
+) -> None:
+    await waiting(sweepless, 200)
+    await sweepless.member(ANA)
+    sweepless.qstash.qstash.faults.change({"other_region": {"value": True, "on": "any", "next": 9999}})
+    with capture_logs() as lines:
+        async for second in minutes(sweepless):
+            if second % 4 == 0:
+                row = await sweepless.prebook(ANA, sweepless.open_class(3600), id=1000 + second)
+                assert row["qstash_schedule_id"] is None
+    left = sweepless.qstash.qstash.faults.other_region
+    assert left is not None
+    assert 9999 - 15 <= (left.next or 0) <= 9999 - 3
+    assert [line["event"] for line in lines if line["log_level"] != "info"] == ["ordering_paused"]
+
+
+@pytest.mark.parametrize("status", [400, 413])
+async def test_200_messages_that_are_refused_one_by_one_are_a_few_requests_a_minute(
+    sweepless: World, minutes: Callable[[World], AsyncIterator[int]], status: int
+) -> None:
+    await waiting(sweepless, 200)
+    sweepless.qstash.qstash.faults.change({"api_status": {"value": status, "next": 9999}})
+    async for _ in minutes(sweepless):
+        pass
+    left = sweepless.qstash.qstash.faults.api_status
+    assert left is not None
+    assert left.next == 9999 - 10
 
 
 async def test_a_database_that_fails_does_not_end_the_sweeping(database: asyncpg.Connection, outside: Outside) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -9,7 +10,14 @@ from typing import Any, TypeVar
 
 import httpx
 
-from prebooking.adapters.aimharder_answers import StatusError, read_listing, read_new_token, read_reply, read_whoami
+from prebooking.adapters.aimharder_answers import (
+    NOT_HERE,
+    StatusError,
+    read_listing,
+    read_new_token,
+    read_reply,
+    read_whoami,
+)
 from prebooking.adapters.aimharder_login import read_entrance, read_login
 from prebooking.adapters.aimharder_timetable import read_boxes, read_timetable
 from prebooking.adapters.capped import ENCODING, read_capped
@@ -17,7 +25,7 @@ from prebooking.adapters.cookies import Cookies
 from prebooking.adapters.held_http import Hold, held, holding_transport
 from prebooking.adapters.resolver import Resolver
 from prebooking.adapters.tls import trusted
-from prebooking.domain.errors import BoxSilentError, HostSilentError, NotSentError
+from prebooking.domain.errors import BoxNotHereError, BoxSilentError, HostSilentError, NotSentError
 from prebooking.domain.outcome import Kind, Reply
 from prebooking.domain.ports import HeldRequest, Listing, LoggedIn, NewTokens
 from prebooking.domain.prebooking import BookingRequest, Box, Session
@@ -27,6 +35,7 @@ _T = TypeVar("_T")
 
 _QUESTION_S = 3.0  # a question that takes longer is not worth waiting for
 _SHORTEST_SECRET = 8
+_HOST = re.compile(r"[a-z0-9.-]{1,253}")
 # The identity of a browser: some gyms are said to refuse others.
 _HEADERS = {
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
@@ -74,6 +83,7 @@ class AimHarder:
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             timeout=None,  # noqa: S113  # each wait has its own limit
             follow_redirects=False,
+            trust_env=False,
         )
 
 
@@ -109,18 +119,18 @@ class AimHarderAccount:
 
     async def login(self, email: str, password: str, fingerprint: str) -> LoggedIn:
         said = {"username": email, "password": password, "fingerprint": fingerprint, "iniframe": 0}
-        return await self._once(read_login, "POST", f"{self._login_url}/api/login", json=said)
+        return await self._once(read_login, "POST", f"{self._login_url}/api/login", any_status=True, json=said)
 
     async def enter(self, token: str, fingerprint: str, box: MemberBox | None) -> str:
         query = {"token": token, "fingerprint": fingerprint}
         url = f"{self._account_url}/setrefresh"
         if box is None:
-            return await self._once(_entered, "GET", url, params=query) or token
+            return await self._once(_entered, "GET", url, any_status=True, params=query) or token
         home = self._boxes_url.replace("{box}", box.subdomain)
-        entered = await self._once(_entered, "GET", url, params={"redirect": home} | query)
+        entered = await self._once(_entered, "GET", url, any_status=True, params={"redirect": home} | query)
         # Some boxes are said to want a cookie of their own, which this page gives. Without it most of them do.
         with suppress(BoxSilentError):
-            await self._answer(_entered, "GET", f"{home}/schedule", within_s=_QUESTION_S)
+            await self._answer(_entered, "GET", f"{home}/schedule", within_s=_QUESTION_S, any_status=True)
         return entered or token
 
     async def refresh(self, token: str, fingerprint: str) -> NewTokens | None:
@@ -146,12 +156,21 @@ class AimHarderAccount:
         return await self._answer(_json_of_200(read), method, url, within_s=_QUESTION_S, **content)
 
     async def _answer(
-        self, read: Callable[[int, bytes], _T], method: str, url: str, *, within_s: float | None, **content: Any
+        self,
+        read: Callable[[int, bytes], _T],
+        method: str,
+        url: str,
+        *,
+        within_s: float | None,
+        any_status: bool = False,
+        **content: Any,
     ) -> _T:
         """What `read` makes of status and body, which raises ValueError where they don't tell: then BoxSilentError."""
         try:
             async with asyncio.timeout(within_s):
-                status, body = await self._send(method, url, headers=self._headers(url), **content)
+                status, body, elsewhere = await self._send(method, url, headers=self._headers(url), **content)
+            if status in NOT_HERE and not any_status:
+                raise BoxNotHereError(f"{url}: HTTP {status}{elsewhere and f' to {elsewhere}'}")
             return read(status, body)
         # The exception's text may quote a header: its name says enough.
         except (httpx.NetworkError, httpx.TimeoutException, TimeoutError) as exc:
@@ -161,12 +180,13 @@ class AimHarderAccount:
         except (httpx.HTTPError, ValueError, RecursionError) as exc:
             raise BoxSilentError(f"{url}: {type(exc).__name__}") from exc
 
-    async def _send(self, method: str, url: str, **content: Any) -> tuple[int, bytes]:
+    async def _send(self, method: str, url: str, **content: Any) -> tuple[int, bytes, str]:
+        """Status, body, and the host that a redirect names."""
         async with self._client.stream(method, url, **content) as response:
             # First, since they count though the body may break off.
             for header in response.headers.get_list("set-cookie"):
                 self._cookies.take(header, host=response.url.host, path=response.url.path)
-            return response.status_code, await read_capped(response)
+            return response.status_code, await read_capped(response), _redirected_to(response)
 
     def _headers(self, url: str) -> dict[str, str]:
         origin = httpx.URL(url).copy_with(raw_path=b"/")
@@ -229,12 +249,21 @@ class AimHarderGym(AimHarderAccount):
         headers, sent = self._headers(self._box_url), [value for _, value in self.cookies]
         hold = Hold(self._now)
 
-        async def send() -> tuple[int, bytes]:
+        async def send() -> tuple[int, bytes, str]:
             held.set(hold)
-            status, body = await self._send("POST", f"{self._box_url}/api/book", data=form, headers=headers)
-            return status, _without(sent, body)
+            status, body, elsewhere = await self._send("POST", f"{self._box_url}/api/book", data=form, headers=headers)
+            return status, _without(sent, body), elsewhere
 
         return _Held(hold, asyncio.create_task(send()))
+
+
+def _redirected_to(response: httpx.Response) -> str:
+    """A host by its name, and "" for what is no redirect, or one within the host."""
+    try:
+        host = response.url.join(response.headers.get("location", "")).host
+    except (httpx.InvalidURL, UnicodeError, ValueError):
+        return ""
+    return host if host != response.url.host and _HOST.fullmatch(host) else ""
 
 
 def _without(cookies: Sequence[str], body: bytes) -> bytes:
@@ -249,7 +278,7 @@ def _without(cookies: Sequence[str], body: bytes) -> bytes:
 class _Held:
     """See prebooking.domain.ports.HeldRequest."""
 
-    def __init__(self, hold: Hold, sending: asyncio.Task[tuple[int, bytes]]) -> None:
+    def __init__(self, hold: Hold, sending: asyncio.Task[tuple[int, bytes, str]]) -> None:
         self._hold = hold
         self._sending = sending
 
@@ -276,11 +305,11 @@ class _Held:
     async def reply(self, *, within_s: float) -> Reply:
         try:
             async with asyncio.timeout(within_s):
-                status, body = await self._sending
+                status, body, elsewhere = await self._sending
         except (httpx.HTTPError, TimeoutError) as exc:
             kind = Kind.NEVER_LEFT if self._hold.fired_at is None else Kind.NO_ANSWER
             return Reply(kind, words=type(exc).__name__)
-        return read_reply(status, body)
+        return read_reply(status, body, elsewhere)
 
     async def aclose(self) -> None:
         self._sending.cancel()

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from prebooking.adapters.aimharder_listing import Row, is_true, read_rows, whole
 from prebooking.domain.outcome import Kind, Outcome, Reply
 from prebooking.domain.ports import ListedClass, Listing
 
@@ -35,6 +36,8 @@ _LONGEST_ID = 64
 # Statuses behind which the request may still be under way: a gateway lost its patience.
 _GATEWAY_LOST = (502, 504)
 _BLOCKED = (403, 429)
+#: There is nothing at that address, as far as this answer goes.
+NOT_HERE = (301, 302, 303, 307, 308, 404, 410)
 
 
 class StatusError(ValueError):
@@ -44,8 +47,10 @@ class StatusError(ValueError):
         super().__init__(f"HTTP {status}")
 
 
-def read_reply(status: int, body: bytes) -> Reply:
-    """Classifies the complete answer to a booking request."""
+def read_reply(status: int, body: bytes, elsewhere: str = "") -> Reply:
+    """Classifies the complete answer to a booking request. `elsewhere`: the host that a redirect names."""
+    if status in NOT_HERE:
+        return Reply(Kind.NOT_HERE, words=f"HTTP {status}{elsewhere and f' to {elsewhere}'}")
     if status in _BLOCKED:
         return Reply(Kind.BLOCKED, Outcome.BLOCKED, f"HTTP {status}")
     if status in _GATEWAY_LOST:
@@ -91,20 +96,36 @@ def _read_generic(said: Mapping[str, Any], words: str) -> Reply:
 
 
 def read_listing(said: Any) -> Listing:
-    """The classes of a day as this user sees them, by class id. Raises ValueError where it isn't a listing."""
-    if not isinstance(said, dict) or not isinstance(said.get("bookings"), list) or said.get("logout"):
-        raise ValueError("not a listing")
-    return {str(row["id"]): _read_class(row) for row in said["bookings"] if isinstance(row, dict) and row.get("id")}
+    """The classes of a day as this user sees them. Raises ValueError where it isn't a listing."""
+    read = read_rows(said)
+    listing = Listing(complete=read.complete)
+    for row in read.rows:
+        listed = _read_class(row)
+        if row.id not in listing or listed.book_state is not None:
+            listing[row.id] = listed
+    return listing
 
 
-def _read_class(row: Mapping[str, Any]) -> ListedClass:
-    reservation = row.get("idres")
+def _read_class(row: Row) -> ListedClass:
+    reservation = row.fields.get("idres")
+    state, known = _read_standing(row.fields)
     return ListedClass(
-        book_state=whole(row.get("bookState")),
-        reservation_id=storable(str(reservation), _LONGEST_ID) if reservation else None,
-        cancelled=bool(row.get("cancelledId")),
-        hour=row["time"] if isinstance(row.get("time"), str) else None,
+        book_state=state,
+        standing_known=known,
+        reservation_id=storable(str(reservation), _LONGEST_ID) if is_true(reservation) else None,
+        cancelled=is_true(row.fields.get("cancelledId")),
+        hour=f"{row.starts:%H:%M}" if row.starts else None,
     )
+
+
+def _read_standing(row: Mapping[str, Any]) -> tuple[int | None, bool]:
+    """The user's state in the class, None for none, and whether the row tells at all."""
+    said = row.get("bookState")
+    state = whole(said)
+    if state in (_BOOKED, _ON_A_LIST):
+        return state, True
+    tells = "idres" in row if "bookState" not in row else said in (None, "", False)
+    return None, tells and not is_true(row.get("idres"))
 
 
 def read_whoami(said: Any) -> bool:
@@ -121,13 +142,6 @@ def read_new_token(said: Any) -> str | None:
     if not isinstance(said, dict) or not isinstance(said.get("newToken"), str) or not said["newToken"]:
         raise ValueError("not a new token")
     return str(said["newToken"])
-
-
-def whole(value: Any) -> int | None:
-    try:
-        return None if isinstance(value, bool) else int(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
 
 
 def _words(said: Mapping[str, Any]) -> str:

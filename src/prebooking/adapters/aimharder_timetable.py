@@ -1,18 +1,20 @@
 """AimHarder's listing and whoami, read for people who choose a class; what can't be read is left out."""
 
+import html
 import re
 from collections.abc import Mapping
-from datetime import time
 from typing import Any, Literal
 
-from prebooking.adapters.aimharder_answers import read_whoami, storable, whole
+from prebooking.adapters.aimharder_answers import read_whoami, storable
+from prebooking.adapters.aimharder_listing import Row, is_true, read_rows, whole
 from prebooking.domain.timetable import MemberBox, TimetabledClass
 
 _HOST = re.compile(
     r"(?:https?://)?([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)\.aimharder\.(?:com|es)(?:[:/].*)?", re.IGNORECASE
 )
-_TIMES = re.compile(r"([0-9]{1,2}):([0-9]{2})\s*-\s*([0-9]{1,2}):([0-9]{2})")
+_LIMIT = re.compile(r"([0-9]{1,6})(?:\s*\(([0-9]{1,6})\))?")  # the capacity, and how many are waiting
 _LONGEST_TEXT = 200
+_LONGEST_MARKED_UP = 2000
 _YOU: Mapping[int | None, Literal["booked", "waiting_list"]] = {1: "booked", 0: "waiting_list"}
 
 
@@ -40,43 +42,31 @@ def _read_role(role: Mapping[str, Any]) -> MemberBox | None:
 
 def read_timetable(said: Any) -> tuple[TimetabledClass, ...]:
     """In the listing's own order. Raises ValueError where it isn't a listing."""
-    if not isinstance(said, dict) or not isinstance(said.get("bookings"), list) or said.get("logout"):
-        raise ValueError("not a listing")
-    rows = [row for row in said["bookings"] if isinstance(row, dict) and row.get("id")]
-    return tuple(_read_class(row) for row in rows)
+    return tuple(_read_class(row) for row in read_rows(said).rows)
 
 
-def _read_class(row: Mapping[str, Any]) -> TimetabledClass:
-    starts, ends = _read_times(row.get("time"))
-    cancelled = bool(row.get("cancelledId"))
+def _read_class(row: Row) -> TimetabledClass:
+    fields = row.fields
+    cancelled = is_true(fields.get("cancelledId"))
+    limit = _LIMIT.match(str(fields.get("limit")))
+    capacity, waiting = whole(fields.get("limitc")), whole(fields.get("waitlist"))
     return TimetabledClass(
-        id=_text(row["id"])[:64],
-        name=_text(row.get("className")),
-        coach=_text(row.get("coachName")) or None,
-        starts=starts,
-        ends=ends,
-        capacity=whole(row.get("limitc")),
-        taken=whole(row.get("ocupation")),
-        waiting=max(0, whole(row.get("waitlist")) or 0),
-        you=_YOU.get(whole(row.get("bookState"))),
-        bookable=not cancelled and not row.get("resadmin") and row.get("enabled") != 0,
+        id=storable(row.id, _LONGEST_TEXT),
+        name=_text(fields.get("className")),
+        coach=_text(fields.get("coachName")) or None,
+        starts=row.starts,
+        ends=row.ends,
+        capacity=capacity if capacity is not None or limit is None else int(limit[1]),
+        taken=whole(fields.get("ocupation")),
+        waiting=max(0, waiting if waiting is not None else whole(limit and limit[2]) or 0),
+        you=_YOU.get(whole(fields.get("bookState"))),
+        bookable=not cancelled and not is_true(fields.get("resadmin")) and whole(fields.get("enabled")) != 0,
         cancelled=cancelled,
     )
 
 
-def _read_times(said: Any) -> tuple[time | None, time | None]:
-    found = _TIMES.search(said) if isinstance(said, str) else None
-    if found is None:
-        return None, None
-    return _read_time(found[1], found[2]), _read_time(found[3], found[4])
-
-
-def _read_time(hours: str, minutes: str) -> time | None:
-    try:
-        return time(int(hours) % 24, int(minutes))  # some say 24:00
-    except ValueError:
-        return None
-
-
 def _text(said: Any) -> str:
-    return "" if said is None else storable(" ".join(str(said).split()), _LONGEST_TEXT)
+    """Without the escapes that PHP writes for HTML."""
+    return (
+        "" if said is None else storable(" ".join(html.unescape(str(said)[:_LONGEST_MARKED_UP]).split()), _LONGEST_TEXT)
+    )

@@ -7,6 +7,8 @@ from importlib.resources import files
 
 import asyncpg
 
+from prebooking.adapters.database_url import without_unknown_parameters
+
 # Two replicas that migrate at once take turns. The number is arbitrary and ours.
 _LOCK = 7_262_837_265
 
@@ -47,8 +49,12 @@ async def migrate(database_url: str) -> list[str]:
     """Brings the database up to date; the names of what was applied now, in order.
 
     Raises MigrationChangedError where a recorded file has been edited since: changes come as new files.
+
+    It may go through a pooler that gives each transaction another session: the lock is the transaction's, and no
+    statement is prepared under a name, which would outlive its client there.
     """
-    connection: asyncpg.Connection = await asyncpg.connect(database_url)
+    url, _ = without_unknown_parameters(database_url)
+    connection: asyncpg.Connection = await asyncpg.connect(url, statement_cache_size=0)
     try:
         async with connection.transaction():
             await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)

@@ -15,9 +15,12 @@ _LEFT_S = (0, 0.5, 1, 2, 3, 4, 5, 6, 8, 15, 30)
 
 
 class PrometheusMeter:
-    """See prebooking.domain.metering.Meter. `refusals`: each reason for which a signature may be refused."""
+    """See prebooking.domain.metering.Meter.
 
-    def __init__(self, refusals: Iterable[str] = ()) -> None:
+    `refusals`: each reason for which a signature may be refused; `tokens`: for which an access token may.
+    """
+
+    def __init__(self, refusals: Iterable[str] = (), tokens: Iterable[str] = ()) -> None:
         registry = self._registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
@@ -62,9 +65,13 @@ class PrometheusMeter:
             ["reason"],
             registry=registry,
         )
+        self._tokens = Counter(
+            "prebooking_token_refusals", "Access tokens that were refused, by check.", ["reason"], registry=registry
+        )
         self._told = Counter("prebooking_notices", "Notices that QStash took, by kind.", ["kind"], registry=registry)
         # What alarms look at is there from the start: Prometheus sees no increase in a series that begins at 1.
-        for counter, labels in ((self._ended, Outcome), (self._sweeps, _FOUND), (self._refusals, refusals)):
+        known = ((self._ended, Outcome), (self._sweeps, _FOUND), (self._refusals, refusals), (self._tokens, tokens))
+        for counter, labels in known:
             for label in labels:
                 counter.labels(label)
 
@@ -92,6 +99,9 @@ class PrometheusMeter:
 
     def refused(self, reason: str) -> None:
         self._refusals.labels(reason).inc()
+
+    def token_refused(self, check: str) -> None:
+        self._tokens.labels(check).inc()
 
     def told(self, kind: str) -> None:
         self._told.labels(kind).inc()

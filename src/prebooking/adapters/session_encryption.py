@@ -80,13 +80,13 @@ class Encryption:
                 return
 
     async def _encrypt_password(self, row: Mapping[str, str]) -> Step:
-        user, stored = row["user_email"], row["password"]
+        user, bound_to, stored = row["user_email"], row["sealed_for"], row["password"]
         try:
-            password = open_password(self.vault, stored, user)
+            password = open_password(self.vault, stored, bound_to)
         except UnreadableError as exc:
             self.unreadable_passwords[user] = str(exc)
             return Step.UNREADABLE
-        new = seal_password(self.vault, password, user)
+        new = seal_password(self.vault, password, bound_to)
         answer = await self.rpc.call("replace_password", user_email=user, old=stored, new=new)
         if answer["outcome"] != "replaced":
             return Step.GONE  # or another one, which whoever stored it has encrypted

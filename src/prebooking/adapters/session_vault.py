@@ -26,10 +26,12 @@ class UnreadableError(Exception):
 class SessionVault:
     """The first key seals, all open. Keys are 32 bytes each.
 
-    Without keys values stay as they are; not `sealing` too, but what others have sealed is opened.
+    Without keys values stay as they are; not `sealing` too, but what others have sealed is opened. `sealed_only`: what
+    is not sealed is not opened either, since nobody honest stores it any more.
     """
 
-    def __init__(self, keys: Sequence[bytes] = (), *, sealing: bool = True) -> None:
+    def __init__(self, keys: Sequence[bytes] = (), *, sealing: bool = True, sealed_only: bool = False) -> None:
+        self._sealed_only = sealed_only
         self._ciphers = {_key_id(key): AESGCM(key) for key in keys}
         self.key_id = _key_id(keys[0]) if keys and sealing else None
 
@@ -46,8 +48,9 @@ class SessionVault:
         return f"enc:v1:{self.key_id}:{base64.urlsafe_b64encode(nonce + sealed).decode()}"
 
     def open(self, stored: str, user_email: str, field: str) -> str:
-        """The plain value; one that was never sealed as it is. Raises UnreadableError."""
+        """The plain value; one that was never sealed as it is, unless `sealed_only`. Raises UnreadableError."""
         if not is_sealed(stored):
+            self.refuse_plain(field)
             return stored
         found = _SEALED.fullmatch(stored)
         if found is None:
@@ -61,6 +64,11 @@ class SessionVault:
             return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _bound_to(user_email, field)).decode()
         except (InvalidTag, ValueError, binascii.Error) as exc:
             raise UnreadableError(f"its {field} was changed, or sealed for another user or field") from exc
+
+    def refuse_plain(self, field: str) -> None:
+        """Raises UnreadableError where what is not sealed counts for nothing."""
+        if self._sealed_only:
+            raise UnreadableError(f"its {field} is not encrypted, and SESSION_ENCRYPTION_KEYS lets no plain one count")
 
 
 def is_sealed(stored: str) -> bool:

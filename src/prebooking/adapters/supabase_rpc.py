@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,8 +15,9 @@ from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
 from prebooking.adapters import clock
 from prebooking.adapters.line import Line, Turn
+from prebooking.adapters.store_errors import Heard, TransientError, another_shape, translated
 from prebooking.adapters.tls import trusted
-from prebooking.domain.errors import StoreRefusedError, StoreUnavailableError
+from prebooking.domain.errors import StoreTrouble, StoreUnavailableError
 
 _TRY_S = 1.0
 _PAUSES_S = (0.1, 0.2)  # before the second and the third try
@@ -23,11 +25,13 @@ _WITHIN_S = 3.5
 _IN_LINE_S = 5.0
 _CONNECTIONS = 8  # of one replica; a database has few, and more in flight make each slower
 
-# Decided on codes, never on texts, which change between versions. Connection and resource troubles, deadlocks,
-# timeouts and the gateway's own troubles: a repeat may do better, and every function may be repeated.
-_TRANSIENT = ("08", "53", "57P", "PGRST00", "40P01", "55P03", "57014", "502", "503", "504", "520")
-# A value that no table takes: no repeat will do better.
-_REFUSED = ("22", "23")
+_heard: ContextVar[Heard] = ContextVar("heard")
+
+
+async def _hear(answer: httpx.Response) -> None:
+    """Of the call that this task makes: errors of Supabase's client have no HTTP status."""
+    if (heard := _heard.get(None)) is not None:
+        heard.status, heard.headers = answer.status_code, answer.headers
 
 
 @asynccontextmanager
@@ -39,7 +43,12 @@ async def open_rpc(url: str, key: str, instance_id: str) -> AsyncIterator["Supab
     """
     limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
     transport = AiohttpTransport(verify=trusted(), limits=limits, trust_env=False)
-    async with httpx.AsyncClient(transport=transport, timeout=None) as http:  # noqa: S113  # each try has its own
+    async with httpx.AsyncClient(
+        transport=transport,
+        timeout=None,  # noqa: S113  # each try has its own
+        trust_env=False,
+        event_hooks={"response": [_hear]},
+    ) as http:
         options = AsyncClientOptions(
             httpx_client=http,
             persist_session=False,
@@ -79,46 +88,38 @@ class SupabaseRpc:
                 async with asyncio.timeout(within_s):
                     return await self._tries(function, params)
         except TimeoutError as exc:
-            raise StoreUnavailableError(f"{function}: {reason}") from exc
+            raise StoreUnavailableError(f"{function}: {reason}", trouble=StoreTrouble.SILENT) from exc
 
     async def _tries(self, function: str, params: dict[str, Any]) -> dict[str, Any]:
         for pause in _PAUSES_S:
             try:
                 return await self._try(function, params)
-            except _TransientError:
+            except TransientError:
                 await asyncio.sleep(pause)
         try:
             return await self._try(function, params)
-        except _TransientError as exc:
-            raise StoreUnavailableError(str(exc)) from exc
+        except TransientError as exc:
+            raise StoreUnavailableError(str(exc), trouble=exc.trouble) from exc
 
     async def _try(self, function: str, params: dict[str, Any]) -> dict[str, Any]:
         sent_at = clock.monotonic()
+        heard = Heard()
+        _heard.set(heard)
         try:
             async with asyncio.timeout(_TRY_S):
                 answer = (await self._client.rpc(function, params).execute()).data
-        except (TimeoutError, httpx.TransportError) as exc:
-            raise _TransientError(f"{function}: {type(exc).__name__} {exc}".rstrip()) from exc
+        except (TimeoutError, httpx.RequestError) as exc:
+            told = f"{function}: {type(exc).__name__} {exc}".rstrip()
+            raise TransientError(told, StoreTrouble.SILENT) from exc
         except APIError as exc:
-            raise _translated(function, exc) from exc
+            if httpx.codes.is_success(heard.status):
+                raise another_shape(function) from exc
+            raise translated(function, exc.code, exc.message, exc.details, heard) from exc
+        except ValueError as exc:  # a page with the status 200
+            raise another_shape(function) from exc
         if not isinstance(answer, dict) or "outcome" not in answer:
-            raise StoreUnavailableError(f"{function}: an answer of another shape")
+            raise another_shape(function)
         return answer | {"sent_at": sent_at}
-
-
-class _TransientError(Exception):
-    """Worth another try."""
-
-
-def _translated(function: str, exc: APIError) -> Exception:
-    told = f"{function}: {exc.code} {exc.message}"
-    # An empty code: PostgREST's first call on a connection that died while it was idle.
-    if exc.code == "" or (exc.code or "").startswith(_TRANSIENT):
-        return _TransientError(told)
-    if (exc.code or "").startswith(_REFUSED):
-        return StoreRefusedError(told)
-    # Supabase's gateway refuses a key without any code.
-    return StoreUnavailableError(told, exc.code or "unauthorized")
 
 
 def _plain(value: Any) -> Any:

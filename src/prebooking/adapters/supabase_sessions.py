@@ -134,6 +134,7 @@ def seal_cookies(vault: SessionVault, cookies: Any, user_email: str) -> Any:
 def open_cookies(vault: SessionVault, stored: Any, user_email: str) -> Any:
     """Raises UnreadableError."""
     if not isinstance(stored, str):
+        vault.refuse_plain("cookies")
         return stored
     plain = vault.open(stored, user_email, "cookies")
     return plain if plain is stored else json.loads(plain)

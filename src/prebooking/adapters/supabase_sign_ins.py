@@ -55,7 +55,7 @@ class SupabaseSignIns(SupabaseSessions):
             return SignInLease(outcome=answer["outcome"], session=self._read(answer["session"]))
         generation = int(answer["generation"])
         try:
-            password = open_password(self._vault, answer["password"], user_email)
+            password = open_password(self._vault, answer["password"], answer["sealed_for"])
         except UnreadableError as exc:
             _log.warning("password_unreadable", reason=str(exc))
             await self.end_sign_in_again(user_email, generation, lease, refused=False)

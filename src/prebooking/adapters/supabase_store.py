@@ -12,6 +12,7 @@ from prebooking.adapters.line import Turn
 from prebooking.adapters.session_vault import SessionVault
 from prebooking.adapters.supabase_claims import SupabaseClaims
 from prebooking.adapters.supabase_notices import SupabaseNotices
+from prebooking.adapters.supabase_owners import SupabaseOwners
 from prebooking.adapters.supabase_rpc import open_rpc
 from prebooking.adapters.supabase_sign_ins import SupabaseSignIns
 from prebooking.domain.changes import Changes
@@ -33,7 +34,7 @@ async def open_store(
         yield SupabaseStore(rpc, vault or SessionVault())
 
 
-class SupabaseStore(SupabaseSignIns, SupabaseClaims, SupabaseNotices):
+class SupabaseStore(SupabaseSignIns, SupabaseClaims, SupabaseNotices, SupabaseOwners):
     """See prebooking.domain.ports.Store."""
 
     async def create(
@@ -47,6 +48,7 @@ class SupabaseStore(SupabaseSignIns, SupabaseClaims, SupabaseNotices):
         limits: Limits,
         starts_at: datetime | None = None,
         time_zone: str | None = None,
+        key: UUID | None = None,
     ) -> Transition:
         return await self._transition(
             "create_prebooking",
@@ -60,10 +62,15 @@ class SupabaseStore(SupabaseSignIns, SupabaseClaims, SupabaseNotices):
             max_per_minute=limits.per_minute,
             starts_at=starts_at,
             time_zone=time_zone,
+            key=key,
         )
 
-    async def attach_message(self, prebooking_id: UUID, version: int, message_id: str) -> Transition:
-        return await self._transition("attach_message", id=prebooking_id, version=version, message_id=message_id)
+    async def attach_message(
+        self, prebooking_id: UUID, version: int, message_id: str, *, address: str | None = None
+    ) -> Transition:
+        return await self._transition(
+            "attach_message", id=prebooking_id, version=version, message_id=message_id, address=address
+        )
 
     async def cancel(self, prebooking_id: UUID, user_email: str) -> Transition:
         return await self._transition("cancel_prebooking", id=prebooking_id, user_email=user_email)
@@ -78,7 +85,14 @@ class SupabaseStore(SupabaseSignIns, SupabaseClaims, SupabaseNotices):
         )
 
     async def retry(
-        self, prebooking_id: UUID, user_email: str, token: UUID, at: datetime | None, *, limits: Limits
+        self,
+        prebooking_id: UUID,
+        user_email: str,
+        token: UUID,
+        at: datetime | None,
+        *,
+        limits: Limits,
+        key: UUID | None = None,
     ) -> Transition:
         return await self._transition(
             "retry_prebooking",
@@ -88,6 +102,7 @@ class SupabaseStore(SupabaseSignIns, SupabaseClaims, SupabaseNotices):
             available_at=at,
             max_active=limits.active,
             max_per_minute=limits.per_minute,
+            key=key,
         )
 
     async def note_delivery_failure(self, prebooking_id: UUID, version: int, reason: str) -> Transition:
@@ -182,13 +197,20 @@ class SupabaseStore(SupabaseSignIns, SupabaseClaims, SupabaseNotices):
             retry_seconds=retry_s,
         )
 
-    async def sweep(self, *, lead_s: float, max_delay_s: float) -> Work:
+    async def sweep(
+        self, *, lead_s: float, max_delay_s: float, address: str | None = None, per_minute: int | None = None
+    ) -> Work:
         answer = await self._rpc.call(
-            "sweep_prebookings", turn=Turn.CLAIM, lead_seconds=lead_s, max_delay_seconds=max_delay_s
+            "sweep_prebookings",
+            turn=Turn.CLAIM,
+            lead_seconds=lead_s,
+            max_delay_seconds=max_delay_s,
+            address=address,
+            max_per_minute=per_minute,
         )
         rows = _PREBOOKINGS.validate_python(answer["publish"])
         publish = tuple(
-            Unscheduled(prebooking=row, delivery_failures=found["delivery_failures"])
+            Unscheduled(prebooking=row, delivery_failures=found["delivery_failures"], readdressed=found["readdressed"])
             for row, found in zip(rows, answer["publish"], strict=True)
         )
         return _WORK.validate_python(answer | {"publish": publish})

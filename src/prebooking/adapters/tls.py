@@ -1,4 +1,4 @@
-"""Whom we trust over TLS: certifi's authorities, or those that SSL_CERT_FILE names.
+"""Whom we trust over TLS: certifi's authorities, or those that SSL_CERT_FILE or SSL_CERT_DIR names.
 
 One context for all clients, which share nothing else: building one costs 20 ms of CPU and more.
 """

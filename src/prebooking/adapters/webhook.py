@@ -9,6 +9,7 @@ from standardwebhooks import Webhook as Signer
 from prebooking.adapters.qstash import QStashMessages
 from prebooking.domain.notice_texts import Language, title_and_text
 from prebooking.domain.notices import Notice, NoticeKind
+from prebooking.domain.plain_text import all_for_chat
 
 
 class Webhook:
@@ -33,7 +34,10 @@ class Webhook:
         return await self._messages.forward(self._url, body, headers, deduplication_id=key)
 
     def _body(self, notice: Notice) -> str:
-        """`title` and `text` stand outside `data`, where Slack, Telegram and templates find them."""
+        """`title` and `text` stand outside `data`, where Slack, Telegram and templates find them.
+
+        Templates take from `data`, too: what outsiders wrote is as neutral there.
+        """
         row = notice.prebooking
         title, text = title_and_text(notice, self._language, self._zone)
         timings = (row.result or {}).get("timings") or {}
@@ -49,11 +53,11 @@ class Webhook:
                     "prebooking_id": str(row.id),
                     "status": row.status,
                     "available_at": row.available_at.isoformat().replace("+00:00", "Z"),
-                    "box_subdomain": row.box_subdomain,
-                    "booking_data": dict(row.booking_data),
+                    "box_subdomain": all_for_chat(row.box_subdomain),
+                    "booking_data": all_for_chat(row.booking_data),
                     "outcome": (row.result or {}).get("outcome"),
                     "booking_id": (row.result or {}).get("bookingId"),
-                    "message": (row.result or {}).get("message"),
+                    "message": all_for_chat((row.result or {}).get("message")),
                     "fire_lateness_ms": timings.get("fire_lateness_ms"),
                     "response_ms": timings.get("response_ms"),
                 },

@@ -3,9 +3,13 @@
 PrebookingError
 ├── StoreUnavailableError   the database did not answer: what it was asked may have been done
 ├── StoreRefusedError       the database refused what it was asked: an error of ours
+├── EmailTakenError         the e-mail is another account's
+├── EmailStaleError         the e-mail was taken from this account since its token was issued
 ├── MessagingError          QStash did not take the order: it may have
+│   └── OrdersPausedError   nor was it asked
 ├── BoxSilentError          the box or the account host gave no usable answer to a question
 │   ├── HostSilentError     it gave none at all: no connection, or a time-out
+│   ├── BoxNotHereError     a redirect or 404: no box at that address, or none at the moment
 │   └── NotSentError        nor was it asked: nothing has left
 ├── WrongCredentialsError   AimHarder says that e-mail or password are wrong
 ├── AccountLockedError      AimHarder takes no sign-in to the account for a while
@@ -15,6 +19,23 @@ PrebookingError
 └── CursorUnknownError      no place in this database's history of changes
 """
 
+from enum import StrEnum
+
+
+class StoreTrouble(StrEnum):
+    """Why the database did not answer, as far as that is known; whoever answered in its place is told by its manner."""
+
+    SILENT = "silent"  #: nothing was heard of it: no connection, or a time-out
+    BUSY = "busy"  #: the database, or a gateway before it, is in trouble that passes: 5xx, connections, locks
+    THROTTLED = "throttled"  #: a gateway lets through no more calls for now: 429
+    PAUSED = "paused"  #: the project is paused: 540
+    KEY_REFUSED = "key_refused"  #: the gateway, or PostgREST, takes no such key
+    LOGIN_ASKED = "login_asked"  #: something before the gateway wants a login of its own, or lets nobody through
+    NOT_POSTGREST = "not_postgrest"  #: what answers there is no PostgREST: 404, a redirect, a page
+    FUNCTION_MISSING = "function_missing"  #: PostgREST knows no such function
+    NOT_ALLOWED = "not_allowed"  #: the database does not let this key call the function
+    OTHER = "other"
+
 
 class PrebookingError(Exception):
     """Base of all below."""
@@ -23,24 +44,40 @@ class PrebookingError(Exception):
 class StoreUnavailableError(PrebookingError):
     """The database did not answer in time. What was asked may have been done: only a repeat may be tried.
 
-    `code`: what it said, where it said something; None: nothing was heard of it.
+    `code`: what was said, where something was that no repeat mends; None: nothing was, or it may pass.
     """
 
-    def __init__(self, message: str, code: str | None = None) -> None:
+    def __init__(self, message: str, code: str | None = None, *, trouble: StoreTrouble = StoreTrouble.OTHER) -> None:
         super().__init__(message)
         self.code = code
+        self.trouble = trouble
 
 
 class StoreRefusedError(PrebookingError):
     """The database takes no such value. Asking again would change nothing."""
 
 
+class EmailTakenError(PrebookingError):
+    """Another account came with this e-mail first."""
+
+
+class EmailStaleError(PrebookingError):
+    """The account had this e-mail when its token was issued, and has none now."""
+
+
 class MessagingError(PrebookingError):
-    """QStash did not confirm. `pause` tells that it is down, throttled or refuses us: no use in going on now."""
+    """QStash did not confirm. `pause`: it is down, throttled or refuses us, so it would refuse others, too."""
 
     def __init__(self, message: str, *, pause: bool) -> None:
         super().__init__(message)
         self.pause = pause
+
+
+class OrdersPausedError(MessagingError):
+    """It takes none of our orders at present: the next one is tried soon."""
+
+    def __init__(self) -> None:
+        super().__init__("QStash takes no orders at present", pause=True)
 
 
 class BoxSilentError(PrebookingError):
@@ -49,6 +86,10 @@ class BoxSilentError(PrebookingError):
 
 class HostSilentError(BoxSilentError):
     """Nothing was heard of the host: it can't be reached, or takes too long. Others would find it so, too."""
+
+
+class BoxNotHereError(BoxSilentError):
+    """The host answers, but there is no box at that address, or none at the moment."""
 
 
 class NotSentError(BoxSilentError):

@@ -32,6 +32,10 @@ class Meter(Protocol):
         """A delivery's signature was refused."""
         ...
 
+    def token_refused(self, check: str) -> None:
+        """A user's access token was refused."""
+        ...
+
     def told(self, kind: str) -> None:
         """QStash took a notice."""
         ...

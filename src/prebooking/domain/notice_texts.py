@@ -1,4 +1,7 @@
-"""Notices in words for people, in three languages: a title that fits a lock screen, and a text that says it all."""
+"""Notices in words for people, in three languages: a title that fits a lock screen, and a text that says it all.
+
+What a gym or a user's page wrote mentions nobody there and is no link.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from prebooking.domain.notices import Notice, NoticeKind
 from prebooking.domain.outcome import SENTENCES, Outcome
+from prebooking.domain.plain_text import for_chat
 from prebooking.domain.prebooking import Prebooking
 
 Language = Literal["en", "es", "ca"]
@@ -38,7 +42,7 @@ _ES = {
     Outcome.CLASS_NOT_FOUND: "El gimnasio ya no ofrece esta clase.",
     Outcome.SESSION_EXPIRED: "Tu sesión de AimHarder ha caducado: inicia sesión de nuevo y reinténtalo.",
     Outcome.REFUSED: "El gimnasio ha rechazado la reserva.",
-    Outcome.BOX_UNKNOWN: "Esta prerreserva no dice de qué gimnasio es: créala de nuevo.",
+    Outcome.BOX_UNKNOWN: "AimHarder no tiene ese gimnasio: créala de nuevo con el subdominio correcto.",
     Outcome.UNUSABLE: "Esta prerreserva no dice de qué clase es: créala de nuevo.",
     Outcome.TOO_EARLY: "El gimnasio aún no había abierto la clase.",
     Outcome.GYM_UNREACHABLE: "No se ha podido contactar con el gimnasio.",
@@ -58,7 +62,7 @@ _CA = {
     Outcome.CLASS_NOT_FOUND: "El gimnàs ja no ofereix aquesta classe.",
     Outcome.SESSION_EXPIRED: "La teva sessió d'AimHarder ha caducat: torna a iniciar sessió i reintenta-ho.",
     Outcome.REFUSED: "El gimnàs ha rebutjat la reserva.",
-    Outcome.BOX_UNKNOWN: "Aquesta prereserva no diu de quin gimnàs és: torna-la a crear.",
+    Outcome.BOX_UNKNOWN: "AimHarder no té aquest gimnàs: torna-la a crear amb el subdomini correcte.",
     Outcome.UNUSABLE: "Aquesta prereserva no diu de quina classe és: torna-la a crear.",
     Outcome.TOO_EARLY: "El gimnàs encara no havia obert la classe.",
     Outcome.GYM_UNREACHABLE: "No s'ha pogut contactar amb el gimnàs.",
@@ -147,13 +151,13 @@ def title_and_text(notice: Notice, language: Language, zone: ZoneInfo) -> tuple[
     """`zone`: in which hours are told."""
     words, row = _WORDS[language], notice.prebooking
     name = _plain(row.booking_data.get("activityName")) or words.a_class
-    box = _plain(row.booking_data.get("boxName")) or row.box_subdomain or ""
+    box = _plain(row.booking_data.get("boxName")) or _plain(row.box_subdomain)
     what = f"{name}, {_when(row, words, zone)}"
     filled = {
         "what": what,
         "where": what + (words.at_box.format(box=box) if box else ""),
         "opening": _told(row.available_at.astimezone(zone), words),
-        "reason": _reason(row, words),
+        "reason": for_chat(_reason(row, words)),
     }
     # Not by `format` over what users wrote: only our own templates are formatted, once.
     refused = notice.kind is NoticeKind.SESSION_DEAD and (row.warning or {}).get("reason") == "password_refused"
@@ -164,12 +168,12 @@ def title_and_text(notice: Notice, language: Language, zone: ZoneInfo) -> tuple[
 
 def _plain(value: Any) -> str:
     """One line of what the user's page wrote."""
-    return " ".join(value.split())[:80] if isinstance(value, str) else ""
+    return for_chat(" ".join(value.split())[:80]) if isinstance(value, str) else ""
 
 
 def _when(row: Prebooking, words: _Words, zone: ZoneInfo) -> str:
     """The class's start where it is known, else its day."""
-    start, day = row.booking_data.get("classTimeUTC"), str(row.booking_data.get("day") or "")
+    start, day = row.booking_data.get("classTimeUTC"), _plain(row.booking_data.get("day"))
     try:
         if start:
             return _told(datetime.fromisoformat(str(start)).astimezone(zone), words)

@@ -52,7 +52,7 @@ SENTENCES = {
     Outcome.CLASS_NOT_FOUND: "The gym no longer offers this class.",
     Outcome.SESSION_EXPIRED: "Your AimHarder session has ended: sign in again, then retry.",
     Outcome.REFUSED: "The gym refused the booking.",
-    Outcome.BOX_UNKNOWN: "This prebooking doesn't say which gym it is for: create it again.",
+    Outcome.BOX_UNKNOWN: "AimHarder has no such gym: create it again with the right sub-domain.",
     Outcome.UNUSABLE: "This prebooking doesn't say which class it is for: create it again.",
     Outcome.TOO_EARLY: "The gym had not opened the class yet.",
     Outcome.GYM_UNREACHABLE: "The gym could not be reached.",
@@ -89,6 +89,7 @@ class Kind(Enum):
     SAME_HOUR = auto()  #: ours, or another class at that hour: the listing tells
     LOGGED_OUT = auto()
     BLOCKED = auto()  #: 403, 429
+    NOT_HERE = auto()  #: a redirect, 404: no box at that address, or none at the moment
     NOTHING_SAID = auto()  #: a complete answer that says nothing: 500, 503, HTML
     NO_ANSWER = auto()  #: no complete answer: timeout, reset, truncated, 502, 504
     NEVER_LEFT = auto()  #: surely not sent: refused, TLS

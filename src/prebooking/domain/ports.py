@@ -10,6 +10,7 @@ from uuid import UUID
 from prebooking.domain.changes import ChangeStore
 from prebooking.domain.notices import NoticeStore
 from prebooking.domain.outcome import Reply
+from prebooking.domain.owners import OwnerStore
 from prebooking.domain.prebooking import BookingRequest, Box, Prebooking, Session
 from prebooking.domain.sessions import SessionStore
 from prebooking.domain.sign_ins import SignInStore
@@ -85,10 +86,11 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unscheduled:
-    """A row whose version has no message."""
+    """A row whose version has no message, or one that rings at another address."""
 
     prebooking: Prebooking
     delivery_failures: int
+    readdressed: bool = False  #: it has one, for another address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +114,7 @@ class Page:
     id: UUID
 
 
-class Store(SessionStore, SignInStore, ChangeStore, NoticeStore, Protocol):
+class Store(SessionStore, SignInStore, ChangeStore, NoticeStore, OwnerStore, Protocol):
     """The rows. Each method is one guarded SQL function; all raise StoreUnavailableError and StoreRefusedError."""
 
     async def create(
@@ -126,15 +128,31 @@ class Store(SessionStore, SignInStore, ChangeStore, NoticeStore, Protocol):
         limits: Limits,
         starts_at: datetime | None = None,
         time_zone: str | None = None,
+        key: UUID | None = None,
     ) -> Transition:
-        """`at` None: it opens now. `starts_at`, `time_zone`: the class's start and the box's zone, where known."""
+        """`at` None: it opens now. `starts_at`, `time_zone`: the class's start and the box's zone, where known.
+
+        `key`: of the request; with one that was used before it is answered as then, or key_reused.
+        """
         ...
 
-    async def attach_message(self, prebooking_id: UUID, version: int, message_id: str) -> Transition: ...
+    async def attach_message(
+        self, prebooking_id: UUID, version: int, message_id: str, *, address: str | None = None
+    ) -> Transition:
+        """`address`: what the message was ordered for; None: unknown."""
+        ...
+
     async def cancel(self, prebooking_id: UUID, user_email: str) -> Transition: ...
     async def reschedule(self, prebooking_id: UUID, user_email: str, at: datetime, *, limits: Limits) -> Transition: ...
     async def retry(
-        self, prebooking_id: UUID, user_email: str, token: UUID, at: datetime | None, *, limits: Limits
+        self,
+        prebooking_id: UUID,
+        user_email: str,
+        token: UUID,
+        at: datetime | None,
+        *,
+        limits: Limits,
+        key: UUID | None = None,
     ) -> Transition: ...
     async def note_delivery_failure(self, prebooking_id: UUID, version: int, reason: str) -> Transition: ...
     async def list(
@@ -209,7 +227,12 @@ class Store(SessionStore, SignInStore, ChangeStore, NoticeStore, Protocol):
         retry_s: float | None,
     ) -> Transition: ...
 
-    async def sweep(self, *, lead_s: float, max_delay_s: float) -> Work: ...
+    async def sweep(
+        self, *, lead_s: float, max_delay_s: float, address: str | None = None, per_minute: int | None = None
+    ) -> Work:
+        """`address`: where messages are to ring; at most `per_minute` of a user's are ordered anew for it."""
+        ...
+
     async def remove_old(self, *, days: int) -> tuple[int, bool]:
         """Removes some of what ended so long ago; how many, and whether there are more."""
         ...
@@ -249,13 +272,21 @@ class Messages(Protocol):
 class ListedClass:
     """A class as the user sees it in the box's listing."""
 
-    book_state: int | None  #: 1 booked, 0 on the waiting list, None neither
+    book_state: int | None  #: 1 booked, 0 on the waiting list, None neither, or not known
     reservation_id: str | None
     cancelled: bool
-    hour: str | None = None  #: as the box writes it, such as "08:00 - 09:00"
+    hour: str | None = None  #: of its start, HH:MM on the box's wall clock; None where the box doesn't tell
+    standing_known: bool = True  #: whether the row tells how the user stands
 
 
-Listing = Mapping[str, ListedClass]  #: by class id
+class Listing(dict[str, ListedClass]):
+    """A day's classes by their ids. `complete`: a class that is not here is not listed; else its row may be one that
+    could not be read.
+    """
+
+    def __init__(self, classes: Mapping[str, ListedClass] | None = None, *, complete: bool = True) -> None:
+        super().__init__(classes or {})
+        self.complete = complete
 
 
 @dataclass(frozen=True, slots=True)

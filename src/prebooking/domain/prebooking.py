@@ -94,11 +94,6 @@ class Prebooking:
         family_id = str(data.get("familyId") or "")
         return BookingRequest(day=day, class_id=class_id, family_id=family_id, insist=int(insist))
 
-    def is_wish(self, user_email: str, box: Box, data: Mapping[str, Any]) -> bool:
-        """Whether it is for this class and person: what the database's wish_key compares."""
-        mine = _wish(self.user_email, self.box_subdomain, self.booking_data)
-        return mine == _wish(user_email, box.subdomain, data)
-
     def box(self, legacy: Box | None) -> Box | None:
         """Where to send it; `legacy` is the box of adopted rows that name none."""
         if self.box_subdomain is None and self.box_aimharder_id is None:
@@ -108,10 +103,6 @@ class Prebooking:
         if not is_box_label(self.box_subdomain):
             return None
         return Box(subdomain=self.box_subdomain, aimharder_id=self.box_aimharder_id)
-
-
-def _wish(user_email: str, box_subdomain: str | None, data: Mapping[str, Any]) -> tuple[Any, ...]:
-    return (user_email.lower(), box_subdomain, data.get("day"), str(data.get("id")), data.get("familyId") or "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,7 +39,9 @@ def dlq(out: Console, settings: Settings, *, as_json: bool, redrive: bool, clear
         key = settings.supabase_secret_key.get_secret_value()
         async with (
             open_rpc(settings.supabase_url, key, "dlq") as rpc,
-            open_account(settings.qstash_url, settings.qstash_token.get_secret_value()) as account,
+            open_account(
+                settings.qstash_url, settings.qstash_token.get_secret_value(), settings.forward_headers
+            ) as account,
         ):
             cases = await letters.look(account, rpc, settings)
             redriven = await letters.redrive(cases, account, rpc) if redrive else 0
@@ -58,5 +60,5 @@ def dlq(out: Console, settings: Settings, *, as_json: bool, redrive: bool, clear
 
 
 def _print_json(out: Console, content: object) -> None:
-    """As it is: no colours, no line breaks of the terminal's width."""
-    out.out(json.dumps(content, ensure_ascii=False, indent=2), highlight=False)
+    """As it is: no colours, no line breaks of the terminal's width. ASCII alone, which no terminal obeys."""
+    out.out(json.dumps(content, indent=2), highlight=False)

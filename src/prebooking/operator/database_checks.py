@@ -5,53 +5,32 @@ from collections.abc import Iterator
 
 from prebooking.adapters.migrations import shipped
 from prebooking.adapters.session_vault import SessionVault
-from prebooking.adapters.supabase_rpc import SupabaseRpc
-from prebooking.domain.errors import PrebookingError, StoreUnavailableError
-from prebooking.operator.findings import Finding, bad, good, note
+from prebooking.domain.errors import PrebookingError
+from prebooking.operator.case import Case
+from prebooking.operator.database_silence import why_it_did_not_answer
+from prebooking.operator.findings import Finding, State, bad, good, note
 from prebooking.operator.inspection import Inspection, inspect
+from prebooking.operator.key_checks import look_at_keys
 from prebooking.settings import Settings
 
 _SUBJECT = "Database"
 _MIGRATE = "run `prebooking migrate` with DATABASE_URL set"
-_NO_SUCH_FUNCTION = ("PGRST202", "42883")
-_NOT_ALLOWED = ("42501",)
-_WRONG_KEY = ("unauthorized", "PGRST301", "PGRST302", "401")
 
 
-async def look_at_database(rpc: SupabaseRpc, settings: Settings) -> tuple[Inspection | None, list[Finding]]:
+async def look_at_database(case: Case) -> list[Finding]:
+    settings = case.settings
+    of_keys = list(look_at_keys(settings))
     started = time.monotonic()
     try:
-        inspection = await inspect(rpc)
+        case.inspection = inspection = await inspect(await case.rpc(), settings.public_url)
     except PrebookingError as exc:
-        return None, [_unanswered(exc, settings)]
+        if any(one.state is State.BAD and one.check == "key" for one in of_keys):
+            return of_keys  # which is why
+        return [*of_keys, await why_it_did_not_answer(settings, str(exc))]
     took_ms = (time.monotonic() - started) * 1000
-    findings = [good(_SUBJECT, "database", f"answers in {took_ms:.0f} ms at {settings.supabase_url}")]
+    findings = [good(_SUBJECT, "database", f"answers in {took_ms:.0f} ms at {settings.supabase_url}"), *of_keys]
     findings += [*_migrations(inspection), *_grants(inspection), *_sessions(inspection, settings)]
-    return inspection, findings
-
-
-def _unanswered(exc: PrebookingError, settings: Settings) -> Finding:
-    code = exc.code if isinstance(exc, StoreUnavailableError) else None
-    if code in _NO_SUCH_FUNCTION:
-        return bad(_SUBJECT, "migrations", "is reachable, but its functions are missing or old", _MIGRATE)
-    if code in _NOT_ALLOWED:
-        return bad(
-            _SUBJECT,
-            "key",
-            "does not let this key call the functions",
-            "set SUPABASE_SECRET_KEY to the project's secret key (sb_secret_…), not the publishable one; "
-            f"if it is, {_MIGRATE}",
-        )
-    if code in _WRONG_KEY:
-        return bad(
-            _SUBJECT, "key", "refuses the key", f"copy the secret key of the project at {settings.supabase_url} anew"
-        )
-    return bad(
-        _SUBJECT,
-        "database",
-        f"does not answer at {settings.supabase_url} ({exc})",
-        "check SUPABASE_URL, that the project is not paused, and that this host can reach it",
-    )
+    return findings
 
 
 def _migrations(inspection: Inspection) -> Iterator[Finding]:

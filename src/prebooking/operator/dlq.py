@@ -18,6 +18,7 @@ from rich.table import Table
 
 from prebooking.adapters.qstash_account import DeadLetter, QStashAccount
 from prebooking.adapters.supabase_rpc import SupabaseRpc
+from prebooking.domain.plain_text import printable
 from prebooking.domain.prebooking import Prebooking, Status
 from prebooking.settings import Settings
 
@@ -44,6 +45,7 @@ class Case:
             "created_at": self.letter.created_at.isoformat(),
             "status": self.letter.status,
             "said": self.letter.said,
+            "answered_by_us": self.letter.by_us,
             "about": self.about,
             "worth_it": self.worth_it,
             "prebooking_id": row and str(row.id),
@@ -52,18 +54,27 @@ class Case:
 
 
 async def look(account: QStashAccount, rpc: SupabaseRpc, settings: Settings) -> list[Case]:
-    """All of ours, the newest first. Raises MessagingError, StoreUnavailableError."""
+    """All of ours, the newest first. Raises MessagingError, StoreUnavailableError.
+
+    What was for a prebooking of this database is ours wherever it went: PUBLIC_URL may have changed since.
+    """
     hook = settings.notify_webhook_url.get_secret_value() if settings.notify_webhook_url else None
-    letters = [
-        letter
-        for letter in await account.dead_letters()
-        if letter.url.startswith(f"{settings.public_url}/") or letter.label == _NOTICE or letter.url == hook
-    ]
+    letters = await account.dead_letters()
     rings = {letter.id: _ring(letter) for letter in letters}
     ids = sorted({str(ring[0]) for ring in rings.values() if ring})
     answer = await rpc.call("read_prebookings", ids=ids)
     rows = {row.id: row for row in _ROWS.validate_python(answer["prebookings"])}
-    return [_case(letter, rings[letter.id], rows) for letter in letters]
+
+    def ours(letter: DeadLetter) -> bool:
+        ring = rings[letter.id]
+        return (
+            letter.url.startswith(f"{settings.public_url}/")
+            or letter.label == _NOTICE
+            or letter.url == hook
+            or (ring is not None and ring[0] in rows)
+        )
+
+    return [_case(letter, rings[letter.id], rows) for letter in letters if ours(letter)]
 
 
 def _ring(letter: DeadLetter) -> tuple[UUID, int] | None:
@@ -73,7 +84,7 @@ def _ring(letter: DeadLetter) -> tuple[UUID, int] | None:
         if "sourceBody" in body:
             body = json.loads(base64.b64decode(body["sourceBody"]))
         return UUID(body["prebooking_id"]), int(body["version"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):  # anybody's, of any shape
         return None
 
 
@@ -130,10 +141,12 @@ def show(cases: Sequence[Case], out: Console) -> None:
     for case in cases:
         letter, row = case.letter, case.prebooking
         answer = f"HTTP {letter.status}" if letter.status else "none"
+        if letter.by_us is False:
+            answer += ", not from this service:"
         table.add_row(
             f"{letter.created_at:%d %b %H:%M}",
-            escape(f"{answer} {' '.join(letter.said.split())[:60]}".rstrip()),
-            case.about,
+            escape(printable(f"{answer} {' '.join(letter.said.split())[:60]}".rstrip())),
+            escape(printable(case.about)),
             f"{row.available_at:%d %b %H:%M:%S}" if row else "",
             "[green]yes[/]" if case.worth_it else "[dim]no[/]",
         )

@@ -15,7 +15,7 @@ from prebooking.domain.prebooking import Prebooking
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """See sql/0016_inspection.sql."""
+    """See sql/0030_inspection_at_scale.sql."""
 
     now: datetime
     on_the_way_s: float  #: from asking to hearing
@@ -26,9 +26,15 @@ class Inspection:
     missing_functions: tuple[str, ...]
     open_tables: tuple[str, ...]
     counts: Mapping[str, int]
+    estimated: tuple[str, ...]  #: the statuses whose count is an estimate
+    most: int  #: what follows is counted up to this
     overdue: int
     unswept: int
+    late: int
+    late_s: float | None  #: how long the latest of them has been open
     without_message: int
+    elsewhere: int
+    elsewhere_url: str | None
     warned: int
     untold: int
     untold_because: str | None
@@ -39,13 +45,17 @@ class Inspection:
     next: tuple[Prebooking, ...]
     last: tuple[Prebooking, ...]
 
+    def number(self, counted: int) -> str:
+        return str(counted) if counted < self.most else f"{counted} or more"
+
 
 _INSPECTION = TypeAdapter(Inspection)
 
 
-async def inspect(rpc: SupabaseRpc, *, limit: int = 10) -> Inspection:
+async def inspect(rpc: SupabaseRpc, public_url: str, *, limit: int = 10) -> Inspection:
     """Raises StoreUnavailableError."""
-    answer = await rpc.call("inspect_service", functions=sorted(shipped_functions()), limit=limit)
+    functions = sorted(shipped_functions())
+    answer = await rpc.call("inspect_service", functions=functions, limit=limit, public_url=public_url)
     on_the_way_s = clock.monotonic() - answer["sent_at"]
     host = {"on_the_way_s": on_the_way_s, "host_now": time.time() - on_the_way_s / 2}
     return _INSPECTION.validate_python(answer | host)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from rich.markup import escape
 from rich.table import Table
 
+from prebooking.domain.plain_text import printable
 from prebooking.domain.prebooking import Prebooking, Status
 
 _STYLES = {Status.COMPLETED: "green", Status.FAILED: "red", Status.EXECUTING: "cyan"}
@@ -19,7 +20,7 @@ def table_of_next(rows: Sequence[Prebooking], now: datetime) -> Table:
         if row.status is Status.EXECUTING:
             state = "[cyan]executing[/]"
         opens = f"{row.available_at:%a %d %b %H:%M:%S}"
-        table.add_row(opens, told_distance(row.available_at - now), _class(row), escape(row.user_email), state)
+        table.add_row(opens, told_distance(row.available_at - now), _class(row), _plain(row.user_email), state)
     return table
 
 
@@ -27,17 +28,18 @@ def table_of_last(rows: Sequence[Prebooking], now: datetime) -> Table:
     table = _table("Last results", "ended", "outcome", "class", "member", "fired", "answered")
     for row in rows:
         result = row.result or {}
-        timings = result.get("timings") or {}
-        outcome = f"[{_STYLES.get(row.status, 'default')}]{escape(str(result.get('outcome') or row.status))}[/]"
+        told = result.get("timings")
+        timings = told if isinstance(told, dict) else {}
+        outcome = f"[{_STYLES.get(row.status, 'default')}]{_plain(str(result.get('outcome') or row.status))}[/]"
         ended = f"{told_distance(now - row.executed_at)} ago" if row.executed_at else ""
         late, response = timings.get("fire_lateness_ms"), timings.get("response_ms")
         table.add_row(
             ended,
             outcome,
             _class(row),
-            escape(row.user_email),
-            "" if late is None else f"+{late:.1f} ms",
-            "" if response is None else f"{response:.0f} ms",
+            _plain(row.user_email),
+            f"+{late:.1f} ms" if isinstance(late, int | float) else "",
+            f"{response:.0f} ms" if isinstance(response, int | float) else "",
         )
     return table
 
@@ -54,7 +56,12 @@ def _table(title: str, *columns: str) -> Table:
 def _class(row: Prebooking) -> str:
     data = row.booking_data
     name = str(data.get("activityName") or f"class {data.get('id', '?')}")
-    return escape(f"{name}, {data.get('day', '?')}, {row.box_subdomain or 'no box'}")
+    return _plain(f"{name}, {data.get('day', '?')}, {row.box_subdomain or 'no box'}")
+
+
+def _plain(text: str) -> str:
+    """What outsiders wrote, as it may stand in a terminal and in a table's cell."""
+    return escape(printable(text))
 
 
 def told_distance(distance: timedelta) -> str:

@@ -267,7 +267,7 @@ class Executor:
         found = await run.settle()
         if isinstance(found, Ending):
             return found
-        if found is NotFound.UNKNOWN:
+        if found in (NotFound.UNKNOWN, NotFound.NOT_HERE):
             return Park(run.last_reason(over=Outcome.OUTCOME_UNKNOWN))
         run.settled = True
         if run.claim.settle_only:

@@ -52,6 +52,8 @@ async def make_ready(run: Execution, now: Callable[[], float]) -> Ending | None:
 
 def _ending(listing: Listing, run: Execution) -> Ending | None:
     listed = listing.get(run.request.class_id)
+    if listed is None and not listing.complete:
+        return None
     if listed is None or listed.cancelled:
         return Ending(Outcome.CLASS_NOT_FOUND)
     # With a settled begin behind it the booking is our own doing, else the user's by hand.

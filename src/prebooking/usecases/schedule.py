@@ -15,19 +15,25 @@ import structlog
 from prebooking.domain.errors import MessagingError, StoreUnavailableError
 from prebooking.domain.ports import Clock, Limits, Messages, Store, Transition
 from prebooking.domain.prebooking import Box, Prebooking, Status
+from prebooking.usecases.orders import Orders
 
 _log = structlog.get_logger()
 
 
 class Scheduler:
-    """`for_now` is the local development mode: what is created opens at once. `wake` tells the local sweep."""
+    """`address`: where messages ring. `for_now` is the local development mode: what is created opens at once.
+
+    `wake` tells the local sweep.
+    """
 
     def __init__(
         self,
         store: Store,
         messages: Messages,
+        orders: Orders,
         clock: Clock,
         *,
+        address: str,
         max_delay_s: float,
         limits: Limits,
         for_now: bool,
@@ -35,7 +41,9 @@ class Scheduler:
     ) -> None:
         self._store = store
         self._messages = messages
+        self._orders = orders
         self._clock = clock
+        self._address = address
         self._max_delay_s = max_delay_s
         self._limits = limits
         self._for_now = for_now
@@ -51,13 +59,14 @@ class Scheduler:
         *,
         starts_at: datetime | None = None,
         time_zone: str | None = None,
+        key: UUID | None = None,
     ) -> Transition:
         """`starts_at`: the class's start, `time_zone`: the box's, where they are known.
 
         outcome: created, existing (same wish, same opening), exists (another opening), too_late, too_many.
 
-        Again with the same id is answered with its row, whatever became of it: created; exists, if it opens at another
-        instant by now; key_reused, if it is of another class, or has ended.
+        Again with the same id or `key` is answered as it was, with the row as it is now, whatever became of it. Asked
+        for another opening: exists, or key_reused where the row waits no more; for another wish: key_reused.
         """
         opening = None if self._for_now else at
         created = await self._store.create(
@@ -69,26 +78,23 @@ class Scheduler:
             limits=self._limits,
             starts_at=starts_at,
             time_zone=time_zone,
+            key=key,
         )
-        if created.outcome != "created" or created.prebooking is None:
-            return created
-        if not created.prebooking.is_wish(user_email, box, data):
-            return Transition(outcome="key_reused")
-        return _elsewhere(created, opening) or await self._ring(created)
+        return await self._ring(created) if created.outcome == "created" else created
 
     async def reschedule(self, prebooking_id: UUID, user_email: str, at: datetime) -> Transition:
         """outcome: rescheduled, not_found, booking_in_progress, already_finished, too_late, too_many."""
         moved = await self._store.reschedule(prebooking_id, user_email, at, limits=self._limits)
         return await self._ring(moved) if moved.outcome == "rescheduled" else moved
 
-    async def retry(self, prebooking_id: UUID, user_email: str, token: UUID, at: datetime | None) -> Transition:
+    async def retry(
+        self, prebooking_id: UUID, user_email: str, token: UUID, at: datetime | None, key: UUID | None = None
+    ) -> Transition:
         """outcome: retried, not_found, exists, not_failed, booking_in_progress, already_finished, too_late,
-        too_many. Again with the same token is answered with the row as it is, as `create` does.
+        too_many. Again with the same token or `key` is answered as it was, as `create` does.
         """
-        retried = await self._store.retry(prebooking_id, user_email, token, at, limits=self._limits)
-        if retried.outcome != "retried":
-            return retried
-        return _elsewhere(retried, at) or await self._ring(retried)
+        retried = await self._store.retry(prebooking_id, user_email, token, at, limits=self._limits, key=key)
+        return await self._ring(retried) if retried.outcome == "retried" else retried
 
     async def cancel(self, prebooking_id: UUID, user_email: str) -> Transition:
         """outcome: cancelled, not_found, booking_in_progress, already_finished."""
@@ -97,13 +103,21 @@ class Scheduler:
             await self._take_back(cancelled.prebooking.qstash_schedule_id)
         return cancelled
 
-    async def publish(self, prebooking: Prebooking, *, delivery_failures: int = 0) -> Transition:
-        """Orders the message of this version and notes it on the row. Raises what the ports raise."""
-        message_id = await self._messages.publish(prebooking, delivery_failures=delivery_failures)
-        carried = prebooking.qstash_schedule_id
-        if carried and carried != message_id:  # the web application's, which would book beside us: it goes first
-            await self._messages.delete(carried)
-        attached = await self._store.attach_message(prebooking.id, prebooking.version, message_id)
+    async def publish(
+        self, prebooking: Prebooking, *, delivery_failures: int = 0, readdressed: bool = False
+    ) -> Transition:
+        """Orders the message of this version and notes it on the row. Raises what the ports raise.
+
+        `readdressed`: the one that it has is ours, for another address.
+        """
+        async with self._orders.order():
+            message_id = await self._messages.publish(prebooking, delivery_failures=delivery_failures)
+            carried = prebooking.qstash_schedule_id
+            if carried and carried != message_id and not readdressed:
+                await self._messages.delete(carried)  # the web application's, which would book beside us: it goes first
+        attached = await self._store.attach_message(
+            prebooking.id, prebooking.version, message_id, address=self._address
+        )
         if attached.outcome != "attached":  # cancelled or moved meanwhile: this message rings for nothing
             await self._take_back(message_id)
         elif attached.replaced_message_id:
@@ -134,7 +148,8 @@ class Scheduler:
                         updated_at=attached.prebooking.updated_at,
                     )
             except (MessagingError, StoreUnavailableError) as exc:
-                _log.warning("message_not_scheduled", prebooking_id=str(prebooking.id), reason=str(exc))
+                if not (isinstance(exc, MessagingError) and exc.pause):  # else it is told once for all
+                    _log.warning("message_not_scheduled", prebooking_id=str(prebooking.id), reason=str(exc))
         if replaced:
             await self._take_back(replaced)
         return Transition(outcome=changed.outcome, prebooking=prebooking)
@@ -144,11 +159,3 @@ class Scheduler:
             await self._messages.delete(message_id)
         except MessagingError as exc:
             _log.info("message_not_deleted", message_id=message_id, reason=str(exc))
-
-
-def _elsewhere(told: Transition, opening: datetime | None) -> Transition | None:
-    """The refusal, where what was made earlier under the same id or token opens at another instant."""
-    row = told.prebooking
-    if row is None or opening in (None, row.available_at):
-        return None
-    return Transition(outcome="exists" if row.status is Status.PENDING else "key_reused", prebooking=row)

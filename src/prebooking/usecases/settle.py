@@ -4,20 +4,22 @@ import random
 from collections.abc import Awaitable, Callable
 from enum import Enum, auto
 
-from prebooking.domain.errors import BoxSilentError
+from prebooking.domain.errors import BoxNotHereError, BoxSilentError
 from prebooking.domain.outcome import Ending, Outcome
 from prebooking.domain.ports import Clock, ListedClass
 from prebooking.domain.prebooking import BookingRequest
 from prebooking.usecases.guarded_gyms import GuardedGym
 
-_PAUSES_S = (0.3, 3.0)  # the first and the longest, each half as long again as the last
+_PAUSES_S = (0.3, 3.0)  # the first and the longest, each twice as long as the last
+_MOST_ASKED = 2  # in one go about what is parked: it is looked at again and again
 
 
 class NotFound(Enum):
-    """ABSENT and ELSEWHERE are knowledge, UNKNOWN is none."""
+    """ABSENT and ELSEWHERE are knowledge, the others are none."""
 
     ABSENT = auto()
     ELSEWHERE = auto()  #: absent, and in another class of that hour
+    NOT_HERE = auto()  #: a redirect or 404: no box at that address, or none at the moment
     UNKNOWN = auto()
 
 
@@ -37,29 +39,39 @@ async def settle(
     revive: Callable[[], Awaitable[bool]],
     insist: bool,
 ) -> Ending | NotFound:
-    """Asks until it is told, ever more rarely; its caller's budget ends it otherwise. Without `insist` also a host that
-    has been silent of late: what is parked can wait.
+    """Asks until it is told, ever more rarely; its caller's budget ends it otherwise. Without `insist` so do a second
+    question, and a host that has been silent of late: what is parked can wait.
 
     Absent is believed only if the listing shows the class, the user isn't in it, and the session proves alive after
     it was asked: a dead one sees nobody's bookings. `revive` refreshes a dead session, once.
     """
     pause_s = _PAUSES_S[0]
+    asked = 0
     while True:
+        asked += 1
         try:
-            listing = await gym.listing(request.day, request.family_id)
+            try:
+                listing = await gym.listing(request.day, request.family_id)
+            except BoxNotHereError:
+                return NotFound.NOT_HERE
             listed = listing.get(request.class_id)
             ending = present(listed)
             if ending is not None:
                 return ending
-            if listed is None:
+            if listed is None or not listed.standing_known:
                 return NotFound.UNKNOWN
             if await gym.whoami():
-                elsewhere = any(present(other) and other.hour == listed.hour for other in listing.values())
+                elsewhere = any(present(other) and _same_hour(other, listed) for other in listing.values())
                 return NotFound.ELSEWHERE if elsewhere else NotFound.ABSENT
             if not await revive():
                 return NotFound.UNKNOWN
         except BoxSilentError:
-            if gym.refuses and not insist:
+            if not insist and (gym.refuses or asked >= _MOST_ASKED):
                 return NotFound.UNKNOWN
             await clock.sleep(pause_s * random.uniform(0.75, 1.25))  # noqa: S311  # spreads load, guards nothing
-            pause_s = min(1.5 * pause_s, _PAUSES_S[1])
+            pause_s = min(2 * pause_s, _PAUSES_S[1])
+
+
+def _same_hour(one: ListedClass, other: ListedClass) -> bool:
+    """Two hours that nobody knows are not the same."""
+    return one.hour is not None and one.hour == other.hour

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Ending, Kind, Outcome, Reply
 from prebooking.domain.patience import pause_before_late_opening
-from prebooking.domain.ports import HeldRequest
+from prebooking.domain.ports import HeldRequest, Listing
 from prebooking.domain.timing import LAST_SHOT_S
 from prebooking.usecases.execution import Execution, GiveBack, Park, Release
 from prebooking.usecases.settle import NotFound, present
@@ -90,7 +90,7 @@ async def _decide(run: Execution, reply: Reply) -> Decision | _Again:  # noqa: P
             return _Again(reply.ending(Outcome.TOO_EARLY))  # of a class that is not there yet nothing else can be said
         case Kind.REFUSED:
             return await _refused(run, reply.ending(reply.outcome or Outcome.REFUSED))
-        case Kind.SAME_HOUR | Kind.NOTHING_SAID | Kind.NO_ANSWER:
+        case Kind.SAME_HOUR | Kind.NOTHING_SAID | Kind.NO_ANSWER | Kind.NOT_HERE:
             return await _settled(run, reply)
 
 
@@ -105,10 +105,15 @@ async def _settled(run: Execution, reply: Reply) -> Decision | _Again:
         # again, and where there is still none the box was speaking of another place.
         known = found is NotFound.ELSEWHERE or (found is NotFound.ABSENT and run.claim.begun)
         return clash if known and not run.unsure else Park(clash)
+    if reply.kind is Kind.NOT_HERE and found is NotFound.NOT_HERE:
+        # Where there is no listing there is no booking. It may be a bad minute of the gym: so it is tried again.
+        unknown = Ending(Outcome.BOX_UNKNOWN, f"{run.box}: {reply.words}")
+        return Park(unknown) if run.unsure else Release(unknown)
     run.unsure = True
     reason = reply.ending(Outcome.GYM_UNREACHABLE)
-    complete = reply.kind is Kind.NOTHING_SAID
-    return _Again(reason) if complete and found is not NotFound.UNKNOWN else Park(reason)
+    complete = reply.kind in (Kind.NOTHING_SAID, Kind.NOT_HERE)
+    known = found in (NotFound.ABSENT, NotFound.ELSEWHERE)
+    return _Again(reason) if complete and known else Park(reason)
 
 
 async def _refused(run: Execution, ending: Ending) -> Decision:
@@ -141,7 +146,7 @@ async def _which_list(run: Execution, reply: Reply) -> Decision:
             async with asyncio.timeout(run.budget.for_answers):
                 listing = await run.gym.listing(run.request.day, run.request.family_id)
         except (BoxSilentError, TimeoutError):
-            listing = {}
+            listing = Listing()
         ending = present(listing.get(run.request.class_id))
         if ending is not None:
             return Ending(ending.outcome, reply.words, reply.booking_id, ending.book_state)

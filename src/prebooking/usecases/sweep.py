@@ -1,7 +1,8 @@
 """The pass that repairs. One function, three callers: the loop of each replica, the command, the QStash schedule.
 
 It executes what is due and unclaimed, settles what is parked, ends what is over, and orders the messages that are
-missing. Several replicas may sweep side by side: each id goes through the same claim.
+missing, or ring at an address that has changed since. Several replicas may sweep side by side: each id goes through the
+same claim.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from prebooking.domain.metering import Meter
 from prebooking.domain.ports import Clock, Store, Unscheduled, Work
 from prebooking.domain.timing import Budget, OpeningClock
 from prebooking.usecases.execute import Executor
+from prebooking.usecases.orders import Orders, Refused
 from prebooking.usecases.schedule import Scheduler
 
 _log = structlog.get_logger()
@@ -35,7 +37,6 @@ _TIMER_S = 0.001  # asyncio's timers may end that much early
 _DATABASE_PAUSE_S = 1.0
 _SETTLED_AT_ONCE = 8  # what is parked has time
 _PUBLISHING = UUID(int=0)  # the key of the one publishing task among the executions
-_PUBLISH_PAUSES_S = (5.0, 300.0)  # first and longest, doubling, while QStash takes no orders
 
 
 class Alarm:
@@ -68,36 +69,43 @@ class Sweeper:
         store: Store,
         executor: Executor,
         scheduler: Scheduler,
+        orders: Orders,
         clock: Clock,
         opening_clock: OpeningClock,
         alarm: Alarm,
         meter: Meter,
         *,
+        address: str,
         lead_s: float,
         max_delay_s: float,
+        per_minute: int,
         every_s: float,
     ) -> None:
         self._store = store
         self._executor = executor
         self._scheduler = scheduler
+        self._orders = orders
         self._clock = clock
         self._opening_clock = opening_clock
         self._alarm = alarm
         self._meter = meter
         self._lead_s = lead_s
         self._max_delay_s = max_delay_s
+        self._address = address
+        self._per_minute = per_minute
         self._every_s = every_s
         self._under_way: dict[UUID, asyncio.Task[object]] = {}
         self._to_settle: deque[UUID] = deque()  #: as the last sweep found them
         self._settling: set[UUID] = set()
         self._deliveries: list[Budget] = []  #: under way, where nothing else keeps the host awake
         self._waking: asyncio.Task[None] | None = None
-        self._publish_from = 0.0
-        self._publish_pause = _PUBLISH_PAUSES_S[0]
+        self._refused = Refused(clock)
 
     async def sweep(self, arrived: float | None = None) -> Work:
         """One pass: what it found is under way when it returns (see `settled`). Raises StoreUnavailableError."""
-        work = await self._store.sweep(lead_s=self._lead_s, max_delay_s=self._max_delay_s)
+        work = await self._store.sweep(
+            lead_s=self._lead_s, max_delay_s=self._max_delay_s, address=self._address, per_minute=self._per_minute
+        )
         # Between two claims hours may pass; a step of either clock is confirmed before the next.
         self._opening_clock.compare(work.now, work.sent_at, self._clock.monotonic())
         due = [i for i in work.execute if i not in self._under_way]
@@ -106,8 +114,8 @@ class Sweeper:
         self._to_settle = deque(i for i in work.settle if i not in self._under_way)
         due += self._to_settle
         self._settle(arrived)
-        if work.publish and _PUBLISHING not in self._under_way and self._clock.monotonic() >= self._publish_from:
-            self._start(_PUBLISHING, self._publish(work.publish))
+        if work.publish and _PUBLISHING not in self._under_way and not self._orders.paused:
+            self._start(_PUBLISHING, self._publish(self._refused.worth_ordering(work.publish)))
         self._meter.swept(found=len(due) + len(work.publish))
         if due:
             _log.info("swept", executed=len(due), to_publish=len(work.publish))
@@ -208,14 +216,15 @@ class Sweeper:
     async def _publish(self, missing: Sequence[Unscheduled]) -> None:
         for found in missing:
             try:
-                await self._scheduler.publish(found.prebooking, delivery_failures=found.delivery_failures)
+                await self._scheduler.publish(
+                    found.prebooking, delivery_failures=found.delivery_failures, readdressed=found.readdressed
+                )
             except (MessagingError, StoreUnavailableError) as exc:
+                if isinstance(exc, MessagingError) and exc.pause:
+                    return  # which is told once for all
                 _log.warning("message_not_scheduled", prebooking_id=str(found.prebooking.id), reason=str(exc))
                 if isinstance(exc, StoreUnavailableError):
                     return
-                if exc.pause:
-                    self._publish_from = self._clock.monotonic() + self._publish_pause
-                    self._publish_pause = min(2 * self._publish_pause, _PUBLISH_PAUSES_S[1])
+                self._refused.note(found)
+                if self._refused.too_many:
                     return
-            else:
-                self._publish_pause = _PUBLISH_PAUSES_S[0]

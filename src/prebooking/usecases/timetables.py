@@ -1,5 +1,6 @@
 """A member looks at what a box offers, through their own AimHarder session."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,11 +37,16 @@ class Timetables:
         self._pace = Pace(clock, most=_MOST_PER_MINUTE, per_s=60)
         self.member = alru_cache(maxsize=_KEPT, ttl=_KEPT_S)(self._member)
         self.classes = alru_cache(maxsize=_KEPT, ttl=_KEPT_S)(self._classes)
+        self._named: OrderedDict[str, frozenset[str]] = OrderedDict()
 
     async def boxes(self, user_email: str) -> Sequence[MemberBox]:
         """Raises SessionMissingError, SessionEndedError, BoxSilentError, TooOftenError and what the store raises."""
         _, boxes = await self.member(user_email)
         return boxes
+
+    def lacks(self, user_email: str, subdomain: str) -> bool:
+        """Whether AimHarder, as far as it was asked, names the user's boxes and not this one. It asks nothing."""
+        return subdomain not in self._named.get(user_email, {subdomain})
 
     async def _classes(self, user_email: str, subdomain: str, aimharder_id: str | None, day: str) -> Timetable:
         """`aimharder_id` None: as AimHarder names it among the user's boxes. Raises as `boxes`, and
@@ -61,6 +67,13 @@ class Timetables:
 
     async def _member(self, user_email: str) -> tuple[Session, Sequence[MemberBox]]:
         """A living session, and whose boxes it is good for: a listing itself doesn't tell that a session is dead."""
+        session, boxes = await self._ask(user_email)
+        self._named[user_email] = frozenset(box.subdomain for box in boxes)
+        if len(self._named) > _KEPT:
+            self._named.popitem(last=False)
+        return session, boxes
+
+    async def _ask(self, user_email: str) -> tuple[Session, Sequence[MemberBox]]:
         stored = await self._store.read_session(user_email)
         if stored is None:
             raise SessionMissingError

@@ -57,7 +57,7 @@ class Timings(TypedDict):
 class Warned(TypedDict):
     """What its user had better do before the opening. `message` is for them."""
 
-    code: Literal["session_expired"]
+    code: Literal["session_expired", "box_not_yours"]
     reason: NotRequired[Literal["password_refused"]]  #: why it was not signed in again
     message: str
     since: datetime
@@ -108,13 +108,6 @@ class Noted(BaseModel):
     """What became of a notice's failure."""
 
     outcome: Literal["noted", "nothing_to_note"]
-
-
-class Malformed(BaseModel):
-    """A signed body that is none of ours: QStash need not try again."""
-
-    outcome: Literal["malformed"]
-    detail: str
 
 
 class Found(BaseModel):

@@ -1,19 +1,18 @@
-"""The application: its routes as a table, its parts from the lifespan."""
+"""The application: its routes as a table, its parts from the lifespan or the first request."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Sequence
 from functools import cache
-from typing import TypedDict
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 
 from prebooking.web import boxes, events, health, metrics, prebookings, qstash, session, sign_in
 from prebooking.web.console import Console, console_routes
+from prebooking.web.cors import cors
 from prebooking.web.openapi import openapi_route
+from prebooking.web.opening import Opening, OpenParts, WithParts
 from prebooking.web.operations import ApiRoute
-from prebooking.web.parts import Parts
+from prebooking.web.prefix import Prefix
 from prebooking.web.problems import HANDLERS
 from prebooking.web.requests import RequestId
 from prebooking.web.security_headers import SecurityHeaders
@@ -26,41 +25,40 @@ ROUTES = (
 
 
 @cache
-def _contract() -> ApiRoute:
-    return openapi_route(ROUTES)  # 0.1 s of CPU
-
-
-class _State(TypedDict):
-    parts: Parts
+def _contract(prefix: str) -> ApiRoute:
+    return openapi_route(ROUTES, prefix)  # 0.1 s of CPU
 
 
 def create_app(
-    open_parts: Callable[[], AbstractAsyncContextManager[Parts]],
+    open_parts: OpenParts,
     frontend_origins: Sequence[str],
     *,
     https: bool = False,
+    prefix: str = "",
     console: Console | None = None,
 ) -> Starlette:
-    """`https`: the world reaches this service by https alone, and browsers are told so. `console`: with the page."""
+    """`https`: the world reaches this service by https alone, and browsers are told so. `console`: with the page.
 
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[_State]:
-        async with open_parts() as parts:
-            yield {"parts": parts}
+    `prefix`: the path below which the world reaches it, whether a proxy takes it away or not.
+    """
+    routes = [*ROUTES, _contract(prefix), *(console_routes(console) if console else ())]
+    opening = Opening(open_parts)
 
-    cors = Middleware(
-        CORSMiddleware,
-        allow_origins=list(frontend_origins),
-        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "X-Request-Id"],
-        expose_headers=["X-Request-Id", "Retry-After"],
-    )
+    ours = {route.path.split("/")[1] for route in routes}
     app = Starlette(
-        routes=[*ROUTES, _contract(), *(console_routes(console) if console else ())],
+        routes=routes,
         # From the outside in: also what the inner ones refuse gets the headers and the id.
-        middleware=[Middleware(SecurityHeaders, https=https), Middleware(RequestId), cors, Middleware(Unforeseen)],
+        middleware=[
+            # A path that is called as one of ours has to be taken away before.
+            Middleware(Prefix, "" if f"{prefix}/".split("/")[1] in ours else prefix),
+            Middleware(SecurityHeaders, https=https),
+            Middleware(RequestId),
+            cors(frontend_origins),
+            Middleware(WithParts, opening),
+            Middleware(Unforeseen),
+        ],
         exception_handlers=HANDLERS,
-        lifespan=lifespan,
+        lifespan=opening.lifespan,
     )
     app.router.redirect_slashes = False  # it would redirect to whatever the Host header says
     return app

@@ -15,7 +15,7 @@ from prebooking.web.opens import Rule, TimeZone
 from prebooking.web.operations import OF_USERS, Answer, ApiRoute, Operation
 from prebooking.web.parts import parts_of
 from prebooking.web.problems import Problem, invalid, invalid_from, too_often
-from prebooking.web.wishes import BoxLabel, Day, Id
+from prebooking.web.wishes import BoxLabel, BoxNumber, Day
 
 
 def _for_the_rule(value: str | None, info: ValidationInfo) -> str | None:
@@ -29,7 +29,9 @@ class ClassesQuery(Rule):
 
     subdomain: BoxLabel
     day: Day
-    box_aimharder_id: Annotated[Id | None, Field(description="Where AimHarder doesn't name the box as yours.")] = None
+    box_aimharder_id: Annotated[
+        BoxNumber | None, Field(description="Where AimHarder doesn't name the box as yours.")
+    ] = None
     time_zone: Annotated[
         TimeZone | None,
         AfterValidator(_for_the_rule),

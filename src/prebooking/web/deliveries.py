@@ -43,8 +43,7 @@ class Deliveries:
     """Verifies against the configured URL: behind a proxy the request's own is another."""
 
     public_url: str
-    current_key: str
-    next_key: str
+    keys: tuple[tuple[str, str], ...]  #: current and next: one pair, or that of another region beside it
 
     def verify(self, signature: str, path: str) -> "Signed":
         """Verifies all but the body, which is not worth reading otherwise. Raises NotFromQStashError."""
@@ -57,13 +56,15 @@ class Deliveries:
         return Signed(claims["body"], with_next=with_next)
 
     def _claims(self, signature: str) -> tuple[dict[str, Any], bool]:
-        """The claims, and whether the next key is the one that fits."""
-        try:
-            return _read(signature, self.current_key), False
-        except NotFromQStashError as exc:
-            if exc.check is not Check.KEY:
-                raise
-        return _read(signature, self.next_key), True
+        """The claims, and whether a next key is the one that fits."""
+        for current, following in self.keys:
+            for key in (current, following):
+                try:
+                    return _read(signature, key), key == following
+                except NotFromQStashError as exc:
+                    if exc.check is not Check.KEY:
+                        raise
+        raise NotFromQStashError(Check.KEY, "signed with none of the keys that are set here")
 
 
 @dataclass(frozen=True, slots=True)

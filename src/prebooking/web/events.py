@@ -22,7 +22,8 @@ from prebooking.web.problems import Problem, invalid
 _HEARTBEAT_S = 15.0
 _COME_BACK_MS = 2000
 _LONGEST_CURSOR = 16 * 1024
-_HEADERS = {"X-Accel-Buffering": "no"}  # proxies that gather answers would keep the news to themselves
+# Proxies that gather or compress answers would keep the news to themselves.
+_HEADERS = {"Cache-Control": "no-cache, no-store, no-transform", "X-Accel-Buffering": "no"}
 
 
 async def follow(request: Request) -> Response:

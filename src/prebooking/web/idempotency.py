@@ -1,6 +1,7 @@
 """Idempotency-Key: a POST that is sent again, since its answer was lost, is the same POST (IETF draft of that name)."""
 
 import re
+from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID, uuid4, uuid5
 
@@ -30,13 +31,21 @@ class Idempotency(BaseModel):
     ] = None
 
 
-def id_of(request: Request, user_email: str) -> UUID:
-    """What this request makes is called so: by its user, its path and its key; without a key, by chance.
+@dataclass(frozen=True, slots=True)
+class Name:
+    """What a request makes is called `id`. `key`: of the request itself, among its user's; None: it has none."""
 
-    Raises Problem.
-    """
+    id: UUID
+    key: UUID | None
+
+
+def name_of(request: Request, user_email: str) -> Name:
+    """Made of its user, its path and its key; without a key, by chance. Raises Problem."""
     try:
         key = Idempotency.model_validate({_HEADER: request.headers.get(_HEADER)}).key
     except ValidationError as exc:
         raise invalid_from(exc) from exc
-    return uuid4() if key is None else uuid5(_KEYS, f"{user_email} {request.url.path} {key}")
+    if key is None:
+        return Name(uuid4(), None)
+    path = request.url.path
+    return Name(uuid5(_KEYS, f"{user_email} {path} {key}"), uuid5(_KEYS, f"{path} {key}"))

@@ -1,9 +1,11 @@
 """The figures of this replica, as Prometheus reads them."""
 
+import hmac
+
 from starlette.requests import Request
 from starlette.responses import Response
 
-from prebooking.web.operations import ALWAYS, SERVICE, Answer, ApiRoute, Operation
+from prebooking.web.operations import ALWAYS, METRICS, Answer, ApiRoute, Operation
 from prebooking.web.parts import parts_of
 from prebooking.web.problems import Problem
 
@@ -11,14 +13,15 @@ from prebooking.web.problems import Problem
 async def metrics(request: Request) -> Response:
     """Open only where there is no key to ask for."""
     parts = parts_of(request)
-    if not parts.users.is_server(request):
+    _, _, key = request.headers.get("authorization", "").partition(" ")
+    if parts.metrics_key is not None and not hmac.compare_digest(key.encode(), parts.metrics_key.encode()):
         raise _refused()
     body, media_type = parts.meter.exposition()
     return Response(body, headers={"Content-Type": media_type})
 
 
 def _refused() -> Problem:
-    detail = "Send the header Authorization: Bearer <SERVICE_API_KEY>."
+    detail = "Send the header Authorization: Bearer <METRICS_KEY>, or <SERVICE_API_KEY> where that is not set."
     return Problem(401, detail, headers={"WWW-Authenticate": "Bearer"})
 
 
@@ -31,8 +34,8 @@ ROUTES = [
             id="getMetrics",
             tag="service",
             summary="Figures for Prometheus",
-            description="Of the replica that answers. Without a SERVICE_API_KEY in its environment it asks for none.",
-            security=SERVICE,
+            description="Of the replica that answers. It asks for METRICS_KEY, else SERVICE_API_KEY, else for none.",
+            security=METRICS,
             answers={200: Answer("Prometheus's text format.", str, media_type="text/plain")},
             problems=(*ALWAYS, _refused()),
         ),

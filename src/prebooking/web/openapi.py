@@ -1,7 +1,7 @@
 """/openapi.json: the contract, generated from the routes and from the types that validate."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from http import HTTPStatus
+from functools import lru_cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from prebooking import __version__
 from prebooking.web.answers import ProblemDetails
 from prebooking.web.operations import OPEN, Answer, ApiRoute, Operation
-from prebooking.web.problems import Problem
+from prebooking.web.problems import Problem, title_of
 
 _Json = dict[str, Any]
 
@@ -34,6 +34,11 @@ _SECURITY_SCHEMES = {
         "scheme": "bearer",
         "description": "A trusted server's SERVICE_API_KEY. It speaks for the user whom X-User-Email names.",
     },
+    "metricsKey": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "The METRICS_KEY, or the SERVICE_API_KEY where there is none.",
+    },
     "userEmail": {"type": "apiKey", "in": "header", "name": "X-User-Email"},
     "qstashSignature": {
         "type": "apiKey",
@@ -45,17 +50,23 @@ _SECURITY_SCHEMES = {
 _HEADERS = {
     "X-Request-Id": "The id under which this request is logged.",
     "Retry-After": "Seconds to wait before another try.",
+    "Upstash-NonRetryable-Error": "Always true.",
     "WWW-Authenticate": "How to say who is asking.",
 }
 _SOME_ID = "0c8f6b52-5d0f-4c9a-9f0e-2f6b1f4f7a11"
 _SOME_REQUEST_ID = "7c9f2d4be01a3c58"
 
 
-def openapi_route(routes: Sequence[ApiRoute]) -> ApiRoute:
-    """Serves the document of these routes and of itself."""
+def openapi_route(routes: Sequence[ApiRoute], prefix: str = "") -> ApiRoute:
+    """Serves the document of these routes and of itself. `prefix`: the path below which they are reached."""
 
-    async def openapi(_: Request) -> Response:
+    async def openapi(request: Request) -> Response:
+        body = body_for(request.scope.get("root_path") or prefix)
         return Response(body, headers={"Cache-Control": "public, max-age=300"}, media_type="application/json")
+
+    @lru_cache(maxsize=4)  # it takes longer than most answers
+    def body_for(server: str) -> bytes:
+        return bytes(JSONResponse(told | ({"servers": [{"url": server}]} if server else {})).body)
 
     operation = Operation(
         id="getOpenApi",
@@ -65,7 +76,7 @@ def openapi_route(routes: Sequence[ApiRoute]) -> ApiRoute:
         answers={200: Answer("OpenAPI 3.1.", dict[str, Any])},
     )
     route = ApiRoute("GET", "/openapi.json", openapi, operation)
-    body = JSONResponse(document([*routes, route])).body  # once: it takes longer than most answers
+    told = document([*routes, route])
     return route
 
 
@@ -171,7 +182,7 @@ def _refusals(route: ApiRoute, schemas: _Schemas) -> _Json:
     instance = route.path.replace("{id}", _SOME_ID).replace("{subdomain}", "mygym")
     return {
         str(status): {
-            "description": HTTPStatus(status).phrase,
+            "description": title_of(status),
             "headers": _headers(*(problem.headers for problem in problems)),
             "content": {
                 "application/problem+json": {

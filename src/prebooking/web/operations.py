@@ -9,14 +9,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from prebooking.web.problems import BROKEN, DATABASE_DOWN, STOPPING, Problem, identity_unknown, invalid
+from prebooking.web.problems import BROKEN, DATABASE_DOWN, STOPPING, Problem, email_taken, identity_unknown, invalid
 from prebooking.web.requests import too_large
 
 #: Who may ask: any one of these, each a set of schemes that are needed together. Empty: everybody.
 Security = Sequence[Sequence[str]]
 OPEN: Security = ()
 USER: Security = (("accessToken",), ("serviceKey", "userEmail"))
-SERVICE: Security = (("serviceKey",),)
+METRICS: Security = (("metricsKey",),)
 QSTASH: Security = (("qstashSignature",),)
 
 
@@ -62,6 +62,7 @@ ALWAYS = (BROKEN, STOPPING)
 OF_USERS = (
     *(*ALWAYS, DATABASE_DOWN, identity_unknown()),
     Problem(401, "The access token has expired: sign in again or refresh it.", headers={"WWW-Authenticate": "Bearer"}),
+    email_taken("ana@example.com"),
     invalid("X-User-Email", "name the user by e-mail"),
 )
 BAD_BODY = (

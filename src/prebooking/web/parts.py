@@ -1,4 +1,4 @@
-"""What the routes work with; the composition root puts it together, the lifespan hands it out."""
+"""What the routes work with; the composition root puts it together, opening.py hands it out."""
 
 from dataclasses import dataclass
 
@@ -38,6 +38,7 @@ class Parts:
     deliveries: Deliveries
     meter: Meter
     max_duration_s: float
+    metrics_key: str | None  #: what reads the figures sends it; None: anybody may
 
 
 def parts_of(request: Request) -> Parts:

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from prebooking.domain.ports import Page, Transition
 from prebooking.domain.prebooking import Box, Prebooking
 from prebooking.web import answers
-from prebooking.web.idempotency import Idempotency, id_of
+from prebooking.web.idempotency import Idempotency, name_of
 from prebooking.web.operations import BAD_BODY, OF_USERS, Answer, ApiRoute, Operation
 from prebooking.web.parts import Parts, parts_of
 from prebooking.web.problems import Problem, invalid, invalid_from, too_often
@@ -36,18 +37,29 @@ async def create(request: Request) -> Response:
     parts, user = await _user(request)
     new = await read_json(request, NewPrebooking)
     box = Box(subdomain=new.box_subdomain, aimharder_id=new.box_aimharder_id)
+    name = name_of(request, user)
     created = await parts.scheduler.create(
-        id_of(request, user),
+        name.id,
         user,
         box,
         new.booking_data.as_row(),
         new.opening,
         starts_at=new.starts_at,
         time_zone=new.opens.time_zone if new.opens else None,
+        key=name.key,
     )
+    if created.prebooking and not created.prebooking.warning and parts.timetables.lacks(user, box.subdomain):
+        created = replace(created, prebooking=_warned(created.prebooking, box))
     return _answer(
         created, 201 if created.outcome == "created" else 200, opening="opens" if new.opens else "available_at"
     )
+
+
+def _warned(row: Prebooking, box: Box) -> Prebooking:
+    """Told with the answer alone: AimHarder may name a gym of theirs late."""
+    message = f"AimHarder does not name {box.subdomain} among your gyms: look whether box_subdomain is right."
+    warning = {"code": "box_not_yours", "message": message, "since": row.created_at.isoformat()}
+    return replace(row, warning=warning)
 
 
 async def listing(request: Request) -> Response:
@@ -90,7 +102,8 @@ async def cancel(request: Request) -> Response:
 async def retry(request: Request) -> Response:
     parts, user = await _user(request)
     new = await read_json(request, Retry, optional=True)
-    return _answer(await parts.scheduler.retry(_id(request), user, id_of(request, user), new.available_at))
+    name = name_of(request, user)
+    return _answer(await parts.scheduler.retry(_id(request), user, name.id, new.available_at, name.key))
 
 
 _REFUSALS = {
@@ -130,7 +143,8 @@ def _too_many(refused: Transition) -> Problem:
 
 
 def _key_reused() -> Problem:
-    return invalid("Idempotency-Key", "was used for another wish: make a new key for each")
+    told = "was used for another wish: make a new key for each"
+    return invalid("Idempotency-Key", told, code="idempotency-key-reused")
 
 
 async def _user(request: Request) -> tuple[Parts, str]:
@@ -174,7 +188,8 @@ _CREATE = """\
 `available_at` says when the class opens, or `opens` by which rule. Days count on the box's wall clock, over daylight
 saving changes too: a time that the clocks skip counts as if they had not been put forward yet, one that they show twice
 is the first. Hours are hours that pass. The same wish and opening again is no error while it waits: the answer is the
-prebooking that there is. Sent again with the same `Idempotency-Key`, it is so too when that has ended."""
+prebooking that there is. Sent again with the same `Idempotency-Key`, it is answered as it was, also when that
+prebooking has ended; a limit that was met is not remembered."""
 _NO_START = invalid("opens.starts", "say when the class starts, as HH:MM on the box's wall clock")
 _AS_IT_IS_NOW = Answer("The prebooking as it is now.", answers.Prebooking)
 
@@ -261,7 +276,7 @@ ROUTES = [
             body_optional=True,
             answers={200: _AS_IT_IS_NOW},
             problems=(
-                *(*OF_USERS, *BAD_BODY, _TOO_LATE, _NOT_YOURS),
+                *(*OF_USERS, *BAD_BODY, _TOO_LATE, _NOT_YOURS, _key_reused()),
                 *(_EXISTS, _IN_PROGRESS, _FINISHED, _NOT_FAILED, _TOO_MANY),
             ),
         ),

@@ -28,9 +28,17 @@ _CODES = {
     413: "too-large",
     415: "unsupported-media-type",
     431: "headers-too-large",
+    489: "malformed",
     500: "internal-error",
     503: "database-unavailable",
 }
+
+
+_OF_QSTASH = {489: "Not Retryable"}  # its own status for "don't try again"
+
+
+def title_of(status: int) -> str:
+    return _OF_QSTASH.get(status) or HTTPStatus(status).phrase
 
 
 class Problem(Exception):  # noqa: N818  # the RFC's own word
@@ -55,7 +63,7 @@ class Problem(Exception):  # noqa: N818  # the RFC's own word
     def details(self, instance: str, request_id: str) -> dict[str, Any]:
         """As RFC 9457 writes it."""
         told = ProblemDetails(
-            title=HTTPStatus(self.status).phrase,
+            title=title_of(self.status),
             status=self.status,
             detail=self.detail,
             instance=instance,
@@ -73,7 +81,7 @@ class Problem(Exception):  # noqa: N818  # the RFC's own word
         """The whole answer, for what never becomes a request, of which it is not known what was asked for."""
         body = json.dumps(self.details("", request_id)).encode()
         head = (
-            f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}\r\ncontent-type: application/problem+json\r\n"
+            f"HTTP/1.1 {self.status} {title_of(self.status)}\r\ncontent-type: application/problem+json\r\n"
             f"content-length: {len(body)}\r\nx-content-type-options: nosniff\r\nx-request-id: {request_id}\r\n"
             "connection: close\r\n\r\n"
         )
@@ -83,6 +91,12 @@ class Problem(Exception):  # noqa: N818  # the RFC's own word
 BROKEN = Problem(500, "Something broke on our side. It is logged under this request_id.")
 STOPPING = Problem(
     503, "This server is stopping. Nothing is lost: try again.", code="stopping", headers={"Retry-After": "1"}
+)
+NOT_OPENED = Problem(
+    503,
+    "This server could not open what it works with: its log says why. Nothing is lost: try again.",
+    code="not-opened",
+    headers={"Retry-After": "2"},
 )
 DATABASE_DOWN = Problem(
     503, "The database does not answer. Nothing is lost: try again in a moment.", headers={"Retry-After": "2"}
@@ -94,8 +108,16 @@ def identity_unknown(retry_after: int = 2) -> Problem:
     return Problem(503, detail, code="identity-unavailable", headers={"Retry-After": str(retry_after)})
 
 
-def invalid(field: str, message: str) -> Problem:
-    return Problem(422, f"{field}: {message}", code="invalid-request", errors=[{"field": field, "message": message}])
+def email_taken(email: str) -> Problem:
+    detail = (
+        f"The e-mail address {email} belongs to another account here, which came with it first. If it is yours now, "
+        f"ask the operator to run `prebooking release-email {email}`: that ends what the other account has waiting."
+    )
+    return Problem(403, detail, code="email-taken")
+
+
+def invalid(field: str, message: str, *, code: str = "invalid-request") -> Problem:
+    return Problem(422, f"{field}: {message}", code=code, errors=[{"field": field, "message": message}])
 
 
 def too_often(what: str, retry_after: float) -> Problem:

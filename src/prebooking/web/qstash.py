@@ -16,12 +16,13 @@ from starlette.responses import JSONResponse, Response
 
 from prebooking.domain.timing import Budget
 from prebooking.usecases.endings import Verdict
-from prebooking.web.answers import Delivered, Malformed, Noted, Swept
+from prebooking.web.answers import Delivered, Noted, Swept
 from prebooking.web.deliveries import NotFromQStashError
 from prebooking.web.extensions import authenticated
 from prebooking.web.messages import DeliveryFailure, NoticeFailure, Ping, Ring
 from prebooking.web.operations import ALWAYS, QSTASH, Answer, ApiRoute, Handler, Operation
 from prebooking.web.parts import Parts, parts_of
+from prebooking.web.prefix import path_of
 from prebooking.web.problems import DATABASE_DOWN, Problem
 from prebooking.web.requests import LARGEST_BODY, read_body, refuse_larger, too_large
 
@@ -29,8 +30,6 @@ _log = structlog.get_logger()
 
 # A failure callback quotes the last answer, which may be a proxy's error page.
 _LARGEST_CALLBACK = 256 * 1024
-# QStash's own status for "don't try again".
-_NOT_RETRYABLE = 489
 _LONGEST_REASON = 300
 _LONGEST_MESSAGE_ID = 100
 
@@ -44,7 +43,7 @@ async def execute(request: Request) -> Response:
         ring = Ring.model_validate_json(body)
         prebooking_id = UUID(ring.prebooking_id)
     except (ValidationError, ValueError) as exc:
-        return _refused("not a prebooking's message", exc)
+        return _refused(request, "not a prebooking's message", exc)
     budget = Budget(parts.clock, arrived, parts.max_duration_s)
     async with parts.sweeper.awake(budget):
         with structlog.contextvars.bound_contextvars(message_id=_message_id(request)):
@@ -68,7 +67,7 @@ async def failed(request: Request) -> Response:
             ring = Ring.model_validate_json(base64.b64decode(callback.sourceBody))
             prebooking_id = UUID(ring.prebooking_id)
         except (ValidationError, ValueError, RecursionError) as exc:
-            return _refused("not a failure callback of a prebooking's message", exc)
+            return _refused(request, "not a failure callback of a prebooking's message", exc)
         reason = _reason(callback)
         noted = await parts.store.note_delivery_failure(prebooking_id, ring.version, reason)
     _log.warning("delivery_failed", prebooking_id=str(prebooking_id), outcome=noted.outcome, reason=reason)
@@ -83,7 +82,7 @@ async def notice_failed(request: Request) -> Response:
         try:
             callback = NoticeFailure.model_validate_json(body)
         except ValidationError as exc:
-            return _refused("not a failure callback of a notice", exc)
+            return _refused(request, "not a failure callback of a notice", exc)
         reason = _reason(callback)
         outcome = await parts.store.note_untold(callback.sourceMessageId, reason)
     _log.warning("notice_failed", message_id=callback.sourceMessageId, outcome=outcome, reason=reason)
@@ -98,7 +97,7 @@ async def ping(request: Request) -> Response:
         try:
             ping_id = UUID(Ping.model_validate_json(body).ping)
         except (ValidationError, ValueError) as exc:
-            return _refused("not a ping", exc)
+            return _refused(request, "not a ping", exc)
         await parts.store.note_ping(ping_id)
     return JSONResponse({"outcome": "noted"})
 
@@ -133,7 +132,7 @@ async def _verified_body(request: Request, parts: Parts, limit: int = LARGEST_BO
     """The body, of which nothing is read before it is known that QStash has signed one for this URL."""
     refuse_larger(request, limit)
     try:
-        signed = parts.deliveries.verify(request.headers.get("upstash-signature", ""), request.url.path)
+        signed = parts.deliveries.verify(request.headers.get("upstash-signature", ""), path_of(request.scope))
         body = await read_body(request, limit)
         signed.verify(body)
     except NotFromQStashError as exc:
@@ -165,11 +164,14 @@ def _answer(verdict: Verdict, prebooking_id: UUID) -> Response:
     )
 
 
-def _refused(what: str, exc: Exception) -> Response:
+def _refused(request: Request, what: str, exc: Exception) -> Response:
     _log.warning("delivery_malformed", reason=f"{what}: {type(exc).__name__}")
-    return JSONResponse(
-        {"outcome": "malformed", "detail": what}, _NOT_RETRYABLE, {"Upstash-NonRetryable-Error": "true"}
-    )
+    return _malformed(what).response(request)
+
+
+def _malformed(what: str) -> Problem:
+    detail = f"It is signed, but {what}: it need not be tried again."
+    return Problem(489, detail, headers={"Upstash-NonRetryable-Error": "true"})
 
 
 def _reason(callback: DeliveryFailure | NoticeFailure) -> str:
@@ -181,9 +183,6 @@ def _reason(callback: DeliveryFailure | NoticeFailure) -> str:
     return told.replace("\0", "").encode(errors="replace").decode()[:_LONGEST_REASON]
 
 
-_MALFORMED = Answer(
-    "Signed, but none of ours: QStash need not try again.", Malformed, {"Upstash-NonRetryable-Error": "Always true."}
-)
 _PROBLEMS = (*ALWAYS, DATABASE_DOWN, _not_signed(), too_large())
 _NOT_YET = tuple(
     Problem(503, detail, code=code, headers={"Retry-After": "2"})
@@ -209,8 +208,8 @@ def _delivery(
         summary=summary,
         security=QSTASH,
         body=body,
-        answers={200: done} | ({_NOT_RETRYABLE: _MALFORMED} if body else {}),
-        problems=(*_PROBLEMS, *problems),
+        answers={200: done},
+        problems=(*_PROBLEMS, *problems, *((_malformed("not a message of ours"),) if body else ())),
     )
     return ApiRoute("POST", f"/qstash/{name}", handler, operation)
 

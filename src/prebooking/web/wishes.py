@@ -1,7 +1,7 @@
 """What a user may ask for, read strictly; the contract in /openapi.json is generated from the same types."""
 
 import re
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -14,16 +14,15 @@ from pydantic import (
     ValidationInfo,
     WithJsonSchema,
 )
-from pydantic import AwareDatetime as _Aware
 
 from prebooking.domain.prebooking import Status, box_label
+from prebooking.web.instants import Instant
 from prebooking.web.opens import Opens
 
-# Pydantic reads a bare number as seconds since 1970; RFC 3339 has the date and the time of day.
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 _FIRST_YEAR, _LAST_YEAR = 2000, 2100
 _ID = r"[A-Za-z0-9_.:-]"
 _LARGEST_ID = 2**63 - 1
+_LARGEST_BOX = 10**18 - 1
 _LARGEST_PAGE = 100
 # The days that there are, 2000 to 2100, for clients that check before they ask.
 _DAY = (
@@ -42,18 +41,6 @@ def _day(value: str) -> str:
     return value
 
 
-def _instant(value: Any) -> Any:
-    if not isinstance(value, str) or not _RFC3339.match(value):
-        raise ValueError("write an instant with its offset, such as 2026-11-22T07:00:00Z")
-    return value
-
-
-def _known_year(value: datetime) -> datetime:
-    if not _FIRST_YEAR <= value.year <= _LAST_YEAR:
-        raise ValueError("lies too far away")
-    return value.astimezone(UTC)  # Postgres knows no offset beyond 16 h
-
-
 def _no_nul(value: str) -> str:
     if "\0" in value:
         raise ValueError("must not contain the character U+0000, which the database can't store")
@@ -66,6 +53,12 @@ def _number_or_text(value: Any) -> Any:
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST_ID:
         return str(value)
+    return value
+
+
+def _box_number(value: str) -> str:
+    if not re.fullmatch(r"[0-9]{1,18}", value):
+        raise ValueError("must be the gym's number: AimHarder's own page calls it boid or box")
     return value
 
 
@@ -96,16 +89,23 @@ Id = Annotated[
     StringConstraints(min_length=1, max_length=64, pattern=rf"^{_ID}+$"),
     WithJsonSchema({"anyOf": [{"type": "string", "pattern": rf"^{_ID}{{1,64}}$"}, _NUMBER]}),
 ]
+BoxNumber = Annotated[
+    str,
+    BeforeValidator(_number_or_text),
+    AfterValidator(_box_number),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": "^[0-9]{1,18}$"},
+                {"type": "integer", "minimum": 0, "maximum": _LARGEST_BOX},
+            ]
+        }
+    ),
+]
 _FamilyId = Annotated[
     Id | None,
     BeforeValidator(lambda v: None if v == "" else v),
     WithJsonSchema({"anyOf": [{"type": "string", "pattern": rf"^{_ID}{{0,64}}$"}, _NUMBER, {"type": "null"}]}),
-]
-_Instant = Annotated[
-    _Aware,
-    BeforeValidator(_instant),
-    AfterValidator(_known_year),
-    Field(description="With its offset from UTC; from 2000 to 2100."),
 ]
 _Text = Annotated[
     str,
@@ -143,7 +143,7 @@ class BookingData(BaseModel):
         Field(description="1 takes the waiting list when the class is full."),
     ] = 0
     classTimeUTC: Annotated[  # noqa: N815
-        _Instant | None, Field(description="When the class begins: from then on booking is not tried any more.")
+        Instant | None, Field(description="When the class begins: from then on booking is not tried any more.")
     ] = None
     activityName: _Text | None = None  # noqa: N815
     boxName: _Text | None = None  # noqa: N815
@@ -177,11 +177,11 @@ class NewPrebooking(BaseModel):
     )
 
     box_subdomain: Annotated[BoxLabel, Field(description="What stands before .aimharder.com.")]
-    box_aimharder_id: Annotated[Id, Field(description="The gym's own number at AimHarder.")]
+    box_aimharder_id: Annotated[BoxNumber, Field(description="The gym's own number at AimHarder.")]
     booking_data: BookingData
     opens: Annotated[Opens | None, Field(description="The box's rule, in place of `available_at`.")] = None
     available_at: Annotated[
-        _Instant | None,
+        Instant | None,
         AfterValidator(_one_opening),
         Field(description="When the class opens for booking. In the past: now.", validate_default=True),
     ] = None
@@ -211,7 +211,7 @@ class NewOpening(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"available_at": "2030-11-24T07:30:00Z"}]})
 
-    available_at: _Instant
+    available_at: Instant
 
 
 class Retry(BaseModel):
@@ -219,7 +219,7 @@ class Retry(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{}, {"available_at": "2030-11-24T07:30:00Z"}]})
 
-    available_at: _Instant | None = None
+    available_at: Instant | None = None
 
 
 class Query(BaseModel):

@@ -26,7 +26,8 @@ Kind = Literal[
     "login_page",  # 200 and HTML
     "empty",  # 200 and nothing
     "html_text",  # 200, no bookState, a text with tags
-    "redirect",  # 302 to the login page
+    "redirect",  # 302 to the login page, or to `location`
+    "shape",  # a listing of another `shape`
     "huge",  # `bytes` of it
     "gzip_bomb",  # `bytes` of it, once unpacked
     "logout",  # as for a dead session, though it lives
@@ -36,10 +37,18 @@ Kind = Literal[
     "idle_timeout_s",  # closed, as servers do
     "idle_drop_s",  # forgotten without a word, as middleboxes do: it looks open, and nothing comes through any more
 ]
+Shape = Literal[
+    "gaps",  # arrays as PHP writes those with gaps: objects
+    "strings",  # numbers as strings
+    "start_alone",  # the hour without its end
+    "hour_elsewhere",  # only in `timetable`, by `timeid`
+    "no_hours",
+    "odd_row",  # one more row, which is none
+]
 _VIEWS = frozenset({"clock", "stale", "late"})
 IDLE = frozenset({"idle_timeout_s", "idle_drop_s"})
 _NO_REQUESTS = IDLE | {"refuse"}
-_CARRIED_OUT = frozenset({"slow", "hang", "reset", "truncated"})
+_CARRIED_OUT = frozenset({"slow", "hang", "reset", "truncated", "shape"})
 
 
 class Fault(BaseModel):
@@ -54,6 +63,8 @@ class Fault(BaseModel):
     times: int | None = Field(default=None, ge=1)
     seconds: float = Field(default=0, allow_inf_nan=False)
     status: HTTPStatus = HTTPStatus.INTERNAL_SERVER_ERROR
+    location: str = "https://login.aimharder.com/"
+    shape: Shape = "gaps"
     bytes: int = 20_000_000
     handled: bool | None = None  # is the request carried out? None: as is usual for the kind
 

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from prebooking.local.aimharder.answers import Json
+from prebooking.local.aimharder.faults import Shape
 from prebooking.local.aimharder.gym import Box, Gym, GymClass, Person, Reservation
 
 _WEEKDAYS = ("Lunes", "Martes", "Miércoles", "Jueves", "Viernes", "Sábado", "Domingo")
@@ -78,6 +79,27 @@ def _fixed_part(box: Box, gym_class: GymClass) -> Json:
         "onlineclass": None,
         "hidden": 0,
     }
+
+
+def reshaped(listing: Json, shape: Shape) -> Json:
+    """The same day as other versions of AimHarder tell it."""
+    rows = listing["bookings"]
+    match shape:
+        case "gaps":
+            names = ("bookings", "timetable")
+            return listing | {name: {str(2 * n): one for n, one in enumerate(listing[name])} for name in names}
+        case "strings":
+            rows = [{name: str(v) if isinstance(v, int) else v for name, v in row.items()} for row in rows]
+        case "start_alone":
+            rows = [row | {"time": row["time"][:5]} for row in rows]
+        case "hour_elsewhere":
+            rows = [row | {"time": None} for row in rows]
+        case "no_hours":
+            listing |= {"timetable": []}
+            rows = [row | {"time": None, "timeid": None} for row in rows]
+        case "odd_row":
+            rows = [{"seminar": "Open day"}, *rows]
+    return listing | {"bookings": rows}
 
 
 def next_bookings(gym: Gym, box: Box, person: Person) -> Json:

@@ -1,11 +1,13 @@
 """What a fault makes of an answer."""
 
 import gzip
+import json
 from collections.abc import Callable
 from functools import lru_cache
 
 from prebooking.local.aimharder.answers import LOGOUT
 from prebooking.local.aimharder.faults import Fault, Kind
+from prebooking.local.aimharder.listing import reshaped
 from prebooking.local.aimharder.wire import JSON, Answer, as_html, as_json
 
 _LOGIN_PAGE = '<form method="post" action="/login"><input name="mail"><input name="pw" type="password"></form>'
@@ -39,9 +41,9 @@ def _gzip_bomb(fault: Fault, _: Answer) -> Answer:
     return Answer(200, _blanks_zipped(fault.bytes), JSON, headers=[("Content-Encoding", "gzip")])
 
 
-def _redirect(_: Fault, __: Answer) -> Answer:
+def _redirect(fault: Fault, _: Answer) -> Answer:
     answer = as_html("", 302)
-    answer.headers.append(("Location", "https://login.aimharder.com/"))
+    answer.headers.append(("Location", fault.location))
     return answer
 
 
@@ -51,6 +53,7 @@ _INSTEAD: dict[Kind, Callable[[Fault, Answer], Answer]] = {
     "empty": lambda _, __: Answer(200, b"", JSON),
     "html_text": lambda _, __: as_json({"errorMssg": _TEXT_WITH_TAGS}),
     "redirect": _redirect,
+    "shape": lambda fault, decided: as_json(reshaped(json.loads(decided.body), fault.shape)),
     "huge": _huge,
     "gzip_bomb": _gzip_bomb,
     "logout": lambda _, __: as_json(LOGOUT),

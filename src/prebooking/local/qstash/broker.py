@@ -14,6 +14,7 @@ from prebooking.local.qstash.dead_letters import DeadLetters
 from prebooking.local.qstash.deduplication import Deduplication
 from prebooking.local.qstash.delivery import Deliverer
 from prebooking.local.qstash.faults import Faults, drawn
+from prebooking.local.qstash.flow_control import FlowControl
 from prebooking.local.qstash.journal import Journal
 from prebooking.local.qstash.message import Attempt, Message, State, new_message
 from prebooking.local.qstash.order import CALLBACK, FAILURE_CALLBACK, Order
@@ -49,6 +50,7 @@ class Broker:
         self._deduplication = Deduplication(clock)
         self._agenda: Agenda[Message] = Agenda(clock)
         self._slots = Slots(parallelism)
+        self._flow = FlowControl()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
@@ -110,8 +112,10 @@ class Broker:
             if message.state is State.CANCELLED:
                 self.journal.note(message, "CANCELED")
                 self._slots.give()
-            else:
+            elif self._flow.admits(message):
                 self._start(self._attempt(message))
+            else:
+                self._slots.give()  # it waits for its own kind, and keeps no other waiting
 
     async def _attempt(self, message: Message) -> None:
         message.state = State.ACTIVE
@@ -125,6 +129,8 @@ class Broker:
             self._conclude(message, next((one for one in attempts if one.succeeded), attempts[-1]))
         finally:
             self._slots.give()
+            if following := self._flow.leaves(message):
+                self._agenda.add(self._clock.time(), following)
 
     def _conclude(self, message: Message, attempt: Attempt) -> None:
         response = {"responseStatus": attempt.status, "responseBody": attempt.body.decode(errors="replace")}

@@ -51,6 +51,7 @@ class Faults(BaseModel):
 
     # of the API
     api_status: ApiFault[int] | None = None  # answered instead of doing anything
+    other_region: ApiFault[bool] | None = None  # 404 to everything, as a token of another region gets it
     api_limit: ApiFault[Literal["daily", "burst"]] | None = None  # 429 with that family of headers
     api_refused: ApiFault[bool] | None = None  # the connection is closed before anything is done
     api_hangs: ApiFault[bool] | None = None  # no answer, nothing done

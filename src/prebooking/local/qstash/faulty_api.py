@@ -28,6 +28,8 @@ class FaultyApi:
             await _until_the_client_leaves(receive)
         elif status := self._strikes(self.faults.api_status, scope):
             await JSONResponse({"error": "injected fault"}, status)(scope, receive, send)
+        elif self._strikes(self.faults.other_region, scope):
+            await JSONResponse({"error": "user not found in this region"}, 404)(scope, receive, send)
         elif family := self._strikes(self.faults.api_limit, scope):
             await self._limited(family)(scope, receive, send)
         elif self._strikes(self.faults.api_answer_lost, scope):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from prebooking.local.qstash.destination import checked
 from prebooking.local.qstash.durations import seconds_of
 from prebooking.local.qstash.expression import milliseconds
+from prebooking.local.qstash.redaction import Redaction
 from prebooking.local.qstash.refusal import RefusedError
 
 Headers = tuple[tuple[str, str], ...]
@@ -18,6 +19,12 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _DEFAULT_RETRIES = 3
 _LONGEST_ANSWER_S = 900  # a plan's limit, where the message names none
 _INHERITED_BY_CALLBACKS = ("upstash-retries", "upstash-retry-delay", "upstash-timeout")
+
+
+@dataclass(frozen=True)
+class Flow:
+    key: str
+    parallelism: int
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,8 @@ class Order:
     timeout_s: int
     deduplication_id: str | None
     content_based_deduplication: bool
+    redaction: Redaction
+    flow: Flow | None = None
     schedule_id: str | None = None
 
     def setting(self, name: str) -> str | None:
@@ -83,6 +92,8 @@ def read_order(url: str, headers: Iterable[tuple[str, str]], body: bytes, caller
         timeout_s=seconds_of(given.get("upstash-timeout", f"{_LONGEST_ANSWER_S}s"), "Upstash-Timeout"),
         deduplication_id=_deduplication_id(given.get("upstash-deduplication-id")),
         content_based_deduplication=_truth(given.get("upstash-content-based-deduplication", "false")),
+        redaction=_redaction(given.get("upstash-redact-fields", "")),
+        flow=_flow(given.get("upstash-flow-control-key"), given.get("upstash-flow-control-value", "")),
     )
     for kind in (CALLBACK, FAILURE_CALLBACK):
         if kind in given:
@@ -120,6 +131,22 @@ def _retry_delay(text: str | None, retries: int) -> str | None:
         except ValueError as exc:
             raise RefusedError(400, f"invalid retry delay expression: {exc}") from exc
     return text
+
+
+def _redaction(text: str) -> Redaction:
+    try:
+        return Redaction(text)
+    except ValueError as exc:
+        raise RefusedError(400, f"invalid redact fields: {exc}") from exc
+
+
+def _flow(key: str | None, text: str) -> Flow | None:
+    if key is None:
+        return None
+    found = re.fullmatch(r"\s*parallelism\s*=\s*([1-9]\d{0,5})\s*", text, re.IGNORECASE)
+    if not found:
+        raise RefusedError(501, f"of flow control this server knows parallelism alone: {text!r}")
+    return Flow(key, int(found[1]))
 
 
 def _deduplication_id(text: str | None) -> str | None:

@@ -35,13 +35,14 @@ def settings_view(order: Order) -> dict[str, Any]:
     view = {
         "url": order.url,
         "method": order.method,
-        "header": header_map(order.forwarded),
+        "header": header_map(order.redaction.shown_headers(order.forwarded)),
         "maxRetries": order.retries,
         "callerIP": order.caller_ip,
         "callback": order.setting(CALLBACK),
         "failureCallback": order.setting(FAILURE_CALLBACK),
         "scheduleId": order.schedule_id,
-        "flowControlKey": order.setting("upstash-flow-control-key"),
+        "flowControlKey": order.flow.key if order.flow else None,
+        "parallelism": order.flow.parallelism if order.flow else None,
         "retryDelayExpression": order.retry_delay,
         "label": order.setting("upstash-label"),
         "callbackHeader": header_map(order.prefixed(f"{CALLBACK}-")) or None,
@@ -54,7 +55,7 @@ def message_view(message: Message) -> dict[str, Any]:
     return (
         {"messageId": message.id}
         | settings_view(message.order)
-        | text_or_base64("body", message.order.body)
+        | text_or_base64("body", message.order.redaction.shown(message.order.body))
         | {"notBefore": round(message.not_before * 1000), "createdAt": round(message.created_at * 1000)}
     )
 
@@ -78,8 +79,8 @@ def callback_view(message: Message, attempt: Attempt) -> dict[str, Any]:
         "sourceMessageId": message.id,
         "url": order.url,
         "method": order.method,
-        "sourceHeader": header_map(order.forwarded),
-        "sourceBody": base64_of(order.body),
+        "sourceHeader": header_map(order.redaction.shown_headers(order.forwarded)),
+        "sourceBody": base64_of(order.redaction.shown(order.body)),
         "notBefore": str(round(message.not_before * 1000)),
         "createdAt": str(round(message.created_at * 1000)),
         "callerIP": order.caller_ip,

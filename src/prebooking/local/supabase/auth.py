@@ -48,6 +48,8 @@ class Auth:
         self._members = {member.email.lower(): member for member in members}
         self._sessions: dict[str, Session] = {}  # by refresh token, each good for one use
         self._started = datetime.now(UTC)
+        self.confirms_itself = False  # true where "Confirm email" is off
+        self.takes_anonymous = False
 
     def routes(self) -> list[Route]:
         return [
@@ -55,6 +57,8 @@ class Auth:
             Route("/user", self.user),
             Route("/logout", self.logout, methods=["POST"]),
             Route("/.well-known/jwks.json", self.key_set),
+            Route("/.well-known/openid-configuration", self.configuration),
+            Route("/settings", self.settings),
         ]
 
     def access_token(self, email: str, **changed: Any) -> str:
@@ -84,6 +88,30 @@ class Auth:
 
     async def key_set(self, _request: Request) -> Response:
         return JSONResponse(self._tokens.key_set(), headers={"cache-control": "public, max-age=600"})
+
+    async def configuration(self, _request: Request) -> Response:
+        issuer = self._tokens.issuer
+        told = {
+            "issuer": issuer,
+            "authorization_endpoint": f"{issuer}/oauth/authorize",
+            "token_endpoint": f"{issuer}/oauth/token",
+            "jwks_uri": f"{issuer}/.well-known/jwks.json",
+            "id_token_signing_alg_values_supported": ["RS256", "HS256", "ES256"],
+        }
+        return JSONResponse(told, headers={"cache-control": "public, max-age=600"})
+
+    async def settings(self, request: Request) -> Response:
+        """What anybody with a key may know of how one signs up."""
+        self._keys.role_of_key(request.headers)
+        told = {
+            "external": {"anonymous_users": self.takes_anonymous, "email": True, "phone": False},
+            "disable_signup": False,
+            "mailer_autoconfirm": self.confirms_itself,
+            "phone_autoconfirm": False,
+            "sms_provider": "",
+            "saml_enabled": False,
+        }
+        return JSONResponse(told)
 
     def _member(self, given: dict[str, Any]) -> Member:
         member = self._members.get(str(given.get("email", "")).lower())

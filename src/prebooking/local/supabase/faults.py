@@ -12,12 +12,24 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class Fault(BaseModel):
-    """Waits `seconds`, then does what `kind` says; for the next `times` calls (None: until replaced)."""
+    """Waits `seconds`, then does what `kind` says; for the next `times` calls (None: until replaced).
 
-    kind: Literal["delay", "unavailable", "blank", "drop", "lose_answer"]
+    `answer`: this status, body and media type, as whoever stands before PostgREST says them: Kong, Envoy, Cloudflare,
+    a paused project, a proxy with a login of its own. `challenge`: its WWW-Authenticate.
+    """
+
+    kind: Literal["delay", "unavailable", "blank", "drop", "lose_answer", "answer"]
     function: str | None = None
     times: int | None = 1
     seconds: float = 0
+    status: int = 502
+    body: str = '{"message": "An invalid response was received from the upstream server"}'
+    media_type: str = "application/json"
+    challenge: str | None = None
+
+    def shown(self) -> dict[str, Any]:
+        of_answers = {"status", "body", "media_type", "challenge"}
+        return self.model_dump(exclude=set() if self.kind == "answer" else of_answers)
 
 
 _FAULTS = TypeAdapter(list[Fault])
@@ -55,10 +67,8 @@ class Faults:
                 return HangUp()
         if fault.kind == "drop":
             return HangUp()
-        if fault.kind == "blank":  # what PostgREST says when it finds a pooled connection dead
-            return JSONResponse({"code": "", "details": None, "hint": None, "message": ""}, 400)
-        if fault.kind == "unavailable":
-            return PlainTextResponse("upstream connect error or disconnect/reset before headers", 503)
+        if (said := _said(fault)) is not None:
+            return said
         answered = await answer()
         return HangUp() if fault.kind == "lose_answer" else answered
 
@@ -69,7 +79,19 @@ class Faults:
                 self.set(*_FAULTS.validate_json(await request.body()))
             except ValidationError as exc:
                 return PlainTextResponse(str(exc), 422)
-        return JSONResponse(_FAULTS.dump_python([fault for fault in self.active if fault.times != 0]))
+        return JSONResponse([fault.shown() for fault in self.active if fault.times != 0])
+
+
+def _said(fault: Fault) -> Response | None:
+    """What somebody says in the function's place."""
+    if fault.kind == "blank":  # what PostgREST says when it finds a pooled connection dead
+        return JSONResponse({"code": "", "details": None, "hint": None, "message": ""}, 400)
+    if fault.kind == "unavailable":
+        return PlainTextResponse("upstream connect error or disconnect/reset before headers", 503)
+    if fault.kind == "answer":
+        headers = {"www-authenticate": fault.challenge} if fault.challenge else {}
+        return Response(fault.body, fault.status, headers, fault.media_type)
+    return None
 
 
 class HangUp(Response):

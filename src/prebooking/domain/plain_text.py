@@ -1,0 +1,45 @@
+"""What outsiders wrote, such as a gym's words or a class's name, made harmless where people read it."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+# Control characters (escape sequences of terminals begin with one), what is not seen but changes how the rest is (the
+# order of writing, above all), half surrogate pairs, and what breaks a line.
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_JOINERS = "\u200c\u200d"  # parts of words and of emoji
+# Chats: mentions of all, of one and of a channel; links that show other words than their address; links.
+_MARKUP = str.maketrans({"<": "\u2039", ">": "\u203a", "@": "\uff20"})  # they look alike, and mean nothing
+_LINK = re.compile(r"\](?=[(\[:])")
+_ADDRESS = re.compile(r":(?=//)")
+
+
+def printable(text: str) -> str:
+    """One line for a terminal or a log: what is not seen becomes a visible escape, such as `\\x1b`."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_escaped(char) if unicodedata.category(char) in _HIDDEN else char for char in text)
+
+
+def for_chat(text: str) -> str:
+    """The same for Slack, Discord, Telegram and their like: nobody is mentioned, nothing is a link."""
+    return _ADDRESS.sub(": ", _LINK.sub("] ", printable(text).translate(_MARKUP)))
+
+
+def all_for_chat(value: Any) -> Any:
+    """JSON with each of its texts, names too, as `for_chat` has it."""
+    if isinstance(value, str):
+        return for_chat(value)
+    if isinstance(value, Mapping):
+        return {all_for_chat(name): all_for_chat(item) for name, item in value.items()}
+    return [all_for_chat(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _escaped(char: str) -> str:
+    if char in _JOINERS:
+        return char
+    number = ord(char)
+    if number > 0xFFFF:  # noqa: PLR2004  # as Python writes them
+        return f"\\U{number:08x}"
+    return f"\\u{number:04x}" if number > 0xFF else f"\\x{number:02x}"  # noqa: PLR2004
