@@ -43,7 +43,8 @@ async def database(migrated: str) -> AsyncIterator[asyncpg.Connection]:
     connection: asyncpg.Connection = await asyncpg.connect(migrated)
     await connection.execute(
         "truncate public.prebookings, public.auth_sessions, prebooking.retries, prebooking.session_checks,"
-        " prebooking.notices, prebooking.email_owners cascade"
+        " prebooking.notices, prebooking.email_owners, prebooking.accounts, prebooking.sign_in_tries,"
+        " prebooking.own_sign_ins cascade"
     )
     try:
         yield connection

@@ -15,6 +15,7 @@ from world import BOX, CLASS_ID, World
 ANA = "ana@example.com"
 ON_TIME_MS = 500  # for a starved machine: the benchmarks tell how late it is on a quiet one
 BOOK, LISTING, WHOAMI, REFRESH = "/api/book", "/api/bookings", "/api/whoami", "/api/tokenUpdate"
+LOGIN, ENTRANCE = "/api/login", "/setrefresh"
 _PATIENCE_S = 15.0
 
 

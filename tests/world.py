@@ -170,6 +170,7 @@ async def open_world(
         "service_api_key": SERVICE_KEY,
         "aimharder_box_url": gym.url + "/{box}",
         "aimharder_account_url": gym.url,
+        "aimharder_login_url": gym.url,
     }
     told = Settings(_env_file=None, **(values | settings))
     async with AsyncExitStack() as stack:

@@ -185,6 +185,8 @@ def encrypt_sessions() -> None:
     _out.print(f"Encrypted {done.encrypted}. Not under the first key: {done.left}.")
     for row_id, reason in done.unreadable.items():
         _err.print(f"Session {row_id} is left as it is: {reason}.", soft_wrap=True, highlight=False)
+    for user, reason in done.unreadable_passwords.items():
+        _err.print(f"The password of {user} is left as it is: {reason}.", soft_wrap=True, highlight=False)
     if done.left:
         sys.exit(1)
 

@@ -42,9 +42,12 @@ from prebooking.usecases.notify import Notifier
 from prebooking.usecases.orders import Orders
 from prebooking.usecases.owners import Owners
 from prebooking.usecases.readiness import Readiness
+from prebooking.usecases.revival import Revival
 from prebooking.usecases.schedule import Scheduler
 from prebooking.usecases.session_watch import SessionWatch
 from prebooking.usecases.sessions import Sessions
+from prebooking.usecases.sign_in import SignIns
+from prebooking.usecases.sign_in_again import SignInsAgain
 from prebooking.usecases.sweep import Alarm, Sweeper
 from prebooking.usecases.timetables import Timetables
 from prebooking.web.app import create_app as create_web_app
@@ -146,12 +149,13 @@ async def open_parts(
         effects = Effects(clock)
         stack.push_async_callback(effects.drain)  # what was sent is stored before the store is closed
         sessions = Sessions(store, gyms, clock, effects)
+        revival = Revival(sessions, SignInsAgain(store, gyms, clock, effects), store, clock)
         gate = Gate(clock, opening_clock.now)
         meter = PrometheusMeter(refusals=Check, tokens=TokenCheck)
         orders = Orders(clock)
         chores = Chores(
             Notifier(store, outside.teller, orders, gate, clock, meter),
-            SessionWatch(store, gyms, sessions, gate, clock, meter),
+            SessionWatch(store, gyms, revival, gate, clock, meter),
             Housekeeping(store, gate, clock, days=settings.retention_days),
             clock,
         )
@@ -170,7 +174,7 @@ async def open_parts(
             legacy_box=settings.legacy_box,
             ended=chores.ring,
             meter=meter,
-            sessions=sessions,
+            revival=revival,
         )
         alarm = Alarm(settings.lead_seconds, clock.monotonic)
         scheduler = Scheduler(
@@ -212,6 +216,7 @@ async def open_parts(
             connections=Connections(
                 store, outside.gyms, sessions, max_per_minute=settings.max_session_checks_per_minute
             ),
+            sign_ins=SignIns(store, outside.gyms, clock, effects, remembers=settings.encrypts_sessions),
             timetables=Timetables(store, outside.gyms, sessions, clock),
             changes=ChangeFeed(store, gate, clock),
             readiness=Readiness(store),
@@ -282,6 +287,7 @@ async def _open_outside(settings: Settings, opening_clock: OpeningClock, resolve
             settings.aimharder_proxy,
             opening_clock.now,
             resolver,
+            settings.aimharder_login_url,
         )
         yield Outside(store, messages, gyms, _teller(settings, messages))
 

@@ -97,6 +97,7 @@ class Settings(_FromEnvironment):
 
     aimharder_box_url: kinds.GymUrl = "https://{box}.aimharder.com"
     aimharder_account_url: kinds.GymUrl = "https://aimharder.com"
+    aimharder_login_url: kinds.GymUrl = "https://login.aimharder.com"
     aimharder_proxy: kinds.ProxyUrl | None = None
 
     lead_seconds: int = Field(default=3, ge=0, le=kinds.A_DAY_S)

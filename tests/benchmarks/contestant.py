@@ -26,6 +26,7 @@ async def main(count: int, at: float, target: str) -> int:
     settings = {
         "AIMHARDER_BOX_URL": target,
         "AIMHARDER_ACCOUNT_URL": target,
+        "AIMHARDER_LOGIN_URL": target,
         "LEAD_SECONDS": str(lead_s),
         "MAX_DURATION_SECONDS": str(lead_s + 8),
         "LOG_LEVEL": "ERROR",

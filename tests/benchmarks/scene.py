@@ -122,6 +122,7 @@ def _by_name(stack: Stack, names: NameServer) -> dict[str, str]:
         "NAME_SERVER": names.address,
         "AIMHARDER_BOX_URL": f"http://{{box}}.{ZONE}:{port}",
         "AIMHARDER_ACCOUNT_URL": f"http://account.{ZONE}:{port}",
+        "AIMHARDER_LOGIN_URL": f"http://login.{ZONE}:{port}",
     }
 
 

@@ -8,6 +8,7 @@ from prebooking.local.names import Zone
 from prebooking.local.stack import Stack
 
 BOOK, LISTING, WHOAMI, REFRESH = "/api/book", "/api/bookings", "/api/whoami", "/api/tokenUpdate"
+LOGIN = "/api/login"
 STRICT, LAX = "mygym", "laxgym"
 #: The usual gym refuses a second booking of the same hour; the lax one takes it.
 _BOXES = {STRICT: {"slug": STRICT, "boid": 7}, LAX: {"slug": LAX, "boid": 8, "same_hour_refused": False}}
@@ -87,6 +88,9 @@ class Box:
     async def new_session(self) -> dict[str, Any]:
         session: dict[str, Any] = (await self._control("sessions", [{"member": self.email}]))["members"][0]
         return session
+
+    async def end_sessions(self) -> None:
+        await self._control("sessions/kill", [{"member": self.email}])
 
     async def takes(self, cookies: list[dict[str, str]]) -> bool:
         """Whether it is a living session."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import plays
+import signing_in
 import weathered
 from aim import Play, Try
 from failpoints import Action
@@ -14,6 +15,9 @@ _RESCHEDULE = Play(plays.reschedule, opens_in_s=12)
 _RETRY = Play(plays.retry, opens_in_s=-1, signed_in=False)
 _LIST = Play(plays.look)
 _CONNECT = Play(plays.connect, signed_in=False)
+_SIGN_IN = Play(signing_in.sign_in)
+_SIGN_IN_AGAIN = Play(signing_in.sign_in_again, may_fail="session_expired")
+_SIGN_IN_AGAIN_LATE = Play(signing_in.sign_in_again_late, may_fail="session_expired")
 _LOOK_AT_SESSION = Play(plays.look_at_session)
 _DISCONNECT = Play(plays.disconnect)
 _NOTE = Play(plays.note, opens_in_s=4)
@@ -86,6 +90,14 @@ STORIES = (
     Story("retrying", ("store.retry",), _RETRY, _RETRY),
     Story("listing", ("store.list",), _LIST, _LIST),
     Story("connecting a session", ("store.admit_check", "gym.whoami", "store.connect_session"), _CONNECT, _CONNECT),
+    Story(
+        "signing in",
+        ("store.admit_sign_in", "gym.login", "gym.enter", "gym.boxes", "store.store_sign_in"),
+        _SIGN_IN,
+        _SIGN_IN,
+    ),
+    Story("signing in again", ("store.lease_sign_in", "store.save_sign_in_again"), _SIGN_IN_AGAIN, _SIGN_IN_AGAIN),
+    Story("signing in again in vain", ("store.end_sign_in_again",), _SIGN_IN_AGAIN_LATE, _SIGN_IN_AGAIN_LATE),
     Story("looking at the session", ("store.read_session",), _LOOK_AT_SESSION, _LOOK_AT_SESSION),
     Story("disconnecting the session", ("store.disconnect_session",), _DISCONNECT, _DISCONNECT),
     Story("noting a failed delivery", ("store.note_delivery_failure",), _NOTE, _NOTE),

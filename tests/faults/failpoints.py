@@ -26,9 +26,10 @@ CALLS = {
         *("create", "attach_message", "cancel", "reschedule", "retry", "note_delivery_failure", "list"),
         *("claim", "begin", "finish", "release", "park", "sweep", "lease_session", "save_session"),
         *("admit_check", "connect_session", "read_session", "disconnect_session"),
+        *("admit_sign_in", "store_sign_in", "lease_sign_in", "save_sign_in_again", "end_sign_in_again"),
     ),
     "messages": ("publish", "delete"),
-    "gym": ("whoami", "listing", "refresh"),
+    "gym": ("whoami", "listing", "refresh", "login", "enter", "boxes"),
     "held": ("ready", "fire", "reply"),
 }
 POINTS = tuple(

@@ -19,6 +19,7 @@ def by_name(stack: Stack, names: NameServer, zone: str = ZONE) -> dict[str, str]
         _SERVER: names.address,
         "AIMHARDER_BOX_URL": f"http://{{box}}.{zone}:{port}",
         "AIMHARDER_ACCOUNT_URL": f"http://account.{zone}:{port}",
+        "AIMHARDER_LOGIN_URL": f"http://login.{zone}:{port}",
     }
 
 

@@ -72,6 +72,72 @@ async def test_wrong_credentials_are_a_401_or_a_200_that_says_no(town: Town, wro
     assert "amhrdrauth" not in town.client.cookies
 
 
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("es", "Contraseña incorrecta"), ("ca", "Contrasenya incorrecta"), ("en", "Incorrect credentials")],
+)
+@pytest.mark.parametrize("status", [401, 200])
+async def test_a_wrong_password_may_be_told_in_words(town: Town, status: int, language: str, words: str) -> None:
+    town.aimharder.accounts.rules = SessionRules.model_validate({"login_failure": status, "login_says": "words"})
+    town.member(language=language)
+    answer = await log_in(town, password="no")
+
+    assert (answer.status_code, answer.json()) == (status, {"data": {"auth": {"authOK": False}}, "info": words})
+
+
+@pytest.mark.parametrize("how", [401, 200, 429])
+async def test_too_many_wrong_passwords_lock_the_account_for_a_while(town: Town, how: int) -> None:
+    town.aimharder.accounts.rules = SessionRules.model_validate({"lock_after": 3, "lock_answer": how})
+    town.member()
+    wrong = [(await log_in(town, password="no")).status_code for _ in range(2)]
+    locked = [await log_in(town, password="no"), await log_in(town)]
+    town.member("bea@example.com")
+    other = await log_in(town, username="bea@example.com")
+    town.clock.turn(15 * 60)
+
+    assert wrong == [401, 401]
+    for answer in locked:
+        assert answer.status_code == how
+        assert how == 429 or "demasiadas veces" in answer.json()["info"]
+        assert (how == 401) == ("LOGIN_ERROR_LOGIN" in answer.text)
+    assert [other.status_code, (await log_in(town)).status_code] == [200, 200]
+
+
+async def test_a_right_password_ends_the_count_of_the_wrong_ones(town: Town) -> None:
+    town.aimharder.accounts.rules = SessionRules(lock_after=3)
+    town.member()
+    codes = [(await log_in(town, password=word)).status_code for word in ("no", "no", "secret", "no", "no", "secret")]
+
+    assert codes == [401, 401, 200, 401, 401, 200]
+
+
+async def test_a_login_from_a_new_device_may_end_the_sessions_of_the_others(town: Town) -> None:
+    town.aimharder.accounts.rules = SessionRules(one_device=True)
+    phone = town.member()
+    laptop = await guest_logged_in(town)
+    again = await guest_logged_in(town)
+
+    assert [await is_dead(guest) for guest in (phone, laptop, again)] == [True, False, False]
+
+
+async def test_each_box_may_have_to_be_named_to_setrefresh(town: Town) -> None:
+    town.aimharder.accounts.rules = SessionRules(needs_setrefresh="for each box")
+    town.member()
+    ana = await guest_logged_in(town)
+    dead = []
+    for box in ("https://other.aimharder.com", f"{town.aimharder.url}/mygym", "https://mygym.aimharder.com/schedule"):
+        dead.append(await is_dead(ana))
+        await ana.request("GET", "/setrefresh", params={"token": ana.token, "fingerprint": "ab", "redirect": box})
+
+    assert (dead, await is_dead(ana)) == ([True, True, False], False)
+
+
+async def test_the_ledger_names_who_wanted_to_log_in(town: Town) -> None:
+    await log_in(town, username="nobody@example.com")
+
+    assert len(town.aimharder.ledger.of("/api/login", "nobody@example.com")) == 1
+
+
 async def test_the_session_cookie_is_for_the_parent_domain_where_there_is_one(town: Town) -> None:
     town.member()
     body = {"username": "ana@example.com", "password": "secret", "fingerprint": "1"}

@@ -33,6 +33,7 @@ class Patient:
             "public_url": self.world.url,
             "aimharder_box_url": self.world.gym.url + "/{box}",
             "aimharder_account_url": self.world.gym.url,
+            "aimharder_login_url": self.world.gym.url,
         }
         return Settings(_env_file=None, **(good | changed))
 

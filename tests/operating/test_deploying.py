@@ -43,6 +43,7 @@ async def as_a_platform_does(folder: Path, outside: Outside) -> AsyncIterator[st
         "QSTASH_NEXT_SIGNING_KEY": qstash.qstash.keys.next,
         "PUBLIC_URL": url,
         "AIMHARDER_ACCOUNT_URL": gym.url,
+        "AIMHARDER_LOGIN_URL": gym.url,
         "SWEEP_SECONDS": "0",
     }
     process = await asyncio.create_subprocess_exec(

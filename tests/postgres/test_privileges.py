@@ -39,6 +39,9 @@ EXPECTED = {
     ("service_role", "prebooking.session_checks"): {"select", "insert", "delete"},
     ("service_role", "prebooking.idempotency_keys"): ALL_BUT_TRUNCATE,
     ("service_role", "prebooking.email_owners"): {"select", "insert", "update"},
+    ("service_role", "prebooking.accounts"): ALL_BUT_TRUNCATE,
+    ("service_role", "prebooking.sign_in_tries"): ALL_BUT_TRUNCATE,
+    ("service_role", "prebooking.own_sign_ins"): ALL_BUT_TRUNCATE,
     ("authenticated", "public.prebookings"): {"select"},
 }
 SHOWN_TO_BROWSERS = {
@@ -75,6 +78,9 @@ insert into prebooking.session_checks values ('ana@example.com', gen_random_uuid
 insert into prebooking.idempotency_keys (user_email, key, prebooking_id, outcome, used_at)
 select 'ana@example.com', gen_random_uuid(), id, 'created', now() from public.prebookings;
 insert into prebooking.email_owners (email, sub) values ('ana@example.com', '1');
+insert into prebooking.accounts values ('ana@example.com', 'print');
+insert into prebooking.sign_in_tries values (gen_random_uuid(), 'ana@example.com', 'ana@example.com', now(), 1);
+insert into prebooking.own_sign_ins values (gen_random_uuid(), 'ana@example.com', now());
 """
 
 

@@ -47,6 +47,8 @@ async def test_a_first_session_becomes_the_background_row(db: Functions) -> None
         "since": NOW.isoformat(),
         "refreshed_at": NOW.isoformat(),
         "session_type": "background",
+        "account_email": None,
+        "remembered": False,
     }
     assert (row["session_type"], row["aimharder_token"], row["aimharder_cookies"]) == ("background", "new", COOKIES)
     assert (row["user_email"], row["fingerprint"]) == ("ana@example.com", "print")
@@ -103,6 +105,8 @@ async def test_what_would_be_taken_is_read(db: Functions) -> None:
         "since": (NOW - timedelta(days=1)).isoformat(),
         "refreshed_at": (NOW - seconds(5)).isoformat(),
         "session_type": "device",
+        "account_email": None,
+        "remembered": False,
     }
     await connect(db)
     assert (await db.call("read_session", user_email="ana@example.com"))["session"]["token"] == "new"

@@ -15,6 +15,7 @@ import pytest
 from prebooking.adapters.session_encryption import Encryption, Step
 from prebooking.adapters.session_vault import SessionVault
 from prebooking.adapters.supabase_rpc import open_rpc
+from prebooking.adapters.supabase_sign_ins import open_password, seal_password
 from prebooking.adapters.supabase_store import open_store
 from prebooking.local.aimharder import AimHarder
 from prebooking.local.qstash.server import QStashServer
@@ -78,6 +79,30 @@ async def test_all_rows_are_encrypted_once_and_read_the_same(database: asyncpg.C
     assert await token_of(outside[0], 7, NEW) == "token-7"
     again = await encrypt(outside[0], NEW)
     assert (again.encrypted, again.left, await rows(database) == after) == (0, 0, True)
+
+
+async def remember(database: asyncpg.Connection, number: int, stored: str) -> None:
+    await database.execute(
+        "insert into prebooking.accounts (user_email, fingerprint, password) values ($1, 'print', $2)",
+        user(number),
+        stored,
+    )
+
+
+async def test_remembered_passwords_are_encrypted_anew_with_the_sessions(
+    database: asyncpg.Connection, outside: Outside
+) -> None:
+    old, new = SessionVault((OLD,)), SessionVault((NEW,))
+    for number in range(120):  # more than a page
+        await remember(database, number, seal_password(old, f"password {number}", user(number)))
+    await remember(database, 120, seal_password(old, "of another user", user(0)))
+    await insert(database, 0)
+    done = await encrypt(outside[0], NEW, OLD)
+    assert (done.encrypted, done.left, list(done.unreadable_passwords)) == (121, 1, [user(120)])
+    stored = await database.fetch("select user_email, password from prebooking.accounts order by user_email limit 120")
+    opened = [open_password(new, row["password"], row["user_email"]) for row in stored]
+    assert opened == [f"password {number}" for number in range(120)]
+    assert (await encrypt(outside[0], NEW)).encrypted == 0
 
 
 async def test_a_new_key_takes_over_and_the_old_one_can_go(database: asyncpg.Connection, outside: Outside) -> None:
@@ -157,6 +182,8 @@ async def test_a_refresh_beside_it_loses_neither_its_token_nor_its_encryption(
         """At AimHarder: a refresh with any but the newest token would end the session."""
 
         token, refreshed = "token-0", 0
+        login: Any = None
+        enter: Any = None
 
         async def refresh(self, token: str, _: str) -> NewTokens | None:
             assert token == self.token

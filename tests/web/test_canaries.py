@@ -14,15 +14,16 @@ import httpx
 import pytest
 
 import signing
-from executions import ANA, BOOK, LISTING, REFRESH, WHOAMI, spoil
+from executions import ANA, BOOK, ENTRANCE, LISTING, LOGIN, REFRESH, WHOAMI, spoil
 from logged import logged
-from prebooking.adapters.aimharder import AimHarderGym
+from prebooking.adapters.aimharder import AimHarderAccount, AimHarderGym
 from prebooking.adapters.supabase_store import SupabaseStore
-from prebooking.local.aimharder import AimHarder
+from prebooking.local.aimharder import AimHarder, Member
 from prebooking.local.qstash.server import QStashServer
 from prebooking.local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN
 from prebooking.local.supabase import Fault, Gateway
 from prebooking.settings import Settings, secrets_of
+from told import receiver
 from unit.test_cli import COMPLETE, run
 from world import SERVICE_KEY, World, open_world
 
@@ -30,6 +31,7 @@ Outside = tuple[Gateway, QStashServer, AimHarder]
 
 SESSION_KEY = base64.b64encode(b"canary of the session encryption"[:32]).decode()
 ACCESS_TOKEN = "eyJhbGciOiJFUzI1NiIsImtpZCI6ImNhbmFyeSJ9.eyJjYW5hcnkiOiJjYW5hcnkifQ.canary_canary-canary0123456789"
+PASSWORD = "canary of a password"
 CUSTOM_COOKIE = "canary-of-a-cookie-of-another-name"
 OURS = {"SERVICE_KEY": SERVICE_KEY, "QSTASH_TOKEN": DEV_TOKEN, "CURRENT": DEV_CURRENT_KEY, "NEXT": DEV_NEXT_KEY}
 
@@ -51,8 +53,9 @@ ECHOES: dict[str, str] = {
 class Echo(asyncio.Protocol):
     """Answers the first request of a connection with what is asked for, and closes it."""
 
-    def __init__(self, form: str) -> None:
+    def __init__(self, form: str, *, quotes_body: bool = False) -> None:
         self._form = form
+        self._quotes_body = quotes_body
         self._head = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -63,17 +66,20 @@ class Echo(asyncio.Protocol):
         self._head += data
         if b"\r\n\r\n" not in self._head:
             return
-        lines = self._head.decode("latin-1").split("\r\n")
-        sent = next(line.partition(": ")[2] for line in lines if line.lower().startswith("cookie:"))
+        head, _, sent = self._head.decode("latin-1").partition("\r\n\r\n")
+        if self._quotes_body and not sent.endswith("}"):
+            return
+        if not self._quotes_body:
+            sent = next(line.partition(": ")[2] for line in head.split("\r\n") if line.lower().startswith("cookie:"))
         body = self._form.format(sent=sent, length=0).partition("\r\n\r\n")[2]
         self._transport.write(self._form.format(sent=sent, length=len(body)).encode("latin-1"))
         self._transport.close()
 
 
 @asynccontextmanager
-async def echoing_gym(form: str) -> AsyncIterator[str]:
+async def echoing_gym(form: str, *, quotes_body: bool = False) -> AsyncIterator[str]:
     """Its URL."""
-    server = await asyncio.get_running_loop().create_server(lambda: Echo(form), "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(lambda: Echo(form, quotes_body=quotes_body), "127.0.0.1", 0)
     async with server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
@@ -191,8 +197,20 @@ async def test_wrong_signatures_tokens_and_keys(database: asyncpg.Connection, ou
 
 
 async def test_wrong_bodies(database: asyncpg.Connection, outside: Outside) -> None:
-    async with watched(database, outside) as (world, _):
+    async with watched(database, outside) as (world, secrets):
         headers = world.speaking_for(ANA)
+        secrets.append(PASSWORD)
+        for wrong_login in (
+            {"email": PASSWORD, "password": PASSWORD},
+            {"email": [PASSWORD], "password": [PASSWORD]},
+            {"email": "a@b.cd", "password": PASSWORD, "remember": PASSWORD},
+            {"email": "a@b.cd", "password": PASSWORD * 100},
+            {"email": "a@b.cd", "password": {PASSWORD: PASSWORD}},
+        ):
+            answer = await world.http.post("/session", headers=headers, json=wrong_login)
+            assert answer.status_code == 422
+        for half in (PASSWORD, f'{{"password": "{PASSWORD}', f'{{"email": "a@b.cd", "password": "{PASSWORD}\\ud800"}}'):
+            await world.http.post("/session", headers=headers | {"Content-Type": "application/json"}, content=half)
         for value in (CUSTOM_COOKIE, [CUSTOM_COOKIE], {"name": CUSTOM_COOKIE + ";", "value": CUSTOM_COOKIE + "\n"}):
             wrong = {"cookies": value, "token": f"{ACCESS_TOKEN} ", "fingerprint": CUSTOM_COOKIE * 5}
             await world.http.put("/session", headers=headers, json=wrong)
@@ -257,6 +275,112 @@ async def test_a_gym_that_quotes_what_it_was_sent(database: asyncpg.Connection, 
             await world.http.get("/session", headers=world.speaking_for(ANA))
             session = {"cookies": live.cookies(), "token": live.token, "fingerprint": live.fingerprint}
             await world.http.put("/session", headers=world.speaking_for(ANA), json=session)
+
+
+async def signs_in(world: World, secrets: list[str], **more: Any) -> httpx.Response:
+    """Ana, with a password that is one of the secrets, to be remembered."""
+    secrets.append(PASSWORD)
+    world.gym.accounts.put_member(Member(email=ANA, password=PASSWORD))
+    said = {"email": ANA, "password": PASSWORD, "remember": True} | more
+    return await world.http.post("/session", headers=world.speaking_for(ANA), json=said)
+
+
+@pytest.mark.parametrize("path", [LOGIN, ENTRANCE, WHOAMI])
+@pytest.mark.parametrize(
+    "kind", ["reset", "truncated", "login_page", "empty", "html_text", "redirect", "logout", "status", "gzip_bomb"]
+)
+async def test_a_sign_in_on_a_bad_day(database: asyncpg.Connection, outside: Outside, kind: str, path: str) -> None:
+    async with watched(database, outside) as (world, secrets):
+        spoil(world, kind, path, status=403, times=2)
+        await signs_in(world, secrets)
+
+
+@pytest.mark.parametrize("echo", ECHOES)
+async def test_a_login_that_quotes_what_it_was_sent(database: asyncpg.Connection, outside: Outside, echo: str) -> None:
+    async with (
+        echoing_gym(ECHOES[echo], quotes_body=True) as url,
+        watched(database, outside, aimharder_login_url=url) as (world, secrets),
+    ):
+        assert (await signs_in(world, secrets)).status_code in (422, 503)
+
+
+@pytest.mark.parametrize("kind", ["unavailable", "drop", "blank"])
+@pytest.mark.parametrize("function", ["admit_sign_in", "store_sign_in"])
+async def test_a_sign_in_without_a_database(
+    database: asyncpg.Connection, outside: Outside, kind: Any, function: str
+) -> None:
+    async with watched(database, outside) as (world, secrets):
+        world.gateway.faults.set(Fault(function=function, kind=kind, times=None))
+        assert (await signs_in(world, secrets)).status_code == 503
+        world.gateway.faults.set()
+        await world.parts.effects.settled()
+
+
+@pytest.mark.parametrize("remember", [True, False])
+async def test_a_sign_in_that_is_refused_or_that_books(
+    database: asyncpg.Connection,
+    outside: Outside,
+    remember: bool,  # noqa: FBT001
+) -> None:
+    async with watched(database, outside) as (world, secrets):
+        secrets.append(f"{PASSWORD} but wrong")
+        assert (await signs_in(world, secrets, password=secrets[-1])).status_code == 422
+        assert (await signs_in(world, secrets, remember=remember)).status_code == 200
+        await booked_or_not(world)
+        await world.http.get("/session", headers=world.speaking_for(ANA))
+        await world.http.get("/metrics", headers=world.speaking_for(ANA))
+        accounts = await database.fetch("select row_to_json(a)::text from prebooking.accounts a")
+        sessions = await database.fetch("select row_to_json(s)::text from public.auth_sessions s")
+        assert PASSWORD not in f"{accounts} {sessions}"
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"), [(LOGIN, "status"), (LOGIN, "reset"), (LOGIN, "html_text"), (ENTRANCE, "reset"), (LOGIN, "wrong")]
+)
+async def test_signing_in_again(database: asyncpg.Connection, outside: Outside, path: str, kind: str) -> None:
+    async with receiver() as ear, watched(database, outside, **ear.settings) as (world, secrets):
+        assert (await signs_in(world, secrets)).status_code == 200
+        row = await world.prebook(ANA, world.open_class(1790))
+        world.gym.accounts.kill(ANA, world.gym.site.clock())
+        if kind == "wrong":
+            world.gym.accounts.put_member(Member(email=ANA, password="canary of another password"))
+        else:
+            spoil(world, kind, path, status=403)
+        await world.parts.chores.once()
+        (told,) = await ear.heard(1)
+        warning = (await world.read(ANA, row["id"]))["warning"]
+        assert warning["code"] == "session_expired"
+        assert PASSWORD not in f"{told} {warning}"
+        await booked_or_not(world, id=502, activityName="WOD")
+        await world.parts.effects.settled()
+
+
+@pytest.mark.parametrize("function", ["lease_sign_in", "save_sign_in_again", "end_sign_in_again"])
+async def test_signing_in_again_without_a_database(
+    database: asyncpg.Connection, outside: Outside, function: str
+) -> None:
+    async with watched(database, outside) as (world, secrets):
+        await signs_in(world, secrets)
+        await world.prebook(ANA, world.open_class(1790))
+        if function == "end_sign_in_again":
+            spoil(world, "status", LOGIN, status=500)
+        world.gym.accounts.kill(ANA, world.gym.site.clock())
+        world.gateway.faults.set(Fault(function=function, kind="unavailable", times=6))
+        await world.parts.chores.once()
+        world.gateway.faults.set()
+        await world.parts.effects.settled()
+
+
+@pytest.mark.parametrize("method", ["login", "enter"])
+async def test_an_exception_in_the_middle_of_a_sign_in(
+    database: asyncpg.Connection, outside: Outside, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    async def breaks(_: AimHarderAccount, *arguments: Any) -> Any:
+        raise RuntimeError("in the middle") from KeyError(len(arguments))
+
+    async with watched(database, outside) as (world, secrets):
+        monkeypatch.setattr(AimHarderAccount, method, breaks)
+        assert (await signs_in(world, secrets)).status_code == 500
 
 
 async def test_an_exception_in_the_middle_of_the_pipeline(

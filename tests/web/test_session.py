@@ -52,6 +52,7 @@ async def test_a_living_session_is_stored_and_books(sweepless: World) -> None:
 
 async def test_its_state_is_told_and_none_of_its_secrets(sweepless: World) -> None:
     nothing = {"connected": False, "alive": False, "since": None, "refreshed_at": None, "session_type": None}
+    nothing |= {"account_email": None, "remembered": False}
     assert await get(sweepless) == nothing
     session = signed_in(sweepless)
     connected = await put(sweepless, session)

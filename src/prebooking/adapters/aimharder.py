@@ -4,13 +4,21 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, TypeVar
 
 import httpx
 
-from prebooking.adapters.aimharder_answers import NOT_HERE, read_listing, read_new_token, read_reply, read_whoami
+from prebooking.adapters.aimharder_answers import (
+    NOT_HERE,
+    StatusError,
+    read_listing,
+    read_new_token,
+    read_reply,
+    read_whoami,
+)
+from prebooking.adapters.aimharder_login import read_entrance, read_login
 from prebooking.adapters.aimharder_timetable import read_boxes, read_timetable
 from prebooking.adapters.capped import ENCODING, read_capped
 from prebooking.adapters.cookies import Cookies
@@ -19,7 +27,7 @@ from prebooking.adapters.resolver import Resolver
 from prebooking.adapters.tls import trusted
 from prebooking.domain.errors import BoxNotHereError, BoxSilentError, HostSilentError, NotSentError
 from prebooking.domain.outcome import Kind, Reply
-from prebooking.domain.ports import HeldRequest, Listing, NewTokens
+from prebooking.domain.ports import HeldRequest, Listing, LoggedIn, NewTokens
 from prebooking.domain.prebooking import BookingRequest, Box, Session
 from prebooking.domain.timetable import MemberBox, TimetabledClass
 
@@ -48,9 +56,11 @@ class AimHarder:
         proxy: str | None,
         now: Callable[[], float],
         resolver: Resolver | None = None,
+        login_url: str | None = None,
     ) -> None:
         self._box_url = box_url.rstrip("/")
         self._account_url = account_url.rstrip("/")
+        self._login_url = (login_url or account_url).rstrip("/")
         self._proxy = proxy
         self._now = now
         self._resolver = resolver or Resolver()
@@ -58,13 +68,12 @@ class AimHarder:
     @asynccontextmanager
     async def visit(self, box: Box, session: Session) -> AsyncIterator["AimHarderGym"]:
         async with self._client() as client:
-            url = self._box_url.replace("{box}", box.subdomain)
-            yield AimHarderGym(client, url, self._account_url, box, session, self._now)
+            yield AimHarderGym(client, self._box_url, self._account_url, self._login_url, box, session, self._now)
 
     @asynccontextmanager
     async def account(self, cookies: Sequence[tuple[str, str]]) -> AsyncIterator["AimHarderAccount"]:
         async with self._client() as client:
-            yield AimHarderAccount(client, self._account_url, cookies)
+            yield AimHarderAccount(client, self._account_url, cookies, self._box_url, self._login_url)
 
     def _client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(
@@ -81,9 +90,18 @@ class AimHarder:
 class AimHarderAccount:
     """See prebooking.domain.ports.Account."""
 
-    def __init__(self, client: httpx.AsyncClient, account_url: str, cookies: Sequence[tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        account_url: str,
+        cookies: Sequence[tuple[str, str]],
+        boxes_url: str,
+        login_url: str,
+    ) -> None:
         self._client = client
         self._account_url = account_url
+        self._boxes_url = boxes_url
+        self._login_url = login_url
         self._cookies = Cookies(cookies)
 
     def use(self, cookies: Sequence[tuple[str, str]]) -> None:
@@ -99,37 +117,66 @@ class AimHarderAccount:
     async def boxes(self) -> tuple[MemberBox, ...] | None:
         return await self._ask(read_boxes, "GET", f"{self._account_url}/api/whoami")
 
+    async def login(self, email: str, password: str, fingerprint: str) -> LoggedIn:
+        said = {"username": email, "password": password, "fingerprint": fingerprint, "iniframe": 0}
+        return await self._once(read_login, "POST", f"{self._login_url}/api/login", any_status=True, json=said)
+
+    async def enter(self, token: str, fingerprint: str, box: MemberBox | None) -> str:
+        query = {"token": token, "fingerprint": fingerprint}
+        url = f"{self._account_url}/setrefresh"
+        if box is None:
+            return await self._once(_entered, "GET", url, any_status=True, params=query) or token
+        home = self._boxes_url.replace("{box}", box.subdomain)
+        entered = await self._once(_entered, "GET", url, any_status=True, params={"redirect": home} | query)
+        # Some boxes are said to want a cookie of their own, which this page gives. Without it most of them do.
+        with suppress(BoxSilentError):
+            await self._answer(_entered, "GET", f"{home}/schedule", within_s=_QUESTION_S, any_status=True)
+        return entered or token
+
     async def refresh(self, token: str, fingerprint: str) -> NewTokens | None:
         form = {"token": token, "ciclo": "1", "fingerprint": fingerprint}
         url = f"{self._account_url}/api/tokenUpdate"
-        # Once it has left it is awaited: a question's limit is for what can be asked again.
+        new = await self._once(_json_of_200(read_new_token), "POST", url, data=form)
+        return None if new is None else NewTokens(new, self.cookies)
+
+    async def _once(self, read: Callable[[int, bytes], _T], method: str, url: str, **content: Any) -> _T:
+        """Asks what can't be asked again: once it has left it is awaited, a question's limit is for the others.
+
+        Raises NotSentError where it surely has not left.
+        """
         patience = httpx.Timeout(None, connect=_QUESTION_S)
         try:
-            new = await self._answer(read_new_token, "POST", url, within_s=None, data=form, timeout=patience)
+            return await self._answer(read, method, url, within_s=None, timeout=patience, **content)
         except BoxSilentError as exc:
             if isinstance(exc.__cause__, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
                 raise NotSentError(str(exc)) from exc
             raise
-        return None if new is None else NewTokens(new, self.cookies)
 
     async def _ask(self, read: Callable[[Any], _T], method: str, url: str, **content: Any) -> _T:
-        return await self._answer(read, method, url, within_s=_QUESTION_S, **content)
+        return await self._answer(_json_of_200(read), method, url, within_s=_QUESTION_S, **content)
 
     async def _answer(
-        self, read: Callable[[Any], _T], method: str, url: str, *, within_s: float | None, **content: Any
+        self,
+        read: Callable[[int, bytes], _T],
+        method: str,
+        url: str,
+        *,
+        within_s: float | None,
+        any_status: bool = False,
+        **content: Any,
     ) -> _T:
-        """What the JSON of a 200 says; anything else raises BoxSilentError."""
+        """What `read` makes of status and body, which raises ValueError where they don't tell: then BoxSilentError."""
         try:
             async with asyncio.timeout(within_s):
                 status, body, elsewhere = await self._send(method, url, headers=self._headers(url), **content)
-            if status in NOT_HERE:
+            if status in NOT_HERE and not any_status:
                 raise BoxNotHereError(f"{url}: HTTP {status}{elsewhere and f' to {elsewhere}'}")
-            if status != httpx.codes.OK:
-                raise BoxSilentError(f"{url}: HTTP {status}")
-            return read(json.loads(body))
+            return read(status, body)
         # The exception's text may quote a header: its name says enough.
         except (httpx.NetworkError, httpx.TimeoutException, TimeoutError) as exc:
             raise HostSilentError(f"{url}: {type(exc).__name__}") from exc
+        except StatusError as exc:
+            raise BoxSilentError(f"{url}: {exc}") from exc
         except (httpx.HTTPError, ValueError, RecursionError) as exc:
             raise BoxSilentError(f"{url}: {type(exc).__name__}") from exc
 
@@ -144,7 +191,25 @@ class AimHarderAccount:
 
     def _headers(self, url: str) -> dict[str, str]:
         origin = httpx.URL(url).copy_with(raw_path=b"/")
-        return {"Cookie": self._cookies.header(), "Origin": str(origin).rstrip("/"), "Referer": f"{origin}schedule"}
+        cookies = self._cookies.header()
+        said = {"Cookie": cookies} if cookies else {}
+        return said | {"Origin": str(origin).rstrip("/"), "Referer": f"{origin}schedule"}
+
+
+def _json_of_200(read: Callable[[Any], _T]) -> Callable[[int, bytes], _T]:
+    def read_answer(status: int, body: bytes) -> _T:
+        if status != httpx.codes.OK:
+            raise StatusError(status)
+        return read(json.loads(body))
+
+    return read_answer
+
+
+def _entered(status: int, body: bytes) -> str | None:
+    """A page, or the way to the box, which nobody follows; it has done its work by then. Some have no such page."""
+    if status >= httpx.codes.BAD_REQUEST and status not in (httpx.codes.NOT_FOUND, httpx.codes.GONE):
+        raise StatusError(status)
+    return read_entrance(body)
 
 
 class AimHarderGym(AimHarderAccount):
@@ -153,14 +218,15 @@ class AimHarderGym(AimHarderAccount):
     def __init__(
         self,
         client: httpx.AsyncClient,
-        box_url: str,
+        boxes_url: str,
         account_url: str,
+        login_url: str,
         box: Box,
         session: Session,
         now: Callable[[], float],
     ) -> None:
-        super().__init__(client, account_url, session.cookies)
-        self._box_url = box_url
+        super().__init__(client, account_url, session.cookies, boxes_url, login_url)
+        self._box_url = boxes_url.replace("{box}", box.subdomain)
         self._box = box
         self._now = now
 

@@ -40,6 +40,13 @@ _BLOCKED = (403, 429)
 NOT_HERE = (301, 302, 303, 307, 308, 404, 410)
 
 
+class StatusError(ValueError):
+    """An answer of a status that says nothing of what was asked."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"HTTP {status}")
+
+
 def read_reply(status: int, body: bytes, elsewhere: str = "") -> Reply:
     """Classifies the complete answer to a booking request. `elsewhere`: the host that a redirect names."""
     if status in NOT_HERE:

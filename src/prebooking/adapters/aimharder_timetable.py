@@ -23,8 +23,12 @@ def read_boxes(said: Any) -> tuple[MemberBox, ...] | None:
     if not read_whoami(said):
         return None
     people = [person for person in said["data"] if isinstance(person, dict)]
-    roles = [role for person in people if isinstance(person.get("roles"), list) for role in person["roles"]]
-    found = (_read_role(role) for role in roles if isinstance(role, dict))
+    return read_roles([role for person in people if isinstance(person.get("roles"), list) for role in person["roles"]])
+
+
+def read_roles(roles: Any) -> tuple[MemberBox, ...]:
+    """The boxes of a member's roles, as whoami and a login name them."""
+    found = (_read_role(role) for role in roles if isinstance(role, dict)) if isinstance(roles, list) else ()
     return tuple({box.subdomain: box for box in found if box}.values())
 
 

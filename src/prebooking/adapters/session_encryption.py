@@ -10,6 +10,7 @@ from uuid import UUID
 from prebooking.adapters.session_vault import SessionVault, UnreadableError
 from prebooking.adapters.supabase_rpc import SupabaseRpc
 from prebooking.adapters.supabase_sessions import open_cookies, open_token, seal_cookies, seal_token
+from prebooking.adapters.supabase_sign_ins import open_password, seal_password
 
 _PASSES = 50  # what is refreshed just then waits for the next
 _PAUSE_S = 2.5  # all of them outlast the lease of a refresh whose replica died
@@ -30,6 +31,7 @@ class Encryption:
     vault: SessionVault  #: with a key
     encrypted: int = 0
     unreadable: dict[UUID, str] = field(default_factory=dict)  #: why, by the row's id
+    unreadable_passwords: dict[str, str] = field(default_factory=dict)  #: why, by their user
     left: int = 0  #: not under the first key yet
 
     async def run(self) -> AsyncIterator[Step]:
@@ -41,13 +43,17 @@ class Encryption:
             async for step in self._one_pass():
                 again = again or step is Step.LATER
                 yield step
+            async for step in self._passwords():
+                yield step
+            await self.count()
             if not again:
                 break
 
     async def count(self) -> int:
         """How many rows are not under the first key yet."""
-        answer = await self.rpc.call("list_sessions_to_encrypt", key_id=self.vault.key_id, limit=0)
-        self.left = int(answer["left"])
+        sessions = await self.rpc.call("list_sessions_to_encrypt", key_id=self.vault.key_id, limit=0)
+        passwords = await self.rpc.call("list_passwords_to_encrypt", key_id=self.vault.key_id, limit=0)
+        self.left = int(sessions["left"]) + int(passwords["left"])
         return self.left
 
     async def _one_pass(self) -> AsyncIterator[Step]:
@@ -61,8 +67,31 @@ class Encryption:
                 if UUID(row["id"]) not in self.unreadable:
                     yield await self._encrypt(row)
             if not page["sessions"]:
-                await self.count()
                 return
+
+    async def _passwords(self) -> AsyncIterator[Step]:
+        after = ""
+        while True:
+            page = await self.rpc.call("list_passwords_to_encrypt", key_id=self.vault.key_id, after=after)
+            for row in page["passwords"]:
+                after = row["user_email"]
+                yield await self._encrypt_password(row)
+            if not page["passwords"]:
+                return
+
+    async def _encrypt_password(self, row: Mapping[str, str]) -> Step:
+        user, bound_to, stored = row["user_email"], row["sealed_for"], row["password"]
+        try:
+            password = open_password(self.vault, stored, bound_to)
+        except UnreadableError as exc:
+            self.unreadable_passwords[user] = str(exc)
+            return Step.UNREADABLE
+        new = seal_password(self.vault, password, bound_to)
+        answer = await self.rpc.call("replace_password", user_email=user, old=stored, new=new)
+        if answer["outcome"] != "replaced":
+            return Step.GONE  # or another one, which whoever stored it has encrypted
+        self.encrypted += 1
+        return Step.ENCRYPTED
 
     async def _encrypt(self, row: Mapping[str, Any]) -> Step:
         user = row["user_email"]

@@ -20,7 +20,7 @@ _log = structlog.get_logger()
 _IN_A_HEADER = re.compile(r"[ -:<-~]*")  # ASCII, without a semicolon or a line's end
 
 _SESSION = TypeAdapter(Session)
-_STATE = TypeAdapter(SessionState)
+STATE = TypeAdapter(SessionState)
 _LOOKS = TypeAdapter(list[SessionLook])
 
 
@@ -53,7 +53,7 @@ class SupabaseSessions:
             lease=lease,
             old_token=session.stored_token,
             new_token=None if token is None else seal_token(self._vault, token, session.user_email),
-            cookies=None if cookies is None else seal_cookies(self._vault, _as_rows(cookies), session.user_email),
+            cookies=None if cookies is None else seal_cookies(self._vault, as_rows(cookies), session.user_email),
             error=error,
         )
         return SessionAnswer(outcome=answer["outcome"], session=self._read(answer["session"]))
@@ -62,10 +62,12 @@ class SupabaseSessions:
         return _LOOKS.validate_python((await self._rpc.call("take_session_looks"))["looks"])
 
     async def note_session_look(
-        self, prebooking_ids: Sequence[UUID], *, alive: bool, session: str, message: str
+        self, prebooking_ids: Sequence[UUID], *, alive: bool, session: str, message: str, reason: str | None = None
     ) -> None:
         ids = [str(prebooking_id) for prebooking_id in prebooking_ids]
-        await self._rpc.call("note_session_look", prebooking_ids=ids, alive=alive, session=session, message=message)
+        await self._rpc.call(
+            "note_session_look", prebooking_ids=ids, alive=alive, session=session, message=message, reason=reason
+        )
 
     async def admit_check(self, user_email: str, token: UUID, *, max_per_minute: int) -> float:
         answer = await self._rpc.call(
@@ -80,16 +82,16 @@ class SupabaseSessions:
             "connect_session",
             user_email=user_email,
             token=seal_token(self._vault, token, user_email),
-            cookies=seal_cookies(self._vault, _as_rows(cookies), user_email),
+            cookies=seal_cookies(self._vault, as_rows(cookies), user_email),
             fingerprint=fingerprint,
         )
-        return _STATE.validate_python(answer["state"])
+        return STATE.validate_python(answer["state"])
 
     async def read_session(self, user_email: str) -> StoredSession | None:
         answer = await self._rpc.call("read_session", user_email=user_email)
         if answer["outcome"] == "no_session":
             return None
-        state = _STATE.validate_python(answer["state"])
+        state = STATE.validate_python(answer["state"])
         return StoredSession(state=state, session=self._read(answer["session"]))
 
     async def disconnect_session(self, user_email: str) -> None:
@@ -146,5 +148,5 @@ def _as_pairs(rows: Any) -> tuple[tuple[str, str], ...]:
     return cookies
 
 
-def _as_rows(cookies: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+def as_rows(cookies: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in cookies]

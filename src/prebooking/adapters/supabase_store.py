@@ -14,6 +14,7 @@ from prebooking.adapters.supabase_claims import SupabaseClaims
 from prebooking.adapters.supabase_notices import SupabaseNotices
 from prebooking.adapters.supabase_owners import SupabaseOwners
 from prebooking.adapters.supabase_rpc import open_rpc
+from prebooking.adapters.supabase_sign_ins import SupabaseSignIns
 from prebooking.domain.changes import Changes
 from prebooking.domain.errors import CursorUnknownError, StoreRefusedError
 from prebooking.domain.ports import Limits, Page, Transition, Unscheduled, Work
@@ -33,7 +34,7 @@ async def open_store(
         yield SupabaseStore(rpc, vault or SessionVault())
 
 
-class SupabaseStore(SupabaseClaims, SupabaseNotices, SupabaseOwners):
+class SupabaseStore(SupabaseSignIns, SupabaseClaims, SupabaseNotices, SupabaseOwners):
     """See prebooking.domain.ports.Store."""
 
     async def create(

@@ -11,6 +11,8 @@ PrebookingError
 │   ├── HostSilentError     it gave none at all: no connection, or a time-out
 │   ├── BoxNotHereError     a redirect or 404: no box at that address, or none at the moment
 │   └── NotSentError        nor was it asked: nothing has left
+├── WrongCredentialsError   AimHarder says that e-mail or password are wrong
+├── AccountLockedError      AimHarder takes no sign-in to the account for a while
 ├── SessionMissingError     the user has connected no AimHarder session
 ├── SessionEndedError       the user's AimHarder session is dead for good
 ├── BoxNumberUnknownError   AimHarder doesn't name the box among the user's
@@ -92,6 +94,14 @@ class BoxNotHereError(BoxSilentError):
 
 class NotSentError(BoxSilentError):
     """The request surely did not leave: nothing has been changed by it."""
+
+
+class WrongCredentialsError(PrebookingError):
+    """AimHarder refuses this e-mail with this password, and nothing else is the reason."""
+
+
+class AccountLockedError(PrebookingError):
+    """After too many wrong passwords AimHarder takes not even the right one for a while."""
 
 
 class SessionMissingError(PrebookingError):

@@ -21,6 +21,7 @@ Language = Literal["en", "es", "ca"]
 class _Words:
     titles: Mapping[NoticeKind, str]
     texts: Mapping[NoticeKind, str]
+    wrong_sign_in: str  #: of a dead session whose password was refused
     lateness: str  #: of the first request
     response: str
     a_class: str
@@ -85,6 +86,8 @@ _WORDS: Mapping[Language, _Words] = {
             NoticeKind.SESSION_DEAD: "Your AimHarder session has ended. Sign in again before {opening}, when {where} "
             "opens; otherwise it can't be booked.",
         },
+        wrong_sign_in="AimHarder refuses the password that was remembered for you, so it was forgotten. Sign in "
+        "again with the right one before {opening}, when {where} opens; otherwise it can't be booked.",
         lateness="The request left {ms} ms after the opening",
         response="the gym answered in {ms} ms",
         a_class="class",
@@ -107,6 +110,8 @@ _WORDS: Mapping[Language, _Words] = {
             NoticeKind.SESSION_DEAD: "Tu sesión de AimHarder ha caducado. Inicia sesión de nuevo antes de {opening}, "
             "cuando se abre {where}; si no, no se podrá reservar.",
         },
+        wrong_sign_in="AimHarder rechaza la contraseña que guardábamos, así que la hemos olvidado. Inicia sesión "
+        "de nuevo con la correcta antes de {opening}, cuando se abre {where}; si no, no se podrá reservar.",
         lateness="La petición salió {ms} ms después de la apertura",
         response="el gimnasio respondió en {ms} ms",
         a_class="clase",
@@ -129,6 +134,8 @@ _WORDS: Mapping[Language, _Words] = {
             NoticeKind.SESSION_DEAD: "La teva sessió d'AimHarder ha caducat. Torna a iniciar sessió abans de "
             "{opening}, quan s'obre {where}; si no, no es podrà reservar.",
         },
+        wrong_sign_in="AimHarder rebutja la contrasenya que guardàvem, de manera que l'hem oblidada. Torna a "
+        "iniciar sessió amb la correcta abans de {opening}, quan s'obre {where}; si no, no es podrà reservar.",
         lateness="La petició va sortir {ms} ms després de l'obertura",
         response="el gimnàs va respondre en {ms} ms",
         a_class="classe",
@@ -153,7 +160,9 @@ def title_and_text(notice: Notice, language: Language, zone: ZoneInfo) -> tuple[
         "reason": for_chat(_reason(row, words)),
     }
     # Not by `format` over what users wrote: only our own templates are formatted, once.
-    title, text = words.titles[notice.kind].format(**filled), words.texts[notice.kind].format(**filled)
+    refused = notice.kind is NoticeKind.SESSION_DEAD and (row.warning or {}).get("reason") == "password_refused"
+    template = words.wrong_sign_in if refused else words.texts[notice.kind]
+    title, text = words.titles[notice.kind].format(**filled), template.format(**filled)
     return title, " ".join(part for part in (text.rstrip(), _milliseconds(row, words)) if part)
 
 

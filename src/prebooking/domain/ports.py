@@ -13,6 +13,7 @@ from prebooking.domain.outcome import Reply
 from prebooking.domain.owners import OwnerStore
 from prebooking.domain.prebooking import BookingRequest, Box, Prebooking, Session
 from prebooking.domain.sessions import SessionStore
+from prebooking.domain.sign_ins import SignInStore
 from prebooking.domain.timetable import MemberBox, TimetabledClass
 
 
@@ -113,7 +114,7 @@ class Page:
     id: UUID
 
 
-class Store(SessionStore, ChangeStore, NoticeStore, OwnerStore, Protocol):
+class Store(SessionStore, SignInStore, ChangeStore, NoticeStore, OwnerStore, Protocol):
     """The rows. Each method is one guarded SQL function; all raise StoreUnavailableError and StoreRefusedError."""
 
     async def create(
@@ -296,6 +297,14 @@ class NewTokens:
     cookies: tuple[tuple[str, str], ...] = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """What a login gives, besides cookies."""
+
+    token: str = field(repr=False)
+    boxes: tuple[MemberBox, ...] = ()
+
+
 class HeldRequest(Protocol):
     """A booking request, whole, held on its open connection until the gate lets it go."""
 
@@ -330,6 +339,18 @@ class Account(Protocol):
 
     async def boxes(self) -> Sequence[MemberBox] | None:
         """The user's boxes; None when the session is dead."""
+        ...
+
+    async def login(self, email: str, password: str, fingerprint: str) -> LoggedIn:
+        """It waits for the answer as long as its caller does.
+
+        Raises WrongCredentialsError, AccountLockedError, NotSentError when the request surely did not leave, else
+        BoxSilentError.
+        """
+        ...
+
+    async def enter(self, token: str, fingerprint: str, box: MemberBox | None) -> str:
+        """What follows a login, so that the boxes know of it, as if on the way to `box`; the token from now on."""
         ...
 
     async def refresh(self, token: str, fingerprint: str) -> NewTokens | None:

@@ -117,6 +117,8 @@ class Session:
     fingerprint: str = field(repr=False)
     token_age_s: float | None = 0.0  #: when it was read; None: nobody knows
     token_doubtful: bool = False  #: its last refresh came to no known end, so perhaps the gym has rotated it
+    remembered: bool = False  #: the account's password is: it can be signed in again
+    password_refused: bool = False  #: the password was remembered, until AimHarder refused it
 
     @property
     def is_old(self) -> bool:

@@ -25,6 +25,8 @@ class SessionState:
     since: datetime  #: when it was connected
     refreshed_at: datetime | None
     session_type: str  #: background, or device: a sign-in of the web application
+    account_email: str | None = None  #: at AimHarder, where it was signed in to here
+    remembered: bool = False  #: whether the password is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +71,11 @@ class SessionStore(Protocol):
         ...
 
     async def note_session_look(
-        self, prebooking_ids: Sequence[UUID], *, alive: bool, session: str, message: str
+        self, prebooking_ids: Sequence[UUID], *, alive: bool, session: str, message: str, reason: str | None = None
     ) -> None:
-        """`session` tells this one from others, and is no secret; `message`: of the warning where it is dead."""
+        """`session` tells this one from others, and is no secret; `message` and `reason` are of the warning where it is
+        dead.
+        """
         ...
 
     async def admit_check(self, user_email: str, token: UUID, *, max_per_minute: int) -> float:

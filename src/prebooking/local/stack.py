@@ -159,6 +159,7 @@ async def outside(
             "CONSOLE_MEMBERS": ",".join(f"{m.email}:{m.password}" for m in members[:_OFFERED]),
             "AIMHARDER_BOX_URL": aimharder + "/{box}",
             "AIMHARDER_ACCOUNT_URL": aimharder,
+            "AIMHARDER_LOGIN_URL": aimharder,
             "HOST": _HOST,
             "PORT": str(service_port),
             **settings,

@@ -27,7 +27,7 @@ from prebooking.usecases.kept_request import KeptRequest
 from prebooking.usecases.leases import ClaimLostError, Leases
 from prebooking.usecases.make_ready import make_ready
 from prebooking.usecases.reconnects import Reconnects
-from prebooking.usecases.sessions import Sessions
+from prebooking.usecases.revival import Revival
 from prebooking.usecases.settle import NotFound
 from prebooking.usecases.shares import Permit, Shares
 from prebooking.usecases.shoot import Decision, shoot
@@ -63,7 +63,7 @@ class Executor:
         legacy_box: Box | None,
         ended: Callable[[], None],
         meter: Meter,
-        sessions: Sessions,
+        revival: Revival,
     ) -> None:
         self._store = store
         self._gyms = gyms
@@ -75,7 +75,7 @@ class Executor:
         self._claims = asyncio.Semaphore(_CLAIMS_AT_ONCE)
         self._places = Shares(_AT_ONCE)
         self._reconnects = Reconnects()
-        self._sessions = sessions
+        self._revival = revival
         self._leases = Leases(store, gate, clock)
         self._ending = Endings(store, meter, lead_s=lead_s, max_attempts=max_attempts, patience=patience)
         self._max_duration_s = max_duration_s
@@ -177,7 +177,7 @@ class Executor:
                 timings=timings,
                 clock=self._clock,
                 now=self._opening_clock.now,
-                sessions=self._sessions,
+                revival=self._revival,
                 attempts=claim.prebooking.attempts,
             )
             try:

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -11,12 +12,17 @@ from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Ending, Outcome
 from prebooking.domain.ports import Claim, Clock, HeldRequest, Listing
 from prebooking.domain.prebooking import BookingRequest, Prebooking, Session
+from prebooking.domain.timetable import MemberBox
 from prebooking.domain.timing import Budget, Lease, Shot, Timings
 from prebooking.usecases.guarded_gyms import GuardedGym
-from prebooking.usecases.sessions import PATIENCE_S, Sessions
+from prebooking.usecases.revival import WRONG_SIGN_IN, Revival, Revived
+from prebooking.usecases.sessions import PATIENCE_S
 from prebooking.usecases.settle import NotFound, settle
 
 _REFRESH_S = 4.0
+_SIGN_IN_S = 6.0
+_SIGN_IN_BEFORE_S = 2.0
+_ENTRANCE_S = 2.0
 _TO_END_S = 0.3  # of the budget, for what follows a refresh that was waited for to the last
 _LEAST_REFRESH_S = 2.0  # with less left it would come too late, and a host that sleeps after the answer could lose it
 
@@ -55,7 +61,7 @@ class Execution:
     timings: Timings
     clock: Clock
     now: Callable[[], float]  #: the opening's clock, which stamps the shots
-    sessions: Sessions
+    revival: Revival
     attempts: int
     settled: bool = False  #: the earlier begin was settled as absent
     begun: bool = False  #: this claim has begun
@@ -63,8 +69,10 @@ class Execution:
     unsure: bool = False  #: a shot of this claim got no statement: no refusal is believed any more
     day_is_empty: bool = False  #: the gym lists no class at all on that day, as far as was asked
     starts_at: datetime | None = None  #: the class's start, as the gym's listing tells it
+    password_refused: bool = False  #: the remembered one, so the session could not be signed in again
     _revived: bool = False
-    _refreshing: asyncio.Task[Session | None] | None = None
+    _entered: bool = False
+    _refreshing: asyncio.Task[Revived] | None = None
 
     @property
     def prebooking(self) -> Prebooking:
@@ -90,9 +98,10 @@ class Execution:
         return self.budget.may_shoot() and self.lease is not None and self.lease.holds
 
     async def revive(self, patience_s: float = PATIENCE_S) -> bool:
-        """Refreshes the dead session, once an execution. Raises BoxSilentError when nobody can tell.
+        """Refreshes the dead session, or signs it in again, once an execution. Raises BoxSilentError when nobody can
+        tell.
 
-        Whoever loses patience leaves the refresh running, and the next one to ask waits for that same refresh.
+        Whoever loses patience leaves it running, and the next one to ask waits for that same one.
         `patience_s`: see Sessions.refresh.
         """
         if self._revived:
@@ -100,22 +109,45 @@ class Execution:
         if self._refreshing is None:
             if self.budget.for_answers < _LEAST_REFRESH_S:
                 raise BoxSilentError("no time left for a refresh")
-            within_s = min(_REFRESH_S, max(0.0, self.budget.for_answers))
+            longest = _SIGN_IN_S if self.session.remembered else _REFRESH_S
             self._refreshing = asyncio.create_task(
-                self.sessions.refresh(
-                    self.gym, self.prebooking.user_email, self.session, within_s=within_s, patience_s=patience_s
+                self.revival.revive(
+                    self.gym,
+                    self.prebooking.user_email,
+                    self.session,
+                    within_s=min(longest, max(0.0, self.budget.for_answers)),
+                    patience_s=patience_s,
+                    may_sign_in=self._may_sign_in,
                 )
             )
         refreshing = self._refreshing
         try:
-            session = await asyncio.shield(refreshing)
+            revived = await asyncio.shield(refreshing)
         except BoxSilentError:
             self._refreshing = None
             raise
-        self._revived = True
-        if session is not None:
-            self.session = session
-        return session is not None
+        self._revived, self.password_refused = True, revived.password_refused
+        if revived.session is not None:
+            self.session = revived.session
+        return revived.session is not None
+
+    def _may_sign_in(self) -> bool:
+        """Not so shortly before the opening that the request would be late."""
+        return not -_SIGN_IN_BEFORE_S < self.since_opening_s < 0
+
+    async def enter(self) -> None:
+        """Shows a living session to the box, once an execution: some boxes don't know of one until then."""
+        if self._entered:
+            return
+        self._entered = True
+        box = MemberBox(subdomain=self.box, aimharder_id="", name="")
+        with suppress(BoxSilentError, TimeoutError):
+            async with asyncio.timeout(_ENTRANCE_S):
+                await self.gym.enter(self.session.token, self.session.fingerprint, box)
+
+    def session_ended(self, ending: Ending) -> Ending:
+        """With the reason why it was not signed in again."""
+        return replace(ending, sentence=WRONG_SIGN_IN) if self.password_refused else ending
 
     async def aclose(self) -> None:
         """Ends what may still be running. A rotation that has begun goes on by itself; a host that sleeps after the

@@ -1,9 +1,9 @@
-"""AimHarder behind circuit breakers: one for each box, one for the account host."""
+"""AimHarder behind circuit breakers: one for each box, one for the account host, one for where members sign in."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from prebooking.domain.ports import Account, Gym, Gyms, HeldRequest, Listing, NewTokens
+from prebooking.domain.ports import Account, Gym, Gyms, HeldRequest, Listing, LoggedIn, NewTokens
 from prebooking.domain.prebooking import BookingRequest, Box, Session
 from prebooking.domain.timetable import MemberBox, TimetabledClass
 from prebooking.usecases.circuits import Circuit, Circuits
@@ -12,9 +12,10 @@ from prebooking.usecases.circuits import Circuit, Circuits
 class GuardedAccount:
     """See prebooking.domain.ports.Account. While the host is silent most questions raise BoxSilentError at once."""
 
-    def __init__(self, account: Account, host: Circuit, *, insists: bool = False) -> None:
+    def __init__(self, account: Account, host: Circuit, login_host: Circuit, *, insists: bool = False) -> None:
         self._account = account
         self._account_host = host
+        self._login_host = login_host
         self._insists = insists
 
     async def whoami(self) -> bool:
@@ -22,6 +23,14 @@ class GuardedAccount:
 
     async def boxes(self) -> Sequence[MemberBox] | None:
         return await self._account_host.ask(self._account.boxes, insist=self._insists)
+
+    async def login(self, email: str, password: str, fingerprint: str) -> LoggedIn:
+        return await self._login_host.ask(
+            lambda: self._account.login(email, password, fingerprint), insist=self._insists
+        )
+
+    async def enter(self, token: str, fingerprint: str, box: MemberBox | None) -> str:
+        return await self._account_host.ask(lambda: self._account.enter(token, fingerprint, box), insist=True)
 
     async def refresh(self, token: str, fingerprint: str) -> NewTokens | None:
         return await self._account_host.ask(lambda: self._account.refresh(token, fingerprint), insist=self._insists)
@@ -37,8 +46,10 @@ class GuardedAccount:
 class GuardedGym(GuardedAccount):
     """See prebooking.domain.ports.Gym."""
 
-    def __init__(self, gym: Gym, box: Circuit, account_host: Circuit, *, insists: bool = False) -> None:
-        super().__init__(gym, account_host, insists=insists)
+    def __init__(
+        self, gym: Gym, box: Circuit, account_host: Circuit, login_host: Circuit, *, insists: bool = False
+    ) -> None:
+        super().__init__(gym, account_host, login_host, insists=insists)
         self._gym = gym
         self._box = box
 
@@ -54,7 +65,7 @@ class GuardedGym(GuardedAccount):
 
     def insisting(self) -> "GuardedGym":
         """The same gym, asked whether it is silent or not: for whom the opening is near."""
-        return GuardedGym(self._gym, self._box, self._account_host, insists=True)
+        return GuardedGym(self._gym, self._box, self._account_host, self._login_host, insists=True)
 
     async def listing(self, day: str, family_id: str) -> Listing:
         return await self._box.ask(lambda: self._gym.listing(day, family_id), insist=self._insists)
@@ -73,6 +84,7 @@ class GuardedGyms:
         self._gyms = gyms
         self._circuits = circuits
         self._account_host = Circuit(circuits.clock)
+        self._login_host = Circuit(circuits.clock)
 
     @property
     def account_host_refuses(self) -> bool:
@@ -82,9 +94,11 @@ class GuardedGyms:
     @asynccontextmanager
     async def visit(self, box: Box, session: Session) -> AsyncIterator[GuardedGym]:
         async with self._gyms.visit(box, session) as gym:
-            yield GuardedGym(gym, self._circuits.of(box.subdomain), self._account_host)
+            yield GuardedGym(gym, self._circuits.of(box.subdomain), self._account_host, self._login_host)
 
     @asynccontextmanager
-    async def account(self, cookies: Sequence[tuple[str, str]]) -> AsyncIterator[GuardedAccount]:
+    async def account(
+        self, cookies: Sequence[tuple[str, str]], *, insists: bool = False
+    ) -> AsyncIterator[GuardedAccount]:
         async with self._gyms.account(cookies) as account:
-            yield GuardedAccount(account, self._account_host)
+            yield GuardedAccount(account, self._account_host, self._login_host, insists=insists)

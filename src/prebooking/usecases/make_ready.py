@@ -21,6 +21,7 @@ _T = TypeVar("_T")
 _log = structlog.get_logger()
 
 _STOP_BEFORE_OPENING_S = 0.5
+_SIGN_IN_UNTIL_S = 0.3  # before the opening
 _AT_LEAST_S = 1.0
 _TO_USE_IT_S = 0.2  # what another one has refreshed must come so long before the request is built
 
@@ -33,10 +34,12 @@ async def make_ready(run: Execution, now: Callable[[], float]) -> Ending | None:
         listed = asking.create_task(_known(run.gym.listing(run.request.day, run.request.family_id), until - now()))
     alive, listing = whoami.result(), listed.result()
     if alive is False:
-        left = until - now()
+        # The request can wait longer for a sign-in: without it, it would only be refused.
+        by = max(until, run.opening - _SIGN_IN_UNTIL_S) if run.session.remembered else until
+        left = by - now()
         revived = await _known(run.revive(min(PATIENCE_S, left - _TO_USE_IT_S)), left)
         if revived is False:
-            return Ending(Outcome.SESSION_EXPIRED)
+            return run.session_ended(Ending(Outcome.SESSION_EXPIRED))
         if revived is None:
             _log.warning("session_not_refreshed", prebooking_id=str(run.prebooking.id))
         else:

@@ -1,4 +1,6 @@
-"""Looks at the sessions of those whose class opens soon: refreshed where they are old, told of where they are dead."""
+"""Looks at the sessions of those whose class opens soon: refreshed where they are old, signed in again where
+they are dead and remembered, told of where they stay dead.
+"""
 
 import asyncio
 import math
@@ -13,7 +15,7 @@ from prebooking.domain.ports import Clock
 from prebooking.domain.sessions import SessionLook, SessionStore
 from prebooking.usecases.gate import Gate
 from prebooking.usecases.guarded_gyms import GuardedGyms
-from prebooking.usecases.sessions import Sessions
+from prebooking.usecases.revival import WRONG_SIGN_IN, Kept, Revival
 
 _log = structlog.get_logger()
 
@@ -30,14 +32,14 @@ _Taken = tuple[SessionLook, float]  #: and when, on the monotonic clock
 
 class SessionWatch:
     def __init__(
-        self, store: SessionStore, gyms: GuardedGyms, sessions: Sessions, gate: Gate, clock: Clock, meter: Meter
+        self, store: SessionStore, gyms: GuardedGyms, revival: Revival, gate: Gate, clock: Clock, meter: Meter
     ) -> None:
         self._store = store
         self._gyms = gyms
         self._gate = gate
         self._clock = clock
         self._meter = meter
-        self._sessions = sessions
+        self._revival = revival
         self.died = 0  #: how many were found dead, since the start
 
     async def look(self, until: float = math.inf) -> bool:
@@ -60,7 +62,7 @@ class SessionWatch:
                 raise failure
 
     def _is_time(self, until: float) -> bool:
-        return until - self._clock.monotonic() > _LOOK_S and not self._sessions.stopping
+        return until - self._clock.monotonic() > _LOOK_S and not self._revival.stopping
 
     async def _taken(self) -> Sequence[_Taken]:
         await self._gate.calm()
@@ -71,24 +73,34 @@ class SessionWatch:
         await self._gate.calm()
         stored = await self._store.read_session(look.user_email)
         session = stored.session if stored else None
-        alive = False
+        kept = Kept(alive=False)
         if session is not None:
             rotate_until = taken + look.next_in_s - _LAST_MINUTE_S
             try:
                 async with self._gyms.account(session.cookies) as account:
-                    alive = await self._sessions.keep(
+                    kept = await self._revival.keep(
                         account, look.user_email, session, within_s=_REFRESH_S, rotate_until=rotate_until
                     )
             except BoxSilentError as exc:  # not noted, so in a minute somebody looks again
                 _log.warning("session_not_seen", session_id=str(session.id), reason=str(exc))
                 return
-            if alive and session.is_old and taken + look.last_in_s - _AGAIN_S > self._clock.monotonic() > rotate_until:
+            if (
+                kept.alive
+                and session.is_old
+                and taken + look.last_in_s - _AGAIN_S > self._clock.monotonic() > rotate_until
+            ):
                 return  # too near to another opening; once that is past there is still time, so it is not noted either
         # Which session it was, without its secret: of another one that dies the user is told anew. As its row has it
         # the token changes whenever it is encrypted anew.
         which = sha256(session.token.encode()).hexdigest() if session else "none"
-        await self._store.note_session_look(look.prebooking_ids, alive=alive, session=which, message=_DEAD)
-        if not alive:
+        await self._store.note_session_look(
+            look.prebooking_ids,
+            alive=kept.alive,
+            session=which,
+            message=WRONG_SIGN_IN if kept.password_refused else _DEAD,
+            reason="password_refused" if kept.password_refused else None,
+        )
+        if not kept.alive:
             self.died += 1
             self._meter.session_died()
             ids = [str(prebooking_id) for prebooking_id in look.prebooking_ids]

@@ -130,11 +130,14 @@ async def _logged_out(run: Execution, reply: Reply) -> Decision | _Again:
     ending = reply.ending(Outcome.SESSION_EXPIRED)
     try:
         async with asyncio.timeout(run.budget.for_answers):
-            if await run.gym.whoami() or await run.revive():
+            if await run.gym.whoami():
+                await run.enter()
+                return _Again(ending)
+            if await run.revive():
                 return _Again(ending)
     except (BoxSilentError, TimeoutError):
         return _Again(ending)
-    return Park(ending) if run.unsure else ending
+    return Park(ending) if run.unsure else run.session_ended(ending)
 
 
 async def _which_list(run: Execution, reply: Reply) -> Decision:

@@ -58,6 +58,7 @@ class Warned(TypedDict):
     """What its user had better do before the opening. `message` is for them."""
 
     code: Literal["session_expired", "box_not_yours"]
+    reason: NotRequired[Literal["password_refused"]]  #: why it was not signed in again
     message: str
     since: datetime
 

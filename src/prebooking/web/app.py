@@ -6,7 +6,7 @@ from functools import cache
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from prebooking.web import boxes, events, health, metrics, prebookings, qstash, session
+from prebooking.web import boxes, events, health, metrics, prebookings, qstash, session, sign_in
 from prebooking.web.console import Console, console_routes
 from prebooking.web.cors import cors
 from prebooking.web.openapi import openapi_route
@@ -19,7 +19,7 @@ from prebooking.web.security_headers import SecurityHeaders
 from prebooking.web.unforeseen import Unforeseen
 
 ROUTES = (
-    *(*events.ROUTES, *prebookings.ROUTES, *boxes.ROUTES, *session.ROUTES),
+    *(*events.ROUTES, *prebookings.ROUTES, *boxes.ROUTES, *session.ROUTES, *sign_in.ROUTES),
     *(*qstash.ROUTES, *health.ROUTES, *metrics.ROUTES),
 )
 

@@ -147,11 +147,12 @@ def _shown(at: time | None) -> str | None:
 
 
 def _missing() -> Problem:
-    return Problem(409, "You have connected no AimHarder session yet: send it by PUT /session.", code="session-missing")
+    detail = "You have connected no AimHarder session yet: sign in by POST /session, or send one by PUT /session."
+    return Problem(409, detail, code="session-missing")
 
 
 def _ended() -> Problem:
-    detail = "Your AimHarder session has ended: sign in there again, and send the new one by PUT /session."
+    detail = "Your AimHarder session has ended: sign in there again by POST /session, or send the new one by PUT."
     return Problem(409, detail, code="session-expired")
 
 

@@ -13,6 +13,7 @@ from prebooking.usecases.effects import Effects
 from prebooking.usecases.execute import Executor
 from prebooking.usecases.readiness import Readiness
 from prebooking.usecases.schedule import Scheduler
+from prebooking.usecases.sign_in import SignIns
 from prebooking.usecases.sweep import Sweeper
 from prebooking.usecases.timetables import Timetables
 from prebooking.web.auth import Users
@@ -27,6 +28,7 @@ class Parts:
     executor: Executor
     effects: Effects
     connections: Connections
+    sign_ins: SignIns
     timetables: Timetables
     changes: ChangeFeed
     readiness: Readiness

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from prebooking.domain.errors import BoxSilentError
+from prebooking.domain.sessions import SessionState
 from prebooking.usecases.connection import TooOftenError
 from prebooking.web.operations import BAD_BODY, OF_USERS, Answer, ApiRoute, Operation
 from prebooking.web.parts import parts_of
@@ -81,13 +82,18 @@ class ConnectedSession(BaseModel):
 
 
 class SessionView(BaseModel):
-    """What prebookings are booked with. `alive`: as AimHarder says now; null: it doesn't answer."""
+    """What prebookings are booked with. `alive`: as AimHarder says now; null: it doesn't answer.
+
+    `account_email`: of the AimHarder account that was signed in to here; `remembered`: whether its password is kept.
+    """
 
     connected: bool
     alive: bool | None
     since: datetime | None
     refreshed_at: datetime | None
     session_type: str | None
+    account_email: str | None = None
+    remembered: bool = False
 
 
 async def connect(request: Request) -> Response:
@@ -114,18 +120,20 @@ async def look(request: Request) -> Response:
         found = await parts.connections.look(user)
     except TooOftenError as exc:
         raise _too_often(exc) from exc
-    if found is None:
-        none = SessionView(connected=False, alive=False, since=None, refreshed_at=None, session_type=None)
-        return _json(none)
-    state = found.state
-    return _json(
-        SessionView(
-            connected=True,
-            alive=found.alive,
-            since=state.since,
-            refreshed_at=state.refreshed_at,
-            session_type=state.session_type,
-        )
+    return _json(session_view(found.state, alive=found.alive) if found else session_view(None, alive=False))
+
+
+def session_view(state: SessionState | None, *, alive: bool | None) -> SessionView:
+    if state is None:
+        return SessionView(connected=False, alive=alive, since=None, refreshed_at=None, session_type=None)
+    return SessionView(
+        connected=True,
+        alive=alive,
+        since=state.since,
+        refreshed_at=state.refreshed_at,
+        session_type=state.session_type,
+        account_email=state.account_email,
+        remembered=state.remembered,
     )
 
 
@@ -163,7 +171,8 @@ ROUTES = [
             id="connectSession",
             tag="session",
             summary="Connect your AimHarder session",
-            description="It is checked, then stored in place of an earlier one. Its secrets are never returned.",
+            description="It is checked, then stored in place of an earlier one. Its secrets are never returned."
+            " A remembered password is forgotten: it may be another account's.",
             body=NewSession,
             answers={200: Answer("It is alive, and prebookings will be booked with it.", ConnectedSession)},
             problems=(*OF_USERS, *BAD_BODY, _dead(), _TOO_OFTEN, _unreachable()),
@@ -190,7 +199,8 @@ ROUTES = [
             id="disconnectSession",
             tag="session",
             summary="Forget your connected session",
-            description="Again is no error. Sign-ins of the web application's devices stay.",
+            description="With the account's e-mail and password. Again is no error. Sign-ins of the web application's"
+            " devices stay.",
             answers={204: Answer("It is forgotten.")},
             problems=OF_USERS,
         ),

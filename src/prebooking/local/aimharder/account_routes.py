@@ -4,8 +4,9 @@ import json
 from html import escape
 
 from prebooking.local.aimharder import answers
-from prebooking.local.aimharder.accounts import Session
+from prebooking.local.aimharder.accounts import Session, SessionRules
 from prebooking.local.aimharder.gym import Box
+from prebooking.local.aimharder.request import box_of_url
 from prebooking.local.aimharder.site import Call
 from prebooking.local.aimharder.wire import Answer, as_html, as_json
 
@@ -38,17 +39,27 @@ def login(call: Call) -> Answer:
         # Invented: the status; the message is recorded.
         return as_json(answers.login_error(400, "LOGIN_ERROR_MALFORMED_BODY"), 400)
     session = call.site.accounts.log_in(username, password, fingerprint, call.site.clock())
-    if session is None:
-        return _login_failed(call)
+    if not isinstance(session, Session):
+        member = call.site.accounts.members.get(username.lower())
+        return _refused(call.site.accounts.rules, member.language if member else "es", locked=session == "locked")
     answer = as_json(answers.logged_in(session, *_boxes(call)))
     set_session_cookie(call, answer, session)
     return answer
 
 
-def _login_failed(call: Call) -> Answer:
-    if call.site.accounts.rules.login_failure == 401:
-        return as_json(answers.login_error(401, "LOGIN_ERROR_LOGIN"), 401)
-    return as_json({"data": {"auth": {"authOK": False}}, "info": "LOGIN_ERROR_LOGIN"})
+def _refused(rules: SessionRules, language: answers.Language, *, locked: bool) -> Answer:
+    key = answers.login_error(401, "LOGIN_ERROR_LOGIN")
+    if locked:
+        match rules.lock_answer:
+            case 429:
+                return as_html("<h1>429</h1>", 429)
+            case 401:
+                return as_json(key | {"info": answers.LOCKED[language]}, 401)
+            case 200:
+                return as_json(answers.not_logged_in(answers.LOCKED[language]))
+    if rules.login_says == "words":
+        return as_json(answers.not_logged_in(answers.WRONG_PASSWORD[language]), rules.login_failure)
+    return as_json(key, 401) if rules.login_failure == 401 else as_json(answers.not_logged_in("LOGIN_ERROR_LOGIN"))
 
 
 def whoami(call: Call) -> Answer:
@@ -70,7 +81,8 @@ def token_update(call: Call) -> Answer:
 
 def setrefresh(call: Call) -> Answer:
     """Hands token and fingerprint to the browser's storage, and admits a fresh login to the boxes."""
-    session = call.site.accounts.admit(call.request.query.get("token", ""))
+    redirect = box_of_url(call.request.query.get("redirect", ""))
+    session = call.site.accounts.admit(call.request.query.get("token", ""), redirect)
     if session is None:
         return as_html("<h1>AimHarder</h1>")
     pairs = {"refreshToken": session.token, "fingerprint": call.request.query.get("fingerprint", "")}

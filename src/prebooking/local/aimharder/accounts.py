@@ -42,8 +42,14 @@ class SessionRules(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     login_failure: Literal[401, 200] = 401
+    login_says: Literal["key", "words"] = "key"  # of a wrong password: LOGIN_ERROR_LOGIN, or a sentence
+    lock_after: int | None = Field(default=None, ge=1)  # so many wrong passwords lock the account, for whoever comes
+    lock_answer: Literal[401, 200, 429] = 401  # the first two in words, one of them beside the key of a wrong password
+    lock_minutes: float = 15
+    one_device: bool = False  # a login with a fingerprint that is new ends the sessions of the others
     dead_whoami: Literal["empty", "logout"] = "empty"
-    needs_setrefresh: bool = False  # a session logged in is dead at the boxes until /setrefresh was visited
+    # a session logged in is dead at the boxes until /setrefresh was visited, for the box that `redirect` names or all
+    needs_setrefresh: bool | Literal["for each box"] = False
     session_minutes: float | None = None  # counted from the login or the last refresh
     refresh_renews_cookie: bool = True  # tokenUpdate gives a new amhrdrauth, and the old one is dead
     stale_token_kills: bool = False  # a refresh with an old token ends the session
@@ -65,7 +71,8 @@ class Session:
     token: str
     auth: str
     renewed_ns: int
-    admitted: bool
+    admitted: bool  #: at every box
+    admitted_at: set[str] = field(default_factory=set)  #: boxes, where that is not so
     php_ids: list[str] = field(default_factory=list)
     dies_ns: int | None = None
     ended_by: Literal["the gym", "a stale token"] | None = None
@@ -104,6 +111,8 @@ class Accounts:
         self.members: dict[str, Member] = {}
         self._by_cookie: dict[str, Session] = {}  # also cookies that are dead: the ledger names their member
         self._by_token: dict[str, Session] = {}
+        self._wrong_passwords: dict[str, int] = {}  # since the last right one, by e-mail
+        self._locked_until_ns: dict[str, int] = {}
 
     def put_member(self, member: Member) -> None:
         self.members[member.email.lower()] = member
@@ -121,11 +130,29 @@ class Accounts:
         session.php_ids.append(secrets.token_hex(13))
         return session
 
-    def log_in(self, username: str, password: str, fingerprint: str, now_ns: int) -> Session | None:
-        member = self.members.get(username.lower())
+    def log_in(
+        self, username: str, password: str, fingerprint: str, now_ns: int
+    ) -> Session | Literal["wrong", "locked"]:
+        email = username.lower()
+        if now_ns < self._locked_until_ns.get(email, 0):
+            return "locked"
+        member = self.members.get(email)
         if member is None or not secrets.compare_digest(member.password.encode(), password.encode()):
-            return None
+            return self._wrong(email, now_ns)
+        self._wrong_passwords.pop(email, None)
+        others = [session for session in self.sessions(email) if session.fingerprint != fingerprint]
+        if self.rules.one_device and others == self.sessions(email):
+            for session in others:
+                self._end(session, now_ns, "the gym")
         return self._open_session(member, now_ns, fingerprint=fingerprint)
+
+    def _wrong(self, email: str, now_ns: int) -> Literal["wrong", "locked"]:
+        wrong = self._wrong_passwords[email] = self._wrong_passwords.get(email, 0) + 1
+        if self.rules.lock_after is None or wrong < self.rules.lock_after:
+            return "wrong"
+        del self._wrong_passwords[email]
+        self._locked_until_ns[email] = now_ns + int(self.rules.lock_minutes * 60 * SECOND)
+        return "locked"
 
     def owner(self, cookies: Mapping[str, str]) -> Session | None:
         """Whose cookie this is, or was."""
@@ -140,12 +167,15 @@ class Accounts:
         killed = session.dies_ns is not None and now_ns >= session.dies_ns
         return None if expired or killed else session
 
-    def admit(self, token: str) -> Session | None:
-        """The visit of /setrefresh after a login."""
+    def admit(self, token: str, box: str | None) -> Session | None:
+        """The visit of /setrefresh after a login; `box` is the one that it leads to."""
         session = self._by_token.get(token)
         if session is None or session.token != token:
             return None
-        session.admitted = True
+        if self.rules.needs_setrefresh != "for each box":
+            session.admitted = True
+        elif box is not None:
+            session.admitted_at.add(box)
         return session
 
     def refresh(self, session: Session, token: str, now_ns: int) -> bool:

@@ -108,5 +108,22 @@ def whoami(member: Member, boxes: list[Box], domain: str) -> Json:
     return {"data": [{"id": member.id, "name": member.name, "centre": centre, "roles": roles(boxes, domain)}]}
 
 
+# Of the retired login: the words are recorded, the Catalan ones and their place in the JSON are invented.
+WRONG_PASSWORD: dict[Language, str] = {
+    "es": "Contraseña incorrecta",
+    "ca": "Contrasenya incorrecta",
+    "en": "Incorrect credentials",
+}
+LOCKED: dict[Language, str] = {
+    "es": "Has introducido tus datos incorrectos demasiadas veces",
+    "ca": "Has introduït les dades incorrectes massa vegades",
+    "en": "Too many wrong attempts",
+}
+
+
+def not_logged_in(words: str) -> Json:
+    return {"data": {"auth": {"authOK": False}}, "info": words}
+
+
 def login_error(code: int, message: str) -> Json:
     return {"error": {"code": code, "message": message}}

@@ -73,7 +73,7 @@ class FrontDesk:
     def _record(self, connection: Connection, frame: Frame) -> Entry:
         request = Request.read(connection.number, frame)
         owner = self._site.accounts.owner(request.cookies)
-        entry = connection.last = Entry(request, member=owner.member.email if owner else None)
+        entry = connection.last = Entry(request, member=owner.member.email if owner else request.login_name)
         if not request.is_control:
             self._site.ledger.entries.append(entry)
         return entry

@@ -1,8 +1,9 @@
 """A framed request, read: which box, which path, which form and cookies."""
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from prebooking.local.aimharder.framing import Frame
 
@@ -16,6 +17,12 @@ def _box_of_host(host: str) -> str | None:
     label, dot, parent = name.partition(".")
     is_address = name.startswith("[") or name.replace(".", "").isdigit()
     return label.lower() if dot and parent and not is_address else None
+
+
+def box_of_url(url: str) -> str | None:
+    """The box that a whole URL leads to, in either form."""
+    parts = urlsplit(url)
+    return _locate(f"{parts.path.rstrip('/')}/", parts.netloc)[0] or _box_of_host(parts.netloc)
 
 
 def _locate(path: str, host: str) -> tuple[str | None, str]:
@@ -80,6 +87,16 @@ class Request:
     def cookies(self) -> dict[str, str]:
         pairs = (pair.strip().partition("=") for pair in self.headers.get("cookie", "").split(";"))
         return {name: value for name, equals, value in pairs if equals}
+
+    @cached_property
+    def login_name(self) -> str | None:
+        """Who wants to log in."""
+        if self.path != "/api/login":
+            return None
+        try:
+            return str(json.loads(self.body)["username"])
+        except (ValueError, KeyError, TypeError):
+            return None
 
     @property
     def is_control(self) -> bool:

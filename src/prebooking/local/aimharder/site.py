@@ -72,7 +72,7 @@ class Call:
     def session_at(self, box: Box) -> Session | None:
         """The same at a box, which may want more than the login cookie."""
         session = self.session()
-        if session is None or not session.admitted:
+        if session is None or not (session.admitted or box.slug in session.admitted_at):
             return None
         if box.needs_php_session and self.request.cookies.get("PHPSESSID") not in session.php_ids:
             return None
