@@ -32,13 +32,17 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture
-async def shown(database: asyncpg.Connection, outside: tuple[Gateway, QStashServer, AimHarder]) -> AsyncIterator[World]:
-    """The service with its page, and Ana's session at her gym."""
+async def shown(
+    database: asyncpg.Connection,
+    outside: tuple[Gateway, QStashServer, AimHarder],
+    request: pytest.FixtureRequest,
+) -> AsyncIterator[World]:
+    """The service with its page, and Ana's session at her gym. Its parameter: more settings."""
     settings: dict[str, Any] = {
         "console": True,
         "supabase_publishable_key": outside[0].publishable_key,
         "console_members": f"{ANA}:{PASSWORD}",
-    }
+    } | getattr(request, "param", {})
     async with open_world(database, *outside, sweep_seconds=1, **settings) as world:
         await world.member(ANA)
         yield world
