@@ -102,6 +102,7 @@ def console_of(settings: Settings) -> Console | None:
     return Console(
         supabase_url=settings.supabase_url,
         publishable_key=settings.supabase_publishable_key,
+        remembers=settings.encrypts_sessions,
         members=settings.demo_members,
     )
 

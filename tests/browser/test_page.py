@@ -110,12 +110,13 @@ async def test_a_dead_session_is_told_and_can_be_replaced(page: Watched) -> None
     await page.sign_in(listing=False)
     await expect(page.page.get_by_role("alert").filter(has_text="sign in there again")).to_be_visible()
     hint = page.page.locator("#session-hint")
-    await expect(hint).to_contain_text("No living AimHarder session.")
+    await expect(hint).to_contain_text("You are not signed in to AimHarder.")
 
     session = accounts.stored_session(ANA, page.world.gym.site.clock())
     given = {"cookies": session.cookies(), "token": session.token, "fingerprint": session.fingerprint}
-    await hint.get_by_role("button", name="Connect").click()
-    dialog = page.page.get_by_role("dialog", name="Connect your AimHarder session")
+    await hint.get_by_role("button", name="Sign in to AimHarder").click()
+    dialog = page.page.get_by_role("dialog", name="Sign in to AimHarder")
+    await dialog.get_by_text("Paste a session instead").click()
     await dialog.get_by_label("Session, as JSON").fill("{")
     await dialog.get_by_role("button", name="Connect").click()
     await expect(dialog.get_by_role("alert")).to_contain_text("not JSON")
@@ -168,11 +169,11 @@ async def test_two_tabs_show_the_same_and_sign_out_together(page: Watched) -> No
 async def test_a_wrong_password_is_told_and_the_right_one_signs_in(page: Watched) -> None:
     page.expected.append("status of 400")
     await page.page.goto(page.world.url)
-    await page.page.get_by_label("E-mail").fill(ANA)
-    await page.page.get_by_label("Password").fill("guessed")
+    await page.page.get_by_label("E-mail", exact=True).fill(ANA)
+    await page.page.get_by_label("Password", exact=True).fill("guessed")
     await page.page.get_by_role("button", name="Sign in").click()
     await expect(page.page.get_by_role("alert")).to_have_text("No account has this e-mail and password.")
-    await page.page.get_by_label("Password").fill(PASSWORD)
+    await page.page.get_by_label("Password", exact=True).fill(PASSWORD)
     await page.page.get_by_role("button", name="Sign in").click()
     await expect(page.page.locator("#who")).to_have_text(ANA)
     await expect(page.page.get_by_role("alert").first).to_be_hidden()
@@ -265,10 +266,13 @@ async def test_nothing_of_who_signed_out_is_left_to_see(page: Watched) -> None:
     page.put_up(opens_in=SOON)
     await page.sign_in()
     await page.prebook()
-    await page.page.evaluate("document.getElementById('connect').showModal()")
-    await page.page.locator("#connect-form [name=session]").fill('{"token": "secret"}')
+    await page.page.evaluate("document.getElementById('gym-sign-in').showModal()")
+    kept = [page.page.locator(f"#gym-sign-in [name={name}]") for name in ("session", "password")]
+    for field in kept:
+        await field.evaluate("(field, secret) => { field.value = secret; }", "secret")
     await page.page.keyboard.press("Escape")
-    assert await page.page.locator("#connect-form [name=session]").input_value() == ""
+    for field in kept:
+        assert await field.input_value() == ""
     await page.page.locator("#sign-out").click()
     await expect(page.page.locator("#gym option")).to_have_count(0)
     await expect(page.page.locator(".classes > li")).to_have_count(0)

@@ -124,7 +124,7 @@ async def test_it_is_off_unless_switched_on(world: World) -> None:
 
 async def test_its_configuration_has_no_secret(shown: World) -> None:
     config = (await shown.http.get("/console/config.json")).json()
-    assert set(config) == {"supabase_url", "publishable_key", "members"}
+    assert set(config) == {"supabase_url", "publishable_key", "members", "remembers"}
     assert shown.gateway.secret_key not in str(config)
 
 

@@ -1,5 +1,6 @@
 """A sub-domain that is no box, or that is none for a minute: a redirect or 404, which the listing gets too."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -118,3 +119,14 @@ async def test_a_gym_that_aimharder_does_not_name_as_the_users_is_told_at_create
     told = await sweepless.http.post("/prebookings", headers=speaking, json=elsewhere)
     assert (told.status_code, told.json()["warning"]["code"]) == (201, "box_not_yours")
     assert "mygim" in told.json()["warning"]["message"]
+
+
+@pytest.mark.parametrize("host", ["{}.aimharder.com", "my-{}.aimharder.es", "gym.evil.example", "{}.evil.example"])
+async def test_a_host_is_named_only_if_it_is_one_of_aimharders_and_no_secret(sweepless: World, host: str) -> None:
+    await sweepless.member(ANA)
+    cookies = json.loads(await sweepless.database.fetchval("select aimharder_cookies from public.auth_sessions"))
+    nowhere(sweepless, {"kind": "redirect", "location": f"https://{host.format(cookies[0]['value'][4:24])}/"})
+    row = await sweepless.prebook(ANA, sweepless.open_class())
+    await ran(sweepless, row)
+    words = await sweepless.database.fetchval("select last_message from public.prebookings where id = $1", row["id"])
+    assert words.endswith("(mygym: HTTP 302 to elsewhere)")

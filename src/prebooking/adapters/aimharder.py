@@ -35,7 +35,7 @@ _T = TypeVar("_T")
 
 _QUESTION_S = 3.0  # a question that takes longer is not worth waiting for
 _SHORTEST_SECRET = 8
-_HOST = re.compile(r"[a-z0-9.-]{1,253}")
+_HOST = re.compile(r"(?:[a-z0-9-]{1,30}\.)?aimharder\.(?:com|es)")
 # The identity of a browser: some gyms are said to refuse others.
 _HEADERS = {
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
@@ -182,11 +182,12 @@ class AimHarderAccount:
 
     async def _send(self, method: str, url: str, **content: Any) -> tuple[int, bytes, str]:
         """Status, body, and the host that a redirect names."""
+        sent = [value for _, value in self.cookies]
         async with self._client.stream(method, url, **content) as response:
             # First, since they count though the body may break off.
             for header in response.headers.get_list("set-cookie"):
                 self._cookies.take(header, host=response.url.host, path=response.url.path)
-            return response.status_code, await read_capped(response), _redirected_to(response)
+            return response.status_code, await read_capped(response), _redirected_to(response, sent)
 
     def _headers(self, url: str) -> dict[str, str]:
         origin = httpx.URL(url).copy_with(raw_path=b"/")
@@ -257,13 +258,18 @@ class AimHarderGym(AimHarderAccount):
         return _Held(hold, asyncio.create_task(send()))
 
 
-def _redirected_to(response: httpx.Response) -> str:
-    """A host by its name, and "" for what is no redirect, or one within the host."""
+def _redirected_to(response: httpx.Response, secrets: Sequence[str]) -> str:
+    """The host of AimHarder's; "elsewhere" for any other, and for one that quotes a cookie; "" for no redirect."""
     try:
         host = response.url.join(response.headers.get("location", "")).host
     except (httpx.InvalidURL, UnicodeError, ValueError):
         return ""
-    return host if host != response.url.host and _HOST.fullmatch(host) else ""
+    if host == response.url.host:
+        return ""
+    label = host.partition(".")[0]
+    parts = [label[i : i + _SHORTEST_SECRET] for i in range(max(1, len(label) - _SHORTEST_SECRET + 1))]
+    quotes = any(part in one.lower() for one in secrets if len(one) >= _SHORTEST_SECRET for part in parts)
+    return host if _HOST.fullmatch(host) and not quotes else "elsewhere"
 
 
 def _without(cookies: Sequence[str], body: bytes) -> bytes:

@@ -39,10 +39,12 @@ def ring_at(available_at: datetime, lead_s: float) -> int:
     return floor(available_at.timestamp()) - floor(lead_s)
 
 
-def release_delay(attempts: int) -> float:
-    """Seconds until a released row is tried again: full jitter, so that 300 don't return together."""
+def release_delay(attempts: int, *, least: float = 0.0) -> float:
+    """Seconds until a released row is tried again: full jitter, so that 300 don't return together. `least`: the part of
+    the longest delay that is waited for in any case.
+    """
     longest = RELEASE_DELAYS_S[min(max(attempts, 1), len(RELEASE_DELAYS_S)) - 1]
-    return random.uniform(0, longest)  # noqa: S311  # spreads load, guards nothing
+    return random.uniform(least * longest, longest)  # noqa: S311  # spreads load, guards nothing
 
 
 def park_delay(parks: int) -> float:

@@ -13,6 +13,7 @@ from prebooking.usecases.execution import Execution, GiveBack, Park, Release
 from prebooking.usecases.shoot import Decision
 
 _LEAST_RETRY_AFTER_S = 1.0
+_OF_A_BAD_MINUTE = 0.8  # of each pause: then all tries together take longer than that
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ class Endings:
                 return await self._release(run, reason, pause_before_late_opening(since_s), counted=False)
             reason = replace(reason, sentence=self._patience.never_opened)
         elif run.attempts < self._max_attempts:
-            return await self._release(run, reason, release_delay(run.attempts), counted=True)
+            least = _OF_A_BAD_MINUTE if reason.outcome is Outcome.BOX_UNKNOWN else 0.0
+            return await self._release(run, reason, release_delay(run.attempts, least=least), counted=True)
         return await self._finish(run.claim, run.token, run.timings, reason)
 
     async def _finish(self, claim: Claim, token: UUID, timings: Timings, ending: Ending) -> Verdict:

@@ -13,6 +13,7 @@ from prebooking.usecases.execution import Execution, GiveBack, Park, Release
 from prebooking.usecases.settle import NotFound, present
 
 _PAUSE_S = (0.1, 0.3)  # between shots, but for the second, which goes at once
+_LONGEST_PAUSE_S = 3.0  # between questions to the listing
 _PART = 0.1  # of the time since the first shot, where that is longer: a long budget is no reason for many shots
 _JUST_OPENED_S = 1.0  # from then on the gym is late, and not merely its clock by a moment
 
@@ -141,6 +142,7 @@ async def _logged_out(run: Execution, reply: Reply) -> Decision | _Again:
 
 async def _which_list(run: Execution, reply: Reply) -> Decision:
     """bookState 0 is a place in the class or on its waiting list. Until the listing tells, it is neither."""
+    pause_s = _PAUSE_S[1]
     while run.budget.for_answers > 0:
         try:
             async with asyncio.timeout(run.budget.for_answers):
@@ -150,5 +152,6 @@ async def _which_list(run: Execution, reply: Reply) -> Decision:
         ending = present(listing.get(run.request.class_id))
         if ending is not None:
             return Ending(ending.outcome, reply.words, reply.booking_id, ending.book_state)
-        await run.clock.sleep(_PAUSE_S[1])
+        await run.clock.sleep(pause_s)
+        pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
     return Park(reply.ending(Outcome.WAITING_LIST))

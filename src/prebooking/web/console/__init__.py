@@ -28,6 +28,7 @@ class Console:
 
     supabase_url: str
     publishable_key: str
+    remembers: bool = False  #: a password for AimHarder can be kept, sealed
     members: Sequence[tuple[str, str]] = ()  #: e-mail and password of demo members to pick from, on a local stack
 
 
@@ -37,6 +38,7 @@ def console_routes(console: Console) -> list[Route]:
     config = {
         "supabase_url": console.supabase_url,
         "publishable_key": console.publishable_key,
+        "remembers": console.remembers,
         "members": [{"email": email, "password": password} for email, password in console.members],
     }
 

@@ -25,12 +25,12 @@ async function ask(method, path, headers, body) {
   }
 }
 
-/** Sent again where that may help: with its key, what was done already is not done twice. */
-async function call(method, path, body) {
+/** Sent again where that may help: with its key, what was done already is not done twice. `again`: after which pauses. */
+async function call(method, path, body, { again = AGAIN_AFTER_MS } = {}) {
   const headers = {};
   if (method === "POST") headers["Idempotency-Key"] = crypto.getRandomValues(new Uint32Array(4)).join("-");
   if (body !== undefined) headers["Content-Type"] = "application/json";
-  const pauses = [...AGAIN_AFTER_MS];
+  const pauses = [...again];
   for (let renew = false; ; ) {
     headers.Authorization = `Bearer ${await token({ renew })}`;
     const { status, ok, said } = await ask(method, path, headers, body);
@@ -57,4 +57,6 @@ export const api = {
   classes: (box, asked) => call("GET", `/boxes/${encodeURIComponent(box)}/classes?${query(asked)}`),
   session: () => call("GET", "/session"),
   connect: (session) => call("PUT", "/session", session),
+  signInToGym: (account) => call("POST", "/session", account, { again: [] }), // each try counts
+  forgetSession: () => call("DELETE", "/session"),
 };

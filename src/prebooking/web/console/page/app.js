@@ -5,6 +5,7 @@ import { loadConfig, onOtherTab, session, signIn, signOut, SignedOut } from "./a
 import { active, card, title, word } from "./card.js";
 import { $, busy, complain, h, keepingFocus, say } from "./dom.js";
 import { forgetGyms, showGyms, showWanted, startFinding } from "./find.js";
+import { hideGymAccount, sessionNeeded, showGymAccount, startGymAccount } from "./gym_account.js";
 import { lateness } from "./lateness.js";
 import { showNext } from "./next.js";
 import { followTogether } from "./tabs.js";
@@ -104,25 +105,6 @@ function askMove(row) {
   $("move").showModal();
 }
 
-function askConnect() {
-  complain($("connect-problem"), null);
-  $("connect-form").onsubmit = (event) => {
-    event.preventDefault();
-    submit($("connect"), $("connect-problem"), async () => {
-      let given;
-      try {
-        given = JSON.parse($("connect-form").elements.session.value);
-      } catch {
-        throw new Error("This is not JSON: paste cookies, token and fingerprint as shown in the empty field.");
-      }
-      await api.connect(given);
-      $("session-hint")?.remove();
-      await showGyms();
-    });
-  };
-  $("connect").showModal();
-}
-
 async function submit(dialog, problemLine, work) {
   await busy(dialog.querySelector("[type=submit]"), async () => {
     try {
@@ -133,16 +115,6 @@ async function submit(dialog, problemLine, work) {
       complain(problemLine, problem);
     }
   });
-}
-
-/** The session at the gym is gone: nothing would be booked, so it is said in plain sight. */
-function sessionNeeded() {
-  if ($("session-hint")) return;
-  $("home").prepend(
-    h("div", { id: "session-hint", class: "notice hint", role: "status" },
-      h("p", {}, h("strong", {}, "No living AimHarder session."), " Nothing can be booked until you connect one."),
-      h("button", { type: "button", onclick: askConnect }, "Connect")),
-  );
 }
 
 function trouble(problem) {
@@ -162,7 +134,7 @@ async function enter() {
   rows.clear();
   cursor = newest = null;
   $("mine").replaceChildren();
-  $("session-hint")?.remove();
+  hideGymAccount();
   $("sign-in").hidden = true;
   $("home").hidden = $("account").hidden = false;
   $("who").textContent = session().email;
@@ -184,14 +156,14 @@ async function enter() {
     lost: () => live("Reconnecting", "off"),
   });
   showGyms();
-  const connected = await api.session().catch(() => null);
-  if (!signal.aborted && connected && connected.alive === false) sessionNeeded();
+  await showGymAccount();
 }
 
 function leave(problem) {
   const wasIn = !$("home").hidden;
   leaving?.abort();
   forgetGyms();
+  hideGymAccount();
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   $("home").hidden = $("account").hidden = true;
   $("sign-in").hidden = false;
@@ -212,7 +184,7 @@ async function attempt(button, email, password) {
 }
 
 async function start() {
-  const { members } = await loadConfig();
+  const { members, remembers } = await loadConfig();
   $("members").hidden = !members.length;
   $("member-list").append(
     ...members.map(({ email, password }) =>
@@ -227,7 +199,7 @@ async function start() {
   $("sign-out").addEventListener("click", () => signOut().then(leave));
   $("more").addEventListener("click", (event) => busy(event.currentTarget, () => list({ older: true })));
   for (const button of document.querySelectorAll("[data-close]")) button.addEventListener("click", () => button.closest("dialog").close());
-  $("connect").addEventListener("close", () => $("connect-form").reset()); // it may hold a session
+  startGymAccount({ remembers, trouble, signedIn: showGyms });
   onOtherTab(() => (session() ? enter() : leave()));
   startFinding({ prebooked: told, sessionNeeded });
   // A drawing is to scale, so another width is another drawing.
