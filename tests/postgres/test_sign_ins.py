@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from postgres.functions import NOW, Answer, Functions, Many, seconds
+from postgres.functions import NOW, Answer, Functions, Many, seconds, until_waiting
 
 ANA, BEA = "ana@example.com", "bea@example.com"
 GYM = "ana@gym.example"
@@ -91,6 +91,24 @@ async def test_a_success_clears_the_accounts_count_and_of_the_user_the_tries_at_
     assert left == ["admitted"] * 4 + ["too_many"]  # and for Ana the one at another account
 
 
+async def test_two_at_one_account_take_turns_whoever_they_are(many: Many) -> None:
+    first, second = await many(2)
+    async with first.connection.transaction():
+        for n in range(5):
+            await admit(first, f"user{n}@example.com")
+        late = asyncio.create_task(admit(second, BEA))
+        await until_waiting(second, for_=first)
+    assert (await late)["outcome"] == "too_many"
+
+
+async def test_a_success_leaves_others_a_whole_allowance_at_the_account(db: Functions) -> None:
+    for _ in range(4):
+        await admit(db, BEA)
+    await store(db, await ticket(db))
+    left = [(await admit(db, f"user{n}@example.com"))["outcome"] for n in range(6)]
+    assert left == ["admitted"] * 5 + ["too_many"]
+
+
 async def test_no_more_is_kept_than_the_last_quarter_of_an_hour(db: Functions) -> None:
     for n in range(4):
         await admit(db, f"user{n}@example.com", f"account{n}@gym.example")
@@ -165,6 +183,15 @@ async def test_a_pasted_session_forgets_the_password_and_supersedes_a_sign_in_un
     found = await session(db)
     assert found
     assert (found["account_email"], found["remembered"], await password(db)) == (None, False, None)
+    assert (await store(db, late))["outcome"] == "superseded"
+    found = await session(db)
+    assert found
+    assert found["token"] == "pasted"
+
+
+async def test_a_first_session_that_is_pasted_supersedes_a_sign_in_under_way(db: Functions) -> None:
+    late = await ticket(db)
+    await connect(db)
     assert (await store(db, late))["outcome"] == "superseded"
     found = await session(db)
     assert found
