@@ -6,9 +6,10 @@ tests/local/test_stack.py.
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -48,6 +49,7 @@ class World:
     parts: Parts
     url: str
     http: httpx.AsyncClient
+    opened_at: float = field(default_factory=time.time)
 
     def speaking_for(self, email: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {SERVICE_KEY}", "X-User-Email": email}
@@ -110,10 +112,11 @@ class World:
         return row
 
     def messages(self, prebooking_id: str) -> list[Message]:
-        """All messages that QStash took for a prebooking, callbacks aside, the oldest first."""
+        """All messages that QStash took for a prebooking of this world, callbacks aside, the oldest first."""
         broker = self.qstash.qstash.broker
         of_it = f'"prebooking_id": "{prebooking_id}"'.encode()
-        found = (message for message in (*broker.pending.values(), *broker.finished) if of_it in message.order.body)
+        known = (*broker.pending.values(), *broker.finished)
+        found = (one for one in known if of_it in one.order.body and one.created_at >= self.opened_at)
         return sorted(found, key=lambda message: message.created_at)
 
     def booking_requests(self, email: str | None = None) -> int:

@@ -72,10 +72,13 @@ async def test_it_is_not_ready_before_the_database_is_migrated(sweepless: World)
 
 async def test_a_sweep_by_schedule_executes_what_is_due_and_orders_what_is_missing(sweepless: World) -> None:
     await sweepless.member(ANA)
-    sweepless.qstash.qstash.faults.change({"api_status": {"value": 500, "next": 2}})
+    sweepless.qstash.qstash.faults.change({"lost": True})
     due = await sweepless.prebook(ANA, sweepless.open_class(-1))
     waiting = await sweepless.prebook(ANA, SOON, class_id=2)
-    await sweepless.database.execute("update public.prebookings set armed_at = armed_at - interval '10 seconds'")
+    await sweepless.database.execute(
+        "update public.prebookings set armed_at = armed_at - interval '10 seconds', scheduled_version = null,"
+        " qstash_schedule_id = null"
+    )
 
     answer = await deliver(sweepless, SWEEP, b"")
     assert answer.status_code == 200
