@@ -2,13 +2,15 @@
 
 import asyncio
 import signal
+from base64 import b64encode
+from secrets import token_bytes
 
 from rich.console import Console
 from rich.table import Table
 
 from prebooking.local.opening import CLASS_ID, Opening, members
 from prebooking.local.serving import PortBusyError
-from prebooking.local.stack import Ports, Stack, StartFailedError, local_stack
+from prebooking.local.stack import Member, Ports, Stack, StartFailedError, local_stack
 from prebooking.local.week import keep_one_soon, put_up_week
 
 _MEMBERS = 3
@@ -21,13 +23,17 @@ async def dev(ports: Ports, out: Console) -> int:
     stop = asyncio.Event()
     for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(sig, stop.set)
-    crowd = members(_MEMBERS)
+    *crowd, newcomer = members(_MEMBERS)
+    key = b64encode(token_bytes(32)).decode()  # so that a password can be remembered
     out.print("Starting Postgres, Supabase's gateway, QStash, AimHarder and the service …")
     try:
-        async with local_stack(ports, crowd, SCHEDULE_FOR_NOW="false") as stack:
+        async with local_stack(
+            ports, [*crowd, newcomer], SCHEDULE_FOR_NOW="false", SESSION_ENCRYPTION_KEYS=key
+        ) as stack:
             await stack.enrol(crowd)
+            await stack.sign_up([newcomer])
             out.print(_addresses(stack))
-            out.print(_invitation(stack), soft_wrap=True)
+            out.print(_invitation(stack, newcomer), soft_wrap=True)
             showing = [asyncio.create_task(_show_one(stack, out)), asyncio.create_task(keep_one_soon(stack))]
             await stop.wait()
             for task in showing:
@@ -39,11 +45,13 @@ async def dev(ports: Ports, out: Console) -> int:
     return 0
 
 
-def _invitation(stack: Stack) -> str:
+def _invitation(stack: Stack, newcomer: Member) -> str:
     first = members(1)[0]
     return (
         f"\n  [bold]Watch it: [link={stack.service_url}/]{stack.service_url}/[/link][/]   "
         f"(pick {first.email}: a class of theirs opens in {_OPENS_IN_S} s)\n"
+        f"  Or begin anew: pick {newcomer.email}, and sign in to AimHarder with that e-mail and the password "
+        f"{newcomer.password}\n"
     )
 
 

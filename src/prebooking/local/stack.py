@@ -56,7 +56,7 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Somebody with an account at AimHarder, an AimHarder session in the database, and a Supabase login."""
+    """Somebody with an account at AimHarder and a Supabase login, both with this e-mail and password."""
 
     email: str
     password: str
@@ -84,10 +84,15 @@ class Stack:
         answer.raise_for_status()
         return answer.json()
 
-    async def enrol(self, members: Sequence[Member]) -> list[dict[str, Any]]:
-        """Signs the members up at AimHarder and stores their sessions, as the web application does."""
+    async def sign_up(self, members: Sequence[Member]) -> list[dict[str, Any]]:
+        """Gives the members accounts at AimHarder; a session of each, which nobody else has."""
         wanted = [{"email": m.email, "password": m.password, "name": m.name} for m in members]
         sessions: list[dict[str, Any]] = (await self.control(self.aimharder_url, "members", wanted))["members"]
+        return sessions
+
+    async def enrol(self, members: Sequence[Member]) -> list[dict[str, Any]]:
+        """Signs the members up at AimHarder and stores their sessions, as the web application does."""
+        sessions = await self.sign_up(members)
         connection = await asyncpg.connect(self.database_url)
         try:
             await connection.executemany(
