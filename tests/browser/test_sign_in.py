@@ -50,6 +50,7 @@ async def start(page: Watched) -> Member:
     await page.page.get_by_role("button", name=ANA).click()
     await member.press("Sign in to AimHarder")
     await expect(member.dialog).to_be_visible()
+    await expect(page.page.locator("#find-problem")).to_be_hidden()
     return member
 
 

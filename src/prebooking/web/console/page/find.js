@@ -122,9 +122,10 @@ async function list() {
 }
 
 function failed(problem) {
+  if (problem.code === "session-missing" || problem.code === "session-expired") hooks.sessionNeeded(problem);
+  if (problem.code === "session-missing") return; // nothing is wrong: they have yet to sign in
   complain($("find-problem"), problem);
   $("find-problem").scrollIntoView({ block: "nearest" });
-  if (problem.code === "session-missing" || problem.code === "session-expired") hooks.sessionNeeded(problem);
 }
 
 function show() {
