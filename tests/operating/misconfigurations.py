@@ -72,7 +72,11 @@ def _reach(answer: Answer, told: str, fix: str, path: str = "") -> Wrong:
 
 
 def _gym(answer: Answer, told: str, fix: str, check: str = "box", **settings: str) -> Wrong:
-    where = {"box": {"aimharder_box_url": "@imposter/{box}"}, "aimharder": {"aimharder_account_url": "@imposter"}}
+    where = {
+        "box": {"aimharder_box_url": "@imposter/{box}"},
+        "aimharder": {"aimharder_account_url": "@imposter"},
+        "login": {"aimharder_login_url": "@imposter"},
+    }
     return Wrong(settings=where[check] | settings, answers={"/": answer}, check=check, told=told, fix=fix)
 
 
@@ -303,6 +307,10 @@ MISCONFIGURATIONS: dict[str, Wrong] = {
         "AIMHARDER_ACCOUNT_URL",
         "aimharder",
     ),
+    "nobody at the login host": Wrong(
+        settings={"aimharder_login_url": NOWHERE}, check="login", told="nobody listens", fix="AIMHARDER_LOGIN_URL"
+    ),
+    "a login host in trouble": _gym(Answer(503), "is in trouble", "AIMHARDER_LOGIN_URL", "login"),
     "an account host that is none": _gym(page(404), "something else answers", "AIMHARDER_ACCOUNT_URL", "aimharder"),
     "an account host in trouble": _gym(Answer(503), "is in trouble", "AIMHARDER_ACCOUNT_URL", "aimharder"),
     "an account host that limits us": _gym(Answer(429), "HTTP 429", "AIMHARDER_PROXY", "aimharder"),

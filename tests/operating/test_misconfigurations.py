@@ -91,7 +91,7 @@ def assert_named(findings: list[Finding], wrong: Wrong, scene: Scene) -> None:
 
 
 # What is broken by the same setting.
-_ALONG = {"schedule-for-now": {"reach"}, "aimharder": {"box"}}
+_ALONG = {"schedule-for-now": {"reach"}, "aimharder": {"login", "box"}}
 
 
 @pytest.mark.parametrize("name", MISCONFIGURATIONS)

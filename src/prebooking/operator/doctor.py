@@ -19,7 +19,7 @@ from prebooking.operator.case import Case
 from prebooking.operator.clock_checks import look_at_database_clock, look_at_qstash_clock
 from prebooking.operator.database_checks import look_at_database
 from prebooking.operator.findings import Finding, State, bad
-from prebooking.operator.gym_checks import look_at_account_host, look_at_boxes
+from prebooking.operator.gym_checks import look_at_account_host, look_at_boxes, look_at_login_host
 from prebooking.operator.qstash_checks import look_at_account, look_at_dead_letters
 from prebooking.operator.reach_checks import look_from_outside
 from prebooking.operator.row_checks import look_at_rows
@@ -39,6 +39,7 @@ _CHECKS: tuple[tuple[str, str, _Look], ...] = (
     ("QStash", "dead-letters", look_at_dead_letters),
     ("PUBLIC_URL", "reach", look_from_outside),
     ("AimHarder", "aimharder", look_at_account_host),
+    ("AimHarder", "login", look_at_login_host),
     ("AimHarder", "box", look_at_boxes),
     ("Clocks", "qstash-clock", look_at_qstash_clock),
     ("Clocks", "database-clock", look_at_database_clock),

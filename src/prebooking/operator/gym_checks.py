@@ -29,6 +29,17 @@ async def look_at_account_host(case: Case) -> list[Finding]:
     return [good(_SUBJECT, "aimharder", f"answers at {url}"), *look_at_aimharder_clock(heard)]
 
 
+async def look_at_login_host(case: Case) -> list[Finding]:
+    """Without a try to sign in: those are counted there."""
+    settings = case.settings
+    url = settings.aimharder_login_url
+    heard = await hear(f"{url}/", settings.aimharder_proxy)
+    if isinstance(heard, Heard) and _is_free(heard.status):
+        return [good(_SUBJECT, "login", f"members sign in at {url}")]
+    told = _unusable(heard, "login", f"at {url}", "AIMHARDER_LOGIN_URL", settings)
+    return [told] if told else []
+
+
 async def look_at_boxes(case: Case) -> list[Finding]:
     settings = case.settings
     pattern = settings.aimharder_box_url
