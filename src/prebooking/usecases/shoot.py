@@ -152,6 +152,6 @@ async def _which_list(run: Execution, reply: Reply) -> Decision:
         ending = present(listing.get(run.request.class_id))
         if ending is not None:
             return Ending(ending.outcome, reply.words, reply.booking_id, ending.book_state)
-        await run.clock.sleep(pause_s)
+        await run.clock.sleep(min(pause_s, max(0.0, run.budget.for_answers)))
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
     return Park(reply.ending(Outcome.WAITING_LIST))

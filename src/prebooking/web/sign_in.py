@@ -17,6 +17,8 @@ from prebooking.web.session import SessionView, session_view
 
 _LOCKED_S = 900  # nobody has recorded for how long AimHarder locks an account
 
+_EMAIL = "^[!-?A-~]+@[!-?A-~]+$"  # for the contract: what is surely one
+
 
 def _email(value: str) -> str:
     stripped = value.strip()
@@ -37,7 +39,9 @@ def _password(value: SecretStr) -> SecretStr:
 class SignIn(BaseModel):
     """As on AimHarder's own page. `remember`: keep the password, encrypted, to sign in again before an opening."""
 
-    email: Annotated[str, Field(min_length=1, max_length=254), AfterValidator(_email)]
+    email: Annotated[
+        str, Field(min_length=1, max_length=254, json_schema_extra={"pattern": _EMAIL}), AfterValidator(_email)
+    ]
     password: Annotated[SecretStr, Field(min_length=1, max_length=1000), AfterValidator(_password)]
     remember: StrictBool = False
 
