@@ -160,16 +160,6 @@ begin
     'next_at', next_at, 'busy', is_busy);
 end $$;
 
--- For `prebooking doctor`: how many wait whose messages ring elsewhere, and when the first of them opens.
-create or replace function public.count_messages_elsewhere(p_address text) returns jsonb
-language sql stable set search_path = '' as $$
-  select pg_catalog.jsonb_build_object(
-    'outcome', 'counted', 'elsewhere', pg_catalog.count(*), 'next_at', pg_catalog.min(p.available_at))
-  from public.prebookings p
-  where p.status in ('pending', 'loaded') and p.message_address <> p_address and p.scheduled_version = p.version
-    and p.available_at > prebooking.now()
-$$;
-
 -- As every function of ours has it: see the end of 0010_limits.sql.
 do $$
 declare
@@ -179,8 +169,7 @@ begin
     select p.oid::regprocedure as signature, p.pronamespace = 'public'::regnamespace as is_called
     from pg_catalog.pg_proc p
     where (p.pronamespace = 'prebooking'::regnamespace and p.proname in ('ordered_lately', 'messages_elsewhere'))
-      or (p.pronamespace = 'public'::regnamespace
-        and p.proname in ('attach_message', 'sweep_prebookings', 'count_messages_elsewhere'))
+      or (p.pronamespace = 'public'::regnamespace and p.proname in ('attach_message', 'sweep_prebookings'))
   loop
     if f.is_called then
       execute format('alter function %s set statement_timeout = ''900ms''', f.signature);

@@ -122,19 +122,6 @@ async def test_ordering_for_the_same_address_again_counts_nothing(db: Functions)
     assert await db.connection.fetchval("select count(*) from prebooking.retries") == 0
 
 
-async def test_doctor_counts_what_rings_elsewhere(db: Functions) -> None:
-    assert await db.call("count_messages_elsewhere", address=A) == {
-        "outcome": "counted",
-        "elsewhere": 0,
-        "next_at": None,
-    }
-    await made(db)
-    await made(db, address=None)
-    await made(db, address=B)
-    counted = await db.call("count_messages_elsewhere", address=B)
-    assert (counted["elsewhere"], counted["next_at"]) == (1, TOMORROW.isoformat())
-
-
 async def test_a_sweep_reads_no_waiting_row_to_see_that_all_addresses_are_right(db: Functions) -> None:
     await db.connection.execute(
         "insert into public.prebookings (user_email, booking_data, available_at, message_address, scheduled_version)"
