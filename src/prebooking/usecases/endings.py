@@ -13,7 +13,9 @@ from prebooking.usecases.execution import Execution, GiveBack, Park, Release
 from prebooking.usecases.shoot import Decision
 
 _LEAST_RETRY_AFTER_S = 1.0
-_OF_A_BAD_MINUTE = 0.8  # of each pause: then all tries together take longer than that
+_OF_A_BAD_MINUTE = 0.8  # of each pause: then all tries together take about as long
+# A gym that is away, and a session that another replica may be signing in again (released, it is not known to be dead).
+_PASSES_IN_A_MINUTE = (Outcome.BOX_UNKNOWN, Outcome.SESSION_EXPIRED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Endings:
                 return await self._release(run, reason, pause_before_late_opening(since_s), counted=False)
             reason = replace(reason, sentence=self._patience.never_opened)
         elif run.attempts < self._max_attempts:
-            least = _OF_A_BAD_MINUTE if reason.outcome is Outcome.BOX_UNKNOWN else 0.0
+            least = _OF_A_BAD_MINUTE if reason.outcome in _PASSES_IN_A_MINUTE else 0.0
             return await self._release(run, reason, release_delay(run.attempts, least=least), counted=True)
         return await self._finish(run.claim, run.token, run.timings, reason)
 
