@@ -10,6 +10,7 @@ _LEAD_S = 5.0  # what is done before the opening
 _SESSION_S = 120.0  # so long after it was told that a session is dead may a row end as that
 _MAX_ATTEMPTS = 5
 _SAME_HOUR = "NOPUEDESRESERVAMISMAHORA"
+_TOO_EARLY = "ERROR_ANTELACION_CLIENTE"
 
 
 def is_true(row: _Row, case: Case, evidence: Evidence) -> bool:
@@ -57,13 +58,21 @@ def _attempts_exhausted(row: _Row, _: Case, evidence: Evidence) -> bool:
     return bool(row["attempts"] >= _MAX_ATTEMPTS and died + failed >= _MAX_ATTEMPTS)
 
 
-#: What isn't here is never true in a campaign: no class is removed, over, or unknown, and no gym opens so late that the
-#: service may give up (`too_early`, after TOO_EARLY_MINUTES).
+def _too_early(row: _Row, case: Case, evidence: Evidence) -> bool:
+    """No gym of a campaign opens so late that the service may give up: only deaths have used the attempts up, and what
+    the gym said last is the reason.
+    """
+    said = any((request["decided"] or {}).get("errorMssgLang") == _TOO_EARLY for request in case.ours)
+    return said and _attempts_exhausted(row, case, evidence)
+
+
+#: What isn't here is never true in a campaign: no class is removed, over, or unknown.
 _CHECKS: dict[str, Callable[[_Row, Case, Evidence], bool]] = {
     "class_full": _class_full,
     "time_clash": _time_clash,
     "blocked": _blocked,
     "session_expired": _session_expired,
     "gym_unreachable": _gym_unreachable,
+    "too_early": _too_early,
     "attempts_exhausted": _attempts_exhausted,
 }
