@@ -203,9 +203,8 @@ async def open_parts(
             per_minute=settings.max_creates_per_minute,
             every_s=settings.sweep_seconds,
         )
-        auth = f"{settings.supabase_url}/auth/v1"
         keys = await stack.enter_async_context(
-            open_key_set(f"{auth}/.well-known/jwks.json", trusted(), clock.monotonic)
+            open_key_set(f"{settings.auth_url}/.well-known/jwks.json", trusted(), clock.monotonic)
         )
         yield Parts(
             clock=clock,
@@ -223,7 +222,7 @@ async def open_parts(
             sweeper=sweeper,
             chores=chores,
             users=Users(
-                issuer=settings.supabase_jwt_issuer or auth,
+                issuer=settings.issuer,
                 keys=keys,
                 jwt_secret=_plain(settings.supabase_jwt_secret),
                 service_key=_plain(settings.service_api_key),
@@ -245,15 +244,15 @@ async def token_refusal(settings: Settings, token: str) -> str | None:
 
     It asks the project's key host alone; whose the e-mail is is not asked.
     """
-    auth = f"{settings.supabase_url}/auth/v1"
-    async with open_key_set(f"{auth}/.well-known/jwks.json", trusted()) as keys:
-        tokens = Tokens(settings.supabase_jwt_issuer or auth, keys, _plain(settings.supabase_jwt_secret))
+    published = f"{settings.auth_url}/.well-known/jwks.json"
+    async with open_key_set(published, trusted()) as keys:
+        tokens = Tokens(settings.issuer, keys, _plain(settings.supabase_jwt_secret))
         try:
             await tokens.read(token)
         except TokenRefusedError as exc:
             return f"{exc.check}: {exc}"
         except Problem:
-            return f"key: the published keys can't be fetched from {auth}/.well-known/jwks.json"
+            return f"key: the published keys can't be fetched from {published}"
     return None
 
 

@@ -175,6 +175,16 @@ class Settings(_FromEnvironment):
         return self
 
     @property
+    def auth_url(self) -> str:
+        """Of Supabase Auth, which signs users in."""
+        return f"{self.supabase_url}/auth/v1"
+
+    @property
+    def issuer(self) -> str:
+        """What its access tokens have as `iss`."""
+        return self.supabase_jwt_issuer or self.auth_url
+
+    @property
     def signing_keys(self) -> tuple[tuple[str, str], ...]:
         """Pairs of a current and a next one; while a region moves, there are two."""
         pairs = (

@@ -19,7 +19,7 @@ async def look_at_users(case: Case) -> list[Finding]:
         return []  # told already: the same host is silent, or refuses the key
     settings = case.settings
     key = settings.supabase_publishable_key or settings.supabase_secret_key.get_secret_value()
-    base, headers = f"{settings.supabase_url}/auth/v1", {"apikey": key}
+    base, headers = settings.auth_url, {"apikey": key}
     keys, named, public = await asyncio.gather(
         hear(f"{base}/.well-known/jwks.json", headers=headers),
         hear(f"{base}/.well-known/openid-configuration", headers=headers),
@@ -57,7 +57,7 @@ def _keys(heard: Heard | Silence, settings: Settings) -> Iterator[Finding]:
 
 
 def _issuer(heard: Heard | Silence, settings: Settings) -> Iterator[Finding]:
-    expected = settings.supabase_jwt_issuer or f"{settings.supabase_url}/auth/v1"
+    expected = settings.issuer
     issuer = heard.fields.get("issuer") if isinstance(heard, Heard) and heard.status == _OK else None
     if not isinstance(issuer, str):
         yield note(
