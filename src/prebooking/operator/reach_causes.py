@@ -38,11 +38,6 @@ class Found:
     fix: str
 
 
-def is_ours(body: str) -> bool:
-    """A problem of this service, as RFC 9457 writes it and with what we add."""
-    return '"request_id"' in body and '"code"' in body
-
-
 def is_alive(heard: Heard) -> bool:
     return heard.status == HTTPStatus.OK and heard.fields.get("status") == "alive"
 

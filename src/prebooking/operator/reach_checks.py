@@ -5,12 +5,12 @@ import time
 from uuid import uuid4
 
 from prebooking.adapters.hosts import Heard, Silence, hear
-from prebooking.adapters.qstash_account import DeadLetter
+from prebooking.adapters.qstash_account import DeadLetter, answered_by_us
 from prebooking.domain.errors import MessagingError, PrebookingError
 from prebooking.domain.plain_text import printable
 from prebooking.operator.case import Case
 from prebooking.operator.findings import Finding, State, bad, good, note
-from prebooking.operator.reach_causes import Found, is_alive, is_ours, who_answers, why_refused
+from prebooking.operator.reach_causes import Found, is_alive, who_answers, why_refused
 from prebooking.settings import Settings
 
 _REACH = "PUBLIC_URL"
@@ -44,7 +44,7 @@ async def _ping(case: Case) -> Finding:
                 return await _undelivered(letter, settings)
         await asyncio.sleep(_LOOK_AGAIN_S)
     heard = await _stranger(settings)
-    if isinstance(heard, Heard) and not is_alive(heard) and not is_ours(heard.body):
+    if isinstance(heard, Heard) and not is_alive(heard) and not answered_by_us(heard.body):
         return _found(who_answers(heard, settings))
     return note(_REACH, "reach", f"no test message came through within {case.within_s:.0f} s", _LATE)
 
@@ -52,7 +52,7 @@ async def _ping(case: Case) -> Finding:
 async def _from_here(settings: Settings) -> Finding:
     """While QStash or the database is away: who answers, at least."""
     heard = await _stranger(settings)
-    if isinstance(heard, Heard) and not is_alive(heard) and not is_ours(heard.body):
+    if isinstance(heard, Heard) and not is_alive(heard) and not answered_by_us(heard.body):
         return _found(who_answers(heard, settings))
     told = "is not tried from outside, which takes QStash and the database"
     return note(_REACH, "reach", told, "mend these first, then ask again")
@@ -71,7 +71,7 @@ async def _came(case: Case, ping_id: str) -> bool:
 
 
 async def _undelivered(letter: DeadLetter, settings: Settings) -> Finding:
-    if letter.status == 401 and is_ours(letter.said):  # noqa: PLR2004
+    if letter.status == 401 and letter.by_us:  # noqa: PLR2004
         return bad(
             _REACH,
             "reach",
@@ -85,7 +85,7 @@ async def _undelivered(letter: DeadLetter, settings: Settings) -> Finding:
         if isinstance(heard, Silence):
             told += f" ({heard.told})"
         return bad(_REACH, "reach", told, "check PUBLIC_URL, DNS, TLS certificate and firewall, and that it is running")
-    if is_ours(letter.said):
+    if letter.by_us:
         return _ours(letter)
     # What QStash was answered; the headers are those that this host is answered.
     headers = heard.headers if isinstance(heard, Heard) else {}
