@@ -59,11 +59,11 @@ check: $(TOOLS) ## Format, lint, strict types, import direction, licences: looks
 	@$(BIN)/python .ci/licences.py
 
 bench: $(BENCH) ## How late, beside bare sockets and a plain webhook (25 minutes; ARGS="--n 30 --rounds 3")
-	@cd tests/benchmarks && ../../$(BIN)/python lateness.py $(ARGS)
+	@$(BIN)/python -m tests.benchmarks.lateness $(ARGS)
 
 faults: $(TOOLS) ## The kill matrix, then the campaign: 10,000 prebookings amid kills (20 minutes; ARGS="--seconds 60")
-	@cd tests/faults && ../../$(BIN)/python matrix.py
-	@cd tests/faults && ../../$(BIN)/python campaign.py $(ARGS)
+	@$(BIN)/python -m tests.reliability.faults.matrix
+	@$(BIN)/python -m tests.reliability.faults.campaign $(ARGS)
 
 installation: $(TOOLS) ## Install from a wheel, by the recipes, with the oldest pip, with newer versions on offer (5 minutes)
 	@$(BIN)/pytest -m installation tests/installation $(ARGS)

@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+from tests.support.world import World, open_world, stand_ins
 
 from prebooking.adapters.migrations import migrate
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.postgres import Postgres, postgres
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Gateway
-from world import World, open_world, stand_ins
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.postgres import Postgres, postgres
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Gateway
 
 # Here the real deadlines, of a second or two, run against the wall clock.
 _IN_REAL_TIME = {"browser", "contract", "local", "operating", "processes", "test_timeouts.py", "web"}

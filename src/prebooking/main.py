@@ -13,50 +13,50 @@ import structlog
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
-from prebooking.adapters.aimharder import AimHarder
+from prebooking.adapters.aimharder.client import AimHarder
+from prebooking.adapters.aimharder.resolver import Resolver
 from prebooking.adapters.clock import SystemClock
-from prebooking.adapters.prometheus import PrometheusMeter
-from prebooking.adapters.qstash import QStashMessages, open_messages
-from prebooking.adapters.resolver import Resolver
-from prebooking.adapters.session_vault import SessionVault
-from prebooking.adapters.supabase_store import open_store
+from prebooking.adapters.prometheus import PrometheusMetrics
+from prebooking.adapters.qstash.messages import QStashMessages, open_messages
+from prebooking.adapters.qstash.webhook import Webhook
+from prebooking.adapters.supabase.session_vault import SessionVault
+from prebooking.adapters.supabase.store import open_store
 from prebooking.adapters.tls import trusted
-from prebooking.adapters.webhook import Webhook
-from prebooking.domain.notices import Teller
+from prebooking.concurrency.circuit_breaker import CircuitBreakers
+from prebooking.domain.notices import NotificationSender
 from prebooking.domain.patience import Patience
 from prebooking.domain.ports import Gyms, Limits, Messages, Store
 from prebooking.domain.timing import OpeningClock
 from prebooking.logs import configure_logs
 from prebooking.settings import Settings, borrowed_names, read_settings, secrets_of
-from prebooking.signals import heard_of_stop
-from prebooking.usecases.change_feed import ChangeFeed
-from prebooking.usecases.chores import Chores
-from prebooking.usecases.circuits import Circuits
-from prebooking.usecases.connection import Connections
+from prebooking.signals import on_shutdown_signal
+from prebooking.usecases.background.loop import BackgroundTasks
+from prebooking.usecases.background.notifications import NotificationLoop
+from prebooking.usecases.background.retention import Retention
+from prebooking.usecases.booking.executor import Executor
+from prebooking.usecases.booking.gate import Gate
+from prebooking.usecases.classes import ClassListings
 from prebooking.usecases.effects import Effects
-from prebooking.usecases.execute import Executor
-from prebooking.usecases.gate import Gate
+from prebooking.usecases.email_owners import EmailOwners
+from prebooking.usecases.event_broadcaster import EventBroadcaster
 from prebooking.usecases.guarded_gyms import GuardedGyms
-from prebooking.usecases.housekeeping import Housekeeping
-from prebooking.usecases.notify import Notifier
-from prebooking.usecases.orders import Orders
-from prebooking.usecases.owners import Owners
+from prebooking.usecases.publishing import PublishBackoff
 from prebooking.usecases.readiness import Readiness
-from prebooking.usecases.revival import Revival
 from prebooking.usecases.schedule import Scheduler
-from prebooking.usecases.session_watch import SessionWatch
-from prebooking.usecases.sessions import Sessions
-from prebooking.usecases.sign_in import SignIns
-from prebooking.usecases.sign_in_again import SignInsAgain
+from prebooking.usecases.sessions.connect import SessionConnector
+from prebooking.usecases.sessions.refresh import SessionRefresher
+from prebooking.usecases.sessions.revive import SessionReviver
+from prebooking.usecases.sessions.sign_in import SignInService
+from prebooking.usecases.sessions.sign_in_again import AutomaticSignIn
+from prebooking.usecases.sessions.watch import SessionWatch
 from prebooking.usecases.sweep import Alarm, Sweeper
-from prebooking.usecases.timetables import Timetables
 from prebooking.web.app import create_app as create_web_app
 from prebooking.web.auth import Tokens, Users
 from prebooking.web.console import Console
-from prebooking.web.deliveries import Check, Deliveries
 from prebooking.web.key_set import open_key_set
-from prebooking.web.parts import Parts
 from prebooking.web.problems import Problem
+from prebooking.web.qstash_signature import RejectionReason, SignatureVerifier
+from prebooking.web.services import Services
 from prebooking.web.token_checks import RefusedTokens, TokenCheck, TokenRefusedError
 
 _log = structlog.get_logger()
@@ -69,7 +69,7 @@ class Outside:
     store: Store
     messages: Messages
     gyms: Gyms
-    teller: Teller | None = None  #: None: nobody wants to hear
+    teller: NotificationSender | None = None  #: None: nobody wants to hear
 
 
 #: What may stand between the service and the outside: nothing here, failpoints in the fault tests.
@@ -110,9 +110,9 @@ def console_of(settings: Settings) -> Console | None:
 @asynccontextmanager
 async def open_replica(
     settings: Settings, around: Around = lambda outside: outside, resolver: Resolver | None = None
-) -> AsyncIterator[Parts]:
+) -> AsyncIterator[Services]:
     """The parts, and the sweep and the chores of a living replica beside them."""
-    async with open_parts(settings, around, resolver) as parts:
+    async with open_services(settings, around, resolver) as parts:
         loops = [
             asyncio.create_task(loop()) for loop in (parts.sweeper.run, parts.chores.run) if settings.sweep_seconds
         ]
@@ -125,7 +125,7 @@ async def open_replica(
                 running.cancel()
 
         try:
-            with heard_of_stop(stop):
+            with on_shutdown_signal(stop):
                 yield parts
         finally:
             for running in loops:
@@ -135,9 +135,9 @@ async def open_replica(
 
 
 @asynccontextmanager
-async def open_parts(
+async def open_services(
     settings: Settings, around: Around = lambda outside: outside, resolver: Resolver | None = None
-) -> AsyncIterator[Parts]:
+) -> AsyncIterator[Services]:
     async with AsyncExitStack() as stack:
         clock = SystemClock()
         opening_clock = OpeningClock(clock)
@@ -145,18 +145,18 @@ async def open_parts(
             await stack.enter_async_context(_open_outside(settings, opening_clock, resolver or Resolver()))
         )
         store, messages = outside.store, outside.messages
-        gyms = GuardedGyms(outside.gyms, Circuits(clock))
+        gyms = GuardedGyms(outside.gyms, CircuitBreakers(clock))
         effects = Effects(clock)
         stack.push_async_callback(effects.drain)  # what was sent is stored before the store is closed
-        sessions = Sessions(store, gyms, clock, effects)
-        revival = Revival(sessions, SignInsAgain(store, gyms, clock, effects), store, clock)
+        sessions = SessionRefresher(store, gyms, clock, effects)
+        revival = SessionReviver(sessions, AutomaticSignIn(store, gyms, clock, effects), store, clock)
         gate = Gate(clock, opening_clock.now)
-        meter = PrometheusMeter(refusals=Check, tokens=TokenCheck)
-        orders = Orders(clock)
-        chores = Chores(
-            Notifier(store, outside.teller, orders, gate, clock, meter),
+        meter = PrometheusMetrics(refusals=RejectionReason, tokens=TokenCheck)
+        orders = PublishBackoff(clock)
+        chores = BackgroundTasks(
+            NotificationLoop(store, outside.teller, orders, gate, clock, meter),
             SessionWatch(store, gyms, revival, gate, clock, meter),
-            Housekeeping(store, gate, clock, days=settings.retention_days),
+            Retention(store, gate, clock, days=settings.retention_days),
             clock,
         )
         executor = Executor(
@@ -206,18 +206,18 @@ async def open_parts(
         keys = await stack.enter_async_context(
             open_key_set(f"{settings.auth_url}/.well-known/jwks.json", trusted(), clock.monotonic)
         )
-        yield Parts(
+        yield Services(
             clock=clock,
             store=store,
             scheduler=scheduler,
             executor=executor,
             effects=effects,
-            connections=Connections(
+            connections=SessionConnector(
                 store, outside.gyms, sessions, max_per_minute=settings.max_session_checks_per_minute
             ),
-            sign_ins=SignIns(store, outside.gyms, clock, effects, remembers=settings.encrypts_sessions),
-            timetables=Timetables(store, outside.gyms, sessions, clock),
-            changes=ChangeFeed(store, gate, clock),
+            sign_ins=SignInService(store, outside.gyms, clock, effects, remembers=settings.encrypts_sessions),
+            timetables=ClassListings(store, outside.gyms, sessions, clock),
+            changes=EventBroadcaster(store, gate, clock),
             readiness=Readiness(store),
             sweeper=sweeper,
             chores=chores,
@@ -226,10 +226,10 @@ async def open_parts(
                 keys=keys,
                 jwt_secret=_plain(settings.supabase_jwt_secret),
                 service_key=_plain(settings.service_api_key),
-                owners=Owners(store),
+                owners=EmailOwners(store),
                 refused=RefusedTokens(meter.token_refused, clock.monotonic),
             ),
-            deliveries=Deliveries(
+            deliveries=SignatureVerifier(
                 settings.public_url,
                 settings.signing_keys,
             ),
@@ -291,7 +291,7 @@ async def _open_outside(settings: Settings, opening_clock: OpeningClock, resolve
         yield Outside(store, messages, gyms, _teller(settings, messages))
 
 
-def _teller(settings: Settings, messages: QStashMessages) -> Teller | None:
+def _teller(settings: Settings, messages: QStashMessages) -> NotificationSender | None:
     url, secret = settings.notify_webhook_url, settings.notify_webhook_secret
     if url is None or secret is None:
         return None

@@ -11,7 +11,7 @@ _ANNOUNCEMENTS = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextmanager
-def heard_of_stop(told: Callable[[], None]) -> Iterator[None]:
+def on_shutdown_signal(told: Callable[[], None]) -> Iterator[None]:
     """Calls `told` in the running loop at the first word of a stop, besides whoever listened before: the server.
 
     Outside the main thread, where no signal can be heard, it does nothing.

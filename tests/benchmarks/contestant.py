@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
-from prebooking.local.stack import Member, Ports, Stack, local_stack
+from prebooking_local.stack import Member, Ports, Stack, local_stack
 
 _CLASS_ID = 1
 # 30 are ready within the usual lead; hundreds want more time on the same cores.

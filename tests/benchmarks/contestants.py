@@ -12,13 +12,13 @@ from typing import Any, Protocol
 
 import asyncpg
 import httpx
-import plain_webhook
-from floor import floor
 from qstash import AsyncQStash
-from scene import BOX, Scene, sleep_until
+from tests.benchmarks import plain_webhook
+from tests.benchmarks.floor import floor
+from tests.benchmarks.scene import BOX, Scene, sleep_until
 
-from prebooking.local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN
-from prebooking.local.serving import listen
+from prebooking_local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN
+from prebooking_local.serving import listen
 
 _IN_FLIGHT = 16
 _SETTLE_S = 1.5

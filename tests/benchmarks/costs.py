@@ -1,4 +1,4 @@
-"""What a create and a delivery cost, and what waiting takes in memory. `python costs.py`"""
+"""What a create and a delivery cost, and what waiting takes in memory. `python -m tests.benchmarks.costs`"""
 
 import asyncio
 import statistics
@@ -8,17 +8,17 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import psutil
-from contestants import Ours
 from rich.console import Console
 from rich.table import Table
-from scene import BOX, Scene, open_scene, sleep_until, whole_second
+from tests.benchmarks.contestants import Ours
+from tests.benchmarks.scene import BOX, Scene, open_scene, sleep_until, whole_second
 
-from prebooking.adapters.qstash import open_messages
-from prebooking.adapters.supabase_store import open_store
+from prebooking.adapters.qstash.messages import open_messages
+from prebooking.adapters.supabase.store import open_store
 from prebooking.domain.ports import Limits
 from prebooking.domain.prebooking import Box
-from prebooking.local.qstash.signing import DEV_TOKEN
-from prebooking.local.supabase import SECRET_KEY
+from prebooking_local.qstash.signing import DEV_TOKEN
+from prebooking_local.supabase import SECRET_KEY
 
 _OUT = Console(width=140)
 _CREATES = 480

@@ -9,7 +9,7 @@ import time
 from datetime import datetime
 from urllib.parse import urlencode
 
-from scene import BOX, NANO, Scene
+from tests.benchmarks.scene import BOX, NANO, Scene
 
 
 class _Client(asyncio.Protocol):

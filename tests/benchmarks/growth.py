@@ -1,4 +1,4 @@
-"""How claim, sweep, list and inspection grow with the table, in the database alone. `python growth.py`"""
+"""How claim, sweep, list and inspection grow with the table, in the database alone. `python -m tests.benchmarks.growth`"""
 
 import asyncio
 import statistics
@@ -11,7 +11,7 @@ from rich.progress import track
 from rich.table import Table
 
 from prebooking.adapters.migrations import migrate
-from prebooking.local.postgres import postgres
+from prebooking_local.postgres import postgres
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 _CALLS = 400

@@ -1,22 +1,19 @@
 """How late do requests leave that wait on connections which the gym closes when idle? Beside the same without.
 
-`../../.venv/bin/python idle.py [--members 20]`: two minutes. Each cell has a gym, a gate and an opening of its own.
+`python -m tests.benchmarks.idle [--members 20]`: two minutes. Each cell has a gym, a gate and an opening of its own.
 """
 
 import argparse
 import asyncio
 import sys
 import time
-from pathlib import Path
 
 import structlog
+from tests.support.kept_opening import Opening
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from kept_opening import Opening
 from prebooking.adapters.clock import SystemClock
 from prebooking.domain.outcome import Kind
-from prebooking.local.aimharder import aimharder_server
+from prebooking_local.aimharder import aimharder_server
 
 IDLE_S = (None, 2, 5, 60)
 LEAD_S = (3, 10, 60, 90)

@@ -15,15 +15,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from contestants import Contestant, Floor, Ours, OursInACrowd, Round, plain_webhook_server
-from neighbours import OursBesideNeighbours, neighbourhood
-from picture import draw
-from replays import OursWithReplays
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from scene import Arrival, Scene, open_scene, whole_second
-from streams import open_streams
+from tests.benchmarks.contestants import Contestant, Floor, Ours, OursInACrowd, Round, plain_webhook_server
+from tests.benchmarks.neighbours import OursBesideNeighbours, neighbourhood
+from tests.benchmarks.picture import draw
+from tests.benchmarks.replays import OursWithReplays
+from tests.benchmarks.scene import Arrival, Scene, open_scene, whole_second
+from tests.benchmarks.streams import open_streams
 
 RESULTS = Path(__file__).parent / "results"
 _OUT = Console(width=160)

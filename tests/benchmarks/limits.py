@@ -1,4 +1,4 @@
-"""What the limits and fixed settings of 0009 and 0010 cost a call, in the database alone. `python limits.py`"""
+"""What the limits and fixed settings of 0009 and 0010 cost a call, in the database alone. `python -m tests.benchmarks.limits`"""
 
 import asyncio
 import statistics
@@ -7,12 +7,12 @@ from collections import defaultdict
 from uuid import uuid4
 
 import asyncpg
-from growth import _FILL
 from rich.console import Console
 from rich.table import Table
+from tests.benchmarks.growth import _FILL
 
 from prebooking.adapters import migrations
-from prebooking.local.postgres import Postgres, postgres
+from prebooking_local.postgres import Postgres, postgres
 
 _ROUNDS, _CALLS, _ROWS = 10, 50, 100_000
 _OUT = Console(width=140)

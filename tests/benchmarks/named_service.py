@@ -5,8 +5,8 @@ import sys
 from functools import partial
 
 from prebooking import main
-from prebooking.adapters.c_ares import look_up
-from prebooking.adapters.resolver import Resolver
+from prebooking.adapters.aimharder.c_ares import look_up
+from prebooking.adapters.aimharder.resolver import Resolver
 from prebooking.cli import main as command
 
 if __name__ == "__main__":

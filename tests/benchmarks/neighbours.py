@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
-from contestants import Ours, Round
-from scene import ZONE, Scene, sleep_until
+from tests.benchmarks.contestants import Ours, Round
+from tests.benchmarks.scene import ZONE, Scene, sleep_until
 
-from prebooking.local.stack import Member
+from prebooking_local.stack import Member
 
 SILENT, DEAF, LOST = {"slug": "silentgym", "boid": 8}, "deafbox", "lost"
 _PARKED, _USERS, _CLASSES, _LOST = 500, 7, 15, 50

@@ -1,4 +1,4 @@
-"""How taking and removing notices grows with their number, in the database alone. `python notices.py`"""
+"""How taking and removing notices grows with their number, in the database alone. `python -m tests.benchmarks.notices`"""
 
 import asyncio
 import statistics
@@ -10,7 +10,7 @@ from rich.progress import track
 from rich.table import Table
 
 from prebooking.adapters.migrations import migrate
-from prebooking.local.postgres import postgres
+from prebooking_local.postgres import postgres
 
 SIZES = (10_000, 200_000, 2_000_000)
 _CALLS = 20

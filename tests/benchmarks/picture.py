@@ -9,7 +9,7 @@ mpl.use("svg")
 import matplotlib.pyplot as plt
 
 if TYPE_CHECKING:
-    from lateness import Tally
+    from tests.benchmarks.lateness import Tally
 
 
 def draw(tallies: "list[Tally]", path: Path) -> None:

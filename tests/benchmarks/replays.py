@@ -4,11 +4,11 @@ import asyncio
 from datetime import datetime
 
 import asyncpg
-from contestants import Ours, Round
-from scene import Scene, sleep_until
-from streams import drain, open_stream
+from tests.benchmarks.contestants import Ours, Round
+from tests.benchmarks.scene import Scene, sleep_until
+from tests.benchmarks.streams import drain, open_stream
 
-from prebooking.local.stack import Member
+from prebooking_local.stack import Member
 
 READER = Member("reader@example.com", "secret", "reader")
 _STREAMS = 10

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psutil
 
-from prebooking.local.names import NameServer, name_server
-from prebooking.local.stack import UNLIMITED, Member, Ports, Stack, outside, service
+from prebooking_local.names import NameServer, name_server
+from prebooking_local.stack import UNLIMITED, Member, Ports, Stack, outside, service
 
 BOX = {"slug": "mygym", "boid": 7}
 BOOK = "/api/book"

@@ -1,7 +1,7 @@
 """The account host says nothing for minutes, and many sessions are to be looked at: who still hears how it ended?
 
-    python silent_account.py                                   # 1,000 sessions due, ten minutes: as long as that
-    python silent_account.py --seconds 60 --sessions 200
+    python -m tests.benchmarks.silent_account                                   # 1,000 sessions due, ten minutes: as long as that
+    python -m tests.benchmarks.silent_account --seconds 60 --sessions 200
 
 Every two seconds somebody's class opens and is booked. Measured: from the end of the row to its notice at the receiver.
 """
@@ -16,16 +16,16 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 import asyncpg
-from contestants import Ours
 from rich.console import Console
-from scene import Scene, open_scene, whole_second
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from tests.benchmarks.contestants import Ours
+from tests.benchmarks.scene import Scene, open_scene, whole_second
 
-from prebooking.local.serving import listen, serve_asgi, url_of
-from prebooking.local.stack import Member
+from prebooking_local.serving import listen, serve_asgi, url_of
+from prebooking_local.stack import Member
 
 _OUT = Console(width=120)
 _EVERY_S = 2

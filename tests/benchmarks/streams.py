@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-from scene import Scene
+from tests.benchmarks.scene import Scene
 
-from prebooking.local.stack import Member, Stack
+from prebooking_local.stack import Member, Stack
 
 
 @asynccontextmanager

@@ -8,12 +8,12 @@ from typing import Any
 import asyncpg
 import pytest
 from playwright.async_api import Browser, async_playwright
+from tests.browser.watching import ANA, Watched
+from tests.support.world import PASSWORD, World, open_world
 
-from browser.watching import ANA, Watched
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Gateway
-from world import PASSWORD, World, open_world
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Gateway
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking"]

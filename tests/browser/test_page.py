@@ -5,11 +5,11 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from playwright.async_api import expect
+from tests.browser.watching import ANA, Watched
+from tests.support.executions import until
+from tests.support.world import PASSWORD
 
-from browser.watching import ANA, Watched
-from executions import until
-from prebooking.local.supabase.faults import Fault
-from world import PASSWORD
+from prebooking_local.supabase.faults import Fault
 
 SOON = timedelta(hours=1)
 PAST = timedelta(minutes=-2)

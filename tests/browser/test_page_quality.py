@@ -10,10 +10,10 @@ import httpx
 import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
+from tests.browser.watching import Watched
+from tests.support.world import World
 
 import prebooking.web.console
-from browser.watching import Watched
-from world import World
 
 PAGE = Path(prebooking.web.console.__file__).parent / "page"
 DESKTOP = {"viewport": {"width": 1280, "height": 860}}

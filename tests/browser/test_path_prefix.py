@@ -8,9 +8,9 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
+from tests.browser.watching import Watched
 
-from browser.watching import Watched
-from prebooking.local.serving import serve_asgi
+from prebooking_local.serving import serve_asgi
 
 _OF_ONE_CONNECTION = {"host", "connection", "content-length", "transfer-encoding"}
 

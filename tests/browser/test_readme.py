@@ -7,9 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-
-from browser.watching import ANA, Watched
-from world import World
+from tests.browser.watching import ANA, Watched
+from tests.support.world import World
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 SECTION = README.partition("## For frontends")[2].partition("\n## ")[0]

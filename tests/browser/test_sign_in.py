@@ -5,10 +5,9 @@ from datetime import timedelta
 
 import pytest
 from playwright.async_api import Locator, expect
-
-from browser.watching import ANA, Watched
-from executions import LOGIN
-from web.signing_in import ACCOUNT, KEY, PASSWORD, enrol
+from tests.browser.watching import ANA, Watched
+from tests.support.executions import LOGIN
+from tests.web.signing_in import ACCOUNT, KEY, PASSWORD, enrol
 
 REMEMBER = "Sign me in again when the session ends"
 sealed = pytest.mark.parametrize("shown", [{"session_encryption_keys": KEY}], indirect=True)

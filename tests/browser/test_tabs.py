@@ -3,8 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from playwright.async_api import Locator, Page, Request, expect
-
-from browser.watching import ANA, Watched
+from tests.browser.watching import ANA, Watched
 
 _TABS = 10
 _BECOME = """state => {

@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from playwright.async_api import ConsoleMessage, Locator, Page, Request, expect
+from tests.support.world import BOX, World
 
-from prebooking.local.aimharder import GymClass
-from world import BOX, World
+from prebooking_local.aimharder import GymClass
 
 ANA = "ana@example.com"
 MADRID = ZoneInfo("Europe/Madrid")

@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import jwt
 
-from prebooking.local.postgres import Postgres
-from prebooking.local.serving import listen
-from prebooking.local.supabase import Member, supabase_gateway
+from prebooking_local.postgres import Postgres
+from prebooking_local.serving import listen
+from prebooking_local.supabase import Member, supabase_gateway
 
 MEMBER = Member("ana@example.com", "correct horse")
 BINARY = os.environ.get("POSTGREST_BINARY", "")

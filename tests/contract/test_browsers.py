@@ -5,10 +5,10 @@ from typing import Any
 
 import asyncpg
 import pytest
+from tests.contract.postgrest_servers import BINARY, MEMBER, Server, real_postgrest
 
-from contract.postgrest_servers import BINARY, MEMBER, Server, real_postgrest
 from prebooking.adapters.migrations import migrate
-from prebooking.local.postgres import postgres
+from prebooking_local.postgres import postgres
 
 pytestmark = pytest.mark.skipif(
     not BINARY, reason="POSTGREST_BINARY is unset: .ci/postgrest obtains the real PostgREST"

@@ -13,15 +13,15 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+from tests.contract.postgrest_servers import BINARY, JWT_SECRET, Server, real_postgrest
 
-from contract.postgrest_servers import BINARY, JWT_SECRET, Server, real_postgrest
 from prebooking.adapters.migrations import migrate
-from prebooking.adapters.supabase_store import SupabaseStore, open_store
+from prebooking.adapters.supabase.store import SupabaseStore, open_store
 from prebooking.domain.errors import StoreTrouble, StoreUnavailableError
 from prebooking.domain.ports import Limits
 from prebooking.domain.prebooking import Box
-from prebooking.local.postgres import Postgres, postgres
-from prebooking.local.serving import serve_asgi
+from prebooking_local.postgres import Postgres, postgres
+from prebooking_local.serving import serve_asgi
 
 pytestmark = pytest.mark.skipif(
     not BINARY, reason="POSTGREST_BINARY is unset: .ci/postgrest obtains the real PostgREST"

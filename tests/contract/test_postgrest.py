@@ -12,9 +12,9 @@ from typing import Any
 
 import asyncpg
 import pytest
+from tests.contract.postgrest_servers import BINARY, MEMBER, Server, our_gateway, real_postgrest, until_status
 
-from contract.postgrest_servers import BINARY, MEMBER, Server, our_gateway, real_postgrest, until_status
-from prebooking.local.postgres import Postgres, postgres
+from prebooking_local.postgres import Postgres, postgres
 
 FUNCTIONS = (Path(__file__).parent / "postgrest_functions.sql").read_text()
 SINGLE = {"accept": "application/vnd.pgrst.object+json"}

@@ -9,28 +9,28 @@ import jwt
 import pytest
 from hypothesis import strategies as st
 from starlette.requests import Request
+from tests.fuzz.inputs import inputs
+from tests.support.signing import EXECUTE, FAILED, body_of, callback_of, signature
 
-from fuzz.inputs import inputs
 from prebooking.adapters.clock import SystemClock
 from prebooking.domain.ports import Transition
 from prebooking.domain.timing import Budget
-from prebooking.local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY
-from prebooking.usecases.endings import Verdict
-from prebooking.web import qstash
-from prebooking.web.deliveries import Check, Deliveries, NotFromQStashError
-from signing import EXECUTE, FAILED, body_of, callback_of, signature
+from prebooking.usecases.booking.record import DeliveryResult
+from prebooking.web.qstash_signature import InvalidSignatureError, RejectionReason, SignatureVerifier
+from prebooking.web.routes import qstash
+from prebooking_local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY
 
 URL = "https://prebooking.example.com"
 SOME_ID = "00000000-0000-4000-8000-000000000000"
-DELIVERIES = Deliveries(URL, ((DEV_CURRENT_KEY, DEV_NEXT_KEY),))
+DELIVERIES = SignatureVerifier(URL, ((DEV_CURRENT_KEY, DEV_NEXT_KEY),))
 _CLAIMS = ("iss", "sub", "iat", "exp", "nbf", "jti", "body", "aud")
 
 
 def refused(signed: str) -> None:
     """Nothing that was made up is QStash's, and the reason is one of the known."""
-    with pytest.raises(NotFromQStashError) as found:
+    with pytest.raises(InvalidSignatureError) as found:
         DELIVERIES.verify(signed, EXECUTE).verify(b"{}")
-    assert found.value.check in Check
+    assert found.value.check in RejectionReason
 
 
 def a_signature(data: bytes) -> None:
@@ -57,9 +57,9 @@ class Surroundings:
     async def awake(self, budget: Budget) -> AsyncIterator[None]:
         yield
 
-    async def execute(self, prebooking_id: Any, version: int, arrived: float) -> Verdict:
+    async def execute(self, prebooking_id: Any, version: int, arrived: float) -> DeliveryResult:
         assert 1 <= version < 2**31
-        return Verdict("unknown_prebooking", None)
+        return DeliveryResult("unknown_prebooking", None)
 
     async def before_sleeping(self, within_s: float) -> None:
         pass

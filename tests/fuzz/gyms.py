@@ -9,12 +9,12 @@ from typing import Any
 
 import httpx
 from hypothesis import strategies as st
+from tests.fuzz.inputs import inputs
 
-from fuzz.inputs import inputs
-from prebooking.adapters.aimharder import AimHarderGym
-from prebooking.adapters.aimharder_answers import read_listing, read_new_token, read_reply, read_whoami
-from prebooking.adapters.capped import read_capped
-from prebooking.adapters.cookies import Cookies
+from prebooking.adapters.aimharder.answers import read_listing, read_new_token, read_reply, read_whoami
+from prebooking.adapters.aimharder.client import AimHarderGym
+from prebooking.adapters.aimharder.cookies import Cookies
+from prebooking.adapters.limited_body import read_limited
 from prebooking.domain.outcome import Reply
 
 _BOOKED = b'{"clasesContratadas": "X", "id": "106015104", "bookState": 1, "errorMssg": "", "errorMssgLang": ""}'
@@ -68,7 +68,7 @@ def a_packed_answer(data: bytes) -> None:
     encoding = ("gzip", "gzip", "identity", "deflate", "gzip, gzip", "")[len(data) % 6]
     response = httpx.Response(200, headers={"Content-Encoding": encoding}, content=_Raw(data))
     with suppress(httpx.RemoteProtocolError):
-        assert len(asyncio.run(read_capped(response))) <= 1024 * 1024
+        assert len(asyncio.run(read_limited(response))) <= 1024 * 1024
 
 
 class _Raw(httpx.AsyncByteStream):

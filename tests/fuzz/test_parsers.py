@@ -1,9 +1,8 @@
 """Whatever a stranger makes up, only the documented errors come out of what reads it."""
 
 import pytest
-
-from fuzz import deliveries, gyms, users
-from fuzz.campaign import fuzz
+from tests.fuzz import deliveries, gyms, users
+from tests.fuzz.campaign import fuzz
 
 TARGETS = deliveries.TARGETS | gyms.TARGETS | users.TARGETS
 

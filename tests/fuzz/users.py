@@ -11,15 +11,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import strategies as st
 from jwt.algorithms import ECAlgorithm
 from starlette.requests import Request
+from tests.fuzz.inputs import in_base64, inputs
 
-from fuzz.inputs import in_base64, inputs
 from prebooking.domain.ports import Page
 from prebooking.web.auth import Users
 from prebooking.web.key_set import KeySet
-from prebooking.web.prebookings import _read_cursor
 from prebooking.web.problems import Problem
 from prebooking.web.requests import read_json
-from prebooking.web.wishes import NewPrebooking
+from prebooking.web.routes.prebookings import _read_cursor
+from prebooking.web.schemas.requests import NewPrebooking
 
 ISSUER = "https://project.supabase.co/auth/v1"
 KEY = ec.generate_private_key(ec.SECP256R1())

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
+from tests.installation.environments import environment
 
-from installation.environments import environment
-from prebooking.local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN
+from prebooking_local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN
 
 NOWHERE = "http://127.0.0.1:1"  # nobody listens there
 SETTINGS = {

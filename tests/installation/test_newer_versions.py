@@ -8,8 +8,7 @@ from base64 import urlsafe_b64encode
 from pathlib import Path
 
 import pytest
-
-from installation.environments import Environment, copy_checkout, pinned, run
+from tests.installation.environments import Environment, copy_checkout, pinned, run
 
 pytestmark = pytest.mark.installation
 

@@ -7,8 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from installation.environments import ROOT, copy_checkout, run
+from tests.installation.environments import ROOT, copy_checkout, run
 
 pytestmark = pytest.mark.installation
 

@@ -5,9 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-
-from installation.environments import ROOT, install, new_environment, run
-from installation.serving import answers, serving
+from tests.installation.environments import ROOT, install, new_environment, run
+from tests.installation.serving import answers, serving
 
 pytestmark = pytest.mark.installation
 

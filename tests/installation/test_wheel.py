@@ -4,10 +4,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.installation.environments import Environment, copy_checkout, install, new_environment, pinned, run
+from tests.installation.serving import SETTINGS, answers, serving
 
-from installation.environments import Environment, copy_checkout, install, new_environment, pinned, run
-from installation.serving import SETTINGS, answers, serving
-from prebooking.local.postgres import Postgres
+from prebooking_local.postgres import Postgres
 
 pytestmark = pytest.mark.installation
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from prebooking.local.aimharder import AimHarder, Box, GymClass, Member, aimharder_server
+from prebooking_local.aimharder import AimHarder, Box, GymClass, Member, aimharder_server
 
 SECOND = 1_000_000_000
 BOOK, LISTING, CANCEL = "/api/book", "/api/bookings", "/api/cancelBook"

@@ -4,8 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-
-from local.aimharder_guest import DAY, Town, new_town
+from tests.local.aimharder_guest import DAY, Town, new_town
 
 
 @pytest.fixture

@@ -3,8 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
-
-from local.aimharder_guest import CANCEL, Town, new_town
+from tests.local.aimharder_guest import CANCEL, Town, new_town
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 @asynccontextmanager
 async def process(port: int = 0) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
     running = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "prebooking.local.aimharder", "--port", str(port)),
+        *(sys.executable, "-m", "prebooking_local.aimharder", "--port", str(port)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.local.aimharder_guest import BOOK, DAY, LISTING, Guest, Town, new_town
 
-from local.aimharder_guest import BOOK, DAY, LISTING, Guest, Town, new_town
-from prebooking.local.aimharder import Entry, Fault
+from prebooking_local.aimharder import Entry, Fault
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import ValidationError
+from tests.local.aimharder_guest import BOOK, Town, new_town
 
-from local.aimharder_guest import BOOK, Town, new_town
-from prebooking.local.aimharder import Fault
+from prebooking_local.aimharder import Fault
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from tests.local.aimharder_guest import CANCEL, Guest, Town, new_town
 
-from local.aimharder_guest import CANCEL, Guest, Town, new_town
-from prebooking.local.aimharder import SessionRules
+from prebooking_local.aimharder import SessionRules
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+from tests.local.aimharder_guest import DAY, Town, new_town
 
-from local.aimharder_guest import DAY, Town, new_town
-from prebooking.local.aimharder import AimHarder, Fault, aimharder_server, routes
-from prebooking.local.aimharder.site import Call
-from prebooking.local.aimharder.wire import Answer, as_json
+from prebooking_local.aimharder import AimHarder, Fault, aimharder_server, routes
+from prebooking_local.aimharder.site import Call
+from prebooking_local.aimharder.wire import Answer, as_json
 
 Wire = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from prebooking.local.postgres import Postgres, ServerFailedError, Version, installation, postgres
-from prebooking.local.serving import listen
+from prebooking_local.postgres import Postgres, ServerFailedError, Version, installation, postgres
+from prebooking_local.serving import listen
 
 OWNER = """
 import asyncio, sys
-from prebooking.local.postgres import postgres
+from prebooking_local.postgres import postgres
 
 async def main():
     async with postgres() as running:

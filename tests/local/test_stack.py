@@ -13,7 +13,7 @@ import psutil
 import pytest
 from rich.console import Console
 
-from prebooking.local.demo import demo
+from prebooking_local.demo import demo
 
 PREBOOKING = [sys.executable, "-m", "prebooking"]
 ANY_PORTS = ["--port", "0", "--qstash-port", "0", "--supabase-port", "0", "--aimharder-port", "0"]

@@ -8,8 +8,8 @@ import pytest
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 from supabase_auth.errors import AuthApiError
 
-from prebooking.local.postgres import Postgres
-from prebooking.local.supabase import Gateway, Member, supabase_gateway
+from prebooking_local.postgres import Postgres
+from prebooking_local.supabase import Gateway, Member, supabase_gateway
 
 ANA = Member("ana@example.com", "correct horse")
 LOGIN = {"email": "Ana@Example.com", "password": ANA.password}

@@ -13,8 +13,8 @@ import pytest
 from postgrest.exceptions import APIError
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
-from prebooking.local.postgres import Postgres
-from prebooking.local.supabase import Fault, Gateway, Member, supabase_gateway
+from prebooking_local.postgres import Postgres
+from prebooking_local.supabase import Fault, Gateway, Member, supabase_gateway
 
 FUNCTIONS = """
 create table kept (n int);
@@ -230,5 +230,5 @@ async def test_as_a_process_it_tells_its_url_and_ends_with_its_input(dsn: str, h
 
 
 def start_process(arguments: list[str]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "prebooking.local.supabase", *arguments]
+    command = [sys.executable, "-m", "prebooking_local.supabase", *arguments]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)

@@ -5,14 +5,14 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from tests.operating.patient import Patient
+from tests.support.world import open_world
 
-from operating.patient import Patient
 from prebooking.adapters.migrations import migrate
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.postgres import Postgres
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Gateway, supabase_gateway
-from world import open_world
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.postgres import Postgres
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Gateway, supabase_gateway
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 
-from prebooking.local.serving import listen, serve_asgi, url_of
+from prebooking_local.serving import listen, serve_asgi, url_of
 
 _NOT_PASSED_ON = ("host", "content-length", "transfer-encoding", "connection", "content-encoding", "date", "server")
 

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from operating.imposter import Answer, page, said
-from prebooking.local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY
+from tests.operating.imposter import Answer, page, said
+
 from prebooking.operator.findings import State
+from prebooking_local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY
 
 NOWHERE = "http://127.0.0.1:1"  # nobody listens there
 NO_NAME = "http://nowhere.invalid"  # RFC 6761: never found

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from prebooking.local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN
+from tests.support.world import World
+
 from prebooking.operator.doctor import examine
 from prebooking.operator.findings import Finding, State
 from prebooking.settings import Settings
-from world import World
+from prebooking_local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import asyncpg
 import httpx
+from tests.support.signing import SWEEP, signature
 
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.serving import listen, url_of
-from prebooking.local.supabase import Gateway
 from prebooking.settings import MigrationSettings, Settings
 from prebooking.usecases.effects import GRACE_S
-from signing import SWEEP, signature
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.serving import listen, url_of
+from prebooking_local.supabase import Gateway
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -76,9 +76,9 @@ async def test_the_entry_point_for_platforms_serves(
 
 
 def test_the_figures_to_alarm_on_are_figures_that_there_are() -> None:
-    from prebooking.adapters.prometheus import PrometheusMeter
+    from prebooking.adapters.prometheus import PrometheusMetrics
 
-    exposed = PrometheusMeter().exposition()[0].decode()
+    exposed = PrometheusMetrics().exposition()[0].decode()
     named = set(re.findall(r"prebooking_[a-z_]+(?=\[|\{|_bucket\[)", README))
     assert len(named) == 6
     for name in named:

@@ -16,18 +16,18 @@ from rich.console import Console
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+from tests.operating.misconfigurations import REFUSED
+from tests.operating.patient import Patient
+from tests.support.executions import ANA
+from tests.support.webhook_receiver import receiver
+from tests.support.world import open_world
 
-from executions import ANA
-from operating.misconfigurations import REFUSED
-from operating.patient import Patient
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.serving import listen, serve_asgi, url_of
-from prebooking.local.supabase import Gateway
 from prebooking.operator.doctor import read_or_tell, show
 from prebooking.operator.findings import State
-from told import receiver
-from world import open_world
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.serving import listen, serve_asgi, url_of
+from prebooking_local.supabase import Gateway
 
 NOWHERE = "http://127.0.0.1:1"  # nobody listens there
 SOON = timedelta(hours=5)

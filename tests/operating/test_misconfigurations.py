@@ -11,19 +11,19 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 from rich.console import Console
+from tests.operating.imposter import Imposter, imposter, page
+from tests.operating.misconfigurations import MISCONFIGURATIONS, NO_NAME, Wrong
+from tests.operating.patient import Patient
+from tests.support.executions import ANA
+from tests.support.world import open_world
 
-from executions import ANA
-from operating.imposter import Imposter, imposter, page
-from operating.misconfigurations import MISCONFIGURATIONS, NO_NAME, Wrong
-from operating.patient import Patient
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Gateway
 from prebooking.operator import doctor
 from prebooking.operator.commands import doctor as doctor_command
 from prebooking.operator.findings import Finding, State
 from prebooking.settings import Settings
-from world import open_world
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Gateway
 
 
 @dataclass

@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from tests.operating.patient import Patient
+from tests.operating.test_doctor import somebody_else
+from tests.support.executions import ANA
 
-from executions import ANA
-from operating.patient import Patient
-from operating.test_doctor import somebody_else
-from prebooking.adapters.qstash_account import DeadLetter, open_account
-from prebooking.adapters.supabase_rpc import open_rpc
+from prebooking.adapters.qstash.account import DeadLetter, open_account
+from prebooking.adapters.supabase.rpc import open_rpc
 from prebooking.operator import dlq, doctor, status
 from prebooking.operator.commands import _print_json as print_json
 from prebooking.operator.commands import dlq as dlq_command
 from prebooking.operator.commands import doctor as doctor_command
 from prebooking.operator.commands import status as status_command
-from prebooking.operator.rows_table import told_distance
+from prebooking.operator.rows_table import humanize
 
 WIDE = 160
 
@@ -54,7 +54,7 @@ async def test_status_shows_the_next_openings_and_the_last_results(patient: Pati
 def test_distances_are_told_in_the_unit_that_tells_them_well(seconds: int, told: str) -> None:
     from datetime import timedelta
 
-    assert told_distance(timedelta(seconds=seconds)) == told
+    assert humanize(timedelta(seconds=seconds)) == told
 
 
 async def looked(patient: Patient, *, redrive: bool = False, clear: bool = False) -> tuple[list[dlq.Case], int, int]:

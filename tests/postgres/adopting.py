@@ -8,10 +8,10 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+from tests.postgres.functions import connect, settable_clock
 
-from postgres.functions import connect, settable_clock
 from prebooking.adapters.migrations import migrate
-from prebooking.local.postgres import Postgres
+from prebooking_local.postgres import Postgres
 
 WEB_APPLICATION = Path(__file__).with_name("web_application.sql")
 TABLES = ["boxes", "user_boxes", "prebookings", "auth_sessions", "session_locks"]

@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+from tests.postgres.adopting import Adopted, adopt
+from tests.postgres.functions import Functions, Many, connect, rolled_back, settable_clock
 
-from postgres.adopting import Adopted, adopt
-from postgres.functions import Functions, Many, connect, rolled_back, settable_clock
 from prebooking.adapters.migrations import migrate
-from prebooking.local.postgres import Postgres, postgres
+from prebooking_local.postgres import Postgres, postgres
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
-
-from postgres.functions import NOW, Functions, seconds
+from tests.postgres.functions import NOW, Functions, seconds
 
 Columns = dict[str, Any]
 

@@ -4,10 +4,9 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
-
-from postgres.adopting import KAP, Adopted, snapshot
-from postgres.factories import OPENING, insert
-from postgres.functions import NOW, Functions, seconds
+from tests.postgres.adopting import KAP, Adopted, snapshot
+from tests.postgres.factories import OPENING, insert
+from tests.postgres.functions import NOW, Functions, seconds
 
 
 def row_number(number: int) -> UUID:

@@ -3,9 +3,8 @@
 from uuid import UUID, uuid4
 
 import pytest
-
-from postgres.factories import BEGUN_BEFORE, GIVE_UP_AT, STATES, begun, claimed, parked, prebooking, settling
-from postgres.functions import NOW, Functions, seconds
+from tests.postgres.factories import BEGUN_BEFORE, GIVE_UP_AT, STATES, begun, claimed, parked, prebooking, settling
+from tests.postgres.functions import NOW, Functions, seconds
 
 
 async def test_begin_marks_the_row_and_leases_it_past_the_deadline(db: Functions) -> None:

@@ -7,12 +7,12 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+from tests.postgres.adopting import Adopted
+from tests.postgres.factories import prebooking
+from tests.postgres.functions import Functions, connect, rolled_back
 
-from postgres.adopting import Adopted
-from postgres.factories import prebooking
-from postgres.functions import Functions, connect, rolled_back
 from prebooking.adapters.migrations import migrate
-from prebooking.local.postgres import Postgres
+from prebooking_local.postgres import Postgres
 
 
 async def browse(db: Functions, claims: Any, role: str = "authenticated") -> None:

@@ -8,9 +8,8 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-
-from postgres.factories import prebooking
-from postgres.functions import Answer, Functions, Many
+from tests.postgres.factories import prebooking
+from tests.postgres.functions import Answer, Functions, Many
 
 ANA, BEA = "ana@example.com", "bea@example.com"
 SOON = datetime.now(UTC) + timedelta(hours=1)

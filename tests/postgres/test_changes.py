@@ -4,8 +4,7 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
-
-from postgres.factories import (
+from tests.postgres.factories import (
     BEGUN_BEFORE,
     GIVE_UP_AT,
     OPENING,
@@ -16,7 +15,7 @@ from postgres.factories import (
     outcome_unknown,
     prebooking,
 )
-from postgres.functions import NOW, Functions, seconds
+from tests.postgres.functions import NOW, Functions, seconds
 
 LATER = NOW + timedelta(hours=1)
 

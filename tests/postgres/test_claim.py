@@ -4,8 +4,7 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-
-from postgres.factories import (
+from tests.postgres.factories import (
     BEGUN_BEFORE,
     GIVE_UP_AT,
     OPENING,
@@ -16,7 +15,7 @@ from postgres.factories import (
     prebooking,
     session,
 )
-from postgres.functions import NOW, Answer, Functions, seconds
+from tests.postgres.functions import NOW, Answer, Functions, seconds
 
 NOBODY = UUID(int=0)
 

@@ -11,9 +11,9 @@ from statistics import quantiles
 from time import perf_counter
 from uuid import UUID, uuid4
 
-from postgres.factories import prebooking
-from postgres.functions import Functions, Many
-from postgres.test_races import DUE
+from tests.postgres.factories import prebooking
+from tests.postgres.functions import Functions, Many
+from tests.postgres.test_races import DUE
 
 ROWS = int(os.environ.get("CLAIM_RACE_ROWS", "200"))
 WORKERS = 16

@@ -4,9 +4,8 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-
-from postgres.factories import GIVE_UP_AT, OPENING, booking_data, claimed, prebooking
-from postgres.functions import NOW, Answer, Functions, seconds
+from tests.postgres.factories import GIVE_UP_AT, OPENING, booking_data, claimed, prebooking
+from tests.postgres.functions import NOW, Answer, Functions, seconds
 
 STARTS = NOW + timedelta(hours=3)
 DAY_ALONE = {"day": "20990304", "id": "1"}

@@ -5,9 +5,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-
-from postgres.factories import OPENING, booking_data, prebooking, session
-from postgres.functions import Functions, Many
+from tests.postgres.factories import OPENING, booking_data, prebooking, session
+from tests.postgres.functions import Functions, Many
 
 ANA, NEW = "ana@example.com", "new@example.com"
 

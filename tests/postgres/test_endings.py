@@ -5,9 +5,18 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
-
-from postgres.factories import BEGUN_BEFORE, GIVE_UP_AT, STATES, Columns, begun, claimed, parked, prebooking, settling
-from postgres.functions import NOW, Functions, seconds
+from tests.postgres.factories import (
+    BEGUN_BEFORE,
+    GIVE_UP_AT,
+    STATES,
+    Columns,
+    begun,
+    claimed,
+    parked,
+    prebooking,
+    settling,
+)
+from tests.postgres.functions import NOW, Functions, seconds
 
 SHOT = {"fired_at": "2099-03-04T08:00:03.001Z", "answered_at": None, "outcome": "no_answer"}
 HELD = [claimed, begun, settling, parked]

@@ -6,9 +6,8 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-
-from postgres.factories import prebooking, session
-from postgres.functions import NOW, Functions
+from tests.postgres.factories import prebooking, session
+from tests.postgres.functions import NOW, Functions
 
 LONG_AGO = NOW - timedelta(days=91)
 

@@ -5,9 +5,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-
-from postgres import factories
-from postgres.functions import NOW, Functions, seconds
+from tests.postgres import factories
+from tests.postgres.functions import NOW, Functions, seconds
 
 HERE = "https://prebooking.example.com"
 ENDED = 7_000

@@ -4,9 +4,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-
-from postgres.factories import BEGUN_BEFORE, STATES, begun, claimed, parked, prebooking, settling
-from postgres.functions import NOW, Functions, Many, seconds
+from tests.postgres.factories import BEGUN_BEFORE, STATES, begun, claimed, parked, prebooking, settling
+from tests.postgres.functions import NOW, Functions, Many, seconds
 
 
 async def lease(db: Functions, row: UUID) -> float:

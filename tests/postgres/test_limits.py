@@ -5,9 +5,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-
-from postgres.factories import GIVE_UP_AT, OPENING, booking_data, claimed, failed, insert, prebooking
-from postgres.functions import NOW, Answer, Functions, seconds
+from tests.postgres.factories import GIVE_UP_AT, OPENING, booking_data, claimed, failed, insert, prebooking
+from tests.postgres.functions import NOW, Answer, Functions, seconds
 
 
 async def wish(db: Functions, **more: Any) -> Answer:

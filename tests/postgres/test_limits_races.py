@@ -7,9 +7,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import asyncpg
-
-from postgres.factories import booking_data, failed, prebooking
-from postgres.functions import Functions, Many
+from tests.postgres.factories import booking_data, failed, prebooking
+from tests.postgres.functions import Functions, Many
 
 SOON = datetime.now(UTC) + timedelta(hours=1)  # by the real clock
 

@@ -4,9 +4,8 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 import pytest
-
-from postgres.factories import prebooking
-from postgres.functions import NOW, Functions, seconds
+from tests.postgres.factories import prebooking
+from tests.postgres.functions import NOW, Functions, seconds
 
 
 async def ids(db: Functions, **arguments: object) -> list[UUID]:

@@ -5,9 +5,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-
-from postgres.factories import prebooking
-from postgres.functions import NOW, Functions, seconds
+from tests.postgres.factories import prebooking
+from tests.postgres.functions import NOW, Functions, seconds
 
 A, B = "https://a.example.com", "https://b.example.com"
 TOMORROW = NOW + timedelta(days=1)

@@ -3,9 +3,8 @@
 from uuid import uuid4
 
 import pytest
-
-from postgres.factories import STATES, prebooking
-from postgres.functions import NOW, Functions, seconds
+from tests.postgres.factories import STATES, prebooking
+from tests.postgres.functions import NOW, Functions, seconds
 
 
 async def test_a_message_is_attached_to_its_version(db: Functions) -> None:

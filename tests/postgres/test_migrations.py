@@ -7,12 +7,12 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from tests.postgres.factories import OPENING, booking_data, session
+from tests.postgres.functions import NOW, connect, rolled_back, seconds, settable_clock
 
-from postgres.factories import OPENING, booking_data, session
-from postgres.functions import NOW, connect, rolled_back, seconds, settable_clock
 from prebooking.adapters import migrations
 from prebooking.adapters.migrations import MigrationChangedError, migrate
-from prebooking.local.postgres import Postgres
+from prebooking_local.postgres import Postgres
 
 NAMES = [name for name, _ in migrations._scripts()]
 

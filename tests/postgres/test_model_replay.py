@@ -6,9 +6,10 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-
-from model.ablations import ABLATIONS
-from model.row import (
+from tests.postgres.factories import GIVE_UP_AT, prebooking
+from tests.postgres.functions import NOW, Answer, Functions, rolled_back, seconds
+from tests.reliability.model.ablations import ABLATIONS
+from tests.reliability.model.row import (
     BEFORE_THE_END,
     LONG_OVER,
     NULL,
@@ -24,9 +25,7 @@ from model.row import (
     sweep_executes,
     sweep_publishes,
 )
-from model.world import Protocol
-from postgres.factories import GIVE_UP_AT, prebooking
-from postgres.functions import NOW, Answer, Functions, rolled_back, seconds
+from tests.reliability.model.world import Protocol
 
 WALKS, STEPS = 150, 60
 TOKENS = 4  # at a time

@@ -4,8 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-
-from postgres.functions import NOW, Functions
+from tests.postgres.functions import NOW, Functions
 
 _DAY = timedelta(days=1)
 

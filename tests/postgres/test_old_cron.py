@@ -3,9 +3,8 @@
 from uuid import uuid4
 
 import pytest
-
-from postgres.factories import STATES, prebooking
-from postgres.functions import Functions
+from tests.postgres.factories import STATES, prebooking
+from tests.postgres.functions import Functions
 
 # What the old cron writes, and how it guards it. It reads a row as pending long before it writes, so that in
 # some of its versions nothing but the id stands in between.

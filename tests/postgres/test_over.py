@@ -5,9 +5,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-
-from postgres.factories import BEGUN_BEFORE, GIVE_UP_AT, begun, claimed, parked, prebooking
-from postgres.functions import NOW, Functions, seconds
+from tests.postgres.factories import BEGUN_BEFORE, GIVE_UP_AT, begun, claimed, parked, prebooking
+from tests.postgres.functions import NOW, Functions, seconds
 
 DAY = timedelta(hours=24)
 

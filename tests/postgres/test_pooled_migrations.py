@@ -6,11 +6,11 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from tests.postgres.transaction_pooler import Pooler, transaction_pooler
 
-from postgres.transaction_pooler import Pooler, transaction_pooler
 from prebooking.adapters.database_url import without_unknown_parameters
 from prebooking.adapters.migrations import _scripts, migrate
-from prebooking.local.postgres import Postgres
+from prebooking_local.postgres import Postgres
 
 NAMES = [name for name, _ in _scripts()]
 

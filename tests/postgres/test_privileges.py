@@ -10,10 +10,10 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from tests.postgres.functions import connect
 
-from postgres.functions import connect
 from prebooking.adapters.migrations import migrate
-from prebooking.local.postgres import Postgres
+from prebooking_local.postgres import Postgres
 
 Claims = dict[str, str]
 

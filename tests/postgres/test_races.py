@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from postgres.factories import BEGUN_BEFORE, begun, claimed, failed, prebooking
-from postgres.functions import Functions, Many, until_waiting
+from tests.postgres.factories import BEGUN_BEFORE, begun, claimed, failed, prebooking
+from tests.postgres.functions import Functions, Many, until_waiting
 
 Work = Callable[[Functions, UUID], Awaitable[None]]
 

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from uuid import UUID, uuid4
 
-from postgres.functions import NOW, Answer, Functions, Many, seconds
+from tests.postgres.functions import NOW, Answer, Functions, Many, seconds
 
 ADMITTED = {"outcome": "admitted"}
 

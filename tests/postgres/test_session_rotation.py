@@ -3,8 +3,8 @@
 from datetime import timedelta
 from uuid import uuid4
 
-from postgres.factories import claimed, prebooking, session
-from postgres.functions import NOW, Answer, Functions, seconds
+from tests.postgres.factories import claimed, prebooking, session
+from tests.postgres.functions import NOW, Answer, Functions, seconds
 
 MINUTE = timedelta(minutes=1)
 

@@ -6,9 +6,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-
-from postgres.factories import session
-from postgres.functions import NOW, Answer, Functions, Many, seconds
+from tests.postgres.factories import session
+from tests.postgres.functions import NOW, Answer, Functions, Many, seconds
 
 KEY = "0123abcd"
 SEALED = f"enc:v1:{KEY}:AAAA"

@@ -6,9 +6,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-
-from postgres.factories import prebooking, session
-from postgres.functions import NOW, Answer, Functions, Many, seconds, until_waiting
+from tests.postgres.factories import prebooking, session
+from tests.postgres.functions import NOW, Answer, Functions, Many, seconds, until_waiting
 
 COOKIES = [{"name": "amhrdrauth", "value": "v2"}]
 

@@ -6,8 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-
-from postgres.functions import NOW, Answer, Functions, Many, seconds, until_waiting
+from tests.postgres.functions import NOW, Answer, Functions, Many, seconds, until_waiting
 
 ANA, BEA = "ana@example.com", "bea@example.com"
 GYM = "ana@gym.example"

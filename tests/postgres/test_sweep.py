@@ -5,8 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-
-from postgres.factories import (
+from tests.postgres.factories import (
     GIVE_UP_AT,
     OPENING,
     STATES,
@@ -18,7 +17,7 @@ from postgres.factories import (
     prebooking,
     settling,
 )
-from postgres.functions import NOW, Answer, Functions, seconds
+from tests.postgres.functions import NOW, Answer, Functions, seconds
 
 FAR = NOW + timedelta(hours=1)
 

@@ -7,16 +7,16 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from tests.postgres.factories import claimed, prebooking, session
+from tests.postgres.functions import Functions, Many
 
-from postgres.factories import claimed, prebooking, session
-from postgres.functions import Functions, Many
-from prebooking.adapters import supabase_claims, supabase_rpc
-from prebooking.adapters.store_errors import TRANSIENT_CODES, TransientError
-from prebooking.adapters.supabase_rpc import open_rpc
-from prebooking.adapters.supabase_store import open_store
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Gateway
+from prebooking.adapters.supabase import claims, rpc
+from prebooking.adapters.supabase.errors import TRANSIENT_CODES, TransientError
+from prebooking.adapters.supabase.rpc import open_rpc
+from prebooking.adapters.supabase.store import open_store
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Gateway
 
 SOON = datetime.now(UTC) + timedelta(hours=1)
 READ_ONLY = {"list_prebookings", "sweep_prebookings"}
@@ -41,9 +41,9 @@ async def test_every_function_gives_up_before_its_caller_does(db: Functions) -> 
 
     for name, values in settings.items():
         lock, whole = seconds(values["lock_timeout"]), seconds(values["statement_timeout"])
-        assert lock < whole < supabase_rpc._TRY_S, name
+        assert lock < whole < rpc._TRY_S, name
     claim = seconds(settings["claim_prebooking"]["lock_timeout"])
-    assert 2 * claim + supabase_rpc._PAUSES_S[0] < supabase_claims._CLAIM_S  # two tries, or the first was the only one
+    assert 2 * claim + rpc._PAUSES_S[0] < claims._CLAIM_S  # two tries, or the first was the only one
 
 
 async def test_every_function_gives_up_a_lock_that_another_holds(many: Many) -> None:

@@ -8,9 +8,8 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-
-from postgres.factories import GIVE_UP_AT, OPENING, STATES, booking_data, prebooking
-from postgres.functions import NOW, Answer, Functions, rolled_back, seconds
+from tests.postgres.factories import GIVE_UP_AT, OPENING, STATES, booking_data, prebooking
+from tests.postgres.functions import NOW, Answer, Functions, rolled_back, seconds
 
 Call = Callable[[Functions, UUID, UUID], Awaitable[Answer]]
 
@@ -116,7 +115,7 @@ WITHOUT_A_ROW = {  # they change no prebooking
 }
 FUNCTIONS_BESIDE = {
     # no status is theirs to change
-    *("take_notices", "note_told", "note_untold", "take_session_looks", "note_session_look"),
+    *("take_notices", "mark_sent", "note_untold", "take_session_looks", "note_session_look"),
     *("remove_old_prebookings", "inspect_service", "read_prebookings", "note_ping", "read_ping"),
     *("admit_sign_in", "store_sign_in", "lease_sign_in", "save_sign_in_again", "end_sign_in_again"),
     *("list_passwords_to_encrypt", "replace_password"),

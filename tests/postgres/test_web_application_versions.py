@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
+from tests.postgres.functions import Functions, connect, rolled_back
 
-from postgres.functions import Functions, connect, rolled_back
 from prebooking.adapters.migrations import migrate
-from prebooking.local.postgres import Postgres
+from prebooking_local.postgres import Postgres
 
 _COLUMNS = """
   id uuid primary key default gen_random_uuid(),

@@ -5,9 +5,8 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
-
-from postgres.factories import GIVE_UP_AT, OPENING, booking_data, prebooking
-from postgres.functions import NOW, Functions, Many, seconds, until_waiting
+from tests.postgres.factories import GIVE_UP_AT, OPENING, booking_data, prebooking
+from tests.postgres.functions import NOW, Functions, Many, seconds, until_waiting
 
 
 async def test_a_wish_becomes_a_pending_row_without_a_message(db: Functions) -> None:

@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from tests.processes.one_wish import ANA, BOX
 
-from prebooking.local.stack import UNLIMITED, Ports, Stack, outside
-from processes.one_wish import ANA, BOX
+from prebooking_local.stack import UNLIMITED, Ports, Stack, outside
 
 
 @pytest.fixture(scope="module")

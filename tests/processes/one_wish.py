@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from prebooking.local.stack import Member, Stack
+from prebooking_local.stack import Member, Stack
 
 ANA = Member("ana@example.com", "secret", "Ana")
 BOX = {"slug": "mygym", "boid": 7}

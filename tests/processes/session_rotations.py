@@ -3,7 +3,7 @@
 Judged by the gym's ledger: a session is lost when the token that the gym gave last is not in the database. The gym is
 the strictest there is: a refresh ends the old cookie, and a stale token ends the session.
 
-    PYTHONPATH=src:tests:tests/faults python tests/processes/session_rotations.py --members 200 --seed 1
+    python -m tests.processes.session_rotations --members 200 --seed 1
 """
 
 import argparse
@@ -16,10 +16,10 @@ from random import Random
 from typing import Any
 
 import asyncpg
-from replica import Replica
+from tests.reliability.faults.replica import Replica
 
-from prebooking.local.serving import listen, url_of
-from prebooking.local.stack import UNLIMITED, Member, Ports, Stack, outside
+from prebooking_local.serving import listen, url_of
+from prebooking_local.stack import UNLIMITED, Member, Ports, Stack, outside
 
 REFRESH = "/api/tokenUpdate"
 _LEAVES_WITHIN_S = 75.0  # as long as a platform is told to wait before it kills

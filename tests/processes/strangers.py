@@ -1,7 +1,7 @@
 """What strangers may send: each attack is a coroutine that keeps one connection busy until it is cut off, or cancelled.
 
 By hand, against a server of its own, with memory and the others' /healthz before and meanwhile:
-`cd tests && PYTHONPATH=../src ../.venv/bin/python -m processes.strangers [--seconds 10] [--connections 100] [NAME …]`
+`python -m tests.processes.strangers [--seconds 10] [--connections 100] [NAME …]`
 """
 
 import argparse
@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from prebooking.local.stack import UNLIMITED, Ports, Stack, outside, service
+from prebooking_local.stack import UNLIMITED, Ports, Stack, outside, service
 
 MIB = 1024 * 1024
 Attack = Callable[["Wire"], Awaitable[None]]

@@ -5,11 +5,11 @@ import signal
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from replica import Replica
+from tests.processes.one_wish import lateness_ms, until, wish
+from tests.reliability.faults.replica import Replica
 
-from prebooking.local.serving import listen, url_of
-from prebooking.local.stack import Stack, service
-from processes.one_wish import lateness_ms, until, wish
+from prebooking_local.serving import listen, url_of
+from prebooking_local.stack import Stack, service
 
 ENDED = "status not in ('pending', 'executing')"
 

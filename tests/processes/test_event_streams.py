@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from prebooking.local.stack import Stack, service
+from prebooking_local.stack import Stack, service
 
 FOLLOW = (
     b"GET /prebookings/events HTTP/1.1\r\nHost: service\r\n"

@@ -4,9 +4,9 @@ import asyncio
 import json
 
 import psutil
+from tests.processes.one_wish import ANA, wish_body
 
-from prebooking.local.stack import Stack, service
-from processes.one_wish import ANA, wish_body
+from prebooking_local.stack import Stack, service
 
 
 async def until_stopped(process: psutil.Process) -> None:

@@ -10,11 +10,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from replica import Replica
+from tests.processes.one_wish import lateness_ms, until, wish
+from tests.reliability.faults.replica import Replica
 
-from prebooking.local.serving import listen, url_of
-from prebooking.local.stack import Stack
-from processes.one_wish import lateness_ms, until, wish
+from prebooking_local.serving import listen, url_of
+from prebooking_local.stack import Stack
 
 LEAD_S = int(os.environ.get("KILLED_LEAD", "14"))
 #: Seconds before the opening: soon after the claim, and as late as promised, with a renewal behind it.

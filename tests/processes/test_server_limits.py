@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
+from tests.processes.one_wish import wish
 
-from prebooking.local.stack import Stack, service
-from processes.one_wish import wish
+from prebooking_local.stack import Stack, service
 
 MIB = 1024 * 1024
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]

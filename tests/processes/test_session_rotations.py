@@ -1,6 +1,6 @@
 """The unmodified service, real signals: no session is lost by being refreshed."""
 
-from processes.session_rotations import Weather, play
+from tests.processes.session_rotations import Weather, play
 
 
 async def test_no_session_is_lost_though_answers_are_late_the_database_is_away_and_replicas_leave() -> None:

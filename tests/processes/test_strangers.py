@@ -4,9 +4,9 @@ import resource
 from statistics import median
 
 import pytest
+from tests.processes.strangers import ATTACKS, MIB, Wire, dial, head, measure
 
-from prebooking.local.stack import Stack, service
-from processes.strangers import ATTACKS, MIB, Wire, dial, head, measure
+from prebooking_local.stack import Stack, service
 
 
 @pytest.mark.parametrize("names", [["trailers"], ["unsigned_body"], ["pipelined_bodies"], [*ATTACKS]])

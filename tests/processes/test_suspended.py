@@ -18,9 +18,9 @@ from uuid import uuid4
 import asyncpg
 import psutil
 import pytest
+from tests.processes.one_wish import ANA, Wish, lateness_ms, until, wish
 
-from prebooking.local.stack import Stack, service
-from processes.one_wish import ANA, Wish, lateness_ms, until, wish
+from prebooking_local.stack import Stack, service
 
 _SUSPENDED_S = 60
 _PATIENT = {"MAX_DURATION_SECONDS": "30"}  # so that only the suspend, and not a slow test, uses its time up

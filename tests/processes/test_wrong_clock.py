@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.processes.one_wish import deliveries, lateness_ms, until, wish
 
-from prebooking.local.stack import Stack, service
-from processes.one_wish import deliveries, lateness_ms, until, wish
+from prebooking_local.stack import Stack, service
 
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 

@@ -11,14 +11,14 @@ from typing import Any
 import httpx
 import pytest
 from structlog.testing import capture_logs
+from tests.support.connections import recorded
+from tests.support.raw_servers import receiver, tunnels
 
-from connections import recorded
-from prebooking.adapters.addresses import is_own_machine, is_public
-from prebooking.adapters.c_ares import Found, UnresolvedError, look_up
-from prebooking.adapters.held_http import holding_transport
-from prebooking.adapters.resolver import Resolver
-from prebooking.local.names import name_server
-from raw_servers import receiver, tunnels
+from prebooking.adapters.aimharder.addresses import is_own_machine, is_public
+from prebooking.adapters.aimharder.c_ares import Found, UnresolvedError, look_up
+from prebooking.adapters.aimharder.held_http import holding_transport
+from prebooking.adapters.aimharder.resolver import Resolver
+from prebooking_local.names import name_server
 
 PUBLIC = ("93.184.216.34", "1.1.1.1", "8.8.8.8", "2606:4700::6810:84e5", "2001:4860:4860::8888", "64:ff9b::808:808")
 NOT_PUBLIC = (

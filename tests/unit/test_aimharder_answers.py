@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prebooking.adapters.aimharder_answers import read_listing, read_new_token, read_reply, read_whoami
+from prebooking.adapters.aimharder.answers import read_listing, read_new_token, read_reply, read_whoami
 from prebooking.domain.outcome import Kind, Outcome, Reply
 
 CONTRACTED = {"clasesContratadas": "BARBELL WOD, CROSSFIT", "hasPublicMemberships": 1}

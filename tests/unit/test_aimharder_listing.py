@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prebooking.adapters.aimharder_answers import read_listing
-from prebooking.adapters.aimharder_listing import read_rows
-from prebooking.adapters.aimharder_timetable import read_timetable
+from prebooking.adapters.aimharder.answers import read_listing
+from prebooking.adapters.aimharder.classes import read_timetable
+from prebooking.adapters.aimharder.listing import read_rows
 
 ROW = {"id": 501, "bookState": None, "idres": None, "cancelledId": None, "time": "08:00 - 09:00"}
 SLOTS = [{"id": "0800_60", "time": "08:00 - 09:00"}, {"id": "900_45", "time": "09:00 - 09:45"}]

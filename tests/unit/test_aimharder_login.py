@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from prebooking.adapters.aimharder_login import read_entrance, read_login
+from prebooking.adapters.aimharder.login import read_entrance, read_login
+from prebooking.domain.classes import MemberBox
 from prebooking.domain.errors import AccountLockedError, WrongCredentialsError
-from prebooking.domain.timetable import MemberBox
 
 ROLE = {"boid": 7, "centre_url": "mygym.aimharder.com", "gym": "My gym", "role": "client"}
 TOKEN = "69232|1768841634|0123456789abcdef"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from prebooking.adapters.qstash_account import answered_by_us
+from prebooking.adapters.qstash.account import answered_by_us
 from prebooking.web.problems import Problem
 
 REQUEST_ID = "25d1e56b82622bbf"

@@ -21,18 +21,18 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from rich.console import Console
 from starlette.applications import Starlette
+from tests.support.captured_logs import log_restored
+from tests.support.setting_strings import environments
+from tests.support.signing import signature
 
-from logged import log_restored
 from prebooking import cli
-from prebooking.adapters import supabase_rpc
-from prebooking.adapters.webhook import Webhook
+from prebooking.adapters.qstash.webhook import Webhook
+from prebooking.adapters.supabase import rpc
 from prebooking.domain.errors import PrebookingError
 from prebooking.domain.prebooking import Box, Session
 from prebooking.main import Outside, create_app
 from prebooking.operator import commands
 from prebooking.settings import MigrationSettings, Settings, SettingsError, read_settings
-from setting_strings import environments
-from signing import signature
 
 EXAMPLES = int(os.environ.get("SETTINGS_EXAMPLES", "0"))
 NAMES = [name.upper() for kind in (Settings, MigrationSettings) for name in kind.model_fields]
@@ -64,7 +64,7 @@ def nobody_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     monkeypatch.setattr(asyncio.base_events.BaseEventLoop, "getaddrinfo", look_up)
     monkeypatch.setattr(asyncio.base_events.BaseEventLoop, "create_connection", refuse)
     monkeypatch.setattr(asyncio.selector_events.BaseSelectorEventLoop, "sock_connect", refuse)
-    monkeypatch.setattr(supabase_rpc, "_PAUSES_S", (0, 0))
+    monkeypatch.setattr(rpc, "_PAUSES_S", (0, 0))
     with log_restored():
         yield
 

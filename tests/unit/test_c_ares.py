@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from prebooking.adapters import c_ares
-from prebooking.adapters.c_ares import UnresolvedError, look_up
-from prebooking.adapters.resolver import Resolver
-from prebooking.local.names import NameServer, name_server
+from prebooking.adapters.aimharder import c_ares
+from prebooking.adapters.aimharder.c_ares import UnresolvedError, look_up
+from prebooking.adapters.aimharder.resolver import Resolver
+from prebooking_local.names import NameServer, name_server
 
 GYM, GYM6 = "93.184.216.34", "2606:4700::6810:84e5"
 

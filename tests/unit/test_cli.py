@@ -12,16 +12,16 @@ from pathlib import Path
 import asyncpg
 import httpx
 import pytest
+from tests.support.captured_logs import log_restored
+from tests.support.world import open_world
 
-from logged import log_restored
 from prebooking.cli import main
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.postgres import Postgres
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN
-from prebooking.local.supabase import Gateway
 from prebooking.settings import MigrationSettings, Settings
-from world import open_world
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.postgres import Postgres
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN
+from prebooking_local.supabase import Gateway
 
 ANA = "ana@example.com"
 NAMES = {name.upper() for kind in (Settings, MigrationSettings) for name in kind.model_fields} | {

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from prebooking.adapters.cookies import Cookies, UnreadableCookieError, read_date, read_set_cookie
+from prebooking.adapters.aimharder.cookies import Cookies, UnreadableCookieError, read_date, read_set_cookie
 
 NOW = 1_800_000_000.0
 SESSION = ("amhrdrauth", "old")

@@ -5,8 +5,8 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from tests.support.fake_clock import FakeClock
 
-from fake_clock import FakeClock
 from prebooking.domain.errors import BoxSilentError, NotSentError, StoreRefusedError, StoreUnavailableError
 from prebooking.usecases.effects import GRACE_S, Effect, Effects
 

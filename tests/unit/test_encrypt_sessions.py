@@ -11,16 +11,16 @@ from typing import Any
 
 import asyncpg
 import pytest
+from tests.unit.test_cli import COMPLETE, run
 
-from prebooking.adapters.session_encryption import Encryption, Step
-from prebooking.adapters.session_vault import SessionVault
-from prebooking.adapters.supabase_rpc import open_rpc
-from prebooking.adapters.supabase_sign_ins import open_password, seal_password
-from prebooking.adapters.supabase_store import open_store
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Gateway
-from unit.test_cli import COMPLETE, run
+from prebooking.adapters.supabase.rpc import open_rpc
+from prebooking.adapters.supabase.session_vault import SessionVault
+from prebooking.adapters.supabase.sign_ins import open_password, seal_password
+from prebooking.adapters.supabase.store import open_store
+from prebooking.operator.session_encryption import Encryption, Step
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Gateway
 
 OLD, NEW = bytes(range(32)), bytes(range(32, 64))
 Outside = tuple[Gateway, QStashServer, AimHarder]
@@ -140,7 +140,7 @@ async def test_what_nobody_can_read_is_kept_too(database: asyncpg.Connection, ou
 async def test_a_row_that_is_being_refreshed_waits_for_the_next_pass(
     database: asyncpg.Connection, outside: Outside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prebooking.adapters.session_encryption._PAUSE_S", 0)
+    monkeypatch.setattr("prebooking.operator.session_encryption._PAUSE_S", 0)
     for number in range(2):
         await insert(database, number)
     lease = "update public.auth_sessions set refresh_lease_until = {} where user_email = $1"
@@ -173,10 +173,10 @@ async def test_a_refresh_beside_it_loses_neither_its_token_nor_its_encryption(
 ) -> None:
     """Sessions are refreshed over and over while rows are encrypted under one key after another."""
     from prebooking.adapters.clock import SystemClock
+    from prebooking.domain.classes import MemberBox
     from prebooking.domain.ports import NewTokens
-    from prebooking.domain.timetable import MemberBox
     from prebooking.usecases.effects import Effects
-    from prebooking.usecases.sessions import Sessions
+    from prebooking.usecases.sessions.refresh import SessionRefresher
 
     class Account:
         """At AimHarder: a refresh with any but the newest token would end the session."""
@@ -220,7 +220,7 @@ async def test_a_refresh_beside_it_loses_neither_its_token_nor_its_encryption(
     ):
         group.create_task(rotate())
         clock = SystemClock()
-        sessions = Sessions(store, One(account), clock, Effects(clock))
+        sessions = SessionRefresher(store, One(account), clock, Effects(clock))
         for _ in range(25):
             found = await store.read_session(user(0))
             assert found

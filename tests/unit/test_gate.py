@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from tests.support.fake_clock import FakeClock
 
-from fake_clock import FakeClock
-from prebooking.usecases.gate import Gate, Rank, sleep_until
+from prebooking.usecases.booking.gate import Gate, Rank, sleep_until
 
 MORNING = datetime(2026, 3, 1, 7, 0, tzinfo=UTC)
 

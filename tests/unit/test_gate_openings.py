@@ -9,10 +9,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from tests.reliability.machine.leaping_loop import Clock, LeapingLoop
+from tests.support.fake_clock import FakeClock
 
-from fake_clock import FakeClock
-from machine.leaping_loop import Clock, LeapingLoop
-from prebooking.usecases.gate import Gate, Rank
+from prebooking.usecases.booking.gate import Gate, Rank
 
 MORNING = datetime(2026, 3, 1, 7, 0, tzinfo=UTC)
 RANK: Rank = (MORNING, UUID(int=0))

@@ -17,10 +17,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from tests.support.raw_servers import Receiver, receiver, tunnels
 
-from prebooking.adapters.held_http import Hold, held, holding_transport
-from prebooking.adapters.resolver import Resolver
-from raw_servers import Receiver, receiver, tunnels
+from prebooking.adapters.aimharder.held_http import Hold, held, holding_transport
+from prebooking.adapters.aimharder.resolver import Resolver
 
 FORM = {"id": "501", "day": "20260301", "insist": "0", "familyId": ""}
 PLAIN = ssl.create_default_context()

@@ -11,13 +11,13 @@ from functools import partial
 from uuid import uuid4
 
 import pytest
+from tests.support.raw_servers import receiver
 
-from prebooking.adapters import aimharder
-from prebooking.adapters.aimharder import AimHarder, AimHarderGym
+from prebooking.adapters.aimharder import client
+from prebooking.adapters.aimharder.client import AimHarder, AimHarderGym
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Kind
 from prebooking.domain.prebooking import BookingRequest, Box, Session
-from raw_servers import receiver
 
 Script = Callable[[asyncio.StreamWriter], Awaitable[None]]
 REQUEST = BookingRequest(day="20261126", class_id="501", family_id="", insist=0)
@@ -85,7 +85,7 @@ HARM: dict[str, Script] = {
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aimharder, "_QUESTION_S", 0.5)
+    monkeypatch.setattr(client, "_QUESTION_S", 0.5)
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from prebooking.adapters.webhook import Webhook
+from prebooking.adapters.qstash.webhook import Webhook
 from prebooking.domain.notice_texts import Language
 from prebooking.domain.notices import Notice, NoticeKind
 from prebooking.domain.prebooking import Prebooking, Status

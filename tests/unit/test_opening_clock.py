@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.fake_clock import FakeClock
 
-from fake_clock import FakeClock
 from prebooking.domain.clock_offset import DRIFT
 from prebooking.domain.timing import CLOCK_TOLERANCE_S, SLEW, OpeningClock, instant
-from prebooking.usecases.gate import sleep_until
+from prebooking.usecases.booking.gate import sleep_until
 
 _GRAIN_S = 1e-5  # of the fake clock's looks, and of what is read
 

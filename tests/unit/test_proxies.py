@@ -10,11 +10,11 @@ from uuid import uuid4
 import pytest
 
 import prebooking
-from prebooking.adapters.aimharder import AimHarder
-from prebooking.adapters.hosts import hear
-from prebooking.adapters.qstash import open_messages
-from prebooking.adapters.qstash_account import open_account
-from prebooking.adapters.supabase_rpc import open_rpc
+from prebooking.adapters.aimharder.client import AimHarder
+from prebooking.adapters.host_probe import hear
+from prebooking.adapters.qstash.account import open_account
+from prebooking.adapters.qstash.messages import open_messages
+from prebooking.adapters.supabase.rpc import open_rpc
 from prebooking.adapters.tls import trusted
 from prebooking.domain.errors import PrebookingError
 from prebooking.domain.prebooking import Box, Session
@@ -91,10 +91,10 @@ async def test_no_proxy_variable_ends_a_client_or_takes_its_traffic_away(
 
 
 def test_each_client_that_there_is_leaves_the_environment_alone() -> None:
-    root = Path(prebooking.__file__).parent
+    source = Path(prebooking.__file__).parents[1]
     built = [
         (path.name, ast.unparse(node))
-        for path in root.rglob("*.py")
+        for path in source.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call)
         and ast.unparse(node.func).rpartition(".")[2]

@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from prebooking.usecases import reconnects
-from prebooking.usecases.reconnects import Reconnects
+from prebooking.usecases.booking import reconnects
+from prebooking.usecases.booking.reconnects import Reconnects
 
 
 async def test_as_soon_as_one_is_connected_all_others_of_that_box_try_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import pytest
 import structlog
+from tests.support.captured_logs import logged
 
-from logged import logged
 from prebooking.domain.prebooking import Session
 from prebooking.redaction import HIDDEN, Redactor
 
@@ -96,7 +96,7 @@ def test_a_value_of_the_settings_is_hidden_wherever_it_stands(form: str) -> None
         "QStash, publish: status: 429",
         "msg_26hZCxZCuWyyTWPmSVBrNB1RADwpgWxPcak2rLD51EMjFMuzcYo7C",
         "https://mygym.aimharder.com/api/whoami: HTTP 500",
-        '  File "src/prebooking/adapters/supabase_sessions.py", line 71, in save\n    token = session.stored_token',
+        '  File "src/prebooking/adapters/supabase/sessions.py", line 71, in save\n    token = session.stored_token',
         "3f2b8c1e-9d0a-4b7e-8a55-0c7d1e2f3a4b 2026-11-22T07:00:00.123456Z",
     ],
 )

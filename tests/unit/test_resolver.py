@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from prebooking.adapters import resolver as module
-from prebooking.adapters.addresses import NotPublicError
-from prebooking.adapters.c_ares import Found, UnresolvedError
-from prebooking.adapters.resolver import PinnedResolver, Resolver
+from prebooking.adapters.aimharder import resolver as module
+from prebooking.adapters.aimharder.addresses import NotPublicError
+from prebooking.adapters.aimharder.c_ares import Found, UnresolvedError
+from prebooking.adapters.aimharder.resolver import PinnedResolver, Resolver
 
 GYM, OTHER = "93.184.216.34", "1.1.1.1"
 

@@ -13,14 +13,14 @@ from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
+from tests.reliability.machine.leaping_loop import Clock, LeapingLoop
 
-from machine.leaping_loop import Clock, LeapingLoop
 from prebooking.domain.errors import BoxSilentError, StoreUnavailableError
 from prebooking.domain.ports import Account, Gyms, NewTokens
 from prebooking.domain.prebooking import Session
 from prebooking.domain.sessions import SessionAnswer, SessionState, SessionStore, StoredSession
 from prebooking.usecases.effects import Effects
-from prebooking.usecases.sessions import Sessions
+from prebooking.usecases.sessions.refresh import SessionRefresher
 
 MEMBERS, REPLICAS = 20, 2
 SLOWEST_ANSWER_S, LONGEST_OUTAGE_S, RUNS_FOR_S = 7.0, 30.0, 600.0
@@ -116,7 +116,7 @@ class Replica:
         self.closed = False
         self.effects = Effects(world.clock)
         store, gyms = cast("SessionStore", self), cast("Gyms", self)
-        self.sessions = Sessions(store, gyms, world.clock, self.effects)
+        self.sessions = SessionRefresher(store, gyms, world.clock, self.effects)
 
     def __getattr__(self, name: str) -> Any:
         assert not self.closed or name == "read_session", "the store was closed under a refresh"

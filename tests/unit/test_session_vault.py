@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prebooking.adapters.session_vault import SessionVault, UnreadableError, is_sealed
-from prebooking.adapters.supabase_sessions import open_cookies
+from prebooking.adapters.supabase.session_vault import SessionVault, UnreadableError, is_sealed
+from prebooking.adapters.supabase.sessions import open_cookies
 
 OLD, NEW = bytes(range(32)), bytes(range(32, 64))
 ANA = "ana@example.com"

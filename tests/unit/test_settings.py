@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.captured_logs import log_restored
 
-from logged import log_restored
 from prebooking.adapters.tls import trusted
 from prebooking.domain.prebooking import Box
-from prebooking.environment import PLATFORMS
 from prebooking.main import create_app
 from prebooking.settings import (
     MigrationSettings,
@@ -22,6 +21,7 @@ from prebooking.settings import (
     read_settings,
     secrets_of,
 )
+from prebooking.settings.environment import PLATFORMS
 
 COMPLETE = {
     "SUPABASE_URL": "https://project.supabase.co",

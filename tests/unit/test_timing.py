@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.fake_clock import FakeClock
 
-from fake_clock import FakeClock
 from prebooking.domain.timing import (
     FIRST_SHOTS,
     LATEST_SHOTS,
@@ -16,11 +16,11 @@ from prebooking.domain.timing import (
     Shot,
     Timings,
     instant,
+    not_before,
     park_delay,
     release_delay,
-    ring_at,
 )
-from prebooking.usecases.gate import sleep_until
+from prebooking.usecases.booking.gate import sleep_until
 
 OPENING = datetime(2026, 3, 1, 7, 0, tzinfo=UTC)
 
@@ -43,9 +43,9 @@ def test_no_shot_starts_in_the_last_two_seconds_of_the_budget() -> None:
     clock = FakeClock()
     budget = Budget(clock, clock.monotonic(), max_duration_s=10)
     clock.true_time += 5.9
-    assert budget.may_shoot()
+    assert budget.may_send()
     clock.true_time += 0.1
-    assert not budget.may_shoot()
+    assert not budget.may_send()
 
 
 def test_an_opening_is_waited_for_only_if_three_seconds_remain_after_it() -> None:
@@ -133,7 +133,7 @@ def test_a_host_that_was_overruled_is_followed_again_once_it_agrees() -> None:
 @given(st.floats(min_value=0, max_value=0.999999), st.integers(min_value=0, max_value=60))
 def test_the_message_rings_at_a_whole_second_and_no_later_than_the_lead(fraction: float, lead: int) -> None:
     opening = OPENING + timedelta(seconds=fraction)
-    rings = ring_at(opening, lead)
+    rings = not_before(opening, lead)
     assert rings == int(OPENING.timestamp()) - lead
     assert rings <= opening.timestamp() - lead
 

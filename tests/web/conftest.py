@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+from tests.support.world import World, open_world
 
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Gateway
-from world import World, open_world
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Gateway
 
 Outside = tuple[Gateway, QStashServer, AimHarder]
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-
-from world import World
+from tests.support.world import World
 
 PATIENCE_S = 10.0
 

@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 import httpx
+from tests.support.executions import ANA, LOGIN
+from tests.support.world import World
 
-from executions import ANA, LOGIN
-from prebooking.local.aimharder import Member
-from world import World
+from prebooking_local.aimharder import Member
 
 KEY, NEXT_KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "enp6enp6enp6enp6enp6enp6enp6enp6enp6enp6eno="
 ACCOUNT = "ana@gym.example"  # at AimHarder she has another one

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import uvicorn
 
-from prebooking.local.serving import listen
-from prebooking.web import bounded_connection
-from prebooking.web.bounded_connection import LARGEST_HEAD, MOST_HEADERS, MOST_PIPELINED, BoundedConnection
-from prebooking.web.connection_table import ConnectionTable
+from prebooking.server import bounded_connection
+from prebooking.server.bounded_connection import LARGEST_HEAD, MOST_HEADERS, MOST_PIPELINED, BoundedConnection
+from prebooking.server.connection_table import ConnectionTable
+from prebooking.server.throttle import Throttle
 from prebooking.web.extensions import authenticated
-from prebooking.web.throttle import Throttle
+from prebooking_local.serving import listen
 
 POST = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"

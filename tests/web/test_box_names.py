@@ -9,16 +9,16 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from tests.support.connections import Connections, recorded
+from tests.support.signing import EXECUTE, body_of, deliver
+from tests.support.world import World, open_world
 
-from connections import Connections, recorded
-from prebooking.adapters.aimharder import AimHarder as AimHarderAdapter
+from prebooking.adapters.aimharder.client import AimHarder as AimHarderAdapter
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.prebooking import NO_BOXES, Box, Session
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Gateway
-from signing import EXECUTE, body_of, deliver
-from world import World, open_world
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Gateway
 
 ANA = "ana@example.com"
 SOON = datetime.now(UTC) + timedelta(hours=5)

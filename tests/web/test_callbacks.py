@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from tests.support.signing import FAILED, callback_of, deliver
+from tests.support.world import World
 
-from prebooking.local.supabase.faults import Fault
-from signing import FAILED, callback_of, deliver
-from world import World
+from prebooking_local.supabase.faults import Fault
 
 ANA = "ana@example.com"
 SOON = datetime.now(UTC) + timedelta(hours=5)

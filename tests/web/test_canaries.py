@@ -12,20 +12,20 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from tests.support import signing
+from tests.support.captured_logs import logged
+from tests.support.executions import ANA, BOOK, ENTRANCE, LISTING, LOGIN, REFRESH, WHOAMI, spoil
+from tests.support.webhook_receiver import receiver
+from tests.support.world import SERVICE_KEY, World, open_world
+from tests.unit.test_cli import COMPLETE, run
 
-import signing
-from executions import ANA, BOOK, ENTRANCE, LISTING, LOGIN, REFRESH, WHOAMI, spoil
-from logged import logged
-from prebooking.adapters.aimharder import AimHarderAccount, AimHarderGym
-from prebooking.adapters.supabase_store import SupabaseStore
-from prebooking.local.aimharder import AimHarder, Member
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN
-from prebooking.local.supabase import Fault, Gateway
+from prebooking.adapters.aimharder.client import AimHarderAccount, AimHarderGym
+from prebooking.adapters.supabase.store import SupabaseStore
 from prebooking.settings import Settings, secrets_of
-from told import receiver
-from unit.test_cli import COMPLETE, run
-from world import SERVICE_KEY, World, open_world
+from prebooking_local.aimharder import AimHarder, Member
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN
+from prebooking_local.supabase import Fault, Gateway
 
 Outside = tuple[Gateway, QStashServer, AimHarder]
 

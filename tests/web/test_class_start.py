@@ -7,13 +7,13 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 import pytest
+from tests.support.executions import ANA, bookings_asked, rung
+from tests.support.world import BOX, CLASS_ID, World, open_world
 
-from executions import ANA, bookings_asked, rung
 from prebooking.domain.class_start import start_of
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Gateway
-from world import BOX, CLASS_ID, World, open_world
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Gateway
 
 Outside = tuple[Gateway, QStashServer, AimHarder]
 MADRID = ZoneInfo("Europe/Madrid")

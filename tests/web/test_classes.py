@@ -6,12 +6,12 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.support.executions import ANA, LISTING, REFRESH, WHOAMI, book, spoil
+from tests.support.world import World
 
-from executions import ANA, LISTING, REFRESH, WHOAMI, book, spoil
 from prebooking.adapters.clock import SystemClock
-from prebooking.local.aimharder import Box
-from prebooking.usecases.pace import Pace
-from world import World
+from prebooking.concurrency.rate_limit import RateLimiter
+from prebooking_local.aimharder import Box
 
 BEA = "bea@example.com"
 DAY = "20300715"
@@ -154,7 +154,7 @@ async def test_a_dead_session_is_refreshed_else_told(sweepless: World) -> None:
 
 
 async def test_the_gym_is_not_stormed_for_one_user(sweepless: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweepless.parts.timetables, "_pace", Pace(SystemClock(), most=3, per_s=60))
+    monkeypatch.setattr(sweepless.parts.timetables, "_pace", RateLimiter(SystemClock(), most=3, per_s=60))
     for user in (ANA, BEA):
         await sweepless.member(user)
         answers = [await get(sweepless, user, day=f"203007{day}") for day in range(10, 16)]

@@ -9,13 +9,13 @@ from typing import Any
 
 import asyncpg
 import pytest
+from tests.support.signing import EXECUTE, FAILED, SWEEP, body_of, callback_of, deliver, signature
+from tests.support.world import World, open_world
 
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY
-from prebooking.local.supabase import Gateway
-from signing import EXECUTE, FAILED, SWEEP, body_of, callback_of, deliver, signature
-from world import World, open_world
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY
+from prebooking_local.supabase import Gateway
 
 ANA = "ana@example.com"
 SOON = datetime.now(UTC) + timedelta(hours=5)

@@ -14,12 +14,12 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from structlog.testing import capture_logs
+from tests.support.executions import prebook_open_class, rung
+from tests.support.signing import EXECUTE, FAILED, SWEEP, body_of, callback_of, deliver, signature
+from tests.support.world import World
 
-from executions import prebook_open_class, rung
-from prebooking.local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY
-from prebooking.web.deliveries import Check
-from signing import EXECUTE, FAILED, SWEEP, body_of, callback_of, deliver, signature
-from world import World
+from prebooking.web.qstash_signature import RejectionReason
+from prebooking_local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY
 
 ANA = "ana@example.com"
 OTHER_KEY = "sig_other_0123456789_0123456789_"
@@ -61,20 +61,20 @@ def hashed(content: bytes) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode()
 
 
-def wrong_claims(body: bytes, path: str, public_url: str) -> Iterable[tuple[Check, dict[str, Any]]]:
+def wrong_claims(body: bytes, path: str, public_url: str) -> Iterable[tuple[RejectionReason, dict[str, Any]]]:
     """Signed with the right key, but saying something else."""
     now, url = int(time.time()), public_url + path
     scheme, _, rest = url.partition("://")
     host, _, port_and_path = rest.partition(":")
     port = port_and_path.partition("/")[0]
     for seconds in (31, 40, 90, 300, 10**9):
-        yield Check.EXPIRED, {"exp": now - seconds}
+        yield RejectionReason.EXPIRED, {"exp": now - seconds}
     for seconds in (32, 60, 90, 10**12):
-        yield Check.NOT_YET_VALID, {"nbf": now + seconds}
-        yield Check.NOT_YET_VALID, {"iat": now + seconds}
-    yield Check.EXPIRED, {"iat": now - 390, "nbf": now - 390, "exp": now - 90}
+        yield RejectionReason.NOT_YET_VALID, {"nbf": now + seconds}
+        yield RejectionReason.NOT_YET_VALID, {"iat": now + seconds}
+    yield RejectionReason.EXPIRED, {"iat": now - 390, "nbf": now - 390, "exp": now - 90}
     for issuer in ("", "upstash", "Upstash ", "Somebody", 5, ["Upstash"], {"Upstash": 1}, True):
-        yield Check.ISSUER, {"iss": issuer}
+        yield RejectionReason.ISSUER, {"iss": issuer}
     for other in (
         *(path, "", url + "/", url + "?", url + "?x=1", url + "#x", url + " ", " " + url, url.upper(), url + "\0"),
         *(f"https://other.example.com{path}", f"{scheme}://{host}:1{path}", f"{scheme}://{host}{path}"),
@@ -87,7 +87,7 @@ def wrong_claims(body: bytes, path: str, public_url: str) -> Iterable[tuple[Chec
         *(public_url + other for other in (EXECUTE, FAILED, SWEEP) if other != path),
         *(public_url, public_url + "/" + path, public_url + path.replace("qstash", "%71stash"), url + "/../x"),
     ):
-        yield Check.URL, {"sub": other}
+        yield RejectionReason.URL, {"sub": other}
     for content in (
         body + b" ",
         body + b"\n",
@@ -97,11 +97,11 @@ def wrong_claims(body: bytes, path: str, public_url: str) -> Iterable[tuple[Chec
         body.swapcase(),
         body.decode().encode("utf-16"),
     ):
-        yield Check.BODY, {"body": hashed(content)}
+        yield RejectionReason.BODY, {"body": hashed(content)}
     for digest in ("", "=", hashlib.sha256(body).hexdigest(), hashed(body)[:-2], hashed(body).lower(), "ñ", "\ud800"):
-        yield Check.BODY, {"body": digest}
+        yield RejectionReason.BODY, {"body": digest}
     for claim in ("iss", "sub", "exp", "nbf", "body"):
-        yield Check.CLAIM, {claim: None}
+        yield RejectionReason.CLAIM, {claim: None}
     for claim, odd in (
         ("exp", "x"),
         ("exp", []),
@@ -111,23 +111,23 @@ def wrong_claims(body: bytes, path: str, public_url: str) -> Iterable[tuple[Chec
         ("sub", 5),
         ("sub", [url]),
     ):
-        yield Check.MALFORMED, {claim: odd}
+        yield RejectionReason.MALFORMED, {claim: odd}
     for claim, odd in (("body", 5), ("body", [hashed(body)]), ("body", True), ("jti", 5), ("exp", float("nan"))):
-        yield Check.MALFORMED, {claim: odd}
+        yield RejectionReason.MALFORMED, {claim: odd}
 
 
-def wrong_signatures(body: bytes, url: str) -> Iterable[tuple[Check, bytes]]:
+def wrong_signatures(body: bytes, url: str) -> Iterable[tuple[RejectionReason, bytes]]:
     """Not signed with either key, or not so that it can be told."""
     right = signature(url, body).encode()
     head, payload, proof = right.split(b".")
     claims = jwt.decode(right, options={"verify_signature": False})
     pem = rsa.generate_private_key(65537, 2048)
     for key in (OTHER_KEY, DEV_CURRENT_KEY + "x", DEV_CURRENT_KEY.lower(), DEV_NEXT_KEY[::-1], "x" * 64):
-        yield Check.KEY, signature(url, body, key=key).encode()
-    yield Check.KEY, b".".join((head, payload, proof[:-8] + b"AAAAAAAA"))
-    yield Check.KEY, b".".join((head, payload, b""))
-    yield Check.KEY, b".".join((head, segment(claims | {"exp": claims["exp"] + 1}), proof))
-    yield Check.KEY, b".".join((segment({"alg": "HS256", "typ": "JWT", "kid": "x"}), payload, proof))
+        yield RejectionReason.KEY, signature(url, body, key=key).encode()
+    yield RejectionReason.KEY, b".".join((head, payload, proof[:-8] + b"AAAAAAAA"))
+    yield RejectionReason.KEY, b".".join((head, payload, b""))
+    yield RejectionReason.KEY, b".".join((head, segment(claims | {"exp": claims["exp"] + 1}), proof))
+    yield RejectionReason.KEY, b".".join((segment({"alg": "HS256", "typ": "JWT", "kid": "x"}), payload, proof))
     algorithms: tuple[Any, ...] = (
         "none",
         "None",
@@ -144,11 +144,11 @@ def wrong_signatures(body: bytes, url: str) -> Iterable[tuple[Check, bytes]]:
         {},
     )
     for algorithm in algorithms:
-        yield Check.ALGORITHM, b".".join((segment({"alg": algorithm, "typ": "JWT"}), payload, proof))
-    yield Check.ALGORITHM, b".".join((segment({"typ": "JWT"}), payload, proof))
-    yield Check.ALGORITHM, signature(url, body, algorithm="none").encode()
-    yield Check.ALGORITHM, signature(url, body, algorithm="HS512", key=DEV_CURRENT_KEY * 2).encode()
-    yield Check.ALGORITHM, jwt.encode(claims, pem, "RS256").encode()
+        yield RejectionReason.ALGORITHM, b".".join((segment({"alg": algorithm, "typ": "JWT"}), payload, proof))
+    yield RejectionReason.ALGORITHM, b".".join((segment({"typ": "JWT"}), payload, proof))
+    yield RejectionReason.ALGORITHM, signature(url, body, algorithm="none").encode()
+    yield RejectionReason.ALGORITHM, signature(url, body, algorithm="HS512", key=DEV_CURRENT_KEY * 2).encode()
+    yield RejectionReason.ALGORITHM, jwt.encode(claims, pem, "RS256").encode()
     for nothing in (
         b"x",
         b".",
@@ -160,21 +160,24 @@ def wrong_signatures(body: bytes, url: str) -> Iterable[tuple[Check, bytes]]:
         b"\xff\xfe.\xff.\xff",
         b"Bearer " + right,
     ):
-        yield Check.MALFORMED, nothing
-    yield Check.MALFORMED, right + b"." + proof
-    yield Check.MALFORMED, right[:-2]
-    yield Check.MALFORMED, right + b", " + right  # two in one line
+        yield RejectionReason.MALFORMED, nothing
+    yield RejectionReason.MALFORMED, right + b"." + proof
+    yield RejectionReason.MALFORMED, right[:-2]
+    yield RejectionReason.MALFORMED, right + b", " + right  # two in one line
     for header in (b"[" * 2000, b"[]", b"5", b"\xff", b'{"alg": "HS256", "kid": 5}', b'{"alg": "HS256", "kid": null}'):
-        yield Check.MALFORMED, b".".join((segment(header), payload, proof))
-    yield Check.MALFORMED, b".".join((segment({"alg": "HS256", "b64": False, "crit": ["b64"]}), payload, proof))
-    yield Check.MALFORMED, b".".join((segment({"alg": "HS256", "crit": ["x"], "x": 1}), payload, proof))
+        yield RejectionReason.MALFORMED, b".".join((segment(header), payload, proof))
+    yield (
+        RejectionReason.MALFORMED,
+        b".".join((segment({"alg": "HS256", "b64": False, "crit": ["b64"]}), payload, proof)),
+    )
+    yield RejectionReason.MALFORMED, b".".join((segment({"alg": "HS256", "crit": ["x"], "x": 1}), payload, proof))
     for said in (b"", b"[]", b"[" * 2000, b"\xff"):  # rightly signed, but no claims
-        yield Check.MALFORMED, jwt.PyJWS().encode(said, DEV_CURRENT_KEY, "HS256").encode()
-    yield Check.MALFORMED, b"x" * 5000
-    yield Check.MALFORMED, right + b"." * 30_000
+        yield RejectionReason.MALFORMED, jwt.PyJWS().encode(said, DEV_CURRENT_KEY, "HS256").encode()
+    yield RejectionReason.MALFORMED, b"x" * 5000
+    yield RejectionReason.MALFORMED, right + b"." * 30_000
 
 
-def vectors(world: World, path: str, body: bytes) -> Iterable[tuple[str, Check, Sent]]:
+def vectors(world: World, path: str, body: bytes) -> Iterable[tuple[str, RejectionReason, Sent]]:
     url = world.url + path
     for check, changed in wrong_claims(body, path, world.url):
         token = signature(url, body, **changed).encode()
@@ -190,19 +193,23 @@ def vectors(world: World, path: str, body: bytes) -> Iterable[tuple[str, Check, 
         b"\xff" + body,
         body.decode().encode("utf-16"),
     ):
-        yield f"body {other[:20]!r}…", Check.BODY, (other, [(b"Upstash-Signature", right)])
-    yield "none", Check.MISSING, (body, [])
-    yield "empty", Check.MISSING, (body, [(b"Upstash-Signature", b"")])
-    yield "elsewhere", Check.MISSING, (body, [(b"Authorization", b"Bearer " + right), (b"Cookie", right)])
+        yield f"body {other[:20]!r}…", RejectionReason.BODY, (other, [(b"Upstash-Signature", right)])
+    yield "none", RejectionReason.MISSING, (body, [])
+    yield "empty", RejectionReason.MISSING, (body, [(b"Upstash-Signature", b"")])
+    yield "elsewhere", RejectionReason.MISSING, (body, [(b"Authorization", b"Bearer " + right), (b"Cookie", right)])
     forged = [
         *((b"Upstash-Retried", b"0"), (b"Upstash-Message-Id", b"msg_1"), (b"Upstash-Region", b"EU-CENTRAL-1")),
         *((b"User-Agent", b"Upstash-QStash"), (b"X-Forwarded-Host", b"evil"), (b"X-Forwarded-Proto", b"https")),
     ]
-    yield "QStash's own headers, unsigned", Check.MISSING, (body, forged)
+    yield "QStash's own headers, unsigned", RejectionReason.MISSING, (body, forged)
     elsewhere = signature("https://evil" + path, body).encode()
-    yield "the host of a header", Check.URL, (body, [(b"Upstash-Signature", elsewhere), *forged])
+    yield "the host of a header", RejectionReason.URL, (body, [(b"Upstash-Signature", elsewhere), *forged])
     wrong = signature(url, body, key=OTHER_KEY).encode()
-    yield "two, the first wrong", Check.KEY, (body, [(b"Upstash-Signature", wrong), (b"Upstash-Signature", right)])
+    yield (
+        "two, the first wrong",
+        RejectionReason.KEY,
+        (body, [(b"Upstash-Signature", wrong), (b"Upstash-Signature", right)]),
+    )
 
 
 @pytest.mark.parametrize("path", [EXECUTE, FAILED, SWEEP])

@@ -3,9 +3,10 @@
 import asyncio
 from typing import Any
 
-from executions import ANA, rung, sweep, until
-from prebooking.local.qstash.message import Message, State
-from world import World
+from tests.support.executions import ANA, rung, sweep, until
+from tests.support.world import World
+
+from prebooking_local.qstash.message import Message, State
 
 _DAY_S = 86_400
 

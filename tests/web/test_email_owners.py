@@ -11,12 +11,12 @@ import asyncpg
 import httpx
 import pytest
 from structlog.testing import capture_logs
+from tests.support.world import World, open_world
 
-from prebooking.adapters.supabase_rpc import open_rpc
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Fault, Gateway
-from world import World, open_world
+from prebooking.adapters.supabase.rpc import open_rpc
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Fault, Gateway
 
 ANA, NEW = "ana@example.com", "ana.new@example.com"
 FIRST, SECOND = str(uuid4()), str(uuid4())

@@ -10,16 +10,16 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from tests.support.executions import ANA
+from tests.support.world import World, open_world
+from tests.web.event_stream import Stream, follow
 
-from executions import ANA
-from prebooking.adapters.supabase_store import SupabaseStore
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Fault, Gateway
-from prebooking.usecases import change_feed
-from prebooking.web import events
-from web.event_stream import Stream, follow
-from world import World, open_world
+from prebooking.adapters.supabase.store import SupabaseStore
+from prebooking.usecases import event_broadcaster
+from prebooking.web.routes import events
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Fault, Gateway
 
 BEA = "bea@example.com"
 SOON = datetime.now(UTC) + timedelta(hours=5)
@@ -117,7 +117,7 @@ async def test_what_was_missed_comes_on_return_once_and_in_order(sweepless: Worl
 
 
 async def test_however_much_was_missed_comes_on_return(sweepless: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(change_feed, "_MOST_WAITING", 2)
+    monkeypatch.setattr(event_broadcaster, "_MOST_WAITING", 2)
     rows = [await wish(sweepless, class_id=501 + n) for n in range(6)]
     async with follow(sweepless) as stream:
         last_id = stream.last_id
@@ -130,7 +130,7 @@ async def test_however_much_was_missed_comes_on_return(sweepless: World, monkeyp
 async def test_what_was_missed_is_read_in_pages_and_comes_once(
     sweepless: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(change_feed, "_PAGE", 2)
+    monkeypatch.setattr(event_broadcaster, "_PAGE", 2)
     rows = [await wish(sweepless, class_id=501 + n) for n in range(6)]
     async with follow(sweepless) as stream:
         last_id = stream.last_id
@@ -185,8 +185,8 @@ def read_limits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 async def test_more_than_can_be_told_has_the_page_list_anew_and_the_stream_goes_on(
     sweepless: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(change_feed, "_PAGE", 2)
-    monkeypatch.setattr(change_feed, "_MOST_MISSED", 4)
+    monkeypatch.setattr(event_broadcaster, "_PAGE", 2)
+    monkeypatch.setattr(event_broadcaster, "_MOST_MISSED", 4)
     rows = [await wish(sweepless, class_id=501 + n) for n in range(9)]
     async with follow(sweepless) as stream:
         last_id = stream.last_id
@@ -207,7 +207,7 @@ async def test_more_than_can_be_told_has_the_page_list_anew_and_the_stream_goes_
 async def test_what_changes_at_once_for_many_is_read_in_pages_and_comes_once(
     sweepless: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(change_feed, "_PAGE", 2)
+    monkeypatch.setattr(event_broadcaster, "_PAGE", 2)
     limits = read_limits(monkeypatch)
     rows = [await wish(sweepless, class_id=501 + n) for n in range(5)]
     beas = await wish(sweepless, BEA, class_id=501)
@@ -312,12 +312,12 @@ async def test_one_reader_serves_all_and_only_while_somebody_listens(
         await touch(sweepless, row, 1)
         assert [await attempts(stream, 1) for stream in (one, two)] == [[1], [1]]
         assert reads.count(None) == 1
-        assert len(reads) <= 2 + (time.monotonic() - began) / change_feed._EVERY_S
+        assert len(reads) <= 2 + (time.monotonic() - began) / event_broadcaster._EVERY_S
     async with asyncio.timeout(30):
         while sweepless.parts.changes._reader is not None:
             await asyncio.sleep(0.01)
     read = len(reads)
-    await asyncio.sleep(2 * change_feed._EVERY_S)
+    await asyncio.sleep(2 * event_broadcaster._EVERY_S)
     assert len(reads) == read
 
 
@@ -359,7 +359,7 @@ async def test_it_ends_cleanly_when_the_process_is_told_to_stop(database: asyncp
 async def test_a_database_that_is_away_for_a_while_is_waited_for_and_nothing_is_missed(
     sweepless: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(change_feed, "_DATABASE_PAUSE_S", 0.05)
+    monkeypatch.setattr(event_broadcaster, "_DATABASE_PAUSE_S", 0.05)
     row = await wish(sweepless)
     async with follow(sweepless) as stream:
         sweepless.gateway.faults.set(Fault(kind="unavailable", function="read_changes", times=None))
@@ -384,8 +384,8 @@ async def test_a_place_that_there_is_not_is_refused(sweepless: World, last_id: s
 
 
 async def test_one_user_can_not_take_all_the_room(sweepless: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(change_feed, "_MOST_OF_ONE_USER", 1)
-    monkeypatch.setattr(change_feed, "_MOST_LISTENERS", 2)
+    monkeypatch.setattr(event_broadcaster, "_MOST_OF_ONE_USER", 1)
+    monkeypatch.setattr(event_broadcaster, "_MOST_LISTENERS", 2)
     async with follow(sweepless):
         for user, status in ((ANA, 429), (BEA, 200), ("eve@example.com", 429)):
             if status == 200:
@@ -400,7 +400,7 @@ async def test_one_user_can_not_take_all_the_room(sweepless: World, monkeypatch:
 async def test_who_asks_while_another_is_let_in_finds_the_place_taken(
     sweepless: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(change_feed, "_MOST_OF_ONE_USER", 2)
+    monkeypatch.setattr(event_broadcaster, "_MOST_OF_ONE_USER", 2)
     go = asyncio.Event()
     read_changes = SupabaseStore.read_changes
 
@@ -418,18 +418,18 @@ async def test_who_asks_while_another_is_let_in_finds_the_place_taken(
     assert await listened(feed)  # each has given its place back
 
 
-async def listened(feed: change_feed.ChangeFeed) -> bool:
+async def listened(feed: event_broadcaster.EventBroadcaster) -> bool:
     try:
         async with feed.listen(ANA, None):
             return True
-    except change_feed.TooManyListenersError:
+    except event_broadcaster.TooManyListenersError:
         return False
 
 
 async def test_a_place_is_given_back_where_the_database_does_not_answer(
     sweepless: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(change_feed, "_MOST_OF_ONE_USER", 1)
+    monkeypatch.setattr(event_broadcaster, "_MOST_OF_ONE_USER", 1)
     sweepless.gateway.faults.set(Fault(kind="unavailable", function="read_changes", times=None))
     assert (await sweepless.http.get("/prebookings/events", headers=sweepless.speaking_for(ANA))).status_code == 503
     sweepless.gateway.faults.set()

@@ -6,10 +6,21 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from tests.support.executions import (
+    ANA,
+    begun,
+    bookings_asked,
+    deliver,
+    lease_ends,
+    prebook_open_class,
+    rung,
+    shots,
+    spoil,
+    until,
+)
+from tests.support.world import World
 
-from executions import ANA, begun, bookings_asked, deliver, lease_ends, prebook_open_class, rung, shots, spoil, until
-from prebooking.local.supabase import Fault
-from world import World
+from prebooking_local.supabase import Fault
 
 
 async def test_fifty_deliveries_of_one_message_at_once_make_one_booking_request(sweepless: World) -> None:

@@ -8,14 +8,26 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.support.executions import (
+    ANA,
+    BOOK,
+    LISTING,
+    REFRESH,
+    WHOAMI,
+    deliver,
+    lease_ends,
+    prebook_open_class,
+    ran,
+    rung,
+    spoil,
+)
+from tests.support.world import World
 
-from executions import ANA, BOOK, LISTING, REFRESH, WHOAMI, deliver, lease_ends, prebook_open_class, ran, rung, spoil
-from prebooking.adapters import aimharder
-from prebooking.adapters.aimharder_answers import read_reply
+from prebooking.adapters.aimharder import client
+from prebooking.adapters.aimharder.answers import read_reply
 from prebooking.adapters.clock import SystemClock, monotonic
-from prebooking.local.supabase import Fault
-from prebooking.usecases.begin_turns import BeginTurns
-from world import World
+from prebooking.usecases.booking.begin_stagger import BeginStagger
+from prebooking_local.supabase import Fault
 
 
 async def stored(world: World, row: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -56,7 +68,7 @@ async def test_words_that_no_database_stores_do_not_keep_a_refusal_from_being_to
     sweepless: World, monkeypatch: pytest.MonkeyPatch, odd: str
 ) -> None:
     said = f'{{"bookState": -1, "errorMssg": "full {odd}"}}'.encode()
-    monkeypatch.setattr(aimharder, "read_reply", lambda *_: read_reply(200, said))
+    monkeypatch.setattr(client, "read_reply", lambda *_: read_reply(200, said))
     row = await prebook_open_class(sweepless)
     await rung(sweepless, row)
     failed = await sweepless.read(ANA, row["id"])
@@ -86,17 +98,17 @@ async def test_who_wakes_from_a_suspend_after_its_time_begins_nothing(
 ) -> None:
     suspended_s = 0.0
     begun: list[Any] = []
-    wait = BeginTurns.take
+    wait = BeginStagger.take
 
     @contextmanager
-    def suspended(turns: BeginTurns, opening: float) -> Iterator[float]:
+    def suspended(turns: BeginStagger, opening: float) -> Iterator[float]:
         nonlocal suspended_s
         with wait(turns, opening) as ahead_s:
             yield ahead_s
         suspended_s = 60.0
 
     monkeypatch.setattr(SystemClock, "monotonic", lambda _: monotonic() + suspended_s)
-    monkeypatch.setattr(BeginTurns, "take", suspended)
+    monkeypatch.setattr(BeginStagger, "take", suspended)
     monkeypatch.setattr(sweepless.parts.store, "begin", begun.append)
     answered, row = await ran(sweepless, await prebook_open_class(sweepless))
     assert (answered.outcome, row["status"]) == ("retry-later", "pending")

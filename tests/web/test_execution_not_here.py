@@ -5,9 +5,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-
-from executions import ANA, BOOK, LISTING, bookings_asked, deliver, prebook_open_class, ran, shots, spoil, sweep
-from world import World
+from tests.support.executions import (
+    ANA,
+    BOOK,
+    LISTING,
+    bookings_asked,
+    deliver,
+    prebook_open_class,
+    ran,
+    shots,
+    spoil,
+    sweep,
+)
+from tests.support.world import World
 
 NOT_HERE: list[dict[str, Any]] = [
     {"kind": "redirect"},

@@ -4,8 +4,7 @@ import json
 from typing import Any
 
 import pytest
-
-from executions import (
+from tests.support.executions import (
     ANA,
     LISTING,
     ON_TIME_MS,
@@ -19,7 +18,7 @@ from executions import (
     rung,
     spoil,
 )
-from world import BOX, CLASS_ID, World
+from tests.support.world import BOX, CLASS_ID, World
 
 
 @pytest.mark.parametrize(("state", "outcome"), [(1, "already_booked"), (0, "waiting_list")])

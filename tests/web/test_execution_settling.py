@@ -3,8 +3,7 @@
 from typing import Any
 
 import pytest
-
-from executions import (
+from tests.support.executions import (
     ANA,
     BOOK,
     LISTING,
@@ -22,7 +21,7 @@ from executions import (
     shots,
     spoil,
 )
-from world import BOX, CLASS_ID, World
+from tests.support.world import BOX, CLASS_ID, World
 
 SAYS_NOTHING: list[dict[str, Any]] = [
     {"kind": "status", "status": 500},

@@ -10,14 +10,14 @@ from collections import defaultdict
 from contextlib import suppress
 from uuid import uuid4
 
-from prebooking.adapters.aimharder import AimHarder
+from prebooking.adapters.aimharder.client import AimHarder
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Kind
 from prebooking.domain.prebooking import BookingRequest, Box, Session
-from prebooking.local.aimharder import AimHarder as GymServer
-from prebooking.local.aimharder import Box as GymBox
-from prebooking.local.aimharder import GymClass, Member, aimharder_server
-from prebooking.local.aimharder.ledger import Entry
+from prebooking_local.aimharder import AimHarder as GymServer
+from prebooking_local.aimharder import Box as GymBox
+from prebooking_local.aimharder import GymClass, Member, aimharder_server
+from prebooking_local.aimharder.ledger import Entry
 
 USERS, REPLICAS, AT_ONCE = 50, 3, 100
 EXECUTIONS = int(os.environ.get("INTERLEAVED", "600"))

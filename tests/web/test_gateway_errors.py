@@ -7,16 +7,16 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from tests.support.world import World
 
-from prebooking.adapters.store_errors import REFUSED_CODES, TRANSIENT_CODES, TRANSIENT_STATUSES
-from prebooking.adapters.supabase_store import SupabaseStore, open_store
+from prebooking.adapters.supabase.errors import REFUSED_CODES, TRANSIENT_CODES, TRANSIENT_STATUSES
+from prebooking.adapters.supabase.store import SupabaseStore, open_store
 from prebooking.domain.errors import StoreTrouble, StoreUnavailableError
 from prebooking.domain.ports import Limits
 from prebooking.domain.prebooking import Box
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Fault, Gateway
-from world import World
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Fault, Gateway
 
 ANA = "ana@example.com"
 SOON = datetime.now(UTC) + timedelta(hours=5)

@@ -9,8 +9,7 @@ from typing import Any, cast
 import asyncpg
 import httpx
 import pytest
-
-from executions import (
+from tests.support.executions import (
     ANA,
     LISTING,
     ON_TIME_MS,
@@ -23,11 +22,12 @@ from executions import (
     spoil,
     until,
 )
+from tests.support.world import World, open_world
+
 from prebooking.adapters.tls import trusted
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Fault, Gateway
-from world import World, open_world
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Fault, Gateway
 
 STOPPING = "This server is stopping. Nothing is lost: try again."
 Outside = tuple[Gateway, QStashServer, AimHarder]

@@ -5,14 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
+from tests.support.signing import SWEEP, deliver
+from tests.support.world import World, open_world
 
-from prebooking.adapters.supabase_store import SupabaseStore
+from prebooking.adapters.supabase.store import SupabaseStore
 from prebooking.domain.errors import StoreUnavailableError
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Gateway
-from signing import SWEEP, deliver
-from world import World, open_world
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Gateway
 
 ANA = "ana@example.com"
 SOON = datetime.now(UTC) + timedelta(hours=5)

@@ -10,13 +10,13 @@ import httpx
 import pytest
 import structlog
 from starlette.types import Message
+from tests.support.captured_logs import logged
+from tests.support.signing import signature
+from tests.support.world import World
 
-from logged import logged
-from prebooking.web import opening
+from prebooking.web import startup
 from prebooking.web.app import create_app
-from prebooking.web.parts import Parts
-from signing import signature
-from world import World
+from prebooking.web.services import Services
 
 ANA = "ana@example.com"
 PATHS = ("/healthz", "/readyz", "/nothing-here", "/", "/prebookings", "/metrics", "/openapi.json")
@@ -25,12 +25,12 @@ PATHS = ("/healthz", "/readyz", "/nothing-here", "/", "/prebookings", "/metrics"
 class Opener:
     """Opens the parts of a running replica, or fails, and counts."""
 
-    def __init__(self, parts: Parts, failures: int = 0) -> None:
+    def __init__(self, parts: Services, failures: int = 0) -> None:
         self.parts, self.failures = parts, failures
         self.opened = self.closed = 0
 
     @asynccontextmanager
-    async def __call__(self) -> AsyncIterator[Parts]:
+    async def __call__(self) -> AsyncIterator[Services]:
         self.task = asyncio.current_task()
         self.context = structlog.contextvars.get_contextvars()
         await asyncio.sleep(0)
@@ -92,7 +92,7 @@ async def test_what_can_not_be_opened_is_told_on_every_path_and_tried_again(
             assert answer.headers["x-request-id"] == answer.json()["request_id"]
             assert "no such database" not in answer.text
         assert log.getvalue().count("not_opened") == opener.opened == 1
-        monkeypatch.setattr(opening, "_AGAIN_S", 0)
+        monkeypatch.setattr(startup, "_AGAIN_S", 0)
         assert (await http.get("/readyz")).status_code == 200
     await ended(opener)
 
@@ -137,7 +137,7 @@ async def test_a_start_that_fails_is_the_servers_to_know(sweepless: World) -> No
 
 def test_a_host_with_a_loop_for_each_request_opens_them_in_each() -> None:
     opener = Opener(None)  # type: ignore[arg-type]  # which /healthz needs none of
-    app = opening.WithParts(_alive, opening.Opening(opener))
+    app = startup.WithServices(_alive, startup.Startup(opener))
 
     async def ask() -> None:
         async with client(app) as http:
@@ -179,7 +179,7 @@ async def test_below_a_path_all_routes_are_there(sweepless: World, before: str, 
     await ended(opener)
 
 
-def _with_public_url(parts: Parts, public_url: str) -> Parts:
+def _with_public_url(parts: Services, public_url: str) -> Services:
     return replace(parts, deliveries=replace(parts.deliveries, public_url=public_url))
 
 

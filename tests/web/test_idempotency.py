@@ -8,13 +8,13 @@ from uuid import uuid5
 import asyncpg
 import httpx
 import pytest
+from tests.support.world import World, open_world
 
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Gateway
-from prebooking.local.supabase.faults import Fault
 from prebooking.web.idempotency import _KEYS
-from world import World, open_world
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Gateway
+from prebooking_local.supabase.faults import Fault
 
 Outside = tuple[Gateway, QStashServer, AimHarder]
 

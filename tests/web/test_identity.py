@@ -17,14 +17,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from structlog.testing import capture_logs
 from supabase import AsyncClientOptions, acreate_client
+from tests.support.world import PASSWORD, SERVICE_KEY, World, open_world
 
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Gateway
 from prebooking.main import token_refusal
 from prebooking.settings import Settings
 from prebooking.web.token_checks import RefusedTokens, TokenCheck, TokenRefusedError
-from world import PASSWORD, SERVICE_KEY, World, open_world
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Gateway
 
 ANA = "ana@example.com"
 SOON = datetime.now(UTC) + timedelta(hours=5)

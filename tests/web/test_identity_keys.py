@@ -19,10 +19,10 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from prebooking.adapters.tls import trusted
-from prebooking.local.serving import serve_asgi
 from prebooking.web.auth import Users
 from prebooking.web.key_set import KeySet, open_key_set
 from prebooking.web.problems import Problem
+from prebooking_local.serving import serve_asgi
 
 ISSUER = "https://project.supabase.co/auth/v1"
 PRIVATE = ec.generate_private_key(ec.SECP256R1())

@@ -4,13 +4,13 @@ from datetime import datetime
 from typing import Any
 
 import asyncpg
+from tests.support.executions import ANA, bookings_asked, ran, shots, spoil
+from tests.support.world import World, open_world
 
-from executions import ANA, bookings_asked, ran, shots, spoil
 from prebooking.domain.patience import pause_before_late_opening
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Gateway
-from world import World, open_world
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Gateway
 
 Outside = tuple[Gateway, QStashServer, AimHarder]
 

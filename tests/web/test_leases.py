@@ -7,13 +7,13 @@ from typing import Any
 
 import asyncpg
 import pytest
+from tests.support.executions import ANA, LISTING, ON_TIME_MS, at_gym, bookings_asked, deliver, spoil
+from tests.support.world import World, open_world
 
-from executions import ANA, LISTING, ON_TIME_MS, at_gym, bookings_asked, deliver, spoil
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Fault, Gateway
-from prebooking.usecases import leases
-from world import World, open_world
+from prebooking.usecases.booking import leases
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Fault, Gateway
 
 Outside = tuple[Gateway, QStashServer, AimHarder]
 FAR_S = 20.0  # the opening is so far away that nothing begins

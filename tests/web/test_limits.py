@@ -9,11 +9,11 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from tests.support.world import World, open_world
 
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Gateway
-from world import World, open_world
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Gateway
 
 ANA = "ana@example.com"
 SOON = datetime.now(UTC) + timedelta(hours=5)

@@ -1,9 +1,19 @@
 """Listings of other shapes, before the real service: they are read, settled by, and shown."""
 
 import pytest
-
-from executions import ANA, BOOK, LISTING, WHOAMI, book, deliver, lease_ends, prebook_open_class, ran, spoil
-from world import BOX, CLASS_ID, World
+from tests.support.executions import (
+    ANA,
+    BOOK,
+    LISTING,
+    WHOAMI,
+    book,
+    deliver,
+    lease_ends,
+    prebook_open_class,
+    ran,
+    spoil,
+)
+from tests.support.world import BOX, CLASS_ID, World
 
 SHAPES = ["gaps", "strings", "start_alone", "hour_elsewhere", "no_hours", "odd_row"]
 

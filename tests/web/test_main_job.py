@@ -1,6 +1,6 @@
 """The main job: created over HTTP, rung by QStash, booked at the gym exactly once, the result told."""
 
-from world import World
+from tests.support.world import World
 
 ANA = "ana@example.com"
 

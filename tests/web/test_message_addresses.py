@@ -5,13 +5,13 @@ from typing import Any
 
 import asyncpg
 import pytest
+from tests.support.executions import ANA, sweep
+from tests.support.world import World, open_world
 
-from executions import ANA, sweep
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.qstash.message import Message, State
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Gateway
-from world import World, open_world
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.qstash.message import Message, State
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Gateway
 
 Outside = tuple[Gateway, QStashServer, AimHarder]
 

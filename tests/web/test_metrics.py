@@ -5,18 +5,18 @@ import json
 import asyncpg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from tests.support.captured_logs import logged
+from tests.support.executions import ANA, deliver, prebook_open_class, sweep
+from tests.support.signing import EXECUTE, body_of
+from tests.support.signing import deliver as signed
+from tests.support.world import SERVICE_KEY, World, open_world
 
-from executions import ANA, deliver, prebook_open_class, sweep
-from logged import logged
 from prebooking.domain.outcome import Outcome
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Gateway
-from prebooking.web.deliveries import Check
+from prebooking.web.qstash_signature import RejectionReason
 from prebooking.web.token_checks import TokenCheck
-from signing import EXECUTE, body_of
-from signing import deliver as signed
-from world import SERVICE_KEY, World, open_world
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Gateway
 
 Outside = tuple[Gateway, QStashServer, AimHarder]
 Figures = dict[tuple[str, str], float]
@@ -52,7 +52,7 @@ async def test_what_alarms_look_at_is_there_before_it_first_happens(sweepless: W
     seen = await figures(sweepless)
     labelled = {
         "finished": Outcome,
-        "signature_refusals": Check,
+        "signature_refusals": RejectionReason,
         "token_refusals": TokenCheck,
         "sweeps": ("nothing", "something"),
     }

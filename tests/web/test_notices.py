@@ -8,14 +8,14 @@ from typing import Any
 
 import asyncpg
 import pytest
+from tests.support.executions import ANA, BOOK, WHOAMI, at_gym, prebook_open_class, spoil, sweep
+from tests.support.signing import deliver
+from tests.support.webhook_receiver import Receiver, receiver
+from tests.support.world import World, open_world
 
-from executions import ANA, BOOK, WHOAMI, at_gym, prebook_open_class, spoil, sweep
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Gateway
-from signing import deliver
-from told import Receiver, receiver
-from world import World, open_world
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Gateway
 
 Outside = tuple[Gateway, QStashServer, AimHarder]
 FAILED = "/qstash/notice-failed"

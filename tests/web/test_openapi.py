@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.routing import Route
+from tests.support.signing import EXECUTE, body_of, deliver
+from tests.support.world import World
 
 from prebooking.web.app import create_app
-from signing import EXECUTE, body_of, deliver
-from world import World
 
 ANA = "ana@example.com"
 CODES = {

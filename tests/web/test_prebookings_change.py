@@ -5,9 +5,9 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.support.world import World
 
-from prebooking.local.qstash.message import State
-from world import World
+from prebooking_local.qstash.message import State
 
 ANA = "ana@example.com"
 HOUR = timedelta(hours=1)

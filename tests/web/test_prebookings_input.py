@@ -8,8 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-
-from world import World
+from tests.support.world import World
 
 ANA = "ana@example.com"
 SOON = datetime.now(UTC) + timedelta(hours=5)

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from world import World
+from tests.support.world import World
 
 ANA = "ana@example.com"
 SOON = datetime.now(UTC) + timedelta(hours=5)

@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-
-from world import World
+from tests.support.world import World
 
 ANA = "ana@example.com"
 DAY = f"{datetime.now(UTC) + timedelta(days=300):%Y}0715"  # summer time, and ahead

@@ -8,13 +8,13 @@ import asyncpg
 import httpx
 import pytest
 import structlog
+from tests.support.signing import EXECUTE, FAILED, SWEEP, body_of, callback_of, deliver
+from tests.support.world import World, open_world
 
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Gateway
-from prebooking.local.supabase.faults import Fault
-from signing import EXECUTE, FAILED, SWEEP, body_of, callback_of, deliver
-from world import World, open_world
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Gateway
+from prebooking_local.supabase.faults import Fault
 
 ANA = "ana@example.com"
 SOON = datetime.now(UTC) + timedelta(hours=5)

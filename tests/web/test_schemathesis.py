@@ -13,11 +13,11 @@ from typing import Any
 
 import asyncpg
 import pytest
+from tests.support.world import SERVICE_KEY, World, open_world
 
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Gateway
-from world import SERVICE_KEY, World, open_world
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Gateway
 
 TESTS = Path(__file__).parents[1]
 ANA = "ana@example.com"
@@ -54,7 +54,9 @@ async def schemathesis(world: World, folder: Path, phases: str, **environment: s
         ),
         *("--checks", "all", "--phases", phases, "--seed", "1", "--max-examples", EXAMPLES or "5", "--no-color"),
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])} | environment,
+        env=os.environ
+        | {"PYTHONPATH": os.pathsep.join([str(TESTS.parent), os.environ.get("PYTHONPATH", "")])}
+        | environment,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

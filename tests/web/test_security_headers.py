@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 import asyncpg
 import httpx
 import pytest
+from tests.support.world import World, open_world
 
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Gateway
 from prebooking.web.app import create_app
-from world import World, open_world
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Gateway
 
 ORIGIN, FOREIGN = "https://app.example.com", "https://app.example.com.evil.example"
 HEADERS = {

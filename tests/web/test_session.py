@@ -6,12 +6,12 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from tests.support.executions import ANA, REFRESH, WHOAMI, prebook_open_class, ran, spoil
+from tests.support.world import World, open_world
 
-from executions import ANA, REFRESH, WHOAMI, prebook_open_class, ran, spoil
-from prebooking.local.aimharder import AimHarder, Member
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Fault, Gateway
-from world import World, open_world
+from prebooking_local.aimharder import AimHarder, Member
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Fault, Gateway
 
 KEY, NEXT_KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "enp6enp6enp6enp6enp6enp6enp6enp6enp6enp6eno="
 BEA = "bea@example.com"

@@ -12,17 +12,17 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from tests.support.executions import ANA, REFRESH, WHOAMI, at_gym, ran, rung, spoil, until
+from tests.support.world import World, open_world
+from tests.web.test_session_watch import asked, dies, later, token_is_old, waiting
 
-from executions import ANA, REFRESH, WHOAMI, at_gym, ran, rung, spoil, until
-from prebooking.adapters import aimharder
-from prebooking.adapters.session_encryption import Encryption
-from prebooking.adapters.session_vault import SessionVault
-from prebooking.adapters.supabase_rpc import open_rpc
-from prebooking.local.aimharder import AimHarder, Session
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Fault, Gateway
-from web.test_session_watch import asked, dies, later, token_is_old, waiting
-from world import World, open_world
+from prebooking.adapters.aimharder import client
+from prebooking.adapters.supabase.rpc import open_rpc
+from prebooking.adapters.supabase.session_vault import SessionVault
+from prebooking.operator.session_encryption import Encryption
+from prebooking_local.aimharder import AimHarder, Session
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Fault, Gateway
 
 Outside = tuple[Gateway, QStashServer, AimHarder]
 QUESTION_S = 0.5
@@ -39,7 +39,7 @@ async def watching(database: asyncpg.Connection, outside: Outside) -> AsyncItera
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aimharder, "_QUESTION_S", QUESTION_S)
+    monkeypatch.setattr(client, "_QUESTION_S", QUESTION_S)
 
 
 async def stored(world: World) -> dict[str, Any]:

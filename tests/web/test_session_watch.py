@@ -9,14 +9,14 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from tests.support.executions import ANA, REFRESH, WHOAMI, at_gym, bookings_asked, spoil
+from tests.support.webhook_receiver import Receiver, receiver
+from tests.support.world import World, open_world
 
-from executions import ANA, REFRESH, WHOAMI, at_gym, bookings_asked, spoil
 from prebooking.domain.timing import Budget
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Gateway
-from told import Receiver, receiver
-from world import World, open_world
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Gateway
 
 Outside = tuple[Gateway, QStashServer, AimHarder]
 

@@ -10,13 +10,13 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from tests.support.executions import ANA, BOOK, LISTING, ON_TIME_MS, until
+from tests.support.world import World, open_world
 
-from executions import ANA, BOOK, LISTING, ON_TIME_MS, until
-from prebooking.adapters.aimharder import AimHarder as Gyms
-from prebooking.local.aimharder import AimHarder, Box, Fault
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Gateway
-from world import World, open_world
+from prebooking.adapters.aimharder.client import AimHarder as Gyms
+from prebooking_local.aimharder import AimHarder, Box, Fault
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Gateway
 
 Outside = tuple[Gateway, QStashServer, AimHarder]
 SILENT = Box(slug="silentgym", boid=8)

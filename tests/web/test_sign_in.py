@@ -6,12 +6,9 @@ from typing import Any
 
 import asyncpg
 import pytest
-
-from executions import ANA, BOOK, ENTRANCE, LOGIN, WHOAMI, ran, spoil
-from prebooking.local.aimharder import AimHarder, Box, Session, SessionRules
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Gateway
-from web.signing_in import (
+from tests.support.executions import ANA, BOOK, ENTRANCE, LOGIN, WHOAMI, ran, spoil
+from tests.support.world import BOX, World, open_world
+from tests.web.signing_in import (
     ACCOUNT,
     KEY,
     NEXT_KEY,
@@ -25,7 +22,10 @@ from web.signing_in import (
     stored,
     told,
 )
-from world import BOX, World, open_world
+
+from prebooking_local.aimharder import AimHarder, Box, Session, SessionRules
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Gateway
 
 Outside = tuple[Gateway, QStashServer, AimHarder]
 BEA = "bea@example.com"

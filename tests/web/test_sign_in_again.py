@@ -7,15 +7,15 @@ from typing import Any
 
 import asyncpg
 import pytest
+from tests.support.executions import ANA, LOGIN, REFRESH, WHOAMI, at_gym, bookings_asked, ran, spoil
+from tests.support.webhook_receiver import Receiver, receiver
+from tests.support.world import World, open_world
+from tests.web.signing_in import ACCOUNT, KEY, RIGHT, WRONG, enrol, logins, post, remembered, stored, told
+from tests.web.test_session_watch import later, token_is_old, waiting
 
-from executions import ANA, LOGIN, REFRESH, WHOAMI, at_gym, bookings_asked, ran, spoil
-from prebooking.local.aimharder import AimHarder, SessionRules
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Gateway
-from told import Receiver, receiver
-from web.signing_in import ACCOUNT, KEY, RIGHT, WRONG, enrol, logins, post, remembered, stored, told
-from web.test_session_watch import later, token_is_old, waiting
-from world import World, open_world
+from prebooking_local.aimharder import AimHarder, SessionRules
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Gateway
 
 Outside = tuple[Gateway, QStashServer, AimHarder]
 REMEMBER = RIGHT | {"remember": True}

@@ -10,14 +10,14 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from tests.support.executions import ANA, ENTRANCE, LOGIN, WHOAMI, at_gym, spoil, until
+from tests.support.world import World, open_world
+from tests.web.signing_in import ACCOUNT, KEY, RIGHT, WRONG, enrol, logins, post, remembered, stored, told
 
-from executions import ANA, ENTRANCE, LOGIN, WHOAMI, at_gym, spoil, until
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Fault, Gateway
-from prebooking.usecases import sign_in
-from web.signing_in import ACCOUNT, KEY, RIGHT, WRONG, enrol, logins, post, remembered, stored, told
-from world import World, open_world
+from prebooking.usecases.sessions import sign_in
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Fault, Gateway
 
 Outside = tuple[Gateway, QStashServer, AimHarder]
 LATE_S = 1.0

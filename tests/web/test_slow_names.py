@@ -4,15 +4,15 @@ from functools import partial
 
 import asyncpg
 import httpx
+from tests.support.executions import ANA, ON_TIME_MS
+from tests.support.world import open_world
 
-from executions import ANA, ON_TIME_MS
-from prebooking.adapters.c_ares import look_up
-from prebooking.adapters.resolver import Resolver
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.names import name_server
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Gateway
-from world import open_world
+from prebooking.adapters.aimharder.c_ares import look_up
+from prebooking.adapters.aimharder.resolver import Resolver
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.names import name_server
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Gateway
 
 EVA = "eva@example.com"
 LOST = 50

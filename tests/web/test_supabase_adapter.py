@@ -12,14 +12,14 @@ import asyncpg
 import pytest
 
 from prebooking.adapters import clock
-from prebooking.adapters.supabase_rpc import SupabaseRpc
-from prebooking.adapters.supabase_store import SupabaseStore, open_store
+from prebooking.adapters.supabase.rpc import SupabaseRpc
+from prebooking.adapters.supabase.store import SupabaseStore, open_store
 from prebooking.domain.errors import StoreUnavailableError
 from prebooking.domain.ports import Claim, Limits, Transition
 from prebooking.domain.prebooking import Box, Status
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Fault, Gateway
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Fault, Gateway
 
 ANA = "ana@example.com"
 BOX = Box(subdomain="mygym", aimharder_id="7")

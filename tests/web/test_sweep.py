@@ -10,14 +10,25 @@ from uuid import UUID
 import asyncpg
 import pytest
 from structlog.testing import capture_logs
+from tests.support.executions import (
+    ANA,
+    ON_TIME_MS,
+    bookings_asked,
+    lease_ends,
+    prebook_open_class,
+    ran,
+    shots,
+    spoil,
+    sweep,
+    until,
+)
+from tests.support.world import World, open_world
 
-from executions import ANA, ON_TIME_MS, bookings_asked, lease_ends, prebook_open_class, ran, shots, spoil, sweep, until
 from prebooking.adapters.clock import SystemClock
-from prebooking.local.aimharder import AimHarder
-from prebooking.local.qstash.server import QStashServer
-from prebooking.local.supabase import Gateway
 from prebooking.usecases.sweep import Alarm
-from world import World, open_world
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Gateway
 
 Outside = tuple[Gateway, QStashServer, AimHarder]
 

@@ -14,8 +14,8 @@ _FOUND = ("nothing", "something")
 _LEFT_S = (0, 0.5, 1, 2, 3, 4, 5, 6, 8, 15, 30)
 
 
-class PrometheusMeter:
-    """See prebooking.domain.metering.Meter.
+class PrometheusMetrics:
+    """See prebooking.domain.metrics.Meter.
 
     `refusals`: each reason for which a signature may be refused; `tokens`: for which an access token may.
     """

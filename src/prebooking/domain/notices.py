@@ -35,14 +35,14 @@ class NoticeStore(Protocol):
         """Some of what is untold; nobody else gets these for a minute."""
         ...
 
-    async def note_told(self, notice_id: UUID, message_id: str) -> None: ...
+    async def mark_sent(self, notice_id: UUID, message_id: str) -> None: ...
 
     async def note_untold(self, message_id: str, reason: str) -> str:
         """QStash gave up on that message: it will be told again. noted, or nothing_to_note."""
         ...
 
 
-class Teller(Protocol):
+class NotificationSender(Protocol):
     """The way to the users."""
 
     async def tell(self, notice: Notice) -> str:

@@ -7,14 +7,14 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from prebooking.domain.changes import ChangeStore
+from prebooking.domain.classes import MemberBox, TimetabledClass
+from prebooking.domain.email_owners import OwnerStore
+from prebooking.domain.events import EventStore
 from prebooking.domain.notices import NoticeStore
 from prebooking.domain.outcome import Reply
-from prebooking.domain.owners import OwnerStore
 from prebooking.domain.prebooking import BookingRequest, Box, Prebooking, Session
 from prebooking.domain.sessions import SessionStore
 from prebooking.domain.sign_ins import SignInStore
-from prebooking.domain.timetable import MemberBox, TimetabledClass
 
 
 class Clock(Protocol):
@@ -114,7 +114,7 @@ class Page:
     id: UUID
 
 
-class Store(SessionStore, SignInStore, ChangeStore, NoticeStore, OwnerStore, Protocol):
+class Store(SessionStore, SignInStore, EventStore, NoticeStore, OwnerStore, Protocol):
     """The rows. Each method is one guarded SQL function; all raise StoreUnavailableError and StoreRefusedError."""
 
     async def create(

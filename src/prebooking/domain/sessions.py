@@ -38,7 +38,7 @@ class StoredSession:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionLook:
+class SessionCheck:
     """A user whose class opens soon, and the rows that it is for."""
 
     user_email: str
@@ -66,7 +66,7 @@ class SessionStore(Protocol):
         """Compare-and-set on `session.stored_token`; `error` in place of `token`: the refresh failed."""
         ...
 
-    async def take_session_looks(self) -> Sequence[SessionLook]:
+    async def take_session_looks(self) -> Sequence[SessionCheck]:
         """Some of the sessions to look at now; nobody else gets these for a minute."""
         ...
 

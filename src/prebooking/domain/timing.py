@@ -34,7 +34,7 @@ def instant(epoch_s: float) -> datetime:
     return datetime.fromtimestamp(epoch_s, UTC)
 
 
-def ring_at(available_at: datetime, lead_s: float) -> int:
+def not_before(available_at: datetime, lead_s: float) -> int:
     """When the message is due, in whole epoch seconds (QStash knows no finer): never later than the lead."""
     return floor(available_at.timestamp()) - floor(lead_s)
 
@@ -74,7 +74,7 @@ class Budget:
         """Seconds for which the box may still be waited for."""
         return self.left - LAST_ANSWER_S
 
-    def may_shoot(self) -> bool:
+    def may_send(self) -> bool:
         return self.left > LAST_SHOT_S
 
     @property

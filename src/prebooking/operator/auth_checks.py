@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 
-from prebooking.adapters.hosts import Heard, Silence, hear
+from prebooking.adapters.host_probe import HostResponse, Silence, hear
 from prebooking.domain.plain_text import printable
 from prebooking.operator.case import Case
 from prebooking.operator.findings import Finding, bad, good, note
@@ -28,9 +28,9 @@ async def look_at_users(case: Case) -> list[Finding]:
     return [*_keys(keys, settings), *_issuer(named, settings), *_sign_up(public)]
 
 
-def _keys(heard: Heard | Silence, settings: Settings) -> Iterator[Finding]:
+def _keys(heard: HostResponse | Silence, settings: Settings) -> Iterator[Finding]:
     where = f"{settings.supabase_url}/auth/v1/.well-known/jwks.json"
-    listed = heard.fields.get("keys") if isinstance(heard, Heard) and heard.status == _OK else None
+    listed = heard.fields.get("keys") if isinstance(heard, HostResponse) and heard.status == _OK else None
     if not isinstance(listed, list):
         if settings.supabase_jwt_secret is not None:
             yield note(_SUBJECT, "token-keys", f"no signing keys at {where} ({heard.told}); HS256 tokens are believed")
@@ -56,9 +56,9 @@ def _keys(heard: Heard | Silence, settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _issuer(heard: Heard | Silence, settings: Settings) -> Iterator[Finding]:
+def _issuer(heard: HostResponse | Silence, settings: Settings) -> Iterator[Finding]:
     expected = settings.issuer
-    issuer = heard.fields.get("issuer") if isinstance(heard, Heard) and heard.status == _OK else None
+    issuer = heard.fields.get("issuer") if isinstance(heard, HostResponse) and heard.status == _OK else None
     if not isinstance(issuer, str):
         yield note(
             _SUBJECT,
@@ -78,8 +78,8 @@ def _issuer(heard: Heard | Silence, settings: Settings) -> Iterator[Finding]:
         yield good(_SUBJECT, "issuer", f"tokens have the expected `iss`, {expected}")
 
 
-def _sign_up(heard: Heard | Silence) -> Iterator[Finding]:
-    told = heard.fields if isinstance(heard, Heard) and heard.status == _OK else {}
+def _sign_up(heard: HostResponse | Silence) -> Iterator[Finding]:
+    told = heard.fields if isinstance(heard, HostResponse) and heard.status == _OK else {}
     confirms_itself, closed = told.get("mailer_autoconfirm"), told.get("disable_signup")
     external = told.get("external")
     if not isinstance(confirms_itself, bool):

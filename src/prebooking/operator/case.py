@@ -3,8 +3,8 @@
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
-from prebooking.adapters.qstash_account import QStashAccount, open_account
-from prebooking.adapters.supabase_rpc import SupabaseRpc, open_rpc
+from prebooking.adapters.qstash.account import QStashAccount, open_account
+from prebooking.adapters.supabase.rpc import SupabaseRpc, open_rpc
 from prebooking.operator.inspection import Inspection
 from prebooking.settings import Settings
 

@@ -1,6 +1,6 @@
 """Do the clocks agree: this host's, the database's, QStash's, AimHarder's?"""
 
-from prebooking.adapters.hosts import Heard, hear
+from prebooking.adapters.host_probe import HostResponse, hear
 from prebooking.operator.case import Case
 from prebooking.operator.findings import Finding, bad, good, note
 
@@ -28,7 +28,7 @@ async def look_at_qstash_clock(case: Case) -> list[Finding]:
     if not case.takes_orders:
         return []  # told as unreachable already
     heard = await hear(f"{case.settings.qstash_url}/v2/keys")
-    if not isinstance(heard, Heard) or heard.ahead_s is None:
+    if not isinstance(heard, HostResponse) or heard.ahead_s is None:
         return []  # it doesn't say
     if abs(heard.ahead_s) > _QSTASH_S:
         told = f"this host and QStash are {abs(heard.ahead_s):.0f} s apart; from 30 s on no delivery is believed"
@@ -36,7 +36,7 @@ async def look_at_qstash_clock(case: Case) -> list[Finding]:
     return [good(_SUBJECT, "qstash-clock", "QStash agrees")]
 
 
-def look_at_aimharder_clock(heard: Heard) -> list[Finding]:
+def look_at_aimharder_clock(heard: HostResponse) -> list[Finding]:
     if heard.ahead_s is None:
         return []
     if abs(heard.ahead_s) > _WHOLE_SECONDS_S:

@@ -5,8 +5,8 @@ import json
 
 from rich.console import Console
 
-from prebooking.adapters.qstash_account import open_account
-from prebooking.adapters.supabase_rpc import open_rpc
+from prebooking.adapters.qstash.account import open_account
+from prebooking.adapters.supabase.rpc import open_rpc
 from prebooking.operator import dlq as letters
 from prebooking.operator import status as overview
 from prebooking.operator.doctor import examine, read_or_tell, show

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 
 from prebooking.adapters.migrations import shipped
-from prebooking.adapters.session_vault import SessionVault
+from prebooking.adapters.supabase.session_vault import SessionVault
 from prebooking.domain.errors import PrebookingError
 from prebooking.operator.case import Case
 from prebooking.operator.database_silence import why_it_did_not_answer

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from prebooking.adapters.hosts import Heard, Silence, Why, hear
+from prebooking.adapters.host_probe import HostResponse, Silence, Why, hear
 from prebooking.operator.findings import Finding, bad
 from prebooking.settings import Settings
 
@@ -44,7 +44,7 @@ def _silent(silence: Silence, settings: Settings) -> Finding:
     return bad(_SUBJECT, "database", told, fix if "SUPABASE_URL" in fix else f"{fix}; {_CHECK}")
 
 
-def _by_code(heard: Heard, settings: Settings) -> Finding | None:
+def _by_code(heard: HostResponse, settings: Settings) -> Finding | None:
     """What PostgREST says, or Supabase's gateway of the key."""
     code = heard.fields.get("code")
     if code in _NO_SUCH_FUNCTION:
@@ -68,7 +68,7 @@ def _by_code(heard: Heard, settings: Settings) -> Finding | None:
     return None
 
 
-def _by_status(heard: Heard, settings: Settings) -> Finding | None:
+def _by_status(heard: HostResponse, settings: Settings) -> Finding | None:
     at, status = f"at {settings.supabase_url}", heard.status
     explained: dict[int, tuple[str, str]] = {
         401: (

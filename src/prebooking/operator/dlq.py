@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from prebooking.adapters.qstash_account import DeadLetter, QStashAccount
-from prebooking.adapters.supabase_rpc import SupabaseRpc
+from prebooking.adapters.qstash.account import DeadLetter, QStashAccount
+from prebooking.adapters.supabase.rpc import SupabaseRpc
 from prebooking.domain.plain_text import printable
 from prebooking.domain.prebooking import Prebooking, Status
 from prebooking.settings import Settings

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from http import HTTPStatus
 
-from prebooking.adapters.hosts import Heard, Silence, Why, hear
+from prebooking.adapters.host_probe import HostResponse, Silence, Why, hear
 from prebooking.domain.plain_text import printable
 from prebooking.operator.case import Case
 from prebooking.operator.clock_checks import look_at_aimharder_clock
@@ -25,7 +25,7 @@ async def look_at_account_host(case: Case) -> list[Finding]:
     told = _unusable(heard, "aimharder", f"at {url}", "AIMHARDER_ACCOUNT_URL", settings)
     if told is not None:
         return [told]
-    assert isinstance(heard, Heard)
+    assert isinstance(heard, HostResponse)
     return [good(_SUBJECT, "aimharder", f"answers at {url}"), *look_at_aimharder_clock(heard)]
 
 
@@ -34,7 +34,7 @@ async def look_at_login_host(case: Case) -> list[Finding]:
     settings = case.settings
     url = settings.aimharder_login_url
     heard = await hear(f"{url}/", settings.aimharder_proxy)
-    if isinstance(heard, Heard) and _is_free(heard.status):
+    if isinstance(heard, HostResponse) and _is_free(heard.status):
         return [good(_SUBJECT, "login", f"members sign in at {url}")]
     told = _unusable(heard, "login", f"at {url}", "AIMHARDER_LOGIN_URL", settings)
     return [told] if told else []
@@ -68,7 +68,7 @@ async def _look_at_box(name: str | None, number: str | None, settings: Settings)
     base = pattern.replace(_BOX, name or _UNKNOWN)
     heard = await hear(f"{base}/api/bookings?box={number or ''}&day=20300101&familyId=", settings.aimharder_proxy)
     where = f"at {base}"
-    if name is None and _BOX in pattern and isinstance(heard, Heard) and _is_free(heard.status):
+    if name is None and _BOX in pattern and isinstance(heard, HostResponse) and _is_free(heard.status):
         return good(_SUBJECT, "box", f"boxes are looked for at {pattern}; none is known yet")
     setting = "AIMHARDER_BOX_URL"
     if settings.legacy_box is not None and name == settings.legacy_box.subdomain:
@@ -85,12 +85,14 @@ def _is_free(status: int) -> bool:
     )
 
 
-def _unusable(heard: Heard | Silence, check: str, where: str, setting: str, settings: Settings) -> Finding | None:
+def _unusable(
+    heard: HostResponse | Silence, check: str, where: str, setting: str, settings: Settings
+) -> Finding | None:
     told = next(_troubles(heard, where, setting, settings), None)
     return None if told is None else bad(_SUBJECT, check, *told)
 
 
-def _troubles(heard: Heard | Silence, where: str, setting: str, settings: Settings) -> Iterator[tuple[str, str]]:
+def _troubles(heard: HostResponse | Silence, where: str, setting: str, settings: Settings) -> Iterator[tuple[str, str]]:
     proxy = settings.aimharder_proxy
     if isinstance(heard, Silence):
         yield _silent(heard, where, setting, through_proxy=proxy is not None)

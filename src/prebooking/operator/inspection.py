@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from prebooking.adapters import clock
 from prebooking.adapters.migrations import shipped_functions
-from prebooking.adapters.supabase_rpc import SupabaseRpc
+from prebooking.adapters.supabase.rpc import SupabaseRpc
 from prebooking.domain.prebooking import Prebooking
 
 

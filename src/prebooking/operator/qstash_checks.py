@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from prebooking.adapters.hosts import Silence, hear
-from prebooking.adapters.qstash import SWEEP_SCHEDULE, status_of
-from prebooking.adapters.qstash_account import Schedule
+from prebooking.adapters.host_probe import Silence, hear
+from prebooking.adapters.qstash.account import Schedule
+from prebooking.adapters.qstash.messages import SWEEP_SCHEDULE, status_of
 from prebooking.domain.errors import MessagingError
 from prebooking.domain.plain_text import printable
 from prebooking.operator.case import Case

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from prebooking.adapters.hosts import Heard
-from prebooking.adapters.qstash import status_of
+from prebooking.adapters.host_probe import HostResponse
+from prebooking.adapters.qstash.messages import status_of
 from prebooking.domain.errors import MessagingError
 from prebooking.domain.plain_text import printable
 from prebooking.settings import Settings
@@ -38,11 +38,11 @@ class Found:
     fix: str
 
 
-def is_alive(heard: Heard) -> bool:
+def is_alive(heard: HostResponse) -> bool:
     return heard.status == HTTPStatus.OK and heard.fields.get("status") == "alive"
 
 
-def who_answers(heard: Heard, settings: Settings) -> Found:
+def who_answers(heard: HostResponse, settings: Settings) -> Found:
     redirect = heard.location
     if heard.status in range(300, 400) or (redirect and heard.status not in _ASKS):
         return _redirect(heard, settings)
@@ -62,7 +62,7 @@ def who_answers(heard: Heard, settings: Settings) -> Found:
     return Found(told, f"point PUBLIC_URL at this service, {_path(settings)}")
 
 
-def _guard(heard: Heard) -> str | None:
+def _guard(heard: HostResponse) -> str | None:
     told = " ".join((*(f"{name} {value}" for name, value in heard.headers.items()), heard.body[:4000])).lower()
     if heard.status < HTTPStatus.BAD_REQUEST and "<html" not in told:
         return None
@@ -72,10 +72,10 @@ def _guard(heard: Heard) -> str | None:
     return None if by_platform else found
 
 
-def _redirect(heard: Heard, settings: Settings) -> Found:
+def _redirect(heard: HostResponse, settings: Settings) -> Found:
     to = heard.location or "another address"
     if any(sign in to.lower() for sign in ("login", "signin", "sign-in", "oauth", "auth?", "access/", "sso")):
-        guard = _guard(Heard(status=401, headers=heard.headers, body=heard.body, ahead_s=None))
+        guard = _guard(HostResponse(status=401, headers=heard.headers, body=heard.body, ahead_s=None))
         return Found(f"is not reached: {guard or 'a proxy'} sends QStash to a sign-in, {to}", _OPEN)
     base = to.partition("/healthz")[0].partition("/qstash/")[0].rstrip("/")
     told = f"redirects to {to} (HTTP {heard.status}), and QStash follows no redirect"

@@ -4,8 +4,8 @@ import asyncio
 import time
 from uuid import uuid4
 
-from prebooking.adapters.hosts import Heard, Silence, hear
-from prebooking.adapters.qstash_account import DeadLetter, answered_by_us
+from prebooking.adapters.host_probe import HostResponse, Silence, hear
+from prebooking.adapters.qstash.account import DeadLetter, answered_by_us
 from prebooking.domain.errors import MessagingError, PrebookingError
 from prebooking.domain.plain_text import printable
 from prebooking.operator.case import Case
@@ -44,7 +44,7 @@ async def _ping(case: Case) -> Finding:
                 return await _undelivered(letter, settings)
         await asyncio.sleep(_LOOK_AGAIN_S)
     heard = await _stranger(settings)
-    if isinstance(heard, Heard) and not is_alive(heard) and not answered_by_us(heard.body):
+    if isinstance(heard, HostResponse) and not is_alive(heard) and not answered_by_us(heard.body):
         return _found(who_answers(heard, settings))
     return note(_REACH, "reach", f"no test message came through within {case.within_s:.0f} s", _LATE)
 
@@ -52,13 +52,13 @@ async def _ping(case: Case) -> Finding:
 async def _from_here(settings: Settings) -> Finding:
     """While QStash or the database is away: who answers, at least."""
     heard = await _stranger(settings)
-    if isinstance(heard, Heard) and not is_alive(heard) and not answered_by_us(heard.body):
+    if isinstance(heard, HostResponse) and not is_alive(heard) and not answered_by_us(heard.body):
         return _found(who_answers(heard, settings))
     told = "is not tried from outside, which takes QStash and the database"
     return note(_REACH, "reach", told, "mend these first, then ask again")
 
 
-async def _stranger(settings: Settings) -> Heard | Silence:
+async def _stranger(settings: Settings) -> HostResponse | Silence:
     """What is answered to a request that nobody signed, with the headers that QStash brings along."""
     return await hear(f"{settings.public_url}/healthz", headers=settings.forward_headers)
 
@@ -88,8 +88,10 @@ async def _undelivered(letter: DeadLetter, settings: Settings) -> Finding:
     if letter.by_us:
         return _ours(letter)
     # What QStash was answered; the headers are those that this host is answered.
-    headers = heard.headers if isinstance(heard, Heard) else {}
-    return _found(who_answers(Heard(status=letter.status, headers=headers, body=letter.said, ahead_s=None), settings))
+    headers = heard.headers if isinstance(heard, HostResponse) else {}
+    return _found(
+        who_answers(HostResponse(status=letter.status, headers=headers, body=letter.said, ahead_s=None), settings)
+    )
 
 
 def _ours(letter: DeadLetter) -> Finding:

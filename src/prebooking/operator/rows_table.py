@@ -20,7 +20,7 @@ def table_of_next(rows: Sequence[Prebooking], now: datetime) -> Table:
         if row.status is Status.EXECUTING:
             state = "[cyan]executing[/]"
         opens = f"{row.available_at:%a %d %b %H:%M:%S}"
-        table.add_row(opens, told_distance(row.available_at - now), _class(row), _plain(row.user_email), state)
+        table.add_row(opens, humanize(row.available_at - now), _class(row), _plain(row.user_email), state)
     return table
 
 
@@ -31,7 +31,7 @@ def table_of_last(rows: Sequence[Prebooking], now: datetime) -> Table:
         told = result.get("timings")
         timings = told if isinstance(told, dict) else {}
         outcome = f"[{_STYLES.get(row.status, 'default')}]{_plain(str(result.get('outcome') or row.status))}[/]"
-        ended = f"{told_distance(now - row.executed_at)} ago" if row.executed_at else ""
+        ended = f"{humanize(now - row.executed_at)} ago" if row.executed_at else ""
         late, response = timings.get("fire_lateness_ms"), timings.get("response_ms")
         table.add_row(
             ended,
@@ -64,11 +64,11 @@ def _plain(text: str) -> str:
     return escape(printable(text))
 
 
-def told_distance(distance: timedelta) -> str:
+def humanize(distance: timedelta) -> str:
     """In the largest unit that tells it well: 47 s, 12 min, 5 h, 3 d."""
     seconds = int(distance.total_seconds())
     if seconds < 0:
-        return f"−{told_distance(-distance)}"
+        return f"−{humanize(-distance)}"
     for size, unit in ((2 * _DAY, "d"), (2 * _HOUR, "h"), (2 * _MINUTE, "min")):
         if seconds >= size:
             return f"{seconds // (size // 2)} {unit}"

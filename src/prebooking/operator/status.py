@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from rich.console import Console
 
-from prebooking.adapters.supabase_rpc import open_rpc
+from prebooking.adapters.supabase.rpc import open_rpc
 from prebooking.domain.prebooking import Prebooking
 from prebooking.operator.inspection import Inspection, inspect
 from prebooking.operator.rows_table import table_of_last, table_of_next

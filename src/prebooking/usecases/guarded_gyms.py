@@ -3,16 +3,18 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from prebooking.concurrency.circuit_breaker import CircuitBreaker, CircuitBreakers
+from prebooking.domain.classes import MemberBox, TimetabledClass
 from prebooking.domain.ports import Account, Gym, Gyms, HeldRequest, Listing, LoggedIn, NewTokens
 from prebooking.domain.prebooking import BookingRequest, Box, Session
-from prebooking.domain.timetable import MemberBox, TimetabledClass
-from prebooking.usecases.circuits import Circuit, Circuits
 
 
 class GuardedAccount:
     """See prebooking.domain.ports.Account. While the host is silent most questions raise BoxSilentError at once."""
 
-    def __init__(self, account: Account, host: Circuit, login_host: Circuit, *, insists: bool = False) -> None:
+    def __init__(
+        self, account: Account, host: CircuitBreaker, login_host: CircuitBreaker, *, insists: bool = False
+    ) -> None:
         self._account = account
         self._account_host = host
         self._login_host = login_host
@@ -47,7 +49,13 @@ class GuardedGym(GuardedAccount):
     """See prebooking.domain.ports.Gym."""
 
     def __init__(
-        self, gym: Gym, box: Circuit, account_host: Circuit, login_host: Circuit, *, insists: bool = False
+        self,
+        gym: Gym,
+        box: CircuitBreaker,
+        account_host: CircuitBreaker,
+        login_host: CircuitBreaker,
+        *,
+        insists: bool = False,
     ) -> None:
         super().__init__(gym, account_host, login_host, insists=insists)
         self._gym = gym
@@ -80,11 +88,11 @@ class GuardedGym(GuardedAccount):
 class GuardedGyms:
     """See prebooking.domain.ports.Gyms."""
 
-    def __init__(self, gyms: Gyms, circuits: Circuits) -> None:
+    def __init__(self, gyms: Gyms, circuits: CircuitBreakers) -> None:
         self._gyms = gyms
         self._circuits = circuits
-        self._account_host = Circuit(circuits.clock)
-        self._login_host = Circuit(circuits.clock)
+        self._account_host = CircuitBreaker(circuits.clock)
+        self._login_host = CircuitBreaker(circuits.clock)
 
     @property
     def account_host_refuses(self) -> bool:

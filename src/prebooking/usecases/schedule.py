@@ -15,7 +15,7 @@ import structlog
 from prebooking.domain.errors import MessagingError, StoreUnavailableError
 from prebooking.domain.ports import Clock, Limits, Messages, Store, Transition
 from prebooking.domain.prebooking import Box, Prebooking, Status
-from prebooking.usecases.orders import Orders
+from prebooking.usecases.publishing import PublishBackoff
 
 _log = structlog.get_logger()
 
@@ -30,7 +30,7 @@ class Scheduler:
         self,
         store: Store,
         messages: Messages,
-        orders: Orders,
+        orders: PublishBackoff,
         clock: Clock,
         *,
         address: str,

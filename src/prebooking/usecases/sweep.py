@@ -20,11 +20,11 @@ from uuid import UUID
 import structlog
 
 from prebooking.domain.errors import MessagingError, StoreUnavailableError
-from prebooking.domain.metering import Meter
+from prebooking.domain.metrics import Metrics
 from prebooking.domain.ports import Clock, Store, Unscheduled, Work
 from prebooking.domain.timing import Budget, OpeningClock
-from prebooking.usecases.execute import Executor
-from prebooking.usecases.orders import Orders, Refused
+from prebooking.usecases.booking.executor import Executor
+from prebooking.usecases.publishing import PublishBackoff, Refused
 from prebooking.usecases.schedule import Scheduler
 
 _log = structlog.get_logger()
@@ -69,11 +69,11 @@ class Sweeper:
         store: Store,
         executor: Executor,
         scheduler: Scheduler,
-        orders: Orders,
+        orders: PublishBackoff,
         clock: Clock,
         opening_clock: OpeningClock,
         alarm: Alarm,
-        meter: Meter,
+        meter: Metrics,
         *,
         address: str,
         lead_s: float,

@@ -6,20 +6,20 @@ from functools import cache
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from prebooking.web import boxes, events, health, metrics, prebookings, qstash, session, sign_in
 from prebooking.web.console import Console, console_routes
-from prebooking.web.cors import cors
-from prebooking.web.openapi import openapi_route
-from prebooking.web.opening import Opening, OpenParts, WithParts
-from prebooking.web.operations import ApiRoute
-from prebooking.web.prefix import Prefix
+from prebooking.web.middleware.cors import cors
+from prebooking.web.middleware.errors import ErrorMiddleware
+from prebooking.web.middleware.path_prefix import Prefix
+from prebooking.web.middleware.security_headers import SecurityHeaders
+from prebooking.web.openapi.document import openapi_route
+from prebooking.web.openapi.operations import ApiRoute
 from prebooking.web.problems import HANDLERS
 from prebooking.web.requests import RequestId
-from prebooking.web.security_headers import SecurityHeaders
-from prebooking.web.unforeseen import Unforeseen
+from prebooking.web.routes import classes, events, health, metrics, prebookings, qstash, session, sign_in
+from prebooking.web.startup import OpenParts, Startup, WithServices
 
 ROUTES = (
-    *(*events.ROUTES, *prebookings.ROUTES, *boxes.ROUTES, *session.ROUTES, *sign_in.ROUTES),
+    *(*events.ROUTES, *prebookings.ROUTES, *classes.ROUTES, *session.ROUTES, *sign_in.ROUTES),
     *(*qstash.ROUTES, *health.ROUTES, *metrics.ROUTES),
 )
 
@@ -42,7 +42,7 @@ def create_app(
     `prefix`: the path below which the world reaches it, whether a proxy takes it away or not.
     """
     routes = [*ROUTES, _contract(prefix), *(console_routes(console) if console else ())]
-    opening = Opening(open_parts)
+    opening = Startup(open_parts)
 
     ours = {route.path.split("/")[1] for route in routes}
     app = Starlette(
@@ -54,8 +54,8 @@ def create_app(
             Middleware(SecurityHeaders, https=https),
             Middleware(RequestId),
             cors(frontend_origins),
-            Middleware(WithParts, opening),
-            Middleware(Unforeseen),
+            Middleware(WithServices, opening),
+            Middleware(ErrorMiddleware),
         ],
         exception_handlers=HANDLERS,
         lifespan=opening.lifespan,

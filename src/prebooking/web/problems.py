@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Match
 
 from prebooking.domain.errors import StoreUnavailableError
-from prebooking.web.answers import ProblemDetails
+from prebooking.web.schemas.responses import ProblemDetails
 
 _log = structlog.get_logger()
 

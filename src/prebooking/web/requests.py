@@ -12,7 +12,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from prebooking.web.headers import with_headers
+from prebooking.web.middleware.headers import with_headers
 from prebooking.web.problems import Problem, invalid_from
 
 _Model = TypeVar("_Model", bound=BaseModel)

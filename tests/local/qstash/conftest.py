@@ -2,8 +2,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from starlette.applications import Starlette
-
-from local.qstash.qstash_world import Front, World, qstash_world
+from tests.local.qstash.qstash_world import Front, World, qstash_world
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,8 @@ import jwt
 from qstash import AsyncQStash
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from prebooking.local.qstash import DEV_TOKEN, QStash, qstash_app
-from prebooking.local.serving import serve_asgi
+from prebooking_local.qstash import DEV_TOKEN, QStash, qstash_app
+from prebooking_local.serving import serve_asgi
 
 Reply = tuple[int, dict[str, str]]
 _PATIENCE_S = 5

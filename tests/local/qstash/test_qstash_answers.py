@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from prebooking.local.qstash.courier import Answer, DeliveryError, Parcel, send
+from prebooking_local.qstash.courier import Answer, DeliveryError, Parcel, send
 
 
 async def answer_to(raw: bytes) -> Answer:

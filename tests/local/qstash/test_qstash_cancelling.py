@@ -3,8 +3,7 @@
 import pytest
 from qstash.errors import QStashError
 from qstash.log import LogState
-
-from local.qstash.qstash_world import World
+from tests.local.qstash.qstash_world import World
 
 
 async def states(world: World, message_id: str) -> list[str]:

@@ -8,10 +8,10 @@ from email.utils import formatdate
 
 import pytest
 from qstash import Receiver
+from tests.local.qstash.qstash_world import Delivery, Front, World, qstash_world
 
-from local.qstash.qstash_world import Delivery, Front, World, qstash_world
-from prebooking.local.qstash import DEV_CURRENT_KEY, DEV_NEXT_KEY
-from prebooking.local.qstash.clock import SystemClock
+from prebooking_local.qstash import DEV_CURRENT_KEY, DEV_NEXT_KEY
+from prebooking_local.qstash.clock import SystemClock
 
 
 def verify(delivery: Delivery, url: str, *, current: str = DEV_CURRENT_KEY, following: str = DEV_NEXT_KEY) -> None:

@@ -7,9 +7,9 @@ import httpx
 import pytest
 from qstash import Receiver
 from qstash.errors import DailyMessageLimitExceededError, QStashError, RateLimitExceededError, SignatureError
+from tests.local.qstash.qstash_world import World
 
-from local.qstash.qstash_world import World
-from prebooking.local.qstash import DEV_CURRENT_KEY, DEV_NEXT_KEY
+from prebooking_local.qstash import DEV_CURRENT_KEY, DEV_NEXT_KEY
 
 
 async def test_a_delivery_comes_in_several_copies_at_once(world: World) -> None:

@@ -6,8 +6,7 @@ import json
 
 import pytest
 from qstash.errors import QStashError
-
-from local.qstash.qstash_world import World
+from tests.local.qstash.qstash_world import World
 
 
 def shown(value: str) -> str:

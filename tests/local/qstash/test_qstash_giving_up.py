@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from qstash import Receiver
 from qstash.errors import QStashError
+from tests.local.qstash.qstash_world import World
 
-from local.qstash.qstash_world import World
-from prebooking.local.qstash import DEV_CURRENT_KEY, DEV_NEXT_KEY
+from prebooking_local.qstash import DEV_CURRENT_KEY, DEV_NEXT_KEY
 
 
 async def fail(world: World, path: str = "/x", **options: Any) -> str:

@@ -3,9 +3,9 @@
 import pytest
 from qstash import Receiver
 from qstash.errors import SignatureError
+from tests.local.qstash.qstash_world import Delivery, Front, World, qstash_world
 
-from local.qstash.qstash_world import Delivery, Front, World, qstash_world
-from prebooking.local.qstash import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN
+from prebooking_local.qstash import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN
 
 
 def verify(receiver: Receiver, delivery: Delivery) -> None:

@@ -8,9 +8,9 @@ import httpx
 import pytest
 from qstash import AsyncQStash
 from qstash.errors import QStashError
+from tests.local.qstash.qstash_world import Front, World, qstash_world
 
-from local.qstash.qstash_world import Front, World, qstash_world
-from prebooking.local.qstash import Quota
+from prebooking_local.qstash import Quota
 
 RAW = "/a//b%20c/?x=1&y=a%20b&z="
 

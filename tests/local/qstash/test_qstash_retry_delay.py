@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prebooking.local.qstash.expression import milliseconds
+from prebooking_local.qstash.expression import milliseconds
 
 
 @pytest.mark.parametrize(

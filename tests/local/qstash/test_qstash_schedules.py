@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from qstash.errors import QStashError
 from qstash.schedule import ScheduleState
+from tests.local.qstash.qstash_world import World
 
-from local.qstash.qstash_world import World
-from prebooking.local.qstash.cron import parse_cron
-from prebooking.local.qstash.refusal import RefusedError
+from prebooking_local.qstash.cron import parse_cron
+from prebooking_local.qstash.refusal import RefusedError
 
 
 async def create(world: World, path: str = "/sweep", cron: str = "* * * * *", schedule_id: str = "sweep") -> str:

@@ -1,0 +1,1 @@
+"""AimHarder over HTTP: its requests, its answers, its hosts."""

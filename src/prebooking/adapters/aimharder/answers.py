@@ -1,0 +1,156 @@
+"""What AimHarder's answers mean, as the gyms' own page and many clients have found out.
+
+HTTP 200 and JSON carry every business outcome. Success is asserted positively; `logout` is looked at first; the
+generic refusal -12 is decided by its untranslated key, and by its text (in the account's language) only without one.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from prebooking.adapters.aimharder.listing import Row, is_true, read_rows, whole
+from prebooking.domain.outcome import Kind, Outcome, Reply
+from prebooking.domain.ports import ListedClass, Listing
+
+_BOOKED, _ON_A_LIST, _GENERIC = 1, 0, -12
+_REFUSALS = {
+    -1: Outcome.CLASS_FULL,
+    -2: Outcome.NO_CREDIT,
+    -5: Outcome.UNPAID,
+    -7: Outcome.TOO_LATE,
+    -8: Outcome.DAILY_LIMIT,
+    -9: Outcome.LIMIT_REACHED,
+}
+_TOO_MANY_DAYS_AHEAD = -4
+_TOO_EARLY_KEYS = ("ERROR_ANTELACION_CLIENTE", "ERROR_ANTELACION_CLIENTE_HORAS")
+_SAME_HOUR_KEY = "NOPUEDESRESERVAMISMAHORA"
+_LIMIT_KEY = "HASSUPERADOLIMITCONTR"
+_TOO_EARLY_TEXT = re.compile(r"antelaci[oó]n?|anticipation|in advance", re.IGNORECASE)
+_SAME_HOUR_TEXT = re.compile(r"misma hora|mateixa hora|same (?:time|hour)", re.IGNORECASE)
+_TEXTS = ("errorMssg", "errorMsg", "error", "message")
+_LONGEST_WORDS = 300
+_LONGEST_MARKED_UP = 2000
+_LONGEST_ID = 64
+
+# Statuses behind which the request may still be under way: a gateway lost its patience.
+_GATEWAY_LOST = (502, 504)
+_BLOCKED = (403, 429)
+#: There is nothing at that address, as far as this answer goes.
+NOT_HERE = (301, 302, 303, 307, 308, 404, 410)
+
+
+class StatusError(ValueError):
+    """An answer of a status that says nothing of what was asked."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"HTTP {status}")
+
+
+def read_reply(status: int, body: bytes, elsewhere: str = "") -> Reply:
+    """Classifies the complete answer to a booking request. `elsewhere`: the host that a redirect names."""
+    if status in NOT_HERE:
+        return Reply(Kind.NOT_HERE, words=f"HTTP {status}{elsewhere and f' to {elsewhere}'}")
+    if status in _BLOCKED:
+        return Reply(Kind.BLOCKED, Outcome.BLOCKED, f"HTTP {status}")
+    if status in _GATEWAY_LOST:
+        return Reply(Kind.NO_ANSWER, words=f"HTTP {status}")
+    try:
+        said = json.loads(body) if status == 200 else None  # noqa: PLR2004
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        return Reply(Kind.NOTHING_SAID, words=f"HTTP {status}, no statement")
+    if said.get("logout"):
+        return Reply(Kind.LOGGED_OUT, Outcome.SESSION_EXPIRED)
+    return _read_statement(said)
+
+
+def _read_statement(said: Mapping[str, Any]) -> Reply:
+    state, words, booking_id = whole(said.get("bookState")), _words(said), said.get("id")
+    if state in (_BOOKED, _ON_A_LIST):
+        if not booking_id:
+            return Reply(Kind.NOTHING_SAID, words="bookState without an id", book_state=state)
+        kind = Kind.BOOKED if state == _BOOKED else Kind.ON_A_LIST
+        return Reply(
+            kind, Outcome.BOOKED if state == _BOOKED else None, words, storable(str(booking_id), _LONGEST_ID), state
+        )
+    if state == _TOO_MANY_DAYS_AHEAD:
+        return Reply(Kind.TOO_EARLY, Outcome.TOO_EARLY, words, book_state=state)
+    if state == _GENERIC:
+        return _read_generic(said, words)
+    if state is None and not words:
+        return Reply(Kind.NOTHING_SAID, words="no bookState")
+    outcome = _REFUSALS.get(state, Outcome.REFUSED) if state is not None else Outcome.REFUSED
+    return Reply(Kind.REFUSED, outcome, words, book_state=state)
+
+
+def _read_generic(said: Mapping[str, Any], words: str) -> Reply:
+    key = storable(str(said.get("errorMssgLang") or ""), _LONGEST_WORDS)
+    if key in _TOO_EARLY_KEYS or (not key and _TOO_EARLY_TEXT.search(words)):
+        return Reply(Kind.TOO_EARLY, Outcome.TOO_EARLY, words, book_state=_GENERIC)
+    if key == _SAME_HOUR_KEY or (not key and _SAME_HOUR_TEXT.search(words)):
+        return Reply(Kind.SAME_HOUR, Outcome.TIME_CLASH, words, book_state=_GENERIC)
+    outcome = Outcome.LIMIT_REACHED if key == _LIMIT_KEY else Outcome.REFUSED
+    return Reply(Kind.REFUSED, outcome, words or key, book_state=_GENERIC)
+
+
+def read_listing(said: Any) -> Listing:
+    """The classes of a day as this user sees them. Raises ValueError where it isn't a listing."""
+    read = read_rows(said)
+    listing = Listing(complete=read.complete)
+    for row in read.rows:
+        listed = _read_class(row)
+        if row.id not in listing or listed.book_state is not None:
+            listing[row.id] = listed
+    return listing
+
+
+def _read_class(row: Row) -> ListedClass:
+    reservation = row.fields.get("idres")
+    state, known = _read_standing(row.fields)
+    return ListedClass(
+        book_state=state,
+        standing_known=known,
+        reservation_id=storable(str(reservation), _LONGEST_ID) if is_true(reservation) else None,
+        cancelled=is_true(row.fields.get("cancelledId")),
+        hour=f"{row.starts:%H:%M}" if row.starts else None,
+    )
+
+
+def _read_standing(row: Mapping[str, Any]) -> tuple[int | None, bool]:
+    """The user's state in the class, None for none, and whether the row tells at all."""
+    said = row.get("bookState")
+    state = whole(said)
+    if state in (_BOOKED, _ON_A_LIST):
+        return state, True
+    tells = "idres" in row if "bookState" not in row else said in (None, "", False)
+    return None, tells and not is_true(row.get("idres"))
+
+
+def read_whoami(said: Any) -> bool:
+    """Whether the session is alive. Raises ValueError where the answer doesn't tell."""
+    if not isinstance(said, dict) or not ("logout" in said or isinstance(said.get("data"), list)):
+        raise ValueError("not an answer to whoami")
+    return not said.get("logout") and bool(said.get("data"))
+
+
+def read_new_token(said: Any) -> str | None:
+    """The rotated token, or None where the session is dead. Raises ValueError where the answer doesn't tell."""
+    if isinstance(said, dict) and said.get("logout"):
+        return None
+    if not isinstance(said, dict) or not isinstance(said.get("newToken"), str) or not said["newToken"]:
+        raise ValueError("not a new token")
+    return str(said["newToken"])
+
+
+def _words(said: Mapping[str, Any]) -> str:
+    """What the box says to people, without its HTML."""
+    text = next((said[name] for name in _TEXTS if isinstance(said.get(name), str) and said[name]), "")
+    # Cut first: a megabyte of "<" alone would take the expression minutes, and the event loop with it.
+    return storable(" ".join(re.sub(r"<[^>]*>", " ", text[:_LONGEST_MARKED_UP]).split()), _LONGEST_WORDS)
+
+
+def storable(text: str, longest: int) -> str:
+    """The first characters, without what no database takes: U+0000, half a surrogate pair."""
+    return "".join(c for c in text[: 2 * longest] if c.isprintable())[:longest]

@@ -1,0 +1,1 @@
+"""QStash through its SDK: messages, the account, notices as webhooks."""

@@ -1,0 +1,83 @@
+"""Claims in the database: got, prolonged, begun."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import TypeAdapter
+
+from prebooking.adapters.supabase.sessions import SupabaseSessions
+from prebooking.concurrency.priority_semaphore import Priority
+from prebooking.domain.ports import Claim, Held, Transition
+
+_CLAIM_S = 1.5  # for all tries of a claim together
+_RENEW_S = 1.5  # the next renewal comes soon
+
+_TRANSITION = TypeAdapter(Transition)
+_CLAIM = TypeAdapter(Claim)
+
+
+class SupabaseClaims(SupabaseSessions):
+    """See prebooking.domain.ports.Store. A claim brings the session along."""
+
+    async def claim(
+        self,
+        prebooking_id: UUID,
+        token: UUID,
+        version: int | None,
+        *,
+        horizon_s: float,
+        max_attempts: int,
+        lease_s: float,
+    ) -> Claim | Transition:
+        answer = await self._rpc.call(
+            "claim_prebooking",
+            turn=Priority.CLAIM,
+            within_s=_CLAIM_S,
+            in_line_s=None,  # behind a thousand others; the execution's budget ends the wait
+            id=prebooking_id,
+            token=token,
+            version=version,
+            horizon_seconds=horizon_s,
+            max_attempts=max_attempts,
+            lease_seconds=lease_s,
+        )
+        if answer["outcome"] != "claimed":
+            return _TRANSITION.validate_python(answer)
+        return _CLAIM.validate_python(answer | {"session": self._read(answer["session"])})
+
+    async def renew(self, held: Sequence[Held], *, lease_s: float) -> Mapping[UUID, Transition]:
+        answer = await self._rpc.call(
+            "renew_claims",
+            turn=Priority.CLAIMED,
+            within_s=_RENEW_S,
+            in_line_s=_RENEW_S,
+            ids=[str(one.prebooking_id) for one in held],
+            tokens=[str(one.token) for one in held],
+            lease_seconds=lease_s,
+        )
+        return {UUID(lost["token"]): _TRANSITION.validate_python(lost) for lost in answer["lost"]}
+
+    async def begin(
+        self,
+        prebooking_id: UUID,
+        token: UUID,
+        *,
+        lease_s: float,
+        max_attempts: int,
+        settled: bool,
+        starts_at: datetime | None = None,
+        book_until_minutes: float = 0.0,
+    ) -> Transition:
+        answer = await self._rpc.call(
+            "begin_booking",
+            turn=Priority.CLAIMED,
+            id=prebooking_id,
+            token=token,
+            lease_seconds=lease_s,
+            max_attempts=max_attempts,
+            settled=settled,
+            starts_at=starts_at,
+            book_until_minutes=book_until_minutes,
+        )
+        return _TRANSITION.validate_python(answer)

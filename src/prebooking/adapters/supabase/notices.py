@@ -1,0 +1,26 @@
+"""The notices, a part of the store."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from pydantic import TypeAdapter
+
+from prebooking.adapters.supabase.rpc import SupabaseRpc
+from prebooking.domain.notices import Notice
+
+_NOTICES = TypeAdapter(list[Notice])
+
+
+class SupabaseNotices:
+    """See prebooking.domain.notices.NoticeStore."""
+
+    _rpc: SupabaseRpc
+
+    async def take_notices(self) -> Sequence[Notice]:
+        return _NOTICES.validate_python((await self._rpc.call("take_notices"))["notices"])
+
+    async def mark_sent(self, notice_id: UUID, message_id: str) -> None:
+        await self._rpc.call("mark_sent", id=notice_id, message_id=message_id)
+
+    async def note_untold(self, message_id: str, reason: str) -> str:
+        return str((await self._rpc.call("note_untold", message_id=message_id, reason=reason))["outcome"])

@@ -1,0 +1,128 @@
+"""Calls SQL functions through Supabase's client: `rpc` alone, under our own deadlines."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import httpx
+from httpx_aiohttp import AiohttpTransport
+from postgrest.exceptions import APIError
+from supabase import AsyncClient, AsyncClientOptions, acreate_client
+
+from prebooking.adapters import clock
+from prebooking.adapters.supabase.errors import ErrorResponse, TransientError, another_shape, translated
+from prebooking.adapters.tls import trusted
+from prebooking.concurrency.priority_semaphore import Priority, PrioritySemaphore
+from prebooking.domain.errors import StoreTrouble, StoreUnavailableError
+
+_TRY_S = 1.0
+_PAUSES_S = (0.1, 0.2)  # before the second and the third try
+_WITHIN_S = 3.5
+_IN_LINE_S = 5.0
+_CONNECTIONS = 8  # of one replica; a database has few, and more in flight make each slower
+
+_heard: ContextVar[ErrorResponse] = ContextVar("heard")
+
+
+async def _hear(answer: httpx.Response) -> None:
+    """Of the call that this task makes: errors of Supabase's client have no HTTP status."""
+    if (heard := _heard.get(None)) is not None:
+        heard.status, heard.headers = answer.status_code, answer.headers
+
+
+@asynccontextmanager
+async def open_rpc(url: str, key: str, instance_id: str) -> AsyncIterator["SupabaseRpc"]:
+    """One client a replica, over our own connection pool.
+
+    HTTP/1.1, because HTTP/2's GOAWAY would surface as a lost call. Over aiohttp, because a call costs half the CPU of
+    httpcore's there; that it reports some lost answers as a failed connect is no matter, as any call may be repeated.
+    """
+    limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
+    transport = AiohttpTransport(verify=trusted(), limits=limits, trust_env=False)
+    async with httpx.AsyncClient(
+        transport=transport,
+        timeout=None,  # noqa: S113  # each try has its own
+        trust_env=False,
+        event_hooks={"response": [_hear]},
+    ) as http:
+        options = AsyncClientOptions(
+            httpx_client=http,
+            persist_session=False,
+            auto_refresh_token=False,
+            headers={"x-instance-id": instance_id},
+        )
+        yield SupabaseRpc(await acreate_client(url, key, options))
+
+
+class SupabaseRpc:
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+        self._line = PrioritySemaphore(_CONNECTIONS)
+
+    async def call(
+        self,
+        function: str,
+        *,
+        within_s: float = _WITHIN_S,
+        in_line_s: float | None = _IN_LINE_S,
+        turn: Priority = Priority.OTHER,
+        **arguments: Any,
+    ) -> dict[str, Any]:
+        """Calls it, and twice again after transient failures: each function answers a repeat as it did the first.
+
+        Arguments go without their prefix `p_`. `within_s` is for all tries together, from when a connection is free:
+        a hundred calls at one instant are no sign of a database in trouble. `in_line_s` is for the wait for one;
+        None: as long as the caller likes.
+        The answer also has `sent_at`, when the try that was answered left, on the monotonic clock.
+        Raises StoreUnavailableError, StoreRefusedError.
+        """
+        params = {f"p_{name}": _plain(value) for name, value in arguments.items()}
+        reason = f"no connection was free in {in_line_s} s"
+        try:
+            async with self._line.place(turn, within_s=in_line_s):
+                reason = f"no answer in {within_s} s"
+                async with asyncio.timeout(within_s):
+                    return await self._tries(function, params)
+        except TimeoutError as exc:
+            raise StoreUnavailableError(f"{function}: {reason}", trouble=StoreTrouble.SILENT) from exc
+
+    async def _tries(self, function: str, params: dict[str, Any]) -> dict[str, Any]:
+        for pause in _PAUSES_S:
+            try:
+                return await self._try(function, params)
+            except TransientError:
+                await asyncio.sleep(pause)
+        try:
+            return await self._try(function, params)
+        except TransientError as exc:
+            raise StoreUnavailableError(str(exc), trouble=exc.trouble) from exc
+
+    async def _try(self, function: str, params: dict[str, Any]) -> dict[str, Any]:
+        sent_at = clock.monotonic()
+        heard = ErrorResponse()
+        _heard.set(heard)
+        try:
+            async with asyncio.timeout(_TRY_S):
+                answer = (await self._client.rpc(function, params).execute()).data
+        except (TimeoutError, httpx.RequestError) as exc:
+            told = f"{function}: {type(exc).__name__} {exc}".rstrip()
+            raise TransientError(told, StoreTrouble.SILENT) from exc
+        except APIError as exc:
+            if httpx.codes.is_success(heard.status):
+                raise another_shape(function) from exc
+            raise translated(function, exc.code, exc.message, exc.details, heard) from exc
+        except ValueError as exc:  # a page with the status 200
+            raise another_shape(function) from exc
+        if not isinstance(answer, dict) or "outcome" not in answer:
+            raise another_shape(function)
+        return answer | {"sent_at": sent_at}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, UUID):
+        return str(value)
+    return value.isoformat() if isinstance(value, datetime) else value

@@ -1,0 +1,157 @@
+"""The users' sessions, a part of the store: secrets leave this file sealed, and come out of it plain."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import structlog
+from pydantic import TypeAdapter, ValidationError
+
+from prebooking.adapters.supabase.rpc import SupabaseRpc
+from prebooking.adapters.supabase.session_vault import SessionVault, UnreadableError
+from prebooking.concurrency.priority_semaphore import Priority
+from prebooking.domain.prebooking import Session
+from prebooking.domain.sessions import SessionAnswer, SessionCheck, SessionState, StoredSession
+
+_log = structlog.get_logger()
+
+_IN_A_HEADER = re.compile(r"[ -:<-~]*")  # ASCII, without a semicolon or a line's end
+
+_SESSION = TypeAdapter(Session)
+STATE = TypeAdapter(SessionState)
+_LOOKS = TypeAdapter(list[SessionCheck])
+
+
+class SupabaseSessions:
+    """See prebooking.domain.sessions.SessionStore."""
+
+    def __init__(self, rpc: SupabaseRpc, vault: SessionVault) -> None:
+        self._rpc = rpc
+        self._vault = vault
+
+    async def lease_session(self, user_email: str, token: str, lease: UUID, *, lease_s: float) -> SessionAnswer:
+        answer = await self._rpc.call(
+            "lease_session",
+            turn=Priority.CLAIMED,
+            user_email=user_email,
+            token=token,
+            lease=lease,
+            lease_seconds=lease_s,
+        )
+        return SessionAnswer(outcome=answer["outcome"], session=self._read(answer["session"]))
+
+    async def save_session(
+        self,
+        session: Session,
+        lease: UUID,
+        *,
+        token: str | None = None,
+        cookies: Sequence[tuple[str, str]] | None = None,
+        error: str | None = None,
+    ) -> SessionAnswer:
+        answer = await self._rpc.call(
+            "save_session",
+            turn=Priority.CLAIMED,
+            id=session.id,
+            lease=lease,
+            old_token=session.stored_token,
+            new_token=None if token is None else seal_token(self._vault, token, session.user_email),
+            cookies=None if cookies is None else seal_cookies(self._vault, as_rows(cookies), session.user_email),
+            error=error,
+        )
+        return SessionAnswer(outcome=answer["outcome"], session=self._read(answer["session"]))
+
+    async def take_session_looks(self) -> Sequence[SessionCheck]:
+        return _LOOKS.validate_python((await self._rpc.call("take_session_looks"))["looks"])
+
+    async def note_session_look(
+        self, prebooking_ids: Sequence[UUID], *, alive: bool, session: str, message: str, reason: str | None = None
+    ) -> None:
+        ids = [str(prebooking_id) for prebooking_id in prebooking_ids]
+        await self._rpc.call(
+            "note_session_look", prebooking_ids=ids, alive=alive, session=session, message=message, reason=reason
+        )
+
+    async def admit_check(self, user_email: str, token: UUID, *, max_per_minute: int) -> float:
+        answer = await self._rpc.call(
+            "admit_session_check", user_email=user_email, token=token, max_per_minute=max_per_minute
+        )
+        return 0.0 if answer["outcome"] == "admitted" else float(answer["retry_after"])
+
+    async def connect_session(
+        self, user_email: str, *, token: str, cookies: Sequence[tuple[str, str]], fingerprint: str
+    ) -> SessionState:
+        answer = await self._rpc.call(
+            "connect_session",
+            user_email=user_email,
+            token=seal_token(self._vault, token, user_email),
+            cookies=seal_cookies(self._vault, as_rows(cookies), user_email),
+            fingerprint=fingerprint,
+        )
+        return STATE.validate_python(answer["state"])
+
+    async def read_session(self, user_email: str) -> StoredSession | None:
+        answer = await self._rpc.call("read_session", user_email=user_email)
+        if answer["outcome"] == "no_session":
+            return None
+        state = STATE.validate_python(answer["state"])
+        return StoredSession(state=state, session=self._read(answer["session"]))
+
+    async def disconnect_session(self, user_email: str) -> None:
+        await self._rpc.call("disconnect_session", user_email=user_email)
+
+    def _read(self, found: Mapping[str, Any] | None) -> Session | None:
+        """The stored session; what can't be read is as good as none."""
+        if found is None:
+            return None
+        try:
+            token = open_token(self._vault, found["token"], found["user_email"])
+            cookies = _as_pairs(open_cookies(self._vault, found["cookies"], found["user_email"]))
+            plain = {"token": token, "stored_token": found["token"], "cookies": cookies}
+            return _SESSION.validate_python({**found, **plain, "fingerprint": found["fingerprint"] or ""})
+        except UnreadableError as exc:
+            reason = str(exc)
+        except (KeyError, TypeError, ValueError, ValidationError):
+            reason = "its cookies are not of the form [{name, value}]"
+        _log.warning("session_unreadable", session_id=str(found["id"]), reason=reason)
+        return None
+
+
+# A sealed token is a text, as a plain one is; sealed cookies are a JSON string, where plain ones are a list.
+
+
+def seal_token(vault: SessionVault, token: str, user_email: str) -> str:
+    return vault.seal(token, user_email, "token")
+
+
+def open_token(vault: SessionVault, stored: str, user_email: str) -> str:
+    """Raises UnreadableError."""
+    return vault.open(stored, user_email, "token")
+
+
+def seal_cookies(vault: SessionVault, cookies: Any, user_email: str) -> Any:
+    """Any JSON, so that what nobody can read is kept too."""
+    return cookies if vault.key_id is None else vault.seal(json.dumps(cookies), user_email, "cookies")
+
+
+def open_cookies(vault: SessionVault, stored: Any, user_email: str) -> Any:
+    """Raises UnreadableError."""
+    if not isinstance(stored, str):
+        vault.refuse_plain("cookies")
+        return stored
+    plain = vault.open(stored, user_email, "cookies")
+    return plain if plain is stored else json.loads(plain)
+
+
+def _as_pairs(rows: Any) -> tuple[tuple[str, str], ...]:
+    """Of [{name, value}], as the web application writes them. Raises UnreadableError."""
+    cookies = tuple((str(cookie["name"]), str(cookie["value"])) for cookie in rows)
+    if not all(_IN_A_HEADER.fullmatch(part) for pair in cookies for part in pair):
+        raise UnreadableError("its cookies have characters that no header may have")
+    return cookies
+
+
+def as_rows(cookies: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in cookies]

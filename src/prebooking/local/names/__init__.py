@@ -1,5 +1,0 @@
-"""A name server on UDP whose names resolve at once, late, never or wrongly, as they are put up."""
-
-from prebooking.local.names.server import NameServer, Zone, name_server
-
-__all__ = ("NameServer", "Zone", "name_server")

@@ -1,0 +1,275 @@
+"""The environment, read once into one frozen object. A missing or wrong value stops the start and is named."""
+
+import os
+from collections.abc import Iterator
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from prebooking.domain.notice_texts import Language
+from prebooking.domain.prebooking import Box
+from prebooking.settings import kinds
+from prebooking.settings.environment import Environment, environment_of, setting_name
+from prebooking.settings.forward_headers import ForwardHeader
+from prebooking.settings.urls import passwords_in
+
+# After the opening an execution needs this much: to shoot, to hear, to write down, to answer.
+_AFTER_LEAD_S = 6
+
+_OF_OPENSSL = ("SSL_CERT_FILE", "SSLKEYLOGFILE")
+
+_Kind = TypeVar("_Kind", bound=BaseSettings)
+
+
+class SettingsError(Exception):
+    """The text names each variable that is missing or wrong, and what would be right."""
+
+
+class _FromEnvironment(BaseSettings):
+    """Read once; each field is of one of the kinds in setting_kinds.py."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8-sig",  # some editors write its mark
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # nobody mounts them
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        assert isinstance(dotenv_settings, DotEnvSettingsSource)
+        assert isinstance(env_settings, EnvSettingsSource)
+        return init_settings, Environment(settings_cls, dotenv_settings, env_settings)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _one_line(cls, value: Any) -> Any:
+        return kinds.one_line(value)
+
+
+class Settings(_FromEnvironment):
+    """See .env.example, which has one line on each."""
+
+    supabase_url: kinds.SupabaseUrl
+    supabase_secret_key: kinds.Token = Field(validation_alias=AliasChoices("SUPABASE_SECRET_KEY"))
+    supabase_jwt_secret: kinds.JwtSecret | None = None
+    supabase_jwt_issuer: str | None = None
+
+    qstash_url: kinds.QStashUrl = "https://qstash.upstash.io"
+    qstash_token: kinds.Token
+    qstash_current_signing_key: kinds.SigningKey
+    qstash_next_signing_key: kinds.SigningKey
+    qstash_current_signing_key_2: kinds.SigningKey | None = None
+    qstash_next_signing_key_2: kinds.SigningKey | None = None
+    qstash_forward_headers: kinds.ForwardHeaders = Field(default_factory=list)
+    public_url: kinds.Url
+
+    frontend_origins: kinds.Origins = Field(default_factory=list)
+    session_encryption_keys: kinds.SessionKeys = Field(default_factory=list)
+    service_api_key: kinds.ServiceKey | None = None
+    metrics_key: kinds.ServiceKey | None = None
+
+    retention_days: int = Field(default=90, ge=1, le=36_500)
+
+    notify_webhook_url: kinds.WebhookUrl | None = None
+    notify_webhook_secret: kinds.WebhookSecret | None = None
+    notify_language: Language = "en"
+    notify_timezone: kinds.TimeZone = "Europe/Madrid"
+
+    aimharder_box_url: kinds.GymUrl = "https://{box}.aimharder.com"
+    aimharder_account_url: kinds.GymUrl = "https://aimharder.com"
+    aimharder_login_url: kinds.GymUrl = "https://login.aimharder.com"
+    aimharder_proxy: kinds.ProxyUrl | None = None
+
+    lead_seconds: int = Field(default=3, ge=0, le=kinds.A_DAY_S)
+    max_duration_seconds: float = Field(default=10, gt=0, le=kinds.A_DAY_S)
+    max_attempts: kinds.Count = 5
+    too_early_minutes: float = Field(default=15, ge=0, le=kinds.LONGEST_BEFORE)
+    book_until_minutes_before: float = Field(default=0, ge=0, le=kinds.LONGEST_BEFORE)
+    max_active_prebookings: kinds.Count = 15
+    max_creates_per_minute: kinds.Count = 30
+    max_session_checks_per_minute: kinds.Count = 12
+    sweep_seconds: float = Field(default=5, ge=0, le=kinds.A_DAY_S)
+    qstash_max_delay_seconds: float = Field(default=518_400, gt=0, le=366 * kinds.A_DAY_S)
+
+    legacy_box_subdomain: kinds.BoxLabel | None = None
+    legacy_box_aimharder_id: kinds.BoxNumber | None = None
+    schedule_for_now: bool = False
+
+    console: bool = False
+    supabase_publishable_key: kinds.PublicKey | None = None
+    console_members: kinds.Members = Field(default_factory=list)
+
+    log_level: kinds.LogLevel = "INFO"
+    host: kinds.Host = "127.0.0.1"
+    port: kinds.Port = 8000
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if self.lead_seconds + _AFTER_LEAD_S > self.max_duration_seconds:
+            raise ValueError(
+                f"LEAD_SECONDS={self.lead_seconds} leaves too little of "
+                f"MAX_DURATION_SECONDS={self.max_duration_seconds:g}: lower it, or raise the other to lead + 6"
+            )
+        if self.qstash_current_signing_key == self.qstash_next_signing_key:
+            raise ValueError("QSTASH_CURRENT_SIGNING_KEY and QSTASH_NEXT_SIGNING_KEY are equal: copy both anew")
+        second = (self.qstash_current_signing_key_2, self.qstash_next_signing_key_2)
+        if (second[0] is None) != (second[1] is None):
+            raise ValueError(
+                "QSTASH_CURRENT_SIGNING_KEY_2 and QSTASH_NEXT_SIGNING_KEY_2 are one pair: set both, or neither"
+            )
+        if second[0] is not None and second[0] == second[1]:
+            raise ValueError("QSTASH_CURRENT_SIGNING_KEY_2 and QSTASH_NEXT_SIGNING_KEY_2 are equal: copy both anew")
+        if (self.legacy_box_subdomain is None) != (self.legacy_box_aimharder_id is None):
+            raise ValueError("LEGACY_BOX_SUBDOMAIN and LEGACY_BOX_AIMHARDER_ID name one box: set both, or neither")
+        if self.console and not self.supabase_publishable_key:
+            raise ValueError("CONSOLE=true needs SUPABASE_PUBLISHABLE_KEY: its page signs people in with it")
+        if self.console_members and urlsplit(self.supabase_url).hostname not in ("127.0.0.1", "localhost", "::1"):
+            raise ValueError(
+                "CONSOLE_MEMBERS shows passwords to everybody: it is for a local stack. "
+                "Unset it, or point SUPABASE_URL at this machine"
+            )
+        if self.schedule_for_now and (urlsplit(self.qstash_url).hostname or "").endswith("upstash.io"):
+            raise ValueError(
+                "SCHEDULE_FOR_NOW=true is for local development: it would book at once. "
+                "Unset it, or point QSTASH_URL at a local server"
+            )
+        if self.notify_webhook_url and not self.notify_webhook_secret:
+            raise ValueError(
+                "NOTIFY_WEBHOOK_SECRET is missing: NOTIFY_WEBHOOK_URL is set, and notices are signed. "
+                "Make one with `echo whsec_$(openssl rand -base64 32)`"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_is_trusted(self) -> Self:
+        """Before a client needs it: OpenSSL's own variables lead to files."""
+        from prebooking.adapters.tls import trusted  # noqa: PLC0415  # takes longer than a migration, which needs none
+
+        try:
+            trusted()
+        except OSError as exc:
+            names = [name for name in _OF_OPENSSL if os.environ.get(name)]
+            raise ValueError(
+                f"{' or '.join(names or _OF_OPENSSL)} can't be read: {exc.strerror or type(exc).__name__}"
+            ) from exc
+        return self
+
+    @property
+    def auth_url(self) -> str:
+        """Of Supabase Auth, which signs users in."""
+        return f"{self.supabase_url}/auth/v1"
+
+    @property
+    def issuer(self) -> str:
+        """What its access tokens have as `iss`."""
+        return self.supabase_jwt_issuer or self.auth_url
+
+    @property
+    def signing_keys(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of a current and a next one; while a region moves, there are two."""
+        pairs = (
+            (self.qstash_current_signing_key, self.qstash_next_signing_key),
+            (self.qstash_current_signing_key_2, self.qstash_next_signing_key_2),
+        )
+        return tuple((one.get_secret_value(), other.get_secret_value()) for one, other in pairs if one and other)
+
+    @property
+    def forward_headers(self) -> dict[str, str]:
+        """What QStash is to bring along, whenever it calls this service."""
+        return {header.name: header.value.get_secret_value() for header in self.qstash_forward_headers}
+
+    @property
+    def session_keys(self) -> tuple[bytes, ...]:
+        """All decrypt; the first encrypts where `encrypts_sessions`."""
+        return tuple(kinds.session_key(key) for key in self.session_encryption_keys if not kinds.is_mark(key))
+
+    @property
+    def encrypts_sessions(self) -> bool:
+        """Not before each replica can decrypt: see README.md."""
+        return bool(self.session_keys) and self.session_encryption_keys[0].get_secret_value() != kinds.PLAIN
+
+    @property
+    def takes_sealed_sessions_alone(self) -> bool:
+        """All are encrypted: what is not was put there by somebody else."""
+        return bool(self.session_keys) and self.session_encryption_keys[0].get_secret_value() == kinds.SEALED_ONLY
+
+    @property
+    def demo_members(self) -> tuple[tuple[str, str], ...]:
+        """E-mail and password of those whom the page offers."""
+        return tuple((email, password) for email, _, password in (one.partition(":") for one in self.console_members))
+
+    @property
+    def legacy_box(self) -> Box | None:
+        """The box of adopted rows that name none."""
+        if self.legacy_box_subdomain is None or self.legacy_box_aimharder_id is None:
+            return None
+        return Box(subdomain=self.legacy_box_subdomain, aimharder_id=self.legacy_box_aimharder_id)
+
+
+class MigrationSettings(_FromEnvironment):
+    """`migrate` needs the database alone, and nothing else needs it."""
+
+    database_url: kinds.DatabaseUrl
+
+
+def secrets_of(settings: BaseSettings) -> dict[str, str]:
+    """What must never be seen in a log, and of which setting it is: secret values, and the passwords within URLs."""
+    return {secret: name for secret, name in _secrets(settings) if secret}
+
+
+def _secrets(settings: BaseSettings) -> Iterator[tuple[str, str]]:
+    for field_name, field in type(settings).model_fields.items():
+        name, value = setting_name(field_name, field), getattr(settings, field_name)
+        for item in value if isinstance(value, list) else [value]:
+            part = item.value if isinstance(item, ForwardHeader) else item
+            if isinstance(part, SecretStr):
+                yield part.get_secret_value(), name
+            plain = part.get_secret_value() if isinstance(part, SecretStr) else part
+            if isinstance(plain, str):
+                yield from ((password, name) for password in passwords_in(plain))
+
+
+def read_settings(kind: type[_Kind]) -> _Kind:
+    """Raises SettingsError."""
+    try:
+        return kind()
+    except ValidationError as exc:
+        borrowed = borrowed_names(kind)
+        raise SettingsError("\n".join(_told(error, borrowed) for error in exc.errors())) from exc
+    except (OSError, UnicodeDecodeError) as exc:  # the others are told by pydantic
+        raise SettingsError(f".env can't be read: {exc}") from exc
+
+
+def borrowed_names(kind: type[BaseSettings]) -> dict[str, str]:
+    """The settings that are not set themselves, and the platform's variable that each is taken from."""
+    return environment_of(kind).borrowed
+
+
+def _told(error: ErrorDetails, borrowed: dict[str, str]) -> str:
+    message = error["msg"].removeprefix("Value error, ")
+    if not error["loc"]:
+        return message
+    name = str(error["loc"][0]).upper()
+    if error["type"] == "missing":
+        return f"{name} is missing: set it in the environment or in .env (.env.example says what it is)"
+    return f"{name}{f' (from {borrowed[name]})' if name in borrowed else ''}: {message}"

@@ -1,0 +1,119 @@
+"""What a replica does beside booking: it tells users, looks after their sessions, clears away what is old.
+
+Each has a lane of its own, so that none waits for another: an account host that is silent delays no notice. They keep
+out of the way of openings, and whatever one leaves undone its next pass or another replica does.
+"""
+
+import asyncio
+import math
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import structlog
+
+from prebooking.domain.errors import StoreRefusedError, StoreUnavailableError
+from prebooking.domain.ports import Clock
+from prebooking.domain.timing import Budget
+from prebooking.usecases.background.notifications import NotificationLoop
+from prebooking.usecases.background.retention import Retention
+from prebooking.usecases.sessions.watch import SessionWatch
+
+_log = structlog.get_logger()
+
+_EVERY_S = 20.0  # well within a session's last look, 5 minutes before the opening
+_PASS_S = 20.0  # after that a pass begins nothing long any more, and the next one goes on
+_SETTLE_S = 0.3  # after an end others follow: one pass tells them all
+
+
+class _Lane:
+    """One task of a replica: its passes take turns, and know nothing of other lanes."""
+
+    def __init__(self, name: str, work: Callable[[float], Awaitable[object]]) -> None:
+        self._name = name
+        self._work = work
+        self._turn = asyncio.Lock()
+        self._wanted = asyncio.Event()
+
+    def want(self) -> None:
+        """There is something to do."""
+        self._wanted.set()
+
+    async def once(self, until: float) -> None:
+        """One pass. `until`, on the monotonic clock, begins nothing long any more."""
+        async with self._turn:
+            self._wanted.clear()
+            try:
+                await self._work(until)
+            except (StoreUnavailableError, StoreRefusedError) as exc:
+                _log.warning("chores_interrupted", task=self._name, reason=str(exc))
+
+    async def if_wanted(self) -> None:
+        """One pass, unless another has done it meanwhile."""
+        async with self._turn:
+            if self._wanted.is_set():
+                self._wanted.clear()
+                await self._work(math.inf)
+
+    async def run(self, pass_until: Callable[[], float]) -> None:
+        """Until it is cancelled."""
+        while True:
+            try:
+                await self.once(pass_until())
+            except Exception:  # noqa: BLE001  # an error of ours, in one pass
+                _log.exception("chores_failed", task=self._name)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_EVERY_S * random.uniform(0.8, 1)):  # noqa: S311  # spreads replicas
+                    await self._wanted.wait()
+                    await asyncio.sleep(_SETTLE_S)
+
+
+class BackgroundTasks:
+    def __init__(self, notifier: NotificationLoop, watch: SessionWatch, housekeeping: Retention, clock: Clock) -> None:
+        self._notifier = notifier
+        self._watch = watch
+        self._clock = clock
+        self._notices = _Lane("notices", self._publish)
+        self._lanes = (
+            self._notices,
+            _Lane("sessions", self._look),
+            _Lane("housekeeping", lambda _: housekeeping.tidy()),
+        )
+        self._running = False
+        self._passes: set[asyncio.Task[None]] = set()
+
+    def ring(self) -> None:
+        """There is something to tell."""
+        for lane in self._lanes:
+            lane.want()
+
+    async def once(self, until: float = math.inf) -> None:
+        """One pass of each; two at once take turns. `until`, on the monotonic clock, begins nothing long any more."""
+        await asyncio.gather(*(lane.once(until) for lane in self._lanes))
+
+    async def within(self, budget: Budget) -> None:
+        """One pass for hosts that sleep between requests. What is left of it at the end goes on beside what comes."""
+        running = asyncio.create_task(self.once(until=budget.answer_by))
+        self._passes.add(running)
+        running.add_done_callback(self._passes.discard)
+        await asyncio.wait({running}, timeout=max(0.0, budget.left))
+
+    async def before_sleeping(self, within_s: float) -> None:
+        """For hosts that sleep between requests: what has just ended is told now, if there is time."""
+        if self._running:
+            return
+        with suppress(TimeoutError, StoreUnavailableError, StoreRefusedError):
+            async with asyncio.timeout(within_s):
+                await self._notices.if_wanted()
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        self._running = True
+        await asyncio.gather(*(lane.run(lambda: self._clock.monotonic() + _PASS_S) for lane in self._lanes))
+
+    async def _publish(self, _until: float) -> None:
+        await self._notifier.publish()
+
+    async def _look(self, until: float) -> None:
+        if await self._watch.look(until):
+            await self._notices.once(math.inf)

@@ -1,0 +1,35 @@
+"""Removes what ended long ago: a little at a time, so that nobody waits for it."""
+
+import structlog
+
+from prebooking.domain.ports import Clock, Store
+from prebooking.usecases.booking.gate import Gate
+
+_log = structlog.get_logger()
+
+_EVERY_S = 3600.0
+_BATCHES = 20  # in one go; the next hour goes on
+
+
+class Retention:
+    def __init__(self, store: Store, gate: Gate, clock: Clock, *, days: int) -> None:
+        self._store = store
+        self._gate = gate
+        self._clock = clock
+        self._days = days
+        self._next_at = float("-inf")
+
+    async def tidy(self) -> None:
+        """Once an hour at most. Raises StoreUnavailableError."""
+        if self._clock.monotonic() < self._next_at:
+            return
+        self._next_at = self._clock.monotonic() + _EVERY_S
+        removed = 0
+        for _ in range(_BATCHES):
+            await self._gate.calm()
+            number, more = await self._store.remove_old(days=self._days)
+            removed += number
+            if not more:
+                break
+        if removed:
+            _log.info("rows_removed", number=removed)

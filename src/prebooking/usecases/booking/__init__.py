@@ -1,0 +1,1 @@
+"""One execution of a prebooking, from the claim to its recorded result."""

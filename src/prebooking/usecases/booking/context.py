@@ -1,0 +1,189 @@
+"""One claimed prebooking on its way: what every step of the pipeline needs to know."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from prebooking.domain.class_start import start_of
+from prebooking.domain.classes import MemberBox
+from prebooking.domain.errors import BoxSilentError
+from prebooking.domain.outcome import Ending, Outcome
+from prebooking.domain.ports import Claim, Clock, HeldRequest, Listing
+from prebooking.domain.prebooking import BookingRequest, Prebooking, Session
+from prebooking.domain.timing import Budget, Lease, Shot, Timings
+from prebooking.usecases.booking.settle import NotFound, settle
+from prebooking.usecases.guarded_gyms import GuardedGym
+from prebooking.usecases.sessions.refresh import PATIENCE_S
+from prebooking.usecases.sessions.revive import WRONG_SIGN_IN, Revived, SessionReviver
+
+_REFRESH_S = 4.0
+_SIGN_IN_S = 6.0
+_SIGN_IN_BEFORE_S = 2.0
+_ENTRANCE_S = 2.0
+_TO_END_S = 0.3  # of the budget, for what follows a refresh that was waited for to the last
+_LEAST_REFRESH_S = 2.0  # with less left it would come too late, and a host that sleeps after the answer could lose it
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Surely not booked: tried again later, for this reason."""
+
+    reason: Ending
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """Perhaps booked: settled later."""
+
+    reason: Ending
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """Nothing has left, and it is no attempt: this process is about to end, or too crowded. Another takes it."""
+
+    retry_s: float = 0.0
+
+
+@dataclass(slots=True, kw_only=True)
+class ExecutionContext:
+    claim: Claim
+    token: UUID
+    request: BookingRequest
+    box: str  #: by its subdomain
+    gym: GuardedGym  #: asked also while it is silent
+    settling: GuardedGym  #: the same, asked sparsely then
+    session: Session
+    budget: Budget
+    timings: Timings
+    clock: Clock
+    now: Callable[[], float]  #: the opening's clock, which stamps the shots
+    revival: SessionReviver
+    attempts: int
+    settled: bool = False  #: the earlier begin was settled as absent
+    begun: bool = False  #: this claim has begun
+    lease: Lease | None = None  #: of its begin, at the shortest
+    unsure: bool = False  #: a shot of this claim got no statement: no refusal is believed any more
+    day_is_empty: bool = False  #: the gym lists no class at all on that day, as far as was asked
+    starts_at: datetime | None = None  #: the class's start, as the gym's listing tells it
+    password_refused: bool = False  #: the remembered one, so the session could not be signed in again
+    _revived: bool = False
+    _entered: bool = False
+    _refreshing: asyncio.Task[Revived] | None = None
+
+    @property
+    def prebooking(self) -> Prebooking:
+        return self.claim.prebooking
+
+    @property
+    def opening(self) -> float:
+        return self.prebooking.available_at.timestamp()
+
+    @property
+    def since_opening_s(self) -> float:
+        return self.now() - self.opening
+
+    def learn(self, listing: Listing) -> None:
+        """What else a listing tells of the class: when it starts, or that there is none yet."""
+        self.day_is_empty = not listing
+        listed = listing.get(self.request.class_id)
+        if listed is not None:
+            self.starts_at = start_of(self.request.day, listed.hour, self.claim.time_zone)
+
+    def may_send(self) -> bool:
+        """Asked right before a write: the process may have stood still since it was asked last."""
+        return self.budget.may_send() and self.lease is not None and self.lease.holds
+
+    async def revive(self, patience_s: float = PATIENCE_S) -> bool:
+        """Refreshes the dead session, or signs it in again, once an execution. Raises BoxSilentError when nobody can
+        tell.
+
+        Whoever loses patience leaves it running, and the next one to ask waits for that same one.
+        `patience_s`: see Sessions.refresh.
+        """
+        if self._revived:
+            return False
+        if self._refreshing is None:
+            if self.budget.for_answers < _LEAST_REFRESH_S:
+                raise BoxSilentError("no time left for a refresh")
+            longest = _SIGN_IN_S if self.session.remembered else _REFRESH_S
+            self._refreshing = asyncio.create_task(
+                self.revival.revive(
+                    self.gym,
+                    self.prebooking.user_email,
+                    self.session,
+                    within_s=min(longest, max(0.0, self.budget.for_answers)),
+                    patience_s=patience_s,
+                    may_sign_in=self._may_sign_in,
+                )
+            )
+        refreshing = self._refreshing
+        try:
+            revived = await asyncio.shield(refreshing)
+        except BoxSilentError:
+            self._refreshing = None
+            raise
+        self._revived, self.password_refused = True, revived.password_refused
+        if revived.session is not None:
+            self.session = revived.session
+        return revived.session is not None
+
+    def _may_sign_in(self) -> bool:
+        """Not so shortly before the opening that the request would be late."""
+        return not -_SIGN_IN_BEFORE_S < self.since_opening_s < 0
+
+    async def enter(self) -> None:
+        """Shows a living session to the box, once an execution: some boxes don't know of one until then."""
+        if self._entered:
+            return
+        self._entered = True
+        box = MemberBox(subdomain=self.box, aimharder_id="", name="")
+        with suppress(BoxSilentError, TimeoutError):
+            async with asyncio.timeout(_ENTRANCE_S):
+                await self.gym.enter(self.session.token, self.session.fingerprint, box)
+
+    def session_ended(self, ending: Ending) -> Ending:
+        """With the reason why it was not signed in again."""
+        return replace(ending, sentence=WRONG_SIGN_IN) if self.password_refused else ending
+
+    async def aclose(self) -> None:
+        """Ends what may still be running. A rotation that has begun goes on by itself; a host that sleeps after the
+        answer leaves it the budget alone.
+        """
+        if self._refreshing is not None:
+            await asyncio.wait({self._refreshing}, timeout=max(0.0, self.budget.left - _TO_END_S))
+            self._refreshing.cancel()
+            await asyncio.gather(self._refreshing, return_exceptions=True)
+
+    async def settle(self) -> Ending | NotFound:
+        try:
+            async with asyncio.timeout(self.budget.for_answers):
+                return await settle(self.settling, self.request, self.clock, revive=self.revive, insist=self.begun)
+        except TimeoutError:
+            return NotFound.UNKNOWN
+
+    async def hold(self) -> HeldRequest:
+        """The booking request on an open connection. Raises BoxSilentError."""
+        held = self.gym.hold(self.request)
+        try:
+            async with asyncio.timeout(self.budget.for_answers):
+                await held.ready()
+        except BaseException as exc:
+            await held.aclose()
+            if isinstance(exc, TimeoutError):
+                raise BoxSilentError("no connection in time") from exc
+            raise
+        return held
+
+    def record(self, held: HeldRequest, outcome: str) -> None:
+        if held.fired_at is not None:
+            self.timings.shots.append(Shot(held.fired_at, self.now(), outcome))
+
+    def last_reason(self, *, over: Outcome) -> Ending:
+        """Why it was not booked, as far as earlier attempts know; else `over`."""
+        if over is Outcome.ATTEMPTS_EXHAUSTED and self.claim.last_outcome:
+            return Ending(Outcome(self.claim.last_outcome), sentence=self.claim.last_message)
+        return Ending(over, self.claim.last_message or "")

@@ -1,0 +1,68 @@
+"""All that can be known before the opening: is the session alive, is the class there, is the user in it already?
+
+What isn't known in time is skipped, not failed: the box decides. A session that lives is left alone, however old: the
+looks before the opening had the time to refresh it (session_watch.py), and a refresh that goes wrong would end it.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import structlog
+
+from prebooking.domain.errors import BoxSilentError
+from prebooking.domain.outcome import Ending, Outcome
+from prebooking.domain.ports import Listing
+from prebooking.usecases.booking.context import ExecutionContext
+from prebooking.usecases.booking.settle import present
+from prebooking.usecases.sessions.refresh import PATIENCE_S
+
+_T = TypeVar("_T")
+_log = structlog.get_logger()
+
+_STOP_BEFORE_OPENING_S = 0.5
+_SIGN_IN_UNTIL_S = 0.3  # before the opening
+_AT_LEAST_S = 1.0
+_TO_USE_IT_S = 0.2  # what another one has refreshed must come so long before the request is built
+
+
+async def prepare(run: ExecutionContext, now: Callable[[], float]) -> Ending | None:
+    """An ending where there is nothing to send; the connection to the box is open afterwards."""
+    until = max(run.opening - _STOP_BEFORE_OPENING_S, now() + _AT_LEAST_S)
+    async with asyncio.TaskGroup() as asking:  # when one breaks the other is ended, before its connections are
+        whoami = asking.create_task(_known(run.gym.whoami(), until - now()))
+        listed = asking.create_task(_known(run.gym.listing(run.request.day, run.request.family_id), until - now()))
+    alive, listing = whoami.result(), listed.result()
+    if alive is False:
+        # The request can wait longer for a sign-in: without it, it would only be refused.
+        by = max(until, run.opening - _SIGN_IN_UNTIL_S) if run.session.remembered else until
+        left = by - now()
+        revived = await _known(run.revive(min(PATIENCE_S, left - _TO_USE_IT_S)), left)
+        if revived is False:
+            return run.session_ended(Ending(Outcome.SESSION_EXPIRED))
+        if revived is None:
+            _log.warning("session_not_refreshed", prebooking_id=str(run.prebooking.id))
+        else:
+            listing = await _known(run.gym.listing(run.request.day, run.request.family_id), until - now())
+    run.timings.ready_at = now()
+    if listing is not None:
+        run.learn(listing)
+    return _ending(listing, run) if listing else None  # a day without any class says nothing
+
+
+def _ending(listing: Listing, run: ExecutionContext) -> Ending | None:
+    listed = listing.get(run.request.class_id)
+    if listed is None and not listing.complete:
+        return None
+    if listed is None or listed.cancelled:
+        return Ending(Outcome.CLASS_NOT_FOUND)
+    # With a settled begin behind it the booking is our own doing, else the user's by hand.
+    return present(listed, Outcome.BOOKED if run.claim.begun else Outcome.ALREADY_BOOKED)
+
+
+async def _known(question: Coroutine[Any, Any, _T], within_s: float) -> _T | None:
+    try:
+        async with asyncio.timeout(within_s):
+            return await question
+    except (BoxSilentError, TimeoutError):
+        return None

@@ -1,0 +1,153 @@
+"""How an execution ends: finished, released, parked, or not ours; and what its delivery is answered."""
+
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from prebooking.domain.metrics import Metrics
+from prebooking.domain.outcome import Ending, Outcome
+from prebooking.domain.patience import Patience, pause_before_late_opening
+from prebooking.domain.ports import Claim, Store, Transition
+from prebooking.domain.prebooking import Status
+from prebooking.domain.timing import Timings, park_delay, release_delay
+from prebooking.usecases.booking.context import ExecutionContext, GiveBack, Park, Release
+from prebooking.usecases.booking.resolve import Decision
+
+_LEAST_RETRY_AFTER_S = 1.0
+_OF_A_BAD_MINUTE = 0.8  # of each pause: then all tries together take about as long
+# A gym that is away, and a session that another replica may be signing in again (released, it is not known to be dead).
+_PASSES_IN_A_MINUTE = (Outcome.BOX_UNKNOWN, Outcome.SESSION_EXPIRED)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryResult:
+    """What a delivery is answered. `retry_after` (seconds) asks for another delivery; None: this one is done with."""
+
+    outcome: str
+    retry_after: float | None = None
+
+
+class ResultRecorder:
+    """Writes down how it ended, fenced by the claim's token."""
+
+    def __init__(self, store: Store, meter: Metrics, *, lead_s: float, max_attempts: int, patience: Patience) -> None:
+        self._store = store
+        self._meter = meter
+        self._lead_s = lead_s
+        self._max_attempts = max_attempts
+        self._patience = patience
+
+    async def end(self, run: ExecutionContext, decision: Decision) -> DeliveryResult:
+        match decision:
+            case Ending():
+                return await self._finish(run.claim, run.token, run.timings, decision)
+            case Release(reason):
+                return await self._not_booked(run, reason)
+            case GiveBack(again_s) if run.claim.begun and not run.settled:
+                return await self._park(run.claim, run.token, run.timings, None, again_s)
+            case GiveBack(again_s):
+                return await self._release(run, None, again_s, counted=False)
+            case Park(reason):
+                # Its own begin's lease must end first: until then its request may still arrive.
+                retry_s = None if run.begun else park_delay(run.claim.parks)
+                return await self._park(run.claim, run.token, run.timings, reason, retry_s)
+
+    async def reject_incomplete(self, claim: Claim, token: UUID, timings: Timings, why: Outcome) -> DeliveryResult:
+        """Without a session or a class nothing can be sent, and nothing that was begun can be settled."""
+        if claim.begun:
+            return await self._park(claim, token, timings, Ending(why), park_delay(claim.parks))
+        return await self._finish(claim, token, timings, Ending(why))
+
+    async def _not_booked(self, run: ExecutionContext, reason: Ending) -> DeliveryResult:
+        """Tried again: so many times, but for a gym that opens late, which is waited for however often it is asked."""
+        if reason.outcome is Outcome.TOO_EARLY:
+            since_s = run.since_opening_s
+            if self._patience.waits_for_opening(since_s):
+                return await self._release(run, reason, pause_before_late_opening(since_s), counted=False)
+            reason = replace(reason, sentence=self._patience.never_opened)
+        elif run.attempts < self._max_attempts:
+            least = _OF_A_BAD_MINUTE if reason.outcome in _PASSES_IN_A_MINUTE else 0.0
+            return await self._release(run, reason, release_delay(run.attempts, least=least), counted=True)
+        return await self._finish(run.claim, run.token, run.timings, reason)
+
+    async def _finish(self, claim: Claim, token: UUID, timings: Timings, ending: Ending) -> DeliveryResult:
+        success = ending.outcome.success
+        result = {
+            "success": success,
+            "outcome": ending.outcome,
+            "bookingId": ending.booking_id,
+            "bookState": ending.book_state,
+            "message": ending.message,
+            "timings": timings.as_json(),
+        }
+        answer = await self._store.finish(
+            claim.prebooking.id,
+            token,
+            success=success,
+            outcome=ending.outcome,
+            message=ending.message,
+            result=result,
+        )
+        if answer.outcome != "finished":
+            return self.not_claimed(answer)
+        self._meter.ended(ending.outcome)
+        return DeliveryResult(ending.outcome)
+
+    async def _release(
+        self, run: ExecutionContext, reason: Ending | None, retry_s: float, *, counted: bool
+    ) -> DeliveryResult:
+        """`counted`: it was an attempt; our own stop or crowd is none, nor is a gym that is late."""
+        answer = await self._store.release(
+            run.prebooking.id,
+            run.token,
+            outcome=reason.outcome if reason else None,
+            message=reason.message if reason else None,
+            shots=run.timings.all_shots(),
+            retry_s=retry_s,
+            graceful=not counted,
+            settled=run.settled,
+        )
+        if answer.outcome != "released":
+            return self.not_claimed(answer)
+        return DeliveryResult("retry-later", max(_LEAST_RETRY_AFTER_S, answer.retry_after))
+
+    async def _park(
+        self, claim: Claim, token: UUID, timings: Timings, reason: Ending | None, retry_s: float | None
+    ) -> DeliveryResult:
+        # What only says that nothing is known must not replace the last true reason.
+        if reason and reason.outcome in (Outcome.OUTCOME_UNKNOWN, Outcome.WAITING_LIST):
+            reason = None
+        answer = await self._store.park(
+            claim.prebooking.id,
+            token,
+            outcome=reason.outcome if reason else None,
+            message=reason.message if reason else None,
+            shots=timings.all_shots(),
+            retry_s=retry_s,
+        )
+        if answer.outcome != "parked":
+            return self.not_claimed(answer)
+        return DeliveryResult("retry-later", max(_LEAST_RETRY_AFTER_S, answer.retry_after))
+
+    def not_claimed(self, answer: Transition) -> DeliveryResult:
+        """The row is not ours to execute: the answer says whose, or when."""
+        match answer.outcome:
+            case "held":
+                return DeliveryResult("held", max(_LEAST_RETRY_AFTER_S, answer.retry_after))
+            case "not_due":
+                return DeliveryResult("not-due", max(_LEAST_RETRY_AFTER_S, answer.retry_after - self._lead_s))
+            case "retry_later":
+                return DeliveryResult("retry-later", max(_LEAST_RETRY_AFTER_S, answer.retry_after))
+            case "lost" | "unsettled" | "already_ended":
+                return self._lost(answer)
+            case outcome:
+                return DeliveryResult(outcome)
+
+    def _lost(self, answer: Transition) -> DeliveryResult:
+        """Another has taken it, or ended it (the old cron may, too)."""
+        match answer.prebooking and answer.prebooking.status:
+            case Status.COMPLETED | Status.FAILED:
+                return DeliveryResult("already_finished")
+            case Status.CANCELLED:
+                return DeliveryResult("cancelled")
+            case _:
+                return DeliveryResult("held", _LEAST_RETRY_AFTER_S)

@@ -1,0 +1,183 @@
+"""A held request that is ready at the opening, however soon a server tires of a connection on which nothing happens.
+
+It is watched: once its connection is closed it is held anew, on another one. And it is renewed, before the old one is
+let go, so that at the opening its connection is in the middle of its life: neither so old that the server or something
+between (which says nothing) may end it just then, nor so young that there was no time for a second try. How long
+connections live is presumed, until one is closed. The instants are scattered, so that a crowd doesn't renew at once.
+
+Not covered: a connection that is closed within the last tenth of a second. Its request is held anew after the opening,
+since nothing is started so shortly before (gate.py).
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from math import inf
+from typing import Any
+
+import structlog
+
+from prebooking.domain.errors import BoxSilentError
+from prebooking.domain.outcome import Kind, Reply
+from prebooking.domain.ports import Clock, HeldRequest
+from prebooking.usecases.booking.gate import sleep_until
+
+_log = structlog.get_logger()
+
+# Servers and middleboxes close idle connections after 5 s (node, Apache), 60 s (AWS's balancers) or more; where it is
+# less, that is learnt from the first connection that is closed.
+_PRESUMED_LIFE_S = 40.0
+_AGE_AT_OPENING = (0.3, 0.75)  # of that life
+_TO_TRY_TWICE_S = 0.6  # before the opening, where connections live that long
+_TO_TRY_S = 0.2
+_SCATTER_S = 1.0  # a server that ends all its connections at once is not connected to by all at once
+_TRY_AGAIN_S = 0.2
+
+
+class RenewedRequest:
+    """See prebooking.domain.ports.HeldRequest. `hold` makes another such request; `opening` is by the clock of `now`.
+
+    `quiet`: see prebooking.usecases.booking.gate.Gate. `may_fire`: whether a request may leave that was not ready in
+    time.
+    """
+
+    def __init__(
+        self,
+        held: HeldRequest,
+        hold: Callable[[], Awaitable[HeldRequest]],
+        *,
+        opening: float,
+        clock: Clock,
+        now: Callable[[], float],
+        quiet: Callable[[], Awaitable[None]],
+        may_fire: Callable[[], bool],
+    ) -> None:
+        self._held: HeldRequest | None = held
+        self._hold = hold
+        self._opening = opening
+        self._clock = clock
+        self._now = now
+        self._quiet = quiet
+        self._may_fire = may_fire
+        self._life_s = _PRESUMED_LIFE_S
+        self._took_s = 0.0  # to hold it anew, the last time
+        self._fired = asyncio.Event()
+        self._keeping = asyncio.create_task(self._keep())
+
+    async def ready(self) -> None:
+        if self._held is not None:
+            await self._held.ready()
+
+    async def lost(self) -> float:
+        """Never: it is held anew."""
+        return await asyncio.Future()
+
+    def fire(self) -> None:
+        if self._held is not None:
+            self._held.fire()
+        self._fired.set()
+
+    @property
+    def fired_at(self) -> float | None:
+        return None if self._held is None else self._held.fired_at
+
+    async def reply(self, *, within_s: float) -> Reply:
+        """Where it was being held anew at the opening it leaves here, as soon as that is done."""
+        asked = self._clock.monotonic()
+        if self._fired.is_set() and self._held is None:
+            await asyncio.wait({self._keeping}, timeout=within_s)
+            self._fire_late()
+        self._keeping.cancel()
+        if not self._fired.is_set() or self._held is None:
+            return Reply(Kind.NEVER_LEFT, words="no connection at the opening")
+        return await self._held.reply(within_s=max(0.0, within_s - (self._clock.monotonic() - asked)))
+
+    def _fire_late(self) -> None:
+        if self._held is not None and self._may_fire():
+            self._held.fire()
+
+    async def aclose(self) -> None:
+        self._keeping.cancel()
+        await asyncio.wait({self._keeping})
+        if self._held is not None:
+            await self._held.aclose()
+
+    async def _keep(self) -> None:
+        renew_at, losses = self._renewal(), 0
+        while True:
+            idle_s = await self._lost(renew_at)
+            if self._fired.is_set():
+                return
+            if idle_s is not None:
+                losses += 1
+                self._life_s = min(self._life_s, idle_s)
+                await self._let_go()
+                await sleep_until(self._clock, self._now, self._after_loss(losses, idle_s))
+            await self._renew()
+            if self._fired.is_set():
+                return
+            _log.info(
+                "connection_renewed",
+                reason="age" if idle_s is None else "closed",
+                idle_s=None if idle_s is None else round(idle_s, 1),
+                ahead_s=round(self._opening - self._now(), 1),
+            )
+            renew_at = self._renewal()
+
+    def _after_loss(self, losses: int, idle_s: float) -> float:
+        """When to hold it anew. One may be lost by chance; then until the next can be expected to last."""
+        now = self._now()
+        renew_at = self._renewal()
+        if losses > 1 and renew_at < inf:
+            return renew_at
+        if losses > 1 and idle_s < _TRY_AGAIN_S:
+            return now + _TRY_AGAIN_S
+        return now + random.uniform(0, max(0.0, min(_SCATTER_S, (self._opening - now) / 4)))  # noqa: S311  # no secret
+
+    def _renewal(self) -> float:
+        """When to hold it anew, were it held now; `inf` if it would be young enough at the opening."""
+        youngest, oldest = (share * self._life_s for share in _AGE_AT_OPENING)
+        earliest = max(oldest, _TO_TRY_S)
+        if self._opening - self._now() <= earliest:
+            return inf
+        latest = min(max(youngest, _TO_TRY_TWICE_S) + 2 * self._took_s, earliest)
+        return self._opening - random.uniform(latest, earliest)  # noqa: S311  # no secret
+
+    async def _lost(self, until: float) -> float | None:
+        """How long the connection had been idle when it was closed; None: the instant has come."""
+        assert self._held is not None
+        lost = asyncio.ensure_future(self._held.lost())
+        waiting: set[asyncio.Future[Any]] = {lost}
+        if until < inf:
+            waiting.add(asyncio.ensure_future(sleep_until(self._clock, self._now, until)))
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            return lost.result() if lost.done() else None
+        finally:
+            for one in waiting:
+                one.cancel()
+
+    async def _renew(self) -> None:
+        """Holds another, then lets the old one go. Once the opening is past it is tried once."""
+        while True:
+            await self._quiet()
+            began = self._clock.monotonic()
+            try:
+                another = await self._hold()
+                break
+            except BoxSilentError:
+                if self._fired.is_set():
+                    return
+                await self._clock.sleep(_TRY_AGAIN_S)
+        self._took_s = self._clock.monotonic() - began
+        if self._held is not None and self._fired.is_set():
+            await another.aclose()
+            return
+        old, self._held = self._held, another
+        if old is not None:
+            await old.aclose()
+
+    async def _let_go(self) -> None:
+        old, self._held = self._held, None
+        if old is not None:
+            await old.aclose()

@@ -1,0 +1,157 @@
+"""From the first shot to a decision: each answer is an ending, a reason to resolve again, to release or to park."""
+
+import asyncio
+import random
+from dataclasses import dataclass
+
+from prebooking.domain.errors import BoxSilentError
+from prebooking.domain.outcome import Ending, Kind, Outcome, Reply
+from prebooking.domain.patience import pause_before_late_opening
+from prebooking.domain.ports import HeldRequest, Listing
+from prebooking.domain.timing import LAST_SHOT_S
+from prebooking.usecases.booking.context import ExecutionContext, GiveBack, Park, Release
+from prebooking.usecases.booking.settle import NotFound, present
+
+_PAUSE_S = (0.1, 0.3)  # between shots, but for the second, which goes at once
+_LONGEST_PAUSE_S = 3.0  # between questions to the listing
+_PART = 0.1  # of the time since the first shot, where that is longer: a long budget is no reason for many shots
+_JUST_OPENED_S = 1.0  # from then on the gym is late, and not merely its clock by a moment
+
+Decision = Ending | Release | Park | GiveBack
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    reason: Ending
+
+
+async def resolve(run: ExecutionContext, held: HeldRequest) -> Decision:
+    """Follows up the request that was fired, until it is decided or the budget is used up."""
+    shots, began = 1, run.clock.monotonic()
+    while True:
+        try:
+            reply = await held.reply(within_s=max(0.0, run.budget.for_answers))
+        finally:
+            await held.aclose()
+        run.record(held, reply.label)
+        decision = await _decide(run, reply)
+        if not isinstance(decision, _Again):
+            return decision
+        again = await _shoot_again(run, decision.reason, began, first=shots == 1)
+        if again is None:
+            return Park(decision.reason) if run.unsure else Release(decision.reason)
+        held, shots = again, shots + 1
+
+
+async def _shoot_again(run: ExecutionContext, reason: Ending, began: float, *, first: bool) -> HeldRequest | None:
+    while run.budget.may_send():
+        pause_s = _pause(run, reason, began, first=first)
+        if pause_s >= run.budget.left - LAST_SHOT_S:
+            return None  # a later claim can wait for it as well
+        if pause_s:
+            await run.clock.sleep(pause_s)
+        try:
+            held = await run.hold()
+        except BoxSilentError:
+            first = False
+            continue
+        if run.may_send():
+            held.fire()
+            return held
+        await held.aclose()
+    return None
+
+
+def _pause(run: ExecutionContext, reason: Ending, began: float, *, first: bool) -> float:
+    if reason.outcome is Outcome.TOO_EARLY:
+        since_s = run.since_opening_s
+        return 0.0 if first and since_s < _JUST_OPENED_S else pause_before_late_opening(since_s)
+    if first:
+        return 0.0
+    shortest = random.uniform(*_PAUSE_S)  # noqa: S311  # spreads load, guards nothing
+    return max(shortest, _PART * (run.clock.monotonic() - began))
+
+
+async def _decide(run: ExecutionContext, reply: Reply) -> Decision | _Again:  # noqa: PLR0911  # one return a kind of answer
+    match reply.kind:
+        case Kind.BOOKED:
+            return reply.ending(Outcome.BOOKED)
+        case Kind.ON_A_LIST:
+            return await _booked_or_waiting(run, reply)
+        case Kind.TOO_EARLY:
+            return _Again(reply.ending(Outcome.TOO_EARLY))
+        case Kind.NEVER_LEFT:
+            return _Again(reply.ending(Outcome.GYM_UNREACHABLE))
+        case Kind.LOGGED_OUT:
+            return await _logged_out(run, reply)
+        case Kind.BLOCKED:
+            reason = reply.ending(Outcome.BLOCKED)
+            return Park(reason) if run.unsure else Release(reason)
+        case Kind.REFUSED if run.day_is_empty and reply.outcome in (None, Outcome.REFUSED):
+            return _Again(reply.ending(Outcome.TOO_EARLY))  # of a class that is not there yet nothing else can be said
+        case Kind.REFUSED:
+            return await _refused(run, reply.ending(reply.outcome or Outcome.REFUSED))
+        case Kind.SAME_HOUR | Kind.NOTHING_SAID | Kind.NO_ANSWER | Kind.NOT_HERE:
+            return await _settled(run, reply)
+
+
+async def _settled(run: ExecutionContext, reply: Reply) -> Decision | _Again:
+    """What only the listing can tell."""
+    found = await run.settle()
+    if isinstance(found, Ending):
+        return found
+    if reply.kind is Kind.SAME_HOUR:
+        clash = reply.ending(Outcome.TIME_CLASH)
+        # A listing without any booking of that hour lags: it may yet be this class, booked by hand. A later claim looks
+        # again, and where there is still none the box was speaking of another place.
+        known = found is NotFound.ELSEWHERE or (found is NotFound.ABSENT and run.claim.begun)
+        return clash if known and not run.unsure else Park(clash)
+    if reply.kind is Kind.NOT_HERE and found is NotFound.NOT_HERE:
+        # Where there is no listing there is no booking. It may be a bad minute of the gym: so it is tried again.
+        unknown = Ending(Outcome.BOX_UNKNOWN, f"{run.box}: {reply.words}")
+        return Park(unknown) if run.unsure else Release(unknown)
+    run.unsure = True
+    reason = reply.ending(Outcome.GYM_UNREACHABLE)
+    complete = reply.kind in (Kind.NOTHING_SAID, Kind.NOT_HERE)
+    known = found in (NotFound.ABSENT, NotFound.ELSEWHERE)
+    return _Again(reason) if complete and known else Park(reason)
+
+
+async def _refused(run: ExecutionContext, ending: Ending) -> Decision:
+    """A refusal stands, unless an earlier shot may have booked: the listing may be older than that."""
+    if not run.unsure:
+        return ending
+    found = await run.settle()
+    return found if isinstance(found, Ending) else Park(ending)
+
+
+async def _logged_out(run: ExecutionContext, reply: Reply) -> Decision | _Again:
+    """The box says so; the account host knows."""
+    ending = reply.ending(Outcome.SESSION_EXPIRED)
+    try:
+        async with asyncio.timeout(run.budget.for_answers):
+            if await run.gym.whoami():
+                await run.enter()
+                return _Again(ending)
+            if await run.revive():
+                return _Again(ending)
+    except (BoxSilentError, TimeoutError):
+        return _Again(ending)
+    return Park(ending) if run.unsure else run.session_ended(ending)
+
+
+async def _booked_or_waiting(run: ExecutionContext, reply: Reply) -> Decision:
+    """bookState 0 is a place in the class or on its waiting list. Until the listing tells, it is neither."""
+    pause_s = _PAUSE_S[1]
+    while run.budget.for_answers > 0:
+        try:
+            async with asyncio.timeout(run.budget.for_answers):
+                listing = await run.gym.listing(run.request.day, run.request.family_id)
+        except (BoxSilentError, TimeoutError):
+            listing = Listing()
+        ending = present(listing.get(run.request.class_id))
+        if ending is not None:
+            return Ending(ending.outcome, reply.words, reply.booking_id, ending.book_state)
+        await run.clock.sleep(min(pause_s, max(0.0, run.budget.for_answers)))
+        pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+    return Park(reply.ending(Outcome.WAITING_LIST))

@@ -1,0 +1,96 @@
+"""A member looks at what a box offers, through their own AimHarder session."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from async_lru import alru_cache
+
+from prebooking.concurrency.rate_limit import RateLimiter
+from prebooking.domain.classes import MemberBox, TimetabledClass
+from prebooking.domain.errors import BoxNumberUnknownError, SessionEndedError, SessionMissingError
+from prebooking.domain.ports import Account, Clock, Gyms
+from prebooking.domain.prebooking import Box, Session
+from prebooking.domain.sessions import SessionStore
+from prebooking.usecases.sessions.connect import TooOftenError
+from prebooking.usecases.sessions.refresh import SessionRefresher
+
+_REFRESH_S = 4.0
+_KEPT_S = 5.0
+_KEPT = 512  # answers, of a few KB each
+_MOST_PER_MINUTE = 60  # questions to AimHarder for one user
+
+
+@dataclass(frozen=True, slots=True)
+class ClassListing:
+    box: Box
+    classes: Sequence[TimetabledClass]
+
+
+class ClassListings:
+    """Each answer is the asking user's own: it is kept for seconds, for them alone, and asked for once at a time."""
+
+    def __init__(self, store: SessionStore, gyms: Gyms, sessions: SessionRefresher, clock: Clock) -> None:
+        self._store = store
+        self._gyms = gyms
+        self._sessions = sessions
+        self._pace = RateLimiter(clock, most=_MOST_PER_MINUTE, per_s=60)
+        self.member = alru_cache(maxsize=_KEPT, ttl=_KEPT_S)(self._member)
+        self.classes = alru_cache(maxsize=_KEPT, ttl=_KEPT_S)(self._classes)
+        self._named: OrderedDict[str, frozenset[str]] = OrderedDict()
+
+    async def boxes(self, user_email: str) -> Sequence[MemberBox]:
+        """Raises SessionMissingError, SessionEndedError, BoxSilentError, TooOftenError and what the store raises."""
+        _, boxes = await self.member(user_email)
+        return boxes
+
+    def lacks(self, user_email: str, subdomain: str) -> bool:
+        """Whether AimHarder, as far as it was asked, names the user's boxes and not this one. It asks nothing."""
+        return subdomain not in self._named.get(user_email, {subdomain})
+
+    async def _classes(self, user_email: str, subdomain: str, aimharder_id: str | None, day: str) -> ClassListing:
+        """`aimharder_id` None: as AimHarder names it among the user's boxes. Raises as `boxes`, and
+        BoxNumberUnknownError.
+        """
+        session, boxes = await self.member(user_email)
+        number = aimharder_id or next((box.aimharder_id for box in boxes if box.subdomain == subdomain), None)
+        if number is None:
+            raise BoxNumberUnknownError(subdomain)
+        self._admit(user_email)
+        box = Box(subdomain=subdomain, aimharder_id=number)
+        async with self._gyms.visit(box, session) as gym:
+            return ClassListing(box, await gym.timetable(day))
+
+    def _admit(self, user_email: str) -> None:
+        if wait_s := self._pace.admit(user_email):
+            raise TooOftenError(_MOST_PER_MINUTE, wait_s)
+
+    async def _member(self, user_email: str) -> tuple[Session, Sequence[MemberBox]]:
+        """A living session, and whose boxes it is good for: a listing itself doesn't tell that a session is dead."""
+        session, boxes = await self._ask(user_email)
+        self._named[user_email] = frozenset(box.subdomain for box in boxes)
+        if len(self._named) > _KEPT:
+            self._named.popitem(last=False)
+        return session, boxes
+
+    async def _ask(self, user_email: str) -> tuple[Session, Sequence[MemberBox]]:
+        stored = await self._store.read_session(user_email)
+        if stored is None:
+            raise SessionMissingError
+        if stored.session is None:
+            raise SessionEndedError
+        self._admit(user_email)
+        async with self._gyms.account(stored.session.cookies) as account:
+            boxes = await account.boxes()
+            if boxes is not None:
+                return stored.session, boxes
+            return await self._ask_refreshed(account, user_email, stored.session)
+
+    async def _ask_refreshed(
+        self, account: Account, user_email: str, session: Session
+    ) -> tuple[Session, Sequence[MemberBox]]:
+        refreshed = await self._sessions.refresh(account, user_email, session, within_s=_REFRESH_S)
+        boxes = await account.boxes() if refreshed else None
+        if refreshed is None or boxes is None:
+            raise SessionEndedError
+        return refreshed, boxes

@@ -1,0 +1,219 @@
+"""Tells users' pages what changes, by following the database: whichever replica, or hand, wrote it.
+
+One reader a replica, only while somebody listens; it asks for the listeners' rows alone, page by page: a thousand rows
+read in one piece would keep the openings waiting.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+
+import structlog
+
+from prebooking.domain.errors import CursorUnknownError, StoreUnavailableError
+from prebooking.domain.events import EventStore
+from prebooking.domain.ports import Clock
+from prebooking.domain.prebooking import Prebooking
+from prebooking.usecases.booking.gate import Gate
+
+_log = structlog.get_logger()
+
+_EVERY_S = 0.15
+_DATABASE_PAUSE_S = 1.0
+_MOST_LISTENERS = 1000
+_MOST_OF_ONE_USER = 20  # tabs and devices
+_MOST_WAITING = 100  # changes that a listener may leave lying before it is cut off
+_MOST_MISSED = 100  # changes that who comes back is told one by one
+_PAGE = 25  # rows: 2 ms or so to parse and to tell
+
+
+class TooManyListenersError(Exception):
+    """The replica has no room for one more, or the user has theirs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A row as it is now, and the cursor to go on from after it. None: too much has changed to be told row by row."""
+
+    cursor: str
+    prebooking: Prebooking | None
+
+
+class Listener:
+    """One page's share of the feed, from `cursor` on."""
+
+    def __init__(self, cursor: str) -> None:
+        self.cursor = cursor  #: of all that was handed out; it moves on also while nothing of the user's changes
+        self.too_slow = asyncio.Event()
+        self.stopping = False
+        self._told = cursor
+        self._missed: deque[Change] = deque()
+        self._waiting: deque[Change] = deque()
+        self._news = asyncio.Event()
+
+    async def next(self) -> Change | None:
+        """The next change; None when there are no more to come from here."""
+        while not (self._missed or self._waiting):
+            if self.stopping:
+                return None
+            await self._news.wait()
+            self._news.clear()
+        change = (self._missed or self._waiting).popleft()
+        self.cursor = change.cursor
+        return change
+
+    def tell(self, cursor: str | None, rows: Sequence[Prebooking]) -> None:
+        """What has changed up to the cursor; None: more of it follows."""
+        if len(self._waiting) + len(rows) > _MOST_WAITING:
+            self.too_slow.set()
+            return
+        self._waiting.extend(Change(self._told, row) for row in rows)
+        if cursor is not None:
+            self._told = cursor
+            if self._waiting:  # only after the last of them may one go on from here
+                self._waiting[-1] = replace(self._waiting[-1], cursor=cursor)
+            elif not self._missed:
+                self.cursor = cursor
+        if rows:
+            self._news.set()
+
+    def catch_up(self, since: str, until: str, rows: Sequence[Prebooking] | None) -> None:
+        """What changed before all that it is told; None: too much."""
+        if rows is None:
+            self._missed.append(Change(until, None))
+        elif rows:
+            self._missed.extend(Change(until if row is rows[-1] else since, row) for row in rows)
+        else:
+            return
+        self.cursor = since
+        self._news.set()
+
+    def stop(self) -> None:
+        self.stopping = True
+        self._news.set()
+
+
+class EventBroadcaster:
+    def __init__(self, store: EventStore, gate: Gate, clock: Clock) -> None:
+        self._store = store
+        self._gate = gate
+        self._clock = clock
+        self._taken: Counter[str] = Counter()  #: places, by user
+        self._listeners: dict[str, set[Listener]] = {}
+        self._reading = asyncio.Lock()  # while it is free, no listener's row is on its way
+        self._cursor: str | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    @asynccontextmanager
+    async def listen(self, user_email: str, since: str | None) -> AsyncIterator[Listener]:
+        """From the cursor `since`, else from now. Raises TooManyListenersError, CursorUnknownError and what the store
+        raises.
+        """
+        with self._place(user_email):
+            listener = await self._join(user_email)
+            try:
+                if since is not None:
+                    listener.catch_up(since, listener.cursor, await self._missed(user_email, since, listener.cursor))
+                if self._stopping:
+                    listener.stop()
+                yield listener
+            finally:
+                await self._forget(user_email, listener)
+
+    @contextmanager
+    def _place(self, user_email: str) -> Iterator[None]:
+        """Taken before anything is waited for: whoever comes meanwhile finds it taken. Raises TooManyListenersError."""
+        if self._taken.total() >= _MOST_LISTENERS or self._taken[user_email] >= _MOST_OF_ONE_USER:
+            raise TooManyListenersError
+        self._taken[user_email] += 1
+        try:
+            yield
+        finally:
+            self._taken[user_email] -= 1
+            if not self._taken[user_email]:
+                del self._taken[user_email]
+
+    async def _join(self, user_email: str) -> Listener:
+        async with self._reading:
+            if self._cursor is None:
+                self._cursor = (await self._store.read_changes(None, limit=1)).cursor
+            listener = Listener(self._cursor)
+            self._listeners.setdefault(user_email, set()).add(listener)
+            if self._reader is None:
+                self._reader = asyncio.create_task(self._read_on())
+        return listener
+
+    async def _missed(self, user_email: str, since: str, until: str) -> Sequence[Prebooking] | None:
+        """The user's rows that changed between the cursors; None: more than can be told one by one."""
+        rows: list[Prebooking] = []
+        page = None
+        while True:
+            await self._gate.quiet()
+            found = await self._store.read_changes(
+                since, until=until, user_emails=[user_email], after=page, limit=_PAGE
+            )
+            rows += found.prebookings
+            page = found.next_page
+            if page is None and len(rows) <= _MOST_MISSED:
+                return rows
+            if page is None or len(rows) >= _MOST_MISSED:
+                return None
+
+    def stop(self) -> None:
+        """All listeners hear the end, also those that are still to come: their pages go to another replica."""
+        self._stopping = True
+        self._end_all()
+
+    def _end_all(self) -> None:
+        for listeners in self._listeners.values():
+            for listener in listeners:
+                listener.stop()
+
+    async def _forget(self, user_email: str, listener: Listener) -> None:
+        listeners = self._listeners[user_email]
+        listeners.discard(listener)
+        if not listeners:
+            del self._listeners[user_email]
+        if not self._listeners and self._reader is not None:
+            reader, self._reader, self._cursor = self._reader, None, None
+            reader.cancel()
+            await asyncio.wait({reader})
+
+    async def _read_on(self) -> None:
+        while True:
+            await self._clock.sleep(_EVERY_S)
+            await self._gate.quiet()
+            try:
+                async with self._reading:
+                    await self._read()
+            except StoreUnavailableError as exc:
+                _log.warning("changes_not_read", reason=str(exc))  # nothing is missed: the cursor stays
+                await self._clock.sleep(_DATABASE_PAUSE_S)
+            except CursorUnknownError:  # the database was replaced: the pages have to look at it anew
+                self._end_all()
+            except Exception:  # noqa: BLE001  # an error of ours, in one reading; without a reader no page is live
+                _log.exception("changes_not_read")
+                await self._clock.sleep(_DATABASE_PAUSE_S)
+
+    async def _read(self) -> None:
+        since, until, page = self._cursor, None, None
+        while True:
+            emails = list(self._listeners)
+            found = await self._store.read_changes(since, until=until, user_emails=emails, after=page, limit=_PAGE)
+            until, page = until or found.cursor, found.next_page
+            self._tell(None if page else until, found.prebookings)
+            if page is None:
+                self._cursor = until
+                return
+            await self._gate.quiet()
+
+    def _tell(self, cursor: str | None, changed: Sequence[Prebooking]) -> None:
+        rows: dict[str, list[Prebooking]] = {}
+        for row in changed:
+            rows.setdefault(row.user_email.lower(), []).append(row)
+        for email, listeners in self._listeners.items():
+            for listener in listeners:
+                listener.tell(cursor, rows.get(email, ()))

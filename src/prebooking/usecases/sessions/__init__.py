@@ -1,0 +1,1 @@
+"""The members' AimHarder sessions: signed in, connected, refreshed, checked before openings."""

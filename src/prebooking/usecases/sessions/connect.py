@@ -1,0 +1,77 @@
+"""A user connects an AimHarder session, asks how it is, and disconnects it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import uuid4
+
+from prebooking.domain.errors import BoxSilentError
+from prebooking.domain.ports import Gyms
+from prebooking.domain.sessions import SessionState, SessionStore
+from prebooking.usecases.sessions.refresh import SessionRefresher
+
+_REFRESH_S = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectedSession:
+    """`alive` is None when AimHarder is silent."""
+
+    state: SessionState
+    alive: bool | None
+
+
+class TooOftenError(Exception):
+    """AimHarder was asked `limit` times about this user's session within the last minute."""
+
+    def __init__(self, limit: int, retry_after: float) -> None:
+        super().__init__()
+        self.limit = limit
+        self.retry_after = retry_after  #: seconds until it may be asked again
+
+
+class SessionConnector:
+    """What is asked of AimHarder is what an execution would ask, so the answer tells what it would find."""
+
+    def __init__(self, store: SessionStore, gyms: Gyms, sessions: SessionRefresher, *, max_per_minute: int) -> None:
+        self._store = store
+        self._gyms = gyms
+        self._sessions = sessions
+        self._max_per_minute = max_per_minute
+
+    async def connect(
+        self, user_email: str, *, token: str, cookies: Sequence[tuple[str, str]], fingerprint: str
+    ) -> bool:
+        """Whether it is alive; only then it is stored. Raises BoxSilentError and TooOftenError: nothing is stored."""
+        await self._admit(user_email)
+        async with self._gyms.account(cookies) as account:
+            if not await account.whoami():
+                return False
+        await self._store.connect_session(user_email, token=token, cookies=cookies, fingerprint=fingerprint)
+        return True
+
+    async def look(self, user_email: str) -> ConnectedSession | None:
+        """None without a session. Raises TooOftenError."""
+        stored = await self._store.read_session(user_email)
+        if stored is None:
+            return None
+        if stored.session is None:
+            return ConnectedSession(stored.state, alive=False)
+        await self._admit(user_email)
+        try:
+            async with self._gyms.account(stored.session.cookies) as account:
+                if await account.whoami():
+                    return ConnectedSession(stored.state, alive=True)
+                session = await self._sessions.refresh(account, user_email, stored.session, within_s=_REFRESH_S)
+        except BoxSilentError:
+            return ConnectedSession(stored.state, alive=None)
+        stored = await self._store.read_session(user_email) or stored
+        return ConnectedSession(stored.state, alive=session is not None)
+
+    async def disconnect(self, user_email: str) -> None:
+        await self._store.disconnect_session(user_email)
+
+    async def _admit(self, user_email: str) -> None:
+        """AimHarder may take whoever asks too often for an attack, and shut us all out."""
+        wait_s = await self._store.admit_check(user_email, uuid4(), max_per_minute=self._max_per_minute)
+        if wait_s:
+            raise TooOftenError(self._max_per_minute, wait_s)

@@ -1,0 +1,208 @@
+"""Keeps a user's rotating AimHarder session usable: one refresher at a time, across all replicas.
+
+AimHarder's tokenUpdate is an effect that can't be repeated (effects.py): the old token is worth nothing once it has
+rotated. So the new one is awaited and stored, whoever has lost patience meanwhile.
+"""
+
+import asyncio
+import math
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+import structlog
+
+from prebooking.domain.errors import BoxSilentError, NotSentError, StoreRefusedError, StoreUnavailableError
+from prebooking.domain.ports import Account, Clock, Gyms
+from prebooking.domain.prebooking import Session
+from prebooking.domain.sessions import SessionAnswer, SessionStore
+from prebooking.usecases.effects import Effect, Effects
+
+_log = structlog.get_logger()
+
+_ANSWER_S = 45.0
+_LEASE_S = 120.0  # longer than an answer may take and a database be away after it
+_RENEW_S = 30.0
+_LOOK_AGAIN_S = 0.2
+PATIENCE_S = 2.0
+# What became of a rotation whose answer was lost. Its token may be stale: a living session is not refreshed with it.
+ANSWER_LOST = "answer_lost"
+
+
+class SessionRefresher:
+    """One a process. A stale token may end the session at the gym: see lease_session."""
+
+    def __init__(self, store: SessionStore, gyms: Gyms, clock: Clock, effects: Effects) -> None:
+        self._store = store
+        self._gyms = gyms
+        self._clock = clock
+        self._effects = effects
+        self._lease = uuid4()  # this process's: where the answer to a lease was lost, the next one is not kept off
+
+    @property
+    def stopping(self) -> bool:
+        """Nothing is refreshed any more."""
+        return self._effects.stopping
+
+    async def refresh(
+        self,
+        gym: Account,
+        user_email: str,
+        session: Session,
+        *,
+        within_s: float,
+        patience_s: float = PATIENCE_S,
+        not_after: float = math.inf,
+    ) -> Session | None:
+        """A session that was alive a moment ago, which `gym` then uses; None when it is dead for good.
+
+        `within_s`: the caller's patience; a rotation that has begun goes on. `patience_s`: for how long since the
+        call another one, who takes no lease, may store what it has refreshed. `not_after`: no rotation is begun later
+        (on the monotonic clock).
+
+        Raises BoxSilentError when nobody can tell: the account host or the database is silent, the answer to a
+        rotation was lost, or one takes too long.
+        """
+        began = self._clock.monotonic()
+        until = began + within_s
+        while (left := until - self._clock.monotonic()) > 0:
+            rotation: Effect[SessionAnswer] = self._effects.run(
+                "rotation", user_email.lower(), partial(self._rotate, user_email, session, not_after)
+            )
+            try:
+                async with asyncio.timeout(left):
+                    found = await rotation.result()
+            except TimeoutError as exc:
+                raise BoxSilentError("the refresh of the session takes long; it goes on") from exc
+            # One that was begun for another's sake may know no more than this caller does.
+            fresh = found.session
+            no_news = found.outcome == "changed" and fresh is not None and fresh.token == session.token
+            if found.outcome == "busy" or no_news:
+                await self._clock.sleep(_LOOK_AGAIN_S)
+                continue
+            if found.outcome == "refused" and fresh is not None:
+                fresh = await self._of_another(user_email, fresh.token, min(until, began + patience_s))
+            if fresh is not None:
+                gym.use(fresh.cookies)
+            return fresh
+        raise BoxSilentError("another refresh of the session is taking too long")
+
+    async def keep(
+        self, gym: Account, user_email: str, session: Session, *, within_s: float, rotate_until: float = math.inf
+    ) -> bool:
+        """Whether it is alive, once it was refreshed where it is old or dead. Raises BoxSilentError.
+
+        A living one is refreshed until `rotate_until` (on the monotonic clock), and not with a doubtful token.
+        """
+        alive = await gym.whoami()
+        if alive and (not session.is_old or session.token_doubtful or self._clock.monotonic() >= rotate_until):
+            return True
+        not_after = rotate_until if alive else math.inf
+        try:
+            fresh = await self.refresh(gym, user_email, session, within_s=within_s, not_after=not_after)
+        except BoxSilentError:
+            if alive and await gym.whoami():
+                return True
+            raise  # also where the cookies have just died: they may have been renewed
+        # A token that was lost can't be refreshed; the cookies may live on for a while.
+        return fresh is not None or (alive and await gym.whoami())
+
+    async def _of_another(self, user_email: str, refused: str, until: float) -> Session | None:
+        """The web application takes no lease: if it was first with the same token, it stores the new one presently."""
+        while True:
+            try:
+                found = await self._store.read_session(user_email)
+            except StoreUnavailableError as exc:
+                raise BoxSilentError("the session could not be read") from exc
+            if found is None or found.session is None:
+                return None
+            if found.session.token != refused:
+                return found.session
+            if self._clock.monotonic() >= until:
+                return None
+            await self._clock.sleep(_LOOK_AGAIN_S)
+
+    async def _rotate(
+        self, user_email: str, known: Session, not_after: float, effect: Effect[SessionAnswer]
+    ) -> SessionAnswer:
+        """Its outcome: saved, alive (the answer was lost, the cookies live), refused, or why nothing was sent."""
+        leased = await self._leased(user_email, known)
+        session = leased.session
+        if leased.outcome != "leased" or session is None:
+            return leased
+        leased_at = self._clock.monotonic()
+        save = partial(self._save, effect, user_email, session, leased_at)
+        async with self._gyms.account(session.cookies) as account:
+            refresh = partial(account.refresh, session.token, session.fingerprint)
+            try:
+                new = await effect.send(refresh, within_s=_ANSWER_S, not_after=not_after)
+            except NotSentError:
+                await save("not_sent", error=ANSWER_LOST if known.token_doubtful else "not_sent")
+                raise
+            except BoxSilentError as exc:
+                alive, cookies = await _lives(account), account.cookies
+                _log.warning("rotation_answer_lost", session_id=str(session.id), alive=alive, reason=str(exc))
+                if not alive:
+                    await save("unknown", error=ANSWER_LOST)
+                    raise
+                return await save("alive", replace(session, cookies=cookies), error=ANSWER_LOST, cookies=cookies)
+            if new is None:
+                await save("refused", error="logout")
+                return SessionAnswer(outcome="refused", session=session)
+            rotated = replace(session, token=new.token, cookies=new.cookies, token_age_s=0.0)
+            return await save("saved", rotated, token=new.token, cookies=new.cookies)
+
+    async def _leased(self, user_email: str, known: Session) -> SessionAnswer:
+        stored = known.stored_token
+        while True:
+            try:
+                leased = await self._store.lease_session(user_email, stored, self._lease, lease_s=_LEASE_S)
+            except StoreUnavailableError as exc:
+                raise BoxSilentError("the session could not be leased") from exc
+            found = leased.session
+            if leased.outcome != "changed" or found is None or found.token != known.token:
+                return leased
+            stored = found.stored_token  # not refreshed: only encrypted anew
+
+    async def _save(
+        self,
+        effect: Effect[SessionAnswer],
+        user_email: str,
+        session: Session,
+        leased_at: float,
+        outcome: str,
+        now: Session | None = None,
+        **change: Any,
+    ) -> SessionAnswer:
+        """Stores the change over `session` and gives the lease back, however long that takes. `now`: what it becomes.
+
+        Raises nothing: what can't be stored is logged, and still known to whoever waits.
+        """
+
+        async def write() -> SessionAnswer:
+            nonlocal leased_at
+            if self._clock.monotonic() - leased_at > _RENEW_S:
+                with suppress(BoxSilentError):
+                    await self._leased(user_email, session)
+                    leased_at = self._clock.monotonic()
+            saved = await self._store.save_session(session, self._lease, **change)
+            if saved.outcome == "changed" and saved.session and saved.session.token == session.token:
+                saved = await self._store.save_session(saved.session, self._lease, **change)  # only encrypted anew
+            return saved
+
+        known = SessionAnswer(outcome=outcome, session=now)
+        try:
+            saved = await effect.store(write, meanwhile=known if now else None)
+        except (StoreUnavailableError, StoreRefusedError) as exc:
+            _log.error("session_not_saved", session_id=str(session.id), what=outcome, reason=str(exc))
+            return known
+        return SessionAnswer(outcome=outcome, session=saved.session)
+
+
+async def _lives(account: Account) -> bool:
+    try:
+        return await account.whoami()
+    except BoxSilentError:
+        return False

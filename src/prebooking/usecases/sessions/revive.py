@@ -1,0 +1,109 @@
+"""A session that has died, or can't be refreshed, is brought back: refreshed, else signed in again if remembered."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from prebooking.domain.errors import BoxSilentError, StoreUnavailableError
+from prebooking.domain.ports import Account, Clock
+from prebooking.domain.prebooking import Session
+from prebooking.domain.sessions import SessionStore
+from prebooking.usecases.sessions.refresh import SessionRefresher
+from prebooking.usecases.sessions.sign_in_again import REFUSED, AutomaticSignIn
+
+_SIGN_IN_S = 22.0  # of a look's patience
+
+WRONG_SIGN_IN = "AimHarder refuses your password, so it was forgotten: sign in to AimHarder again with the right one."
+
+
+@dataclass(frozen=True, slots=True)
+class Revived:
+    """`session` is None when it is dead for good; `password_refused`: because of that."""
+
+    session: Session | None
+    password_refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Whether it is alive; if not, whether its password was refused."""
+
+    alive: bool
+    password_refused: bool = False
+
+
+class SessionReviver:
+    def __init__(self, sessions: SessionRefresher, again: AutomaticSignIn, store: SessionStore, clock: Clock) -> None:
+        self._sessions = sessions
+        self._again = again
+        self._store = store
+        self._clock = clock
+
+    @property
+    def stopping(self) -> bool:
+        """Nothing is sent any more."""
+        return self._sessions.stopping
+
+    async def revive(
+        self,
+        gym: Account,
+        user_email: str,
+        session: Session,
+        *,
+        within_s: float,
+        patience_s: float,
+        may_sign_in: Callable[[], bool],
+    ) -> Revived:
+        """For an execution, which `gym` then goes on with. `patience_s`: see SessionRefresher.refresh.
+
+        Raises BoxSilentError when nobody can tell, or `may_sign_in` says that there is no time for it now.
+        """
+        until = self._clock.monotonic() + within_s
+        if not session.remembered:
+            fresh = await self._sessions.refresh(gym, user_email, session, within_s=within_s, patience_s=patience_s)
+            return Revived(fresh, fresh is None and session.password_refused)
+        try:
+            fresh = await self._sessions.refresh(gym, user_email, session, within_s=within_s, patience_s=0.0)
+        except BoxSilentError:
+            fresh = None
+        if fresh is not None:
+            return Revived(fresh)
+        if not may_sign_in():
+            raise BoxSilentError("no time left before the opening to sign in again")
+        try:
+            found = await self._again.sign_in(
+                user_email, session, within_s=until - self._clock.monotonic(), insist=True
+            )
+        except StoreUnavailableError as exc:
+            raise BoxSilentError("the session could not be leased") from exc
+        if found.session is not None:
+            gym.use(found.session.cookies)
+        return Revived(found.session, found.outcome == REFUSED)
+
+    async def keep(
+        self, account: Account, user_email: str, session: Session, *, within_s: float, rotate_until: float = math.inf
+    ) -> Kept:
+        """For a look before an opening: see SessionRefresher.keep. One that is remembered is signed in again, once.
+
+        Raises BoxSilentError when nobody can tell, and StoreUnavailableError.
+        """
+        keep = self._sessions.keep(account, user_email, session, within_s=within_s, rotate_until=rotate_until)
+        try:
+            alive = await keep
+        except BoxSilentError:
+            if not session.remembered or self.stopping:
+                raise
+            alive = await account.whoami()
+        if not session.remembered:
+            return Kept(alive, not alive and session.password_refused)
+        stored = await self._store.read_session(user_email)
+        session = stored.session if stored and stored.session else session
+        if alive and (not session.is_old or self._clock.monotonic() >= rotate_until):
+            return Kept(alive=True)
+        try:
+            found = await self._again.sign_in(user_email, session, within_s=_SIGN_IN_S)
+        except BoxSilentError:
+            if self.stopping:
+                raise
+            return Kept(alive)  # the next look tries again
+        return Kept(alive or found.session is not None, not alive and found.outcome == REFUSED)

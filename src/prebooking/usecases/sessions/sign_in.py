@@ -1,0 +1,124 @@
+"""A member signs in to AimHarder by e-mail and password.
+
+Login, entrance and proof are one effect that can't be repeated (effects.py): the gym knows of the new session as soon
+as the login has left, so the answer is awaited, and what came of it is stored once, at the end. The try is counted
+before: who may not try any more is told so without a word to AimHarder.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from uuid import uuid4
+
+from prebooking.domain.classes import MemberBox
+from prebooking.domain.errors import BoxSilentError, StoreUnavailableError
+from prebooking.domain.ports import Account, Clock, Gyms
+from prebooking.domain.sign_ins import NewSession, SignInStore, StoredSignIn
+from prebooking.usecases.effects import Effect, Effects
+
+_ANSWER_S = 45.0
+_PATIENCE_S = 8.0  # of whoever asks; the sign-in goes on
+_FINGERPRINT_BYTES = 25  # 50 characters, as many as AimHarder's own page makes
+
+
+class TooManyTriesError(Exception):
+    """The user has tried too often, or somebody has tried the account too often."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__()
+        self.retry_after = retry_after  #: seconds
+
+
+class CantRememberError(Exception):
+    """Nothing would encrypt the password."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """`stored` is None as long as that is not known."""
+
+    stored: StoredSignIn | None
+    boxes: Sequence[MemberBox]
+
+
+class SignInService:
+    """`remembers`: whether passwords may be stored, since they are encrypted."""
+
+    def __init__(self, store: SignInStore, gyms: Gyms, clock: Clock, effects: Effects, *, remembers: bool) -> None:
+        self._store = store
+        self._gyms = gyms
+        self._clock = clock
+        self._effects = effects
+        self._remembers = remembers
+
+    async def sign_in(
+        self, user_email: str, account_email: str, password: str, *, remember: bool
+    ) -> tuple[StoredSignIn, Sequence[MemberBox]]:
+        """Raises CantRememberError and TooManyTriesError, before AimHarder is asked; WrongCredentialsError,
+        AccountLockedError and BoxSilentError: nothing is stored; StoreUnavailableError.
+
+        Whoever asks the same again while it is under way waits for the same one.
+        """
+        if remember and not self._remembers:
+            raise CantRememberError
+        same = sha256(repr((account_email.lower(), password, remember)).encode()).hexdigest()
+        effect: Effect[SignedIn] = self._effects.run(
+            "sign_in",
+            f"{user_email.lower()} {same}",
+            partial(self._sign_in, user_email, account_email, password, remember),
+        )
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                found = await effect.result()
+        except TimeoutError as exc:
+            raise BoxSilentError("the sign-in takes long; it goes on") from exc
+        if found.stored is None:
+            raise StoreUnavailableError("the sign-in is not stored yet; it goes on")
+        return found.stored, found.boxes
+
+    async def _sign_in(
+        self,
+        user_email: str,
+        account_email: str,
+        password: str,
+        remember: bool,  # noqa: FBT001
+        effect: Effect[SignedIn],
+    ) -> SignedIn:
+        admitted = await self._store.admit_sign_in(
+            user_email, account_email, uuid4(), fingerprint=secrets.token_hex(_FINGERPRINT_BYTES)
+        )
+        if admitted.ticket is None:
+            raise TooManyTriesError(admitted.retry_after)
+        fingerprint, ticket = admitted.fingerprint, admitted.ticket
+        async with self._gyms.account(()) as account:
+            token, boxes = await effect.send(
+                partial(log_in, account, account_email, password, fingerprint), within_s=_ANSWER_S
+            )
+            new = NewSession(
+                account_email=account_email,
+                token=token,
+                cookies=account.cookies,
+                fingerprint=fingerprint,
+                password=password if remember else None,
+            )
+        store = partial(self._store.store_sign_in, user_email, ticket, new)
+        return SignedIn(await effect.store(store, meanwhile=SignedIn(None, boxes)), boxes)
+
+
+async def log_in(account: Account, email: str, password: str, fingerprint: str) -> tuple[str, Sequence[MemberBox]]:
+    """The token, and the boxes. The session's cookies are the account's then, and it is proven to be alive.
+
+    Raises WrongCredentialsError, AccountLockedError and BoxSilentError.
+    """
+    logged_in = await account.login(email, password, fingerprint)
+    token = await account.enter(logged_in.token, fingerprint, next(iter(logged_in.boxes), None))
+    try:
+        boxes = await account.boxes()
+    except BoxSilentError:  # a login is worth a second question
+        boxes = await account.boxes()
+    if boxes is None:
+        raise BoxSilentError("AimHarder took the login, and then knew nothing of the session")
+    return token, boxes or logged_in.boxes

@@ -1,0 +1,135 @@
+"""A session that has died is signed in again with the remembered password, by one replica at a time.
+
+As the sign-in of a person (sign_in.py) it is an effect that can't be repeated. It takes the lease of the session's
+refresh, so that whoever wants either meanwhile waits for its result, and it has an allowance of its own.
+"""
+
+import asyncio
+import math
+from dataclasses import replace
+from functools import partial
+from uuid import uuid4
+
+import structlog
+
+from prebooking.domain.errors import (
+    AccountLockedError,
+    BoxSilentError,
+    StoreRefusedError,
+    StoreUnavailableError,
+    WrongCredentialsError,
+)
+from prebooking.domain.ports import Clock
+from prebooking.domain.prebooking import Session
+from prebooking.domain.sign_ins import SignInLease, SignInStore
+from prebooking.usecases.effects import Effect, Effects
+from prebooking.usecases.guarded_gyms import GuardedGyms
+from prebooking.usecases.sessions.sign_in import log_in
+
+_log = structlog.get_logger()
+
+_ANSWER_S = 20.0  # a login that is lost ends no session
+_LEASE_S = 25.0  # longer than an answer may take
+_LOOK_AGAIN_S = 0.2
+SIGNED_IN, REFUSED = "signed_in", "refused"
+
+
+class AutomaticSignIn:
+    """One a process."""
+
+    def __init__(self, store: SignInStore, gyms: GuardedGyms, clock: Clock, effects: Effects) -> None:
+        self._store = store
+        self._gyms = gyms
+        self._clock = clock
+        self._effects = effects
+        self._lease = uuid4()  # not that of this process's refreshes: they wait for each other, too
+
+    async def sign_in(
+        self, user_email: str, session: Session, *, within_s: float, not_after: float = math.inf, insist: bool = False
+    ) -> SignInLease:
+        """Outcomes: signed_in or changed (with the session), refused (the password is forgotten), not_remembered,
+        too_many, no_session.
+
+        `insist`: also where AimHarder was silent a moment ago. `not_after`: no login is sent later (on the monotonic
+        clock). Raises BoxSilentError when nobody can tell, and StoreUnavailableError.
+        """
+        until = self._clock.monotonic() + within_s
+        while (left := until - self._clock.monotonic()) > 0:
+            effect: Effect[SignInLease] = self._effects.run(
+                "sign_in_again", user_email.lower(), partial(self._sign_in, user_email, session, not_after, insist)
+            )
+            try:
+                async with asyncio.timeout(left):
+                    found = await effect.result()
+            except TimeoutError as exc:
+                raise BoxSilentError("signing in again takes long; it goes on") from exc
+            # One that was begun for another's sake may know no more than this caller does.
+            no_news = found.outcome == "changed" and found.session is not None and found.session.token == session.token
+            if found.outcome != "busy" and not no_news:
+                return found
+            await self._clock.sleep(_LOOK_AGAIN_S)
+        raise BoxSilentError("another sign-in or refresh is taking too long")
+
+    async def _sign_in(
+        self,
+        user_email: str,
+        known: Session,
+        not_after: float,
+        insist: bool,  # noqa: FBT001
+        effect: Effect[SignInLease],
+    ) -> SignInLease:
+        leased = await self._leased(user_email, known)
+        if leased.outcome != "leased":
+            return leased
+        end = partial(self._end, effect, user_email, leased)
+        login = leased.account_email, leased.password, leased.fingerprint
+        async with self._gyms.account((), insists=insist) as account:
+            try:
+                token, _ = await effect.send(partial(log_in, account, *login), within_s=_ANSWER_S, not_after=not_after)
+            except WrongCredentialsError:
+                _log.warning("password_refused", session_id=str(known.id))
+                return await end(refused=True)
+            except (AccountLockedError, BoxSilentError) as exc:
+                reason = str(exc) or "AimHarder has locked the account"
+                _log.warning("not_signed_in_again", session_id=str(known.id), reason=reason)
+                await end(refused=False)
+                raise BoxSilentError(reason) from exc
+            cookies = account.cookies
+        new = replace(known, token=token, cookies=cookies, fingerprint=leased.fingerprint, token_age_s=0.0)
+        signed_in = SignInLease(outcome=SIGNED_IN, session=replace(new, token_doubtful=False))
+        save = partial(
+            self._store.save_sign_in_again, user_email, leased.generation, self._lease, token=token, cookies=cookies
+        )
+        try:
+            saved = await effect.store(save, meanwhile=signed_in)
+        except (StoreUnavailableError, StoreRefusedError) as exc:
+            _log.error("session_not_saved", session_id=str(known.id), what=SIGNED_IN, reason=str(exc))
+            return signed_in
+        if saved.session is None:
+            return SignInLease(outcome="no_session")
+        _log.info("signed_in_again", session_id=str(known.id))
+        return SignInLease(outcome=SIGNED_IN, session=saved.session)
+
+    async def _leased(self, user_email: str, known: Session) -> SignInLease:
+        stored, this_try = known.stored_token, uuid4()
+        while True:
+            leased = await self._store.lease_sign_in(user_email, stored, self._lease, this_try, lease_s=_LEASE_S)
+            found = leased.session
+            if leased.outcome != "changed" or found is None or found.token != known.token:
+                return leased
+            stored = found.stored_token  # no other session: only encrypted anew
+
+    async def _end(
+        self, effect: Effect[SignInLease], user_email: str, leased: SignInLease, *, refused: bool
+    ) -> SignInLease:
+        """Gives the lease back, however long that takes."""
+        end = partial(self._store.end_sign_in_again, user_email, leased.generation, self._lease, refused=refused)
+        nothing = SignInLease(outcome=REFUSED)
+        try:
+            ended = await effect.store(end, meanwhile=nothing if refused else None)
+        except (StoreUnavailableError, StoreRefusedError) as exc:
+            _log.error("session_not_saved", what=REFUSED if refused else "not_signed_in", reason=str(exc))
+            return nothing
+        if ended.outcome != "superseded":
+            return nothing
+        return SignInLease(outcome="changed" if ended.session else "no_session", session=ended.session)

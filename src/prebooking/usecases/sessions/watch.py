@@ -1,0 +1,107 @@
+"""Looks at the sessions of those whose class opens soon: refreshed where they are old, signed in again where
+they are dead and remembered, told of where they stay dead.
+"""
+
+import asyncio
+import math
+from collections.abc import Sequence
+from hashlib import sha256
+
+import structlog
+
+from prebooking.domain.errors import BoxSilentError
+from prebooking.domain.metrics import Metrics
+from prebooking.domain.ports import Clock
+from prebooking.domain.sessions import SessionCheck, SessionStore
+from prebooking.usecases.booking.gate import Gate
+from prebooking.usecases.guarded_gyms import GuardedGyms
+from prebooking.usecases.sessions.revive import WRONG_SIGN_IN, Kept, SessionReviver
+
+_log = structlog.get_logger()
+
+_AT_ONCE = 4  # AimHarder may take more for an attack
+_REFRESH_S = 8.0
+_LOOK_S = 4.0  # what one usually needs at the most
+_LAST_MINUTE_S = 65.0  # before any opening of the user, with what connecting takes: a living session is left alone
+_AGAIN_S = 180.0  # with less than this left, who is not noted could not be refreshed by the next look
+_DEAD = "Your AimHarder session has ended: sign in again before the opening, or this class can't be booked."
+
+
+_Taken = tuple[SessionCheck, float]  #: and when, on the monotonic clock
+
+
+class SessionWatch:
+    def __init__(
+        self, store: SessionStore, gyms: GuardedGyms, revival: SessionReviver, gate: Gate, clock: Clock, meter: Metrics
+    ) -> None:
+        self._store = store
+        self._gyms = gyms
+        self._gate = gate
+        self._clock = clock
+        self._meter = meter
+        self._revival = revival
+        self.died = 0  #: how many were found dead, since the start
+
+    async def look(self, until: float = math.inf) -> bool:
+        """At all that are to be looked at now. Whether somebody is to be told. Raises StoreUnavailableError.
+
+        None begins less than four seconds before `until` (on the monotonic clock), or while the process stops.
+        """
+        died_before = self.died
+        while self._is_time(until) and not self._gyms.account_host_refuses and (looks := await self._taken()):
+            await self._look_at(list(reversed(looks)), until)
+        return self.died > died_before
+
+    async def _look_at(self, waiting: list[_Taken], until: float) -> None:
+        async def work_through() -> None:
+            while waiting and self._is_time(until):
+                await self._look(*waiting.pop())
+
+        for failure in await asyncio.gather(*(work_through() for _ in range(_AT_ONCE)), return_exceptions=True):
+            if failure is not None:
+                raise failure
+
+    def _is_time(self, until: float) -> bool:
+        return until - self._clock.monotonic() > _LOOK_S and not self._revival.stopping
+
+    async def _taken(self) -> Sequence[_Taken]:
+        await self._gate.calm()
+        now = self._clock.monotonic()
+        return [(look, now) for look in await self._store.take_session_looks()]
+
+    async def _look(self, look: SessionCheck, taken: float) -> None:
+        await self._gate.calm()
+        stored = await self._store.read_session(look.user_email)
+        session = stored.session if stored else None
+        kept = Kept(alive=False)
+        if session is not None:
+            rotate_until = taken + look.next_in_s - _LAST_MINUTE_S
+            try:
+                async with self._gyms.account(session.cookies) as account:
+                    kept = await self._revival.keep(
+                        account, look.user_email, session, within_s=_REFRESH_S, rotate_until=rotate_until
+                    )
+            except BoxSilentError as exc:  # not noted, so in a minute somebody looks again
+                _log.warning("session_not_seen", session_id=str(session.id), reason=str(exc))
+                return
+            if (
+                kept.alive
+                and session.is_old
+                and taken + look.last_in_s - _AGAIN_S > self._clock.monotonic() > rotate_until
+            ):
+                return  # too near to another opening; once that is past there is still time, so it is not noted either
+        # Which session it was, without its secret: of another one that dies the user is told anew. As its row has it
+        # the token changes whenever it is encrypted anew.
+        which = sha256(session.token.encode()).hexdigest() if session else "none"
+        await self._store.note_session_look(
+            look.prebooking_ids,
+            alive=kept.alive,
+            session=which,
+            message=WRONG_SIGN_IN if kept.password_refused else _DEAD,
+            reason="password_refused" if kept.password_refused else None,
+        )
+        if not kept.alive:
+            self.died += 1
+            self._meter.session_died()
+            ids = [str(prebooking_id) for prebooking_id in look.prebooking_ids]
+            _log.warning("session_dead", session_id=str(session.id) if session else None, prebooking_ids=ids)

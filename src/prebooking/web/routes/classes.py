@@ -1,0 +1,221 @@
+"""The user's boxes and what they offer, to choose from, asked for with the user's own session."""
+
+from datetime import date, datetime, time
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, ValidationInfo
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from prebooking.domain.classes import TimetabledClass
+from prebooking.domain.errors import BoxNumberUnknownError, BoxSilentError, SessionEndedError, SessionMissingError
+from prebooking.domain.opening_rules import OpeningRule, on_the_wall_clock
+from prebooking.usecases.sessions.connect import TooOftenError
+from prebooking.web.openapi.operations import OF_USERS, ApiRoute, Operation, ResponseSpec
+from prebooking.web.problems import Problem, invalid, invalid_from, too_often
+from prebooking.web.schemas.opens import Rule, TimeZone
+from prebooking.web.schemas.requests import BoxLabel, BoxNumber, Day
+from prebooking.web.services import parts_of
+
+
+def _for_the_rule(value: str | None, info: ValidationInfo) -> str | None:
+    if value is None and (info.data.get("days_before") is not None or info.data.get("hours_before") is not None):
+        raise ValueError("is missing: the rule is told on the box's wall clock, such as that of Europe/Madrid")
+    return value
+
+
+class ClassesQuery(Rule):
+    """Which day; and the rule by which the box opens its classes, to be told when each opens."""
+
+    subdomain: BoxLabel
+    day: Day
+    box_aimharder_id: Annotated[
+        BoxNumber | None, Field(description="Where AimHarder doesn't name the box as yours.")
+    ] = None
+    time_zone: Annotated[
+        TimeZone | None,
+        AfterValidator(_for_the_rule),
+        Field(
+            description="The box's, to be told when each class starts and, with a rule, opens.", validate_default=True
+        ),
+    ] = None
+
+
+class BoxView(BaseModel):
+    """A box of yours. `subdomain` and `aimharder_id` are what a prebooking names it by."""
+
+    subdomain: str
+    aimharder_id: str
+    name: str
+
+
+class BoxList(BaseModel):
+    """As AimHarder tells them."""
+
+    boxes: list[BoxView]
+
+
+class ClassView(BaseModel):
+    """`starts` and `ends` are on the box's wall clock, `starts_at` and `opens_at` instants, null where not told."""
+
+    id: str
+    name: str
+    coach: str | None
+    starts: str | None
+    ends: str | None
+    starts_at: datetime | None
+    opens_at: datetime | None
+    capacity: int | None
+    taken: int | None
+    waiting: int
+    you: Literal["booked", "waiting_list"] | None
+    bookable: bool
+    cancelled: bool
+
+
+class ClassList(BaseModel):
+    """The classes of one day in the order of the box's listing, at most a few seconds old."""
+
+    box_subdomain: str
+    box_aimharder_id: str
+    day: str
+    classes: list[ClassView]
+
+
+async def boxes(request: Request) -> Response:
+    parts = parts_of(request)
+    user = await parts.users.email(request)
+    try:
+        found = await parts.timetables.boxes(user)
+    except _REFUSALS as exc:
+        raise _refusal(exc) from exc
+    views = [BoxView(subdomain=box.subdomain, aimharder_id=box.aimharder_id, name=box.name) for box in found]
+    return JSONResponse(BoxList(boxes=views).model_dump(mode="json"))
+
+
+async def classes(request: Request) -> Response:
+    parts = parts_of(request)
+    user = await parts.users.email(request)
+    try:
+        query = ClassesQuery.model_validate(dict(request.query_params) | request.path_params)
+    except ValidationError as exc:
+        raise invalid_from(exc) from exc
+    try:
+        found = await parts.timetables.classes(user, query.subdomain, query.box_aimharder_id, query.day)
+    except _REFUSALS as exc:
+        raise _refusal(exc) from exc
+    told = ClassList(
+        box_subdomain=found.box.subdomain,
+        box_aimharder_id=found.box.aimharder_id,
+        day=query.day,
+        classes=[_view(one, query) for one in found.classes],
+    )
+    return JSONResponse(told.model_dump(mode="json"))
+
+
+def _view(one: TimetabledClass, query: ClassesQuery) -> ClassView:
+    day = date(int(query.day[:4]), int(query.day[4:6]), int(query.day[6:]))
+    zone = query.time_zone
+    return ClassView(
+        id=one.id,
+        name=one.name,
+        coach=one.coach,
+        starts=_shown(one.starts),
+        ends=_shown(one.ends),
+        starts_at=on_the_wall_clock(day, one.starts, zone) if zone and one.starts else None,
+        opens_at=_opens_at(day, one.starts, query),
+        capacity=one.capacity,
+        taken=one.taken,
+        waiting=one.waiting,
+        you=one.you,
+        bookable=one.bookable,
+        cancelled=one.cancelled,
+    )
+
+
+def _opens_at(day: date, starts: time | None, query: ClassesQuery) -> datetime | None:
+    if query.time_zone is None or (query.days_before is None and query.hours_before is None):
+        return None
+    rule = OpeningRule(
+        zone=query.time_zone, days_before=query.days_before, at=query.at, hours_before=query.hours_before
+    )
+    return rule.opens_at(day, starts) if starts or not rule.needs_start else None
+
+
+def _shown(at: time | None) -> str | None:
+    return None if at is None else f"{at:%H:%M}"
+
+
+def _missing() -> Problem:
+    detail = "You have connected no AimHarder session yet: sign in by POST /session, or send one by PUT /session."
+    return Problem(409, detail, code="session-missing")
+
+
+def _ended() -> Problem:
+    detail = "Your AimHarder session has ended: sign in there again by POST /session, or send the new one by PUT."
+    return Problem(409, detail, code="session-expired")
+
+
+def _silent() -> Problem:
+    detail = "AimHarder does not answer: try again in a moment, or check the gym's sub-domain."
+    return Problem(503, detail, code="gym-unreachable", headers={"Retry-After": "5"})
+
+
+def _unnamed() -> Problem:
+    fix = "AimHarder doesn't name this gym among yours: check its sub-domain, or give its number"
+    return invalid("box_aimharder_id", fix)
+
+
+def _too_often(refused: TooOftenError) -> Problem:
+    return too_often(f"AimHarder was asked {refused.limit} times for you within a minute", refused.retry_after)
+
+
+_REFUSALS = (SessionMissingError, SessionEndedError, BoxSilentError, BoxNumberUnknownError, TooOftenError)
+
+
+def _refusal(exc: Exception) -> Problem:
+    match exc:
+        case SessionMissingError():
+            return _missing()
+        case SessionEndedError():
+            return _ended()
+        case BoxNumberUnknownError():
+            return _unnamed()
+        case TooOftenError():
+            return _too_often(exc)
+        case _:
+            return _silent()
+
+
+ROUTES = [
+    ApiRoute(
+        "GET",
+        "/boxes",
+        boxes,
+        Operation(
+            id="listBoxes",
+            tag="boxes",
+            summary="Your gyms",
+            answers={200: ResponseSpec("As AimHarder tells them.", BoxList)},
+            problems=(*OF_USERS, _missing(), _ended(), _silent(), _too_often(TooOftenError(60, 17))),
+        ),
+    ),
+    ApiRoute(
+        "GET",
+        "/boxes/{subdomain}/classes",
+        classes,
+        Operation(
+            id="listClasses",
+            tag="boxes",
+            summary="The classes of a gym on one day",
+            description="Asked for with your own AimHarder session, and kept for five seconds. With the gym's rule of"
+            " opening (`days_before`, perhaps with `at`, or `hours_before`) each class says when it opens.",
+            query=ClassesQuery,
+            answers={200: ResponseSpec("What the gym lists.", ClassList)},
+            problems=(
+                *(*OF_USERS, invalid("day", "is not a day: write it as YYYYMMDD"), _unnamed()),
+                *(_missing(), _ended(), _silent(), _too_often(TooOftenError(60, 17))),
+            ),
+        ),
+    ),
+]

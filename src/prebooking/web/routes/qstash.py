@@ -1,0 +1,253 @@
+"""What QStash delivers: the opening of a prebooking, the failure of a message, a sweep."""
+
+import asyncio
+import base64
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from math import ceil
+from uuid import UUID
+
+import structlog
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from prebooking.domain.timing import Budget
+from prebooking.usecases.booking.record import DeliveryResult
+from prebooking.web.extensions import authenticated
+from prebooking.web.middleware.path_prefix import path_of
+from prebooking.web.openapi.operations import ALWAYS, QSTASH, ApiRoute, Handler, Operation, ResponseSpec
+from prebooking.web.problems import DATABASE_DOWN, Problem
+from prebooking.web.qstash_signature import InvalidSignatureError
+from prebooking.web.requests import LARGEST_BODY, read_body, refuse_larger, too_large
+from prebooking.web.schemas.qstash import DeliveryFailure, ExecutePayload, NoticeFailure, Ping
+from prebooking.web.schemas.responses import Delivered, Noted, Swept
+from prebooking.web.services import Services, parts_of
+
+_log = structlog.get_logger()
+
+# A failure callback quotes the last answer, which may be a proxy's error page.
+_LARGEST_CALLBACK = 256 * 1024
+_LONGEST_REASON = 300
+_LONGEST_MESSAGE_ID = 100
+
+
+async def execute(request: Request) -> Response:
+    parts = parts_of(request)
+    arrived = parts.clock.monotonic()
+    async with _in_time(parts, arrived):
+        body = await _verified_body(request, parts)
+    try:
+        ring = ExecutePayload.model_validate_json(body)
+        prebooking_id = UUID(ring.prebooking_id)
+    except (ValidationError, ValueError) as exc:
+        return _refused(request, "not a prebooking's message", exc)
+    budget = Budget(parts.clock, arrived, parts.max_duration_s)
+    async with parts.sweeper.awake(budget):
+        with structlog.contextvars.bound_contextvars(message_id=_message_id(request)):
+            verdict = await parts.executor.execute(prebooking_id, ring.version, arrived)
+    await parts.chores.before_sleeping(budget.left)
+    return _answer(verdict, prebooking_id)
+
+
+def _message_id(request: Request) -> str:
+    """Unsigned, so for the log alone."""
+    return re.sub(r"[^\w-]", "", request.headers.get("upstash-message-id", ""), flags=re.ASCII)[:_LONGEST_MESSAGE_ID]
+
+
+async def failed(request: Request) -> Response:
+    """QStash has given up on a message: the row loses it, the sweep goes on."""
+    parts = parts_of(request)
+    async with _in_time(parts, parts.clock.monotonic()):
+        body = await _verified_body(request, parts, _LARGEST_CALLBACK)
+        try:
+            callback = DeliveryFailure.model_validate(json.loads(body))
+            ring = ExecutePayload.model_validate_json(base64.b64decode(callback.sourceBody))
+            prebooking_id = UUID(ring.prebooking_id)
+        except (ValidationError, ValueError, RecursionError) as exc:
+            return _refused(request, "not a failure callback of a prebooking's message", exc)
+        reason = _reason(callback)
+        noted = await parts.store.note_delivery_failure(prebooking_id, ring.version, reason)
+    _log.warning("delivery_failed", prebooking_id=str(prebooking_id), outcome=noted.outcome, reason=reason)
+    return JSONResponse({"outcome": noted.outcome, "prebooking_id": str(prebooking_id)})
+
+
+async def notice_failed(request: Request) -> Response:
+    """QStash has given up on a notice: it is published anew, signed anew."""
+    parts = parts_of(request)
+    async with _in_time(parts, parts.clock.monotonic()):
+        body = await _verified_body(request, parts, _LARGEST_CALLBACK)
+        try:
+            callback = NoticeFailure.model_validate_json(body)
+        except ValidationError as exc:
+            return _refused(request, "not a failure callback of a notice", exc)
+        reason = _reason(callback)
+        outcome = await parts.store.note_untold(callback.sourceMessageId, reason)
+    _log.warning("notice_failed", message_id=callback.sourceMessageId, outcome=outcome, reason=reason)
+    return JSONResponse({"outcome": outcome})
+
+
+async def ping(request: Request) -> Response:
+    """From `prebooking doctor`: that it arrives here, and is believed, is what it wants to know."""
+    parts = parts_of(request)
+    async with _in_time(parts, parts.clock.monotonic()):
+        body = await _verified_body(request, parts)
+        try:
+            ping_id = UUID(Ping.model_validate_json(body).ping)
+        except (ValidationError, ValueError) as exc:
+            return _refused(request, "not a ping", exc)
+        await parts.store.note_ping(ping_id)
+    return JSONResponse({"outcome": "noted"})
+
+
+async def sweep(request: Request) -> Response:
+    """One sweep, for hosts that sleep between requests: what it starts is waited for, within the budget."""
+    parts = parts_of(request)
+    arrived = parts.clock.monotonic()
+    async with _in_time(parts, arrived):
+        await _verified_body(request, parts)
+        work = await parts.sweeper.sweep(arrived)
+    budget = Budget(parts.clock, arrived, parts.max_duration_s)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(budget.left):
+            await parts.sweeper.settled()
+    await parts.chores.within(budget)
+    counts = {"execute": len(work.execute), "settle": len(work.settle), "publish": len(work.publish)}
+    return JSONResponse({"outcome": "swept", "found": counts})
+
+
+@asynccontextmanager
+async def _in_time(parts: Services, arrived: float) -> AsyncIterator[None]:
+    """Whatever a sender or the database do, a delivery is answered before a platform would kill it."""
+    try:
+        async with asyncio.timeout(Budget(parts.clock, arrived, parts.max_duration_s).left):
+            yield
+    except TimeoutError as exc:
+        raise Problem(503, "It took too long.", headers={"Retry-After": "2"}) from exc
+
+
+async def _verified_body(request: Request, parts: Services, limit: int = LARGEST_BODY) -> bytes:
+    """The body, of which nothing is read before it is known that QStash has signed one for this URL."""
+    refuse_larger(request, limit)
+    try:
+        signed = parts.deliveries.verify(request.headers.get("upstash-signature", ""), path_of(request.scope))
+        body = await read_body(request, limit)
+        signed.verify(body)
+    except InvalidSignatureError as exc:
+        parts.meter.refused(exc.check)
+        _log.warning("delivery_refused", path=request.url.path, check=str(exc.check), reason=str(exc))
+        raise _not_signed() from exc
+    authenticated(request.scope)
+    return body
+
+
+def _not_signed() -> Problem:
+    return Problem(401, "This is not a delivery that QStash signed for this service.")
+
+
+_PENDING = {
+    "held": "Another delivery is executing it.",
+    "not-due": "It opens later.",
+    "retry-later": "It is tried again later.",
+    "database-unavailable": "The database does not answer.",
+}
+
+
+def _answer(verdict: DeliveryResult, prebooking_id: UUID) -> Response:
+    if verdict.retry_after is None:
+        return JSONResponse({"outcome": verdict.outcome, "prebooking_id": str(prebooking_id)})
+    headers = {"Retry-After": str(ceil(verdict.retry_after))}
+    raise Problem(
+        503, _PENDING[verdict.outcome], code=verdict.outcome, headers=headers, prebooking_id=str(prebooking_id)
+    )
+
+
+def _refused(request: Request, what: str, exc: Exception) -> Response:
+    _log.warning("delivery_malformed", reason=f"{what}: {type(exc).__name__}")
+    return _malformed(what).response(request)
+
+
+def _malformed(what: str) -> Problem:
+    detail = f"It is signed, but {what}: it need not be tried again."
+    return Problem(489, detail, headers={"Upstash-NonRetryable-Error": "true"})
+
+
+def _reason(callback: DeliveryFailure | NoticeFailure) -> str:
+    said = ""
+    with suppress(ValueError, TypeError):
+        said = base64.b64decode(callback.body or "").decode(errors="replace")
+    told = f"QStash gave up: HTTP {callback.status} {said}".strip()
+    # A proxy's page or a status may hold what no database stores: U+0000, half a surrogate pair.
+    return told.replace("\0", "").encode(errors="replace").decode()[:_LONGEST_REASON]
+
+
+_PROBLEMS = (*ALWAYS, DATABASE_DOWN, _not_signed(), too_large())
+_NOT_YET = tuple(
+    Problem(503, detail, code=code, headers={"Retry-After": "2"})
+    for code, detail in _PENDING.items()
+    if code != "database-unavailable"
+)
+
+
+def _delivery(
+    name: str,
+    handler: Handler,
+    operation_id: str,
+    summary: str,
+    done: ResponseSpec,
+    *,
+    body: type[BaseModel] | None = None,
+    problems: tuple[Problem, ...] = (),
+) -> ApiRoute:
+    """A route that QStash alone may call; one with a body may be told that it is none of ours."""
+    operation = Operation(
+        id=operation_id,
+        tag="qstash",
+        summary=summary,
+        security=QSTASH,
+        body=body,
+        answers={200: done},
+        problems=(*_PROBLEMS, *problems, *((_malformed("not a message of ours"),) if body else ())),
+    )
+    return ApiRoute("POST", f"/qstash/{name}", handler, operation)
+
+
+_NOTED = "Noted, or nothing to note."
+
+ROUTES = [
+    _delivery(
+        "prebooking-execute",
+        execute,
+        "executePrebooking",
+        "The message of a prebooking rings",
+        ResponseSpec("This message is done with.", Delivered),
+        body=ExecutePayload,
+        problems=_NOT_YET,
+    ),
+    _delivery(
+        "prebooking-failed",
+        failed,
+        "noteDeliveryFailure",
+        "QStash has given up on a message",
+        ResponseSpec(_NOTED, Delivered),
+        body=DeliveryFailure,
+    ),
+    _delivery(
+        "notice-failed",
+        notice_failed,
+        "noteNoticeFailure",
+        "QStash could not deliver a notice",
+        ResponseSpec(_NOTED, Noted),
+        body=NoticeFailure,
+    ),
+    _delivery("ping", ping, "ping", "Does QStash reach this service?", ResponseSpec("It does.", Noted), body=Ping),
+    _delivery(
+        "sweep",
+        sweep,
+        "sweep",
+        "One sweep, for hosts that sleep between requests",
+        ResponseSpec("What it found.", Swept),
+    ),
+]

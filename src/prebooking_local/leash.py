@@ -1,0 +1,28 @@
+"""`python -m prebooking_local.leash COMMAND …`: runs a command that can't know its owner, such as the service itself.
+
+It ends the command when its own standard input closes: when the owner stops it, and when the owner is killed.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+
+def main() -> int:
+    process = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sig, lambda *_: process.terminate())
+
+    def watch() -> None:
+        while os.read(0, 64):  # not through sys.stdin, whose lock a thread may hold when the interpreter ends
+            pass
+        process.terminate()
+
+    threading.Thread(target=watch, daemon=True).start()
+    return process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+"""`python -m prebooking_local.supabase`: the gateway as a process of its own."""
+
+from typing import Annotated
+
+import typer
+
+from prebooking_local.serving import run
+from prebooking_local.supabase import PUBLISHABLE_KEY, SECRET_KEY, Member, supabase_gateway
+
+
+def _member(text: str) -> Member:
+    email, separator, password = text.partition(":")
+    if not separator:
+        raise typer.BadParameter(f"{text!r} is not email:password")
+    return Member(email, password)
+
+
+def main(
+    *,
+    database_url: Annotated[str, typer.Option(envvar="DATABASE_URL", help="Log in as `authenticator`.")],
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
+    secret_key: Annotated[str, typer.Option(help="The key of `service_role`.")] = SECRET_KEY,
+    publishable_key: Annotated[str, typer.Option(help="The key of `anon`.")] = PUBLISHABLE_KEY,
+    pool_size: Annotated[int, typer.Option(help="How many calls run at once.")] = 10,
+    member: Annotated[list[str] | None, typer.Option(help="email:password, may be repeated.")] = None,
+) -> None:
+    run(
+        supabase_gateway(
+            database_url,
+            port=port,
+            secret_key=secret_key,
+            publishable_key=publishable_key,
+            pool_size=pool_size,
+            members=[_member(text) for text in member or ()],
+        )
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)

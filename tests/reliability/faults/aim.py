@@ -1,0 +1,71 @@
+"""The fault of a cell, when it strikes, and the play that leads to it."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from tests.reliability.faults.environment import Stage
+from tests.reliability.faults.failpoints import Action
+from tests.reliability.faults.replica import Replica
+
+
+class Try(StrEnum):
+    """When the fault strikes."""
+
+    FIRST = "first"  #: the first time that the point is reached
+    AGAIN = "again"  #: the next time, after a try that failed there, or an execution that was released before
+    SETTLING = "settling"  #: when it is executed again after a begin of unknown outcome
+
+
+class NeverStruckError(AssertionError):
+    """The point was not reached in time, or could not be."""
+
+
+@dataclass(slots=True)
+class Aim:
+    """The fault, and whom it is for."""
+
+    replica: Replica
+    point: str
+    action: Action
+    again: bool
+    _times: int = 1
+    _taken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def call(self) -> str:
+        return self.point.partition(":")[0]
+
+    async def take(self) -> None:
+        """From now on it strikes where the point is reached."""
+        await self.replica.arm(self.point, self.action)
+        self._taken.set()
+
+    async def take_twice(self, first_at: str = "") -> None:
+        """Where it is for the second time, the first one loses its request or answer, there or at another point."""
+        if self.again:
+            await self.replica.arm(first_at or self.point, Action.LOSE)
+            self._times += (first_at or self.point, Action.LOSE) == (self.point, self.action)
+        await self.take()
+
+    async def struck(self) -> None:
+        await self._taken.wait()
+        await self.replica.struck(self.point, self.action, self._times)
+
+
+Act = Callable[[Stage, Aim], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """`act` returns when the client is done. `opens_in_s`: the opening, seen from its start."""
+
+    act: Act
+    opens_in_s: float = 2.0
+    cancels: bool = False
+    past_opening: bool = True  #: who cancels is watched until the opening is over
+    may_fail: str | None = None  #: the true reason for not being booked in the end
+    signed_in: bool = True
+    sweeps: bool = False  #: the replica that the fault meets sweeps too

@@ -1,0 +1,232 @@
+"""Thousands of prebookings while replicas are killed, Postgres crashes and the gym and QStash misbehave.
+
+    python -m tests.reliability.faults.campaign                 # 10,000 prebookings in 9 minutes
+    python -m tests.reliability.faults.campaign --seconds 60    # as many as fit
+
+It ends with 0 only if the gym's and the database's ledgers and the members' own records agree that nothing was lost,
+doubled, booked after its cancel, ended under a false name, or left lying.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import secrets
+import sys
+import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from tests.reliability.faults import campaign_table, plan, sessions
+from tests.reliability.faults.fault_schedule import Weather
+from tests.reliability.faults.figures import Deliveries
+from tests.reliability.faults.fleet import Fleet
+from tests.reliability.faults.ledgers import Evidence
+from tests.reliability.faults.names import ZONE, by_name
+from tests.reliability.faults.old_cron import OldCron
+from tests.reliability.faults.rows import Rows
+from tests.reliability.faults.sleepers import Sleepers
+from tests.reliability.faults.surroundings import free_port, stderr_to
+from tests.reliability.faults.users import Users
+from tests.reliability.faults.verdict import IN_TIME_S, Verdict, judge
+
+from prebooking_local.names import NameServer, name_server
+from prebooking_local.stack import UNLIMITED, Member, Ports, Stack, outside
+
+_RESULTS = Path(__file__).parent / "results"
+_OUT = Console(width=None if sys.stdout.isatty() else 160)
+_RATE = 18.5  # prebookings a second, which two cores bear
+_JOURNAL_EVERY_S = 30.0
+_PARALLELISM = 300  # QStash's
+_ROTATED_S = 20.0  # what was being rotated when calm came has been saved
+
+
+class Campaign:
+    """One run; everything is drawn from the seed, but for who comes first when two meet."""
+
+    def __init__(self, stack: Stack, names: NameServer, options: argparse.Namespace) -> None:
+        self._stack = stack
+        self._options = options
+        self._rows = Rows(stack.database_url)
+        self._deliveries = Deliveries()
+        self.weather = Weather(
+            stack, self._rows, names.put(f"*.{ZONE}", ("127.0.0.1",), ttl_s=1), self._dice("weather")
+        )
+        self._sleepers = Sleepers(stack, self._rows, self._dice("sleepers"), options.sleepers)
+        self.users = Users(stack.service_url, self._dice("users"), self.weather.sign_in)
+        port = int(stack.service_url.rpartition(":")[2])
+        # Another version may know no name server but the system's.
+        environment = stack.environment | ({} if options.beside else by_name(stack, names))
+        self.fleet = Fleet(port, environment, options.replicas, self._dice("fleet"), options.beside)
+
+    async def start(self) -> None:
+        await self._stack.control(self._stack.aimharder_url, "boxes", list(plan.BOXES))
+        await self._rows.keep_sessions()
+        await self._stack.enrol([Member(email, "secret", email) for email in plan.members()])
+        await self._sleepers.enrol()
+        await self.fleet.start()
+
+    async def close(self) -> None:
+        await self.fleet.close()
+        await self.users.close()
+        await self._sleepers.close()
+        await self._rows.close()
+
+    async def run(self) -> tuple[Evidence, Deliveries, OldCron]:
+        count, seconds = self._options.prebookings, self._options.seconds
+        starts_at = time.time() + 1
+        openings, wishes = plan.draw(self._dice("plan"), count, starts_at, seconds)
+        await self._stack.control(self._stack.aimharder_url, "classes", [one.as_class() for one in openings])
+        cron = OldCron(self._stack, self._rows, self._dice("old cron"), starts_at + seconds)
+        trouble = [self.weather.blow(), self.fleet.reap(), self._sleepers.run()]
+        if self._options.old_cron == "on":
+            trouble.append(cron.run())
+        async with _meanwhile(self._watch(count), self.users.live(wishes)) as (watching, living):
+            async with _meanwhile(*trouble) as troubling:
+                await _until(starts_at + seconds, watching, living, *troubling)
+            await self.weather.clear()
+            await self.fleet.rest()
+            calm_at = time.time()
+            await self._sleepers.rest()
+            await living
+            await self._drain()
+            await asyncio.sleep(max(0.0, calm_at + _ROTATED_S - time.time()))
+        return await self._evidence(openings, calm_at), self._deliveries, cron
+
+    def _dice(self, name: str) -> random.Random:
+        return random.Random(f"{self._options.seed} {name}")
+
+    async def _drain(self) -> None:
+        until = time.time() + IN_TIME_S
+        while time.time() < until and await self._rows.unfinished():
+            await asyncio.sleep(1)
+
+    async def _watch(self, count: int) -> None:
+        columns = (TextColumn("{task.completed}/{task.total} ended"), BarColumn(), TextColumn("{task.description}"))
+        with Progress(*columns, TimeElapsedColumn(), console=_OUT) as progress:
+            task = progress.add_task("", total=count)
+            next_look = 0.0
+            while True:
+                if time.time() >= next_look:
+                    self._deliveries.take(await self._stack.control(self._stack.qstash_url, "messages"))
+                    next_look = time.time() + _JOURNAL_EVERY_S
+                counts = await self._rows.counts()
+                told = (
+                    f"{self.fleet.count('kill')} kills, {self.weather.restarts} restarts of Postgres, "
+                    f"{self._deliveries.count} deliveries, {counts['pending'] + counts['executing']} under way"
+                )
+                ended = counts["completed"] + counts["failed"] + counts["cancelled"]
+                progress.update(task, completed=ended, description=told)
+                await asyncio.sleep(1)
+
+    async def _evidence(self, openings: list[plan.Opening], calm_at: float) -> Evidence:
+        gym = self._stack.aimharder_url
+        self._deliveries.take(await self._stack.control(self._stack.qstash_url, "messages"))
+        requests = (await self._stack.control(gym, "ledger"))["requests"]
+        return Evidence(
+            stories=self.users.stories,
+            openings=openings,
+            rows=await self._rows.all(),
+            bookings=(await self._stack.control(gym, "bookings"))["bookings"],
+            requests=requests,
+            spells=self.weather.spells,
+            deaths=self.fleet.deaths,
+            sessions=sessions.Ledger(
+                (await self._stack.control(gym, "sessions"))["sessions"],
+                requests,
+                await self._rows.stored_sessions(),
+                self.fleet.rotations(),
+                self.weather.spells,
+            ),
+            calm_at=calm_at,
+        )
+
+
+@asynccontextmanager
+async def started(stack: Stack, options: argparse.Namespace) -> AsyncIterator[Campaign]:
+    async with name_server() as names:
+        campaign = Campaign(stack, names, options)
+        try:
+            await campaign.start()
+            yield campaign
+        finally:
+            await campaign.close()
+
+
+@asynccontextmanager
+async def _meanwhile(*work: Coroutine[Any, Any, None]) -> AsyncIterator[list[asyncio.Task[None]]]:
+    """Goes on beside the block and ends with it."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    for result in ended:
+        if isinstance(result, Exception):
+            raise result
+
+
+async def _until(moment: float, *tasks: asyncio.Task[None]) -> None:
+    """A task that breaks breaks the run."""
+    done, _ = await asyncio.wait(tasks, timeout=moment - time.time(), return_when=asyncio.FIRST_EXCEPTION)
+    for task in done:
+        task.result()
+
+
+async def main() -> int:
+    options = _options()
+    _OUT.print(f"{options.prebookings} prebookings in {options.seconds:g} s, seed {options.seed}")
+    _RESULTS.mkdir(exist_ok=True)
+    name = f"campaign-{datetime.now(UTC):%Y%m%d-%H%M%S}-seed{options.seed}"
+    async with AsyncExitStack() as opened:
+        with stderr_to(_RESULTS / f"{name}.log"):
+            stack = await opened.enter_async_context(
+                outside(Ports(free_port(), 0, 0, 0), parallelism=_PARALLELISM, LOG_LEVEL=options.log_level, **UNLIMITED)
+            )
+            # Without kept connections, which a server may close just when they are used again.
+            fresh = httpx.AsyncClient(timeout=60, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
+            stack.http = await opened.enter_async_context(fresh)
+            campaign = await opened.enter_async_context(started(stack, options))
+        evidence, deliveries, cron = await campaign.run()
+    verdict: Verdict = judge(evidence)
+    figures = campaign_table.figures(evidence, deliveries, verdict, campaign.fleet, campaign.weather, cron)
+    _OUT.print(campaign_table.table(figures, title=f"The campaign of seed {options.seed}"))
+    apart = list(campaign_table.apart(verdict))
+    for text in (*campaign_table.complaints(verdict), *apart):
+        _OUT.print(text, markup=False, highlight=False)
+    kept = {"options": vars(options), "figures": figures, "complaints": list(campaign_table.complaints(verdict))}
+    kept["apart"] = apart
+    (_RESULTS / f"{name}.json").write_text(json.dumps(kept, indent=1))
+    _OUT.print(f"Kept in {_RESULTS.name}/{name}.json, what the replicas said in {name}.log")
+    return 0 if verdict.is_clean else 1
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=None, help="the same plan and weather again")
+    parser.add_argument("--prebookings", type=int, default=None, help=f"default: {_RATE} a second")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--minutes", type=float, default=9.0)
+    length.add_argument("--seconds", type=float, default=None)
+    parser.add_argument("--replicas", type=int, default=3)
+    parser.add_argument("--sleepers", type=int, default=60, help="whose sessions are looked after, and nothing more")
+    parser.add_argument("--old-cron", choices=("on", "off"), default="on")
+    parser.add_argument("--beside", metavar="SRC", help="the src folder of another version: every other replica's")
+    parser.add_argument("--log-level", default="WARNING", help="of the replicas")
+    options = parser.parse_args()
+    options.seed = secrets.randbelow(10**6) if options.seed is None else options.seed
+    options.seconds = options.seconds or options.minutes * 60
+    options.prebookings = options.prebookings or round(_RATE * options.seconds / 100) * 100
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

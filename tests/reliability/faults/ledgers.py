@@ -1,0 +1,83 @@
+"""The ledgers joined, wish by wish: what its member heard, its rows in the database, its bookings at the gym."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.reliability.faults import old_cron, sessions
+from tests.reliability.faults.fault_schedule import Spell
+from tests.reliability.faults.fleet import Death
+from tests.reliability.faults.plan import Opening
+from tests.reliability.faults.users import Story
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_BOOK = "/api/book"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One wish in all ledgers."""
+
+    story: Story
+    rows: list[dict[str, Any]]
+    bookings: list[dict[str, Any]]  #: held by the gym
+    requests: list[dict[str, Any]]  #: to book it, as the gym saw them
+    member_requests: list[dict[str, Any]]  #: of any kind, of the same member
+    clashes: bool  #: the member holds another booking of that hour
+
+    @property
+    def ours(self) -> list[dict[str, Any]]:
+        return [request for request in self.requests if not is_crons(request)]
+
+    @property
+    def crons(self) -> set[str]:
+        """The bookings that the old cron made."""
+        return {str(r["decided"]["id"]) for r in self.requests if is_crons(r) and (r["decided"] or {}).get("id")}
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that is known at the end."""
+
+    stories: list[Story]
+    openings: list[Opening]
+    rows: list[dict[str, Any]]
+    bookings: list[dict[str, Any]]
+    requests: list[dict[str, Any]]
+    spells: list[Spell]
+    deaths: list[Death]
+    sessions: sessions.Ledger
+    calm_at: float  #: epoch seconds of the end of the last fault
+
+
+def cases(evidence: Evidence) -> Iterator[Case]:
+    rows, bookings, requests = defaultdict(list), defaultdict(list), defaultdict(list)
+    of_member, hours = defaultdict(list), defaultdict(set)
+    days = {opening.class_id: (opening.box, opening.day) for opening in evidence.openings}
+    for row in evidence.rows:
+        rows[row["user_email"], int(row["booking_data"]["id"])].append(row)
+    for booking in evidence.bookings:
+        bookings[booking["member"], booking["class_id"]].append(booking)
+        hours[booking["member"], days[booking["class_id"]]].add(booking["class_id"])
+    for request in evidence.requests:
+        of_member[request["member"]].append(request)
+        if request["path"] == _BOOK and request["form"].get("id", "").isdigit():
+            requests[request["member"], int(request["form"]["id"])].append(request)
+    for story in evidence.stories:
+        key = story.wish.key
+        held_then = hours[key[0], days[key[1]]] - {key[1]}
+        yield Case(story, rows[key], bookings[key], requests[key], of_member[key[0]], bool(held_then))
+
+
+def nanoseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def is_crons(request: dict[str, Any]) -> bool:
+    return bool(request["target"].endswith(f"by={old_cron.BY}"))
+
+
+def booking_id(row: dict[str, Any]) -> str:
+    return str((row["result"] or {}).get("bookingId"))

@@ -1,0 +1,211 @@
+"""Can the campaign fail? The service is broken on purpose, in a copy, one way at a time; each must turn a column red.
+
+python -m tests.reliability.faults.mutants            # all: about two minutes each
+python -m tests.reliability.faults.mutants no-sweep
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+_PROJECT = Path(__file__).parents[3]
+_COPIED = ("src", "sql", "tests/reliability/faults")
+_USECASES = "src/prebooking/usecases"
+_OUT = Console(width=160)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """In a file, or in the SQL function of that name as it is in force: as the last file of sql/ defines it."""
+
+    where: str
+    old: str
+    new: str
+
+    def apply(self, root: Path) -> None:
+        """Raises LookupError where there is not exactly one such piece."""
+        path, before, text, after = self._place(root)
+        if text.count(self.old) != 1:
+            raise LookupError(f"{self.where} has changed: mend this break ({self.old!r})")
+        path.write_text(before + text.replace(self.old, self.new) + after)
+
+    def _place(self, root: Path) -> tuple[Path, str, str, str]:
+        """The file, and its text before, within and after what is changed."""
+        if "/" in self.where:
+            path = root / self.where
+            return path, "", path.read_text(), ""
+        head = f"create or replace function public.{self.where}("
+        for path in sorted((root / "sql").glob("*.sql"), reverse=True):
+            before, found, rest = path.read_text().rpartition(head)
+            if found:
+                body, end, after = rest.partition("\nend $$;")
+                return path, before, found + body, end + after
+        raise LookupError(f"no function {self.where}")
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    what: str
+    turns_red: str  #: the column in which it shows
+    changes: tuple[Change, ...]
+
+
+_LOST_GUARD = """  elsif r.status <> 'executing' or r.claim_token is distinct from p_token then
+    return prebooking.answer('lost', r);
+"""
+BREAKS = {
+    "no-settling": Break(
+        "a request without an answer is repeated without asking the gym what became of it",
+        "double",
+        (
+            Change(f"{_USECASES}/booking/executor.py", "found = await run.settle()", "found = NotFound.ABSENT"),
+            Change(
+                f"{_USECASES}/booking/resolve.py",
+                "return _Again(reason) if complete and known else Park(reason)",
+                "return _Again(reason)",
+            ),
+            Change(
+                f"{_USECASES}/booking/resolve.py",
+                "    found = await run.settle()\n    if isinstance(found, Ending):\n        return found\n    if reply",
+                "    found = NotFound.ABSENT\n    if reply",
+            ),
+            Change(
+                f"{_USECASES}/booking/prepare.py",
+                "return present(listed, Outcome.BOOKED if run.claim.begun else Outcome.ALREADY_BOOKED)",
+                "return None",
+            ),
+        ),
+    ),
+    "silence-is-refusal": Break(
+        "a request without an answer counts as refused",
+        "falsely failed",
+        (
+            Change(
+                f"{_USECASES}/booking/resolve.py",
+                "        case Kind.SAME_HOUR | Kind.NOTHING_SAID | Kind.NO_ANSWER | Kind.NOT_HERE:\n",
+                "        case Kind.NO_ANSWER:\n            return reply.ending(Outcome.GYM_UNREACHABLE)\n"
+                "        case Kind.SAME_HOUR | Kind.NOTHING_SAID | Kind.NOT_HERE:\n",
+            ),
+        ),
+    ),
+    "logout-is-success": Break(
+        "what says neither yes nor no counts as booked, as many a bot does it",
+        "falsely completed",
+        (
+            Change(
+                f"{_USECASES}/booking/resolve.py",
+                "return await _logged_out(run, reply)",
+                "return reply.ending(Outcome.BOOKED)",
+            ),
+        ),
+    ),
+    "cancel-while-begun": Break(
+        "a cancel is confirmed while the request may already have left",
+        "booked after cancel",
+        (
+            Change(
+                "cancel_prebooking",
+                "  elsif r.status = 'executing' and prebooking.is_begun(r) then\n"
+                "    return prebooking.answer('booking_in_progress', r);\n"
+                "  elsif r.status <> 'cancelled' then",
+                "  elsif r.status <> 'cancelled' then",
+            ),
+        ),
+    ),
+    "publish-or-undo": Break(
+        "a create whose message could not be ordered is undone",
+        "lost",
+        (
+            Change(
+                f"{_USECASES}/schedule.py",
+                "        if replaced:\n            await self._take_back(replaced)\n",
+                "                await self._store.cancel(prebooking.id, prebooking.user_email)\n"
+                "        if replaced:\n            await self._take_back(replaced)\n",
+            ),
+        ),
+    ),
+    "no-sweep": Break(
+        "nothing but QStash's messages starts an execution",
+        "stuck",
+        (Change("src/prebooking/main.py", "(parts.sweeper.run, parts.chores.run)", "(parts.chores.run,)"),),
+    ),
+    "no-tokens": Break(
+        "begin and finish don't ask whose claim it is, and a claim doesn't ask whether there is one",
+        "double",
+        (
+            Change("begin_booking", _LOST_GUARD, ""),
+            Change("finish_booking", _LOST_GUARD, ""),
+            Change("begin_booking", "r.begun_token is not null and not p_settled", "false"),
+            Change("claim_prebooking", "elsif prebooking.lease_end(r) > t then", "elsif false then"),
+        ),
+    ),
+    "finish-without-token": Break(
+        "finish doesn't ask whose claim it is",
+        "none, as each worker stops at the end of its budget, before its lease ends",
+        (Change("finish_booking", _LOST_GUARD, ""),),
+    ),
+}
+
+
+def verdict_of(broken: Break, options: argparse.Namespace) -> dict[str, int]:
+    """By a campaign over a copy of the project."""
+    with tempfile.TemporaryDirectory(prefix="prebooking-broken-") as folder:
+        copy = Path(folder)
+        for part in _COPIED:
+            shutil.copytree(
+                _PROJECT / part, copy / part, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", "results")
+            )
+        for change in broken.changes:
+            change.apply(copy)
+        size = [
+            "--seconds",
+            str(options.seconds),
+            "--prebookings",
+            str(options.prebookings),
+            "--seed",
+            str(options.seed),
+        ]
+        faults = copy / "tests/reliability/faults"
+        subprocess.run(
+            [sys.executable, "-m", "tests.reliability.faults.campaign", *size],
+            cwd=copy,
+            env=os.environ | {"PYTHONPATH": str(copy / "src")},
+            stdout=subprocess.DEVNULL,
+            check=False,
+        )
+        [kept] = (faults / "results").glob("*.json")
+        verdict: dict[str, int] = json.loads(kept.read_text())["figures"]["verdict"]
+        return verdict
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", choices=[[], *BREAKS], help="default: all")
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--prebookings", type=int, default=900)
+    parser.add_argument("--seed", type=int, default=7)
+    options = parser.parse_args()
+    table = Table("break", "what is broken", "should show as", "shows as")
+    green = 0
+    for name in options.names or BREAKS:
+        broken = BREAKS[name]
+        red = {column: n for column, n in verdict_of(broken, options).items() if n}
+        green += broken.turns_red not in red and not broken.turns_red.startswith("none")
+        shown = ", ".join(f"{column} {n}" for column, n in red.items()) or "nothing"
+        table.add_row(name, broken.what, broken.turns_red, shown)
+        _OUT.print(f"{name}: {shown}")
+    _OUT.print(table)
+    return 1 if green else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

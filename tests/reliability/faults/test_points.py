@@ -1,0 +1,42 @@
+"""The failpoints are all there are: around each call that a running replica makes, and each is in the matrix."""
+
+from itertools import product
+
+import pytest
+from tests.reliability.faults.aim import Try
+from tests.reliability.faults.cases import FAULTS, cells
+from tests.reliability.faults.failpoints import CALLS, POINTS
+
+from prebooking.domain.ports import Gym, HeldRequest, Messages, Store
+
+#: The chores book nothing: tests/web/test_notices.py and test_session_watch.py end them between their calls.
+CHORES = {
+    *("take_notices", "mark_sent", "note_untold", "take_session_looks", "note_session_look"),
+    *("remove_old", "note_ping", "forward"),
+}
+#: `check` and `schedule_sweep` are no running replica's; `use`, `cookies`, `hold`, `lost` and `fired_at` ask nobody;
+#: `aclose` hangs up; `renew` changes nothing but a lease, and is asked long before an opening: tests/web/test_leases.py
+#: loses its answers; `own_email` comes before what a user asks for: tests/web/test_email_owners.py; `read_changes` and
+#: `timetable` ask for a page, change nothing, and nothing else follows.
+NO_CALLS = CHORES | {
+    *("check", "schedule_sweep", "use", "cookies", "hold", "lost", "fired_at", "aclose"),
+    *("read_changes", "timetable", "renew", "own_email"),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "port"), [("store", Store), ("messages", Messages), ("gym", Gym), ("held", HeldRequest)]
+)
+def test_each_method_of_a_port_has_its_points(name: str, port: type) -> None:
+    methods = {method for part in port.__mro__ for method in vars(part) if not method.startswith("_")}
+    assert set(CALLS[name]) == methods - NO_CALLS
+
+
+def test_each_point_meets_each_fault_the_first_time_and_again() -> None:
+    played = {(cell.point, cell.action, cell.when) for cell in cells()}
+    assert set(product(POINTS, FAULTS, (Try.FIRST, Try.AGAIN))) <= played
+
+
+def test_no_cell_is_played_twice() -> None:
+    names = [str(cell) for cell in cells()]
+    assert len(names) == len(set(names))

@@ -1,0 +1,243 @@
+"""The service, broken on purpose: the machine must find each of these, or it proves nothing.
+
+Not part of the suite: `pytest tests/reliability/machine/mutants.py -s` prints how many runs each took, and writes the
+table in README.md once all have been played. Those that the machine can't find say why; the same runs of the service
+as it is must find nothing.
+"""
+
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from hypothesis import Phase
+from hypothesis.errors import Flaky
+from tests.reliability.machine import mutants_table
+from tests.reliability.machine.play import Play, open_play, play_runs
+from tests.reliability.machine.stage import Stage
+from tests.reliability.machine.troubles import Troubles
+
+from prebooking.domain.errors import BoxSilentError
+from prebooking.domain.outcome import Ending, Kind, Outcome
+from prebooking.usecases.booking import context, resolve
+from prebooking.usecases.booking.context import ExecutionContext, Release
+from prebooking.usecases.booking.executor import Executor
+from prebooking.usecases.booking.gate import Gate
+from prebooking.usecases.booking.settle import NotFound, present
+from prebooking_local.postgres import Postgres
+
+_SEED = 20270301
+_RUNS, _AT_ONCE = 600, 20
+_FRUITLESS_RUNS = 200  # where nothing should be found
+
+Mutant = Callable[[Stage], AbstractAsyncContextManager[None]]
+
+
+def code(target: Any, name: str, replacement: Any) -> Mutant:
+    @asynccontextmanager
+    async def mutated(_: Stage) -> AsyncIterator[None]:
+        with patch.object(target, name, replacement):
+            yield
+
+    return mutated
+
+
+def sql(function: str, *replacements: tuple[str, str]) -> Mutant:
+    """Each piece of the function's text replaced by another."""
+
+    @asynccontextmanager
+    async def mutated(stage: Stage) -> AsyncIterator[None]:
+        find = "select pg_get_functiondef(oid) from pg_proc where proname = $1"
+        with stage.loop.asking_outside():
+            original = broken = await stage.database.fetchval(find, function)
+            for piece, other in replacements:
+                assert piece in broken, f"{function} has no {piece!r}"
+                broken = broken.replace(piece, other)
+            await stage.database.execute(broken)
+        try:
+            yield
+        finally:
+            with stage.loop.asking_outside():
+                await stage.database.execute(original)
+
+    return mutated
+
+
+async def settled_unasked(_: Executor, run: ExecutionContext) -> None:
+    run.settled = True
+
+
+_settled = resolve._settled
+
+
+async def lost_is_failed(run: ExecutionContext, reply: Any) -> Any:
+    if reply.kind is Kind.NO_ANSWER:
+        return reply.ending(Outcome.GYM_UNREACHABLE)
+    return await _settled(run, reply)
+
+
+async def lost_is_released(run: ExecutionContext, reply: Any) -> Any:
+    if reply.kind is Kind.NO_ANSWER:
+        return Release(reply.ending(Outcome.GYM_UNREACHABLE))
+    return await _settled(run, reply)
+
+
+async def lost_is_repeated(run: ExecutionContext, reply: Any) -> Any:
+    if reply.kind is not Kind.NO_ANSWER:
+        return await _settled(run, reply)
+    found = await run.settle()
+    return found if isinstance(found, Ending) else resolve._Again(reply.ending(Outcome.GYM_UNREACHABLE))
+
+
+async def refusal_stands(_: ExecutionContext, ending: Ending) -> Ending:
+    return ending
+
+
+async def absent_unless_listed(gym: Any, request: Any, _: Any, **__: Any) -> Ending | NotFound:
+    """Whoever isn't seen is absent: though the class isn't either, or the session is dead."""
+    try:
+        listed = (await gym.listing(request.day, request.family_id)).get(request.class_id)
+    except BoxSilentError:
+        return NotFound.UNKNOWN
+    return present(listed) or NotFound.ABSENT
+
+
+async def open_gate(_: Gate, opening: float, rank: Any, fire: Callable[[], None]) -> None:
+    del opening, rank
+    fire()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    name: str
+    mutant: Mutant
+    survives: str = ""  #: why the machine can't find it, where it can't
+
+
+_BUDGET = (
+    "each worker here stops before its lease ends; it takes a process that is frozen, or several guards broken at once:"
+    " the matrix (stopped) and the campaign's breaks (no-tokens)"
+)
+CASES = [
+    Case("a begun row is not settled before it is repeated", code(Executor, "_settle_earlier", settled_unasked)),
+    Case("a lost answer of the gym is a failure", code(resolve, "_settled", lost_is_failed)),
+    Case("a lost answer is released, not parked", code(resolve, "_settled", lost_is_released)),
+    Case("a lost answer is repeated as soon as the listing says absent", code(resolve, "_settled", lost_is_repeated)),
+    Case(
+        "a refusal is believed after a shot without an answer",
+        code(resolve, "_refused", refusal_stands),
+        "only a listing that lags makes it matter, and the machine's gym always shows the truth; the campaign's lags",
+    ),
+    Case("whoever is not listed is absent, whoever asks", code(context, "settle", absent_unless_listed)),
+    Case("the gate stands open", code(Gate, "pass_through", open_gate)),
+    Case("a begun row can be cancelled", sql("cancel_prebooking", ("prebooking.is_begun(r)", "false"))),
+    Case("a message is attached for an old version", sql("attach_message", ("r.version <> p_version", "false"))),
+    Case("a lease can be taken before its end", sql("claim_prebooking", ("prebooking.lease_end(r) > t", "false"))),
+    Case(
+        "the begin is not fenced by the token",
+        sql("begin_booking", ("r.claim_token is distinct from p_token", "false")),
+        _BUDGET,
+    ),
+    Case(
+        "the end is not fenced by the token",
+        sql("finish_booking", ("r.claim_token is distinct from p_token", "false")),
+        _BUDGET,
+    ),
+    Case("a late message of an old version is executed", sql("claim_prebooking", ("r.version <> p_version", "false"))),
+    Case(
+        "the sweep forgets what is parked", sql("sweep_prebookings", ("'settle', settle_ids", "'settle', '[]'::jsonb"))
+    ),
+    Case(
+        "the sweep forgets what a dead worker had claimed", sql("sweep_prebookings", ("and not e.begun", "and false"))
+    ),
+    Case(
+        "what is over is begun all the same",
+        sql("begin_booking", ("t >= r.give_up_at", "false")),
+        "the claim ends what is over, and the begin comes seconds later: no class here starts so soon after it opens",
+    ),
+    Case(
+        "a settling claim counts as an attempt",
+        sql("claim_prebooking", ("attempts + (not begun)::integer", "attempts + 1")),
+    ),
+    Case(
+        "what cannot be settled ends at once",
+        sql("claim_prebooking", ("+ interval '24 hours'", "+ interval '0 hours'")),
+    ),
+    Case(
+        "a retry forgets that a booking may have been made",
+        sql(
+            "retry_prebooking",
+            ("claim_token = null,", "claim_token = null, booking_started_at = null, begun_token = null,"),
+        ),
+    ),
+    Case(
+        "anybody's prebooking can be cancelled",
+        sql("cancel_prebooking", ("and pg_catalog.lower(user_email) = pg_catalog.lower(p_user_email)", "")),
+    ),
+]
+
+
+class Watched(Troubles):
+    """Keeps what is found. Hypothesis plays it again to tell of it, and a broken service does not do the same twice."""
+
+    def __init__(self, play: Play, found: list[str]) -> None:
+        super().__init__(play)
+        self._found = found
+
+    def teardown(self) -> None:
+        try:
+            super().teardown()
+        finally:
+            if isinstance(wrong := sys.exception(), AssertionError):
+                self._found.append(str(wrong))
+
+
+_played: dict[str, str] = {}
+
+
+@pytest.fixture
+def play(server: Postgres) -> Iterator[Play]:
+    """A stage of its own: a service that was broken may leave the next one broken too."""
+    with open_play(server) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _table() -> Iterator[None]:
+    yield
+    if _played.keys() == {case.name for case in CASES}:
+        mutants_table.write([_played[case.name] for case in CASES], most=_RUNS)
+
+
+def hunt(play: Play, most: int) -> tuple[int, str | None]:
+    """How many runs it took, and what was found."""
+    runs, found = 0, list[str]()
+
+    def machine() -> Troubles:
+        nonlocal runs
+        runs += not found
+        return Watched(play, found)
+
+    for number in range(_SEED, _SEED + most // _AT_ONCE):
+        with suppress(AssertionError, Flaky):
+            play_runs(machine, runs=_AT_ONCE, steps=30, number=number, phases=[Phase.generate])
+        if found:
+            return runs, found[0]
+    return runs, None
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_machine_finds_it(play: Play, case: Case) -> None:
+    with play.within(case.mutant(play.stage)):
+        runs, found = hunt(play, _FRUITLESS_RUNS if case.survives else _RUNS)
+    assert found or case.survives, f"not in {runs} runs"
+    shown = mutants_table.shown(found) if found else f"not found: {case.survives}"
+    _played[case.name] = f"| {case.name} | {runs if found else '-'} | {shown} |"
+    print(f"\n{_played[case.name]}")  # noqa: T201
+
+
+def test_the_machine_finds_nothing_where_nothing_is_broken(play: Play) -> None:
+    assert hunt(play, _FRUITLESS_RUNS)[1] is None

@@ -1,0 +1,54 @@
+"""Somebody who wants to be told: a webhook receiver that verifies as Standard Webhooks' own library does."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from standardwebhooks import Webhook
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from prebooking_local.serving import listen, serve_asgi, url_of
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
+
+
+@dataclass
+class Receiver:
+    url: str
+    statuses: list[int] = field(default_factory=list)  #: answered first, one after the other; then 204
+    told: list[dict[str, Any]] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    queries: list[Mapping[str, str]] = field(default_factory=list)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"notify_webhook_url": self.url, "notify_webhook_secret": SECRET}
+
+    async def receive(self, request: Request) -> Response:
+        verified = Webhook(SECRET).verify(await request.body(), dict(request.headers))
+        self.told.append(verified)
+        self.ids.append(request.headers["webhook-id"])
+        self.queries.append(request.query_params)
+        return Response(status_code=self.statuses.pop(0) if self.statuses else 204)
+
+    async def heard(self, number: int, such: Callable[[dict[str, Any]], bool] = lambda _: True) -> list[dict[str, Any]]:
+        async with asyncio.timeout(10):
+            while len(found := [one for one in self.told if such(one)]) < number:
+                await asyncio.sleep(0.02)
+        return found
+
+
+@asynccontextmanager
+async def receiver() -> AsyncIterator[Receiver]:
+    sock = listen("127.0.0.1", 0)
+    url = url_of(sock)
+    sock.close()
+    listening = Receiver(f"{url}/hook")
+    app = Starlette(routes=[Route("/hook", listening.receive, methods=["POST"])])
+    async with serve_asgi(app, host="127.0.0.1", port=int(url.rpartition(":")[2])):
+        yield listening
