@@ -1,4 +1,7 @@
-"""How claim, sweep, list and inspection grow with the table, in the database alone. `python -m tests.benchmarks.growth`"""
+"""How claim, sweep, list and inspection grow with the table, in the database alone.
+
+`python -m tests.benchmarks.growth`
+"""
 
 import asyncio
 import statistics

@@ -1,4 +1,7 @@
-"""What the limits and fixed settings of 0009 and 0010 cost a call, in the database alone. `python -m tests.benchmarks.limits`"""
+"""What the limits and fixed settings of 0009 and 0010 cost a call, in the database alone.
+
+`python -m tests.benchmarks.limits`
+"""
 
 import asyncio
 import statistics

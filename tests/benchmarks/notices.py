@@ -1,4 +1,7 @@
-"""How taking and removing notices grows with their number, in the database alone. `python -m tests.benchmarks.notices`"""
+"""How taking and removing notices grows with their number, in the database alone.
+
+`python -m tests.benchmarks.notices`
+"""
 
 import asyncio
 import statistics

@@ -1,6 +1,7 @@
 """What a user would write first: QStash calls at the opening, the handler verifies, claims, reads, and books.
 
-No lead, no preparation: everything happens after the bell. `python -m tests.benchmarks.plain_webhook PORT`, settings in the environment.
+No lead, no preparation: everything happens after the bell. `python -m tests.benchmarks.plain_webhook PORT`,
+settings in the environment.
 """
 
 import json

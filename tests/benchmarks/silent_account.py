@@ -1,6 +1,6 @@
 """The account host says nothing for minutes, and many sessions are to be looked at: who still hears how it ended?
 
-    python -m tests.benchmarks.silent_account                                   # 1,000 sessions due, ten minutes: as long as that
+    python -m tests.benchmarks.silent_account   # 1,000 sessions due, ten minutes: as long as that
     python -m tests.benchmarks.silent_account --seconds 60 --sessions 200
 
 Every two seconds somebody's class opens and is booked. Measured: from the end of the row to its notice at the receiver.

@@ -1,6 +1,7 @@
 """The kill matrix: each fault at each point of the service, the first time and again. Does all end right?
 
-    python -m tests.reliability.faults.matrix [--points TEXT …] [--action kill stop lose] [--when first again settling] [--seed N] [--at-once N]
+    python -m tests.reliability.faults.matrix [--points TEXT …]
+        [--action kill stop lose] [--when first again settling] [--seed N] [--at-once N]
 
 Exit code 0 only if every cell ends right. The whole matrix also writes its table into README.md.
 """
