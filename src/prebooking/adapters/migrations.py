@@ -1,8 +1,9 @@
-"""Applies `sql/` to the database, in order, each file once, all or nothing."""
+"""Applies `sql/` to the database, all or nothing: each migration once, each file of functions when it has changed."""
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from importlib.resources import files
 
 import asyncpg
@@ -11,44 +12,113 @@ from prebooking.adapters.database_url import without_unknown_parameters
 
 # Two replicas that migrate at once take turns. The number is arbitrary and ours.
 _LOCK = 7_262_837_265
-
-_RECORD = """
-create schema if not exists prebooking;
-create table if not exists prebooking.migrations (
-  name text primary key, checksum text not null, applied_at timestamptz not null default now())
-"""
+_MIGRATIONS, _FUNCTIONS = "migrations/", "functions/"
+_HISTORY = "@"
 
 
 class MigrationChangedError(RuntimeError):
-    """A file that was applied before reads differently now."""
+    """A migration that was applied before reads differently now."""
 
 
-def _scripts() -> Iterator[tuple[str, str]]:
-    folder = files("prebooking") / "sql"
-    for script in sorted(folder.iterdir(), key=lambda f: f.name):
-        if script.name.endswith(".sql"):
-            yield script.name, script.read_text(encoding="utf-8")
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A file of `sql/`, such as `functions/40_execution.sql`."""
+
+    name: str
+    text: str
+    checksum: str
+
+    @property
+    def is_repeatable(self) -> bool:
+        return self.name.startswith(_FUNCTIONS)
+
+    @property
+    def record(self) -> str:
+        """SQL that notes that the file has been applied. Of functions it keeps which text they had before."""
+        insert = (
+            f"insert into prebooking.migrations (name, checksum) values ('{self.name}', '{self.checksum}')"
+            " on conflict (name) do nothing;\n"
+        )
+        if not self.is_repeatable:
+            return insert
+        return (
+            f"delete from prebooking.migrations where name = '{history_name(self.name, self.checksum)}';\n"
+            f"update prebooking.migrations set name = name || '{_HISTORY}' || left(checksum, 12)\n"
+            f"  where name = '{self.name}' and checksum <> '{self.checksum}';\n{insert}"
+        )
 
 
-def shipped() -> dict[str, str]:
-    """The checksum of each file that this release brings, by name."""
-    return {name: _checksum(text) for name, text in _scripts()}
+def scripts() -> tuple[Script, ...]:
+    """All files, in the order in which they are applied.
+
+    The last one gives all functions their grants and settings, so its checksum is that of all of them.
+    """
+    found = [Script(name, text, _checksum(text)) for name, text in _texts()]
+    functions = "".join(script.text for script in found if script.is_repeatable)
+    return (*found[:-1], Script(found[-1].name, found[-1].text, _checksum(functions)))
 
 
-def shipped_functions() -> frozenset[str]:
-    """The names of all functions that the service may call."""
-    found = (re.findall(r"create or replace function public\.(\w+)", text) for _, text in _scripts())
-    return frozenset(name for names in found for name in names)
+def _texts() -> tuple[tuple[str, str], ...]:
+    root = files("prebooking") / "sql"
+    return tuple(
+        (folder + script.name, script.read_text(encoding="utf-8"))
+        for folder in (_MIGRATIONS, _FUNCTIONS)
+        for script in sorted((root / folder.rstrip("/")).iterdir(), key=lambda f: f.name)
+        if script.name.endswith(".sql")
+    )
 
 
 def _checksum(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-async def migrate(database_url: str) -> list[str]:
-    """Brings the database up to date; the names of what was applied now, in order.
+def history_name(name: str, checksum: str) -> str:
+    """The name under which a text is recorded that another one has replaced since."""
+    return f"{name}{_HISTORY}{checksum[:12]}"
 
-    Raises MigrationChangedError where a recorded file has been edited since: changes come as new files.
+
+def shipped_functions() -> frozenset[str]:
+    """The names of all functions that the service may call."""
+    found = (re.findall(r"create or replace function public\.(\w+)", script.text) for script in scripts())
+    return frozenset(name for names in found for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a database has recorded beside what this release brings, each in the order of its application."""
+
+    missing: tuple[Script, ...]  #: to be applied
+    edited: tuple[str, ...]  #: migrations that were applied in another wording
+    newer: tuple[str, ...]  #: what a newer release has brought
+
+
+def compare(recorded: Mapping[str, str], shipped: Iterable[Script] | None = None) -> Comparison:
+    """Compares by checksum. Names without a folder are of the earlier layout, for which the baseline stands.
+
+    Functions are left as they are where a newer release has written them: one whose text replaced ours, or one with a
+    migration that is unknown here.
+    """
+    ours = scripts() if shipped is None else tuple(shipped)
+    names = {script.name for script in ours}
+    unknown = [name for name in recorded if "/" in name and _HISTORY not in name and name not in names]
+    is_ahead = any(name.startswith(_MIGRATIONS) for name in unknown)
+    missing, edited, newer = [], [], sorted(unknown)
+    for script in ours:
+        if recorded.get(script.name) == script.checksum:
+            continue
+        if script.is_repeatable and (is_ahead or history_name(script.name, script.checksum) in recorded):
+            newer.append(script.name)
+        elif not script.is_repeatable and script.name in recorded:
+            edited.append(script.name)
+        else:
+            missing.append(script)
+    return Comparison(tuple(missing), tuple(edited), tuple(newer))
+
+
+async def migrate(database_url: str) -> list[str]:
+    """Brings the database up to date; returns the names of what was applied, in order.
+
+    Raises MigrationChangedError where a recorded migration has been edited since: changes come as new files.
 
     It may go through a pooler that gives each transaction another session: the lock is the transaction's, and no
     statement is prepared under a name, which would outlive its client there.
@@ -58,22 +128,27 @@ async def migrate(database_url: str) -> list[str]:
     try:
         async with connection.transaction():
             await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)
-            await connection.execute(_RECORD)
-            rows = await connection.fetch("select name, checksum from prebooking.migrations")
-            applied = {row["name"]: row["checksum"] for row in rows}
-            return [name for name, text in _scripts() if await _apply(connection, applied, name, text)]
+            return await apply(connection)
     finally:
         await connection.close()
 
 
-async def _apply(connection: asyncpg.Connection, applied: dict[str, str], name: str, text: str) -> bool:
-    checksum = _checksum(text)
-    if name in applied:
-        if applied[name] != checksum:
-            raise MigrationChangedError(
-                f"{name} was applied in another wording: restore it and put the change into a new file"
-            )
-        return False
-    await connection.execute(text)
-    await connection.execute("insert into prebooking.migrations (name, checksum) values ($1, $2)", name, checksum)
-    return True
+async def apply(connection: asyncpg.Connection) -> list[str]:
+    """As `migrate`, within the caller's transaction."""
+    comparison = compare(await _recorded(connection))
+    if comparison.edited:
+        names = ", ".join(comparison.edited)
+        raise MigrationChangedError(
+            f"{names} was applied in another wording: restore it and put the change into a new file"
+        )
+    for script in comparison.missing:
+        await connection.execute(script.text)
+        await connection.execute(script.record)
+    return [script.name for script in comparison.missing]
+
+
+async def _recorded(connection: asyncpg.Connection) -> dict[str, str]:
+    if await connection.fetchval("select to_regclass('prebooking.migrations')") is None:
+        return {}  # the baseline makes it
+    rows = await connection.fetch("select name, checksum from prebooking.migrations")
+    return {row["name"]: row["checksum"] for row in rows}

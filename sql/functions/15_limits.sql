@@ -1,0 +1,50 @@
+-- How much one user may want. Whatever costs a QStash message counts: a create, a retry, a move.
+
+-- Creates, retries and moves of one user come one after the other, until the end of their transactions: else two at once
+-- would both find room for one. It is always taken before a row's lock, and by nothing else, so nothing can deadlock.
+create or replace function prebooking.take_turn(p_user_email text) returns void
+language sql volatile as $$
+  select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.lower(p_user_email), 0))
+$$;
+
+-- How many messages this user's creates, retries, moves and changes of address have ordered within the last minute.
+create or replace function prebooking.ordered_lately(p_user_email text) returns bigint
+language sql stable as $$
+  select (select pg_catalog.count(*) from public.prebookings p
+      where pg_catalog.lower(p.user_email) = pg_catalog.lower(p_user_email)
+        and p.created_at > prebooking.now() - interval '1 minute' and p.created_at <= prebooking.now())
+    + (select pg_catalog.count(*) from prebooking.retries r
+      where r.user_email = pg_catalog.lower(p_user_email)
+        and r.retried_at > prebooking.now() - interval '1 minute' and r.retried_at <= prebooking.now())
+$$;
+
+-- Null, or the limit that one more would break; a null limit is none. What the web application wrote itself counts.
+create or replace function prebooking.refuse_more(p_user_email text, p_max_active integer, p_max_per_minute integer)
+returns jsonb language plpgsql volatile as $$
+declare
+  email constant text := pg_catalog.lower(p_user_email);
+  t constant timestamptz := prebooking.now();
+  oldest timestamptz;
+begin
+  if p_max_active <= (
+    select pg_catalog.count(*) from public.prebookings p
+    where pg_catalog.lower(p.user_email) = email and p.status in ('pending', 'loaded', 'executing')) then
+    return pg_catalog.jsonb_build_object('outcome', 'too_many', 'limit', p_max_active);
+  elsif p_max_per_minute is not null then
+    -- Of the last minute, the newest that leave no room: there is some when the oldest of them is a minute old.
+    select made.made_at into oldest
+    from (
+      select p.created_at from public.prebookings p
+      where pg_catalog.lower(p.user_email) = email and p.created_at > t - interval '1 minute' and p.created_at <= t
+      union all
+      select r.retried_at from prebooking.retries r
+      where r.user_email = email and r.retried_at > t - interval '1 minute' and r.retried_at <= t) as made (made_at)
+    order by made.made_at desc offset p_max_per_minute - 1 limit 1;
+    if found then
+      return pg_catalog.jsonb_build_object(
+        'outcome', 'too_many', 'limit', p_max_per_minute,
+        'retry_after', extract(epoch from oldest + interval '1 minute' - t)::double precision); -- never 0
+    end if;
+  end if;
+  return null;
+end $$;

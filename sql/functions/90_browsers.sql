@@ -1,0 +1,41 @@
+-- Browsers, with the publishable key and the user's access token, read the user's own prebookings and receive their
+-- changes by realtime. Nothing else: all that changes a row goes through the service.
+
+-- The columns that the API shows. Claim and retry tokens, leases and the old message stay inside.
+revoke all on public.prebookings, prebooking.email_owners from authenticated;
+grant usage on schema public to authenticated;
+grant select (
+  id, user_email, status, version, attempts, available_at, box_subdomain, box_aimharder_id, booking_data,
+  qstash_schedule_id, warning, result, error_code, error_message, created_at, updated_at, executed_at
+) on public.prebookings to authenticated;
+-- They may look up the owner of their own address, by the policies alone: the schema is closed to them.
+grant select (email, sub) on prebooking.email_owners to authenticated;
+
+-- Own is, as the API has it, what has the e-mail of the caller's token, unless that is another account's or the caller is
+-- anonymous. The claims are read where PostgREST and realtime put them, which works without Supabase's schema `auth` too;
+-- users without an address (by phone) have '' there, and own nothing. The subselect is evaluated once a query, not once
+-- a row, so that the index `prebookings_of_user` serves.
+do $$
+declare
+  claims constant text := $claims$ nullif(current_setting('request.jwt.claims', true), '')::jsonb $claims$;
+  address constant text := 'lower(nullif(' || claims || $email$ ->> 'email', '')) $email$;
+  own constant text := 'lower(user_email) = (select ' || address
+    || ' where coalesce(' || claims || $anonymous$ -> 'is_anonymous', 'false') = 'false' $anonymous$
+    || ' and coalesce(' || claims || $verified$ -> 'email_verified', 'true') = 'true' $verified$
+    || ' and coalesce(' || claims || $role$ ->> 'role', 'authenticated') = 'authenticated' $role$
+    || ' and not exists (select from prebooking.email_owners o where o.email = ' || address
+    || ' and o.sub is distinct from ' || claims || $sub$ ->> 'sub')) $sub$;
+begin
+  drop policy if exists email_owners_of_own_address on prebooking.email_owners;
+  execute 'create policy email_owners_of_own_address on prebooking.email_owners for select to authenticated'
+    || ' using (sub is not null and email = (select ' || address || '))';
+  drop policy if exists prebookings_own_for_reading on public.prebookings;
+  drop policy if exists prebookings_own_at_most on public.prebookings;
+  drop policy if exists prebookings_none_for_anonymous on public.prebookings;
+  execute 'create policy prebookings_own_for_reading on public.prebookings for select to authenticated'
+    || ' using (' || own || ')';
+  -- Permissive policies add up, and the table may have others from its time before us: these they can't exceed.
+  execute 'create policy prebookings_own_at_most on public.prebookings as restrictive for all to authenticated'
+    || ' using (' || own || ')';
+  create policy prebookings_none_for_anonymous on public.prebookings as restrictive for all to anon using (false);
+end $$;
