@@ -106,7 +106,8 @@ begin
   end if;
 end $$;
 
--- The row as the API shows it. What an old writer left in another shape must not keep anybody else's row from being read.
+-- The row as the API shows it. What an old writer left in another shape must not keep anybody else's row from being
+-- read.
 create or replace function prebooking.as_json(p public.prebookings) returns jsonb
 language plpgsql stable set timezone = 'UTC' as $$
 declare

@@ -1,7 +1,7 @@
 -- How much one user may want. Whatever costs a QStash message counts: a create, a retry, a move.
 
--- Creates, retries and moves of one user come one after the other, until the end of their transactions: else two at once
--- would both find room for one. It is always taken before a row's lock, and by nothing else, so nothing can deadlock.
+-- Creates, retries and moves of one user come one after the other, until the end of their transactions: else two at
+-- once would both find room for one. It is always taken before a row's lock, so nothing can deadlock.
 create or replace function prebooking.take_turn(p_user_email text) returns void
 language sql volatile as $$
   select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.lower(p_user_email), 0))

@@ -1,5 +1,5 @@
--- An Idempotency-Key is of the request, whatever it was answered with: sent again, it is answered so again, with the row
--- as it is now, and makes nothing. The same key with another wish is refused.
+-- An Idempotency-Key is of the request, whatever it was answered with: sent again, it is answered so again, with the
+-- row as it is now, and makes nothing. The same key with another wish is refused.
 
 -- A wish without its user, whose e-mail may change.
 create or replace function prebooking.wish_of(p_wish_key text) returns text

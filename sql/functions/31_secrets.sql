@@ -1,7 +1,7 @@
 -- Secrets that are not encrypted under the newest key yet, listed and replaced a page at a time.
 
 -- What is not encrypted under this key yet, after that row; and how many these are in all. The stalest first: a
--- trigger of the web application's table stamps each row that changes, and the newest device's row must stay the newest.
+-- trigger of the web application's table stamps each row that changes, and the newest device's row must stay newest.
 create or replace function public.list_sessions_to_encrypt(
   p_key_id text, p_after_at timestamptz default null, p_after_id uuid default null, p_limit integer default 100
 ) returns jsonb language sql stable as $$

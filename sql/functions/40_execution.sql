@@ -103,7 +103,7 @@ begin
 end $$;
 
 -- Of all that one replica has claimed and not begun, in one call: prolongs what is still its own, and says what is not
--- (cancelled, taken over, ended, deleted). A row that another call is changing at this moment is left for the next time.
+-- (cancelled, taken over, ended, deleted). A row that another call is changing at this moment is left for later.
 -- What was begun has its begin's lease, what was parked or released has none of its claim's: neither is touched.
 create or replace function public.renew_claims(p_ids uuid[], p_tokens uuid[], p_lease_seconds double precision)
 returns jsonb language plpgsql as $$

@@ -1,5 +1,5 @@
--- Whose e-mail it is. An e-mail belongs to the first account (`sub`) that comes with it in a token: whoever is given the
--- address later is not its owner, and whoever changes theirs keeps what is theirs.
+-- Whose e-mail it is. An e-mail belongs to the first account (`sub`) that comes with it in a token: whoever is given
+-- the address later is not its owner, and whoever changes theirs keeps what is theirs.
 
 -- The sessions of two addresses become those of one: of two that can't stand beside each other the newer one stays.
 create or replace function prebooking.move_sessions(p_from text, p_to text) returns void

@@ -11,10 +11,10 @@ grant select (
 -- They may look up the owner of their own address, by the policies alone: the schema is closed to them.
 grant select (email, sub) on prebooking.email_owners to authenticated;
 
--- Own is, as the API has it, what has the e-mail of the caller's token, unless that is another account's or the caller is
--- anonymous. The claims are read where PostgREST and realtime put them, which works without Supabase's schema `auth` too;
--- users without an address (by phone) have '' there, and own nothing. The subselect is evaluated once a query, not once
--- a row, so that the index `prebookings_of_user` serves.
+-- Own is, as the API has it, what has the e-mail of the caller's token, unless that is another account's or the caller
+-- is anonymous. The claims are read where PostgREST and realtime put them, which works without Supabase's schema `auth`
+-- too; users without an address (by phone) have '' there, and own nothing. The subselect is evaluated once a query, not
+-- once a row, so that the index `prebookings_of_user` serves.
 do $$
 declare
   claims constant text := $claims$ nullif(current_setting('request.jwt.claims', true), '')::jsonb $claims$;

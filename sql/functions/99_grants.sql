@@ -34,7 +34,7 @@ begin
   loop
     execute format('alter function %s set search_path = ''''', f.signature);
     if f.is_called then
-      -- They also give up sooner than the service does (a try of it takes 1 s), so that a call that it has given up can't
+      -- They give up sooner than the service does (a try of it takes 1 s), so that a call that it has given up can't
       -- act later on: 0.5 s for a lock, which two tries of a claim can wait for in the 1.5 s that it has, and 0.9 s in
       -- all. PostgREST sets the latter before the call, where it finds it; set within, it would come too late.
       execute format('alter function %s set statement_timeout = ''900ms''', f.signature);

@@ -67,8 +67,8 @@ alter table public.prebookings
   add column if not exists delivery_failure text,
   add column if not exists error_code text,
   add column if not exists updated_at timestamptz not null default now(),
-  -- A token that has claimed a row and lost it never claims it again: a late copy of its claim would revive it, and with
-  -- it whatever else its owner still has under way. So the row keeps every token that has claimed it (16 bytes each).
+  -- A token that has claimed a row and lost it never claims it again: a late copy of its claim would revive it, and
+  -- with it whatever else its owner still has under way. So the row keeps every token of a claim (16 bytes each).
   add column if not exists claim_tokens uuid[] not null default '{}',
   add column if not exists changed_xid xid8,             -- the transaction that wrote it last
   add column if not exists warning jsonb,                -- {code, message, since}: what the user had better do
@@ -146,9 +146,6 @@ create table if not exists public.auth_sessions (
   refresh_count integer default 0,
   last_refresh_error text,
   auto_refresh_enabled boolean default true,
-  last_token_update_date timestamp,
-  token_update_count integer default 0,
-  last_token_update_error text,
   fingerprint varchar(50) not null,
   is_admin boolean default false,
   session_type text default 'device' check (session_type in ('background', 'device')),
@@ -157,7 +154,7 @@ create table if not exists public.auth_sessions (
 );
 
 alter table public.auth_sessions
-  add column if not exists fingerprint varchar(50),
+  add column if not exists fingerprint varchar(50),      -- this and the next: an early table has rows without
   add column if not exists session_type text default 'device',
   add column if not exists last_token_update_date timestamp,
   add column if not exists token_update_count integer default 0,

@@ -9,10 +9,10 @@ import pytest
 from tests.postgres.transaction_pooler import Pooler, transaction_pooler
 
 from prebooking.adapters.database_url import without_unknown_parameters
-from prebooking.adapters.migrations import _scripts, migrate
+from prebooking.adapters.migrations import migrate, scripts
 from prebooking_local.postgres import Postgres
 
-NAMES = [name for name, _ in _scripts()]
+NAMES = [script.name for script in scripts()]
 
 
 def as_another_process() -> None:
