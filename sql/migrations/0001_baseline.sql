@@ -201,7 +201,10 @@ create table if not exists prebooking.notices (
 create index if not exists notices_message on prebooking.notices (message_id);
 create index if not exists notices_to_tell on prebooking.notices (created_at, try_after) where told_at is null;
 create index if not exists notices_told on prebooking.notices (created_at) where told_at is not null;
-drop index if exists prebooking.notices_untold; -- the earlier layout's
+-- The earlier layout's.
+drop index if exists prebooking.notices_untold, prebooking.notices_untold_by_age;
+drop function if exists public.count_messages_elsewhere(text);
+drop trigger if exists auth_sessions_moved_leaves_account on public.auth_sessions;
 
 -- Beside the rows, so that a look locks no row, and is no change of it.
 create table if not exists prebooking.session_watch (
@@ -244,10 +247,11 @@ create table if not exists prebooking.accounts (
   tickets bigint not null default 0,                     -- the last one given out: each sign-in begins with one
   generation bigint not null default 0,                  -- the ticket of what was stored or forgotten last
   account_email text,
-  sealed_for text,                                       -- whom the password is bound to; null: user_email
-  password text,                                         -- null: not remembered
-  password_refused boolean not null default false        -- by AimHarder: then it was forgotten
+  password text                                          -- null: not remembered
 );
+alter table prebooking.accounts
+  add column if not exists sealed_for text,              -- whom the password is bound to; null: user_email
+  add column if not exists password_refused boolean not null default false; -- by AimHarder: then it was forgotten
 
 -- Tries to sign in, of the last quarter of an hour: of people, and of our own with a remembered password.
 create table if not exists prebooking.sign_in_tries (

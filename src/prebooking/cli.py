@@ -12,6 +12,7 @@ from contextlib import suppress
 from importlib.util import find_spec
 from io import TextIOWrapper
 from math import ceil
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -91,8 +92,16 @@ def serve() -> None:
 
 
 @app.command()
-def migrate() -> None:
+def migrate(
+    export: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write sql/ as timestamped files into DIR instead, for `supabase db push`."),
+    ] = None,
+) -> None:
     """Apply sql/ to the database at DATABASE_URL. What is applied already is left alone."""
+    if export is not None:
+        _export_migrations(export)
+        return
     import asyncpg
 
     from prebooking.adapters.database_url import without_unknown_parameters
@@ -116,6 +125,21 @@ def migrate() -> None:
     except (asyncpg.PostgresError, asyncpg.InterfaceError, MigrationChangedError) as exc:
         _fail("Not migrated.", exc)
     _out.print("The database is up to date.")
+
+
+def _export_migrations(folder: Path) -> None:
+    from prebooking.adapters.migration_export import export, versions
+    from prebooking.adapters.migrations import MigrationChangedError
+
+    try:
+        for path in export(folder):
+            _out.print(f"wrote {path}", highlight=False, soft_wrap=True)
+        marks = " ".join(versions(folder))
+    except (OSError, MigrationChangedError) as exc:
+        _fail("Not exported.", exc)
+    _out.print(f"{folder} is up to date: supabase db push applies it, and notes for prebooking that it did.")
+    _out.print("Where `prebooking migrate` has brought the database up to date, mark it as applied instead:")
+    _out.print(f"supabase migration repair --status applied {marks}", highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""What the limits and fixed settings of 0009 and 0010 cost a call, in the database alone.
+"""What the limits and the fixed settings of functions cost a call, in the database alone.
 
 `python -m tests.benchmarks.limits`
 """
@@ -7,6 +7,8 @@ import asyncio
 import statistics
 import time
 from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
@@ -14,11 +16,13 @@ from rich.console import Console
 from rich.table import Table
 from tests.benchmarks.growth import _FILL
 
-from prebooking.adapters import migrations
+from prebooking.adapters.migrations import migrate
 from prebooking_local.postgres import Postgres, postgres
 
 _ROUNDS, _CALLS, _ROWS = 10, 50, 100_000
 _OUT = Console(width=140)
+_EARLIER = Path(__file__).parents[1] / "postgres/earlier"
+_WITHOUT_LIMITS = [path for path in sorted(_EARLIER.glob("*.sql")) if path.name < "0009"]
 _CREATE = """select public.create_prebooking($1::uuid, $2, 'mygym', '7',
   jsonb_build_object('day', '20991231', 'id', $1::uuid::text, 'familyId', '', 'insist', 0), now()"""
 _CALLS_OF_A_ROW = {
@@ -28,16 +32,14 @@ _CALLS_OF_A_ROW = {
 }
 
 
-async def prepared(server: Postgres, name: str, until: str) -> asyncpg.Connection:
-    """A database with these migrations alone, and twenty rows of each of 5,000 users."""
+async def prepared(server: Postgres, name: str, earlier: Iterable[Path] = ()) -> asyncpg.Connection:
+    """A database with twenty rows of each of 5,000 users, migrated by these files of the earlier layout, or by ours."""
     dsn = await server.create_database(name)
-    every = list(migrations._scripts())
-    migrations._scripts = lambda: iter([script for script in every if script[0] < until])
-    try:
-        await migrations.migrate(dsn)
-    finally:
-        migrations._scripts = lambda: iter(every)
+    if not earlier:
+        await migrate(dsn)
     connection: asyncpg.Connection = await asyncpg.connect(dsn)
+    for path in earlier:
+        await connection.execute(path.read_text())
     await connection.execute(_FILL, 1, _ROWS)
     await connection.execute("vacuum analyze public.prebookings")
     return connection
@@ -57,8 +59,8 @@ async def main() -> None:
     before: dict[str, list[float]] = defaultdict(list)
     after: dict[str, list[float]] = defaultdict(list)
     async with postgres() as server:
-        old = await prepared(server, "old", "0009")
-        new = await prepared(server, "new", "9999")
+        old = await prepared(server, "old", _WITHOUT_LIMITS)
+        new = await prepared(server, "new")
         for _ in range(_ROUNDS):  # in turn, so that both meet the same weather
             await measure(old, "", before)
             await measure(new, ", 15, 30", after)

@@ -59,7 +59,8 @@ async def test_migrate_applies_the_migrations_that_the_wheel_carries(
     first = production.prebooking("migrate", cwd=tmp_path, env={"DATABASE_URL": url})
     again = production.prebooking("migrate", cwd=tmp_path, env={"DATABASE_URL": url})
 
-    assert "applied 0001" in first
+    assert "applied migrations/0001_baseline.sql" in first
+    assert "applied functions/99_grants.sql" in first
     assert "applied" not in again
     assert "The database is up to date." in again
 

@@ -1,4 +1,4 @@
-"""What a database consists of, as text that can be compared: all of its schemas `public` and `prebooking` but the rows."""
+"""What a database consists of, as text that can be compared: its schemas `public` and `prebooking`, without rows."""
 
 import asyncpg
 
@@ -10,10 +10,12 @@ from pg_class c where c.relkind in ('r', 'v', 'S', 'm') and c.relnamespace::regn
 union all
 select concat_ws(' ', 'column', a.attrelid::regclass, a.attname), concat_ws(' ', format_type(a.atttypid, a.atttypmod),
   a.attnotnull, pg_get_expr(d.adbin, d.adrelid), col_description(a.attrelid, a.attnum), {_ACL.format("a.attacl")})
-from pg_attribute a join pg_class c on c.oid = a.attrelid left join pg_attrdef d on (d.adrelid, d.adnum) = (a.attrelid, a.attnum)
+from pg_attribute a join pg_class c on c.oid = a.attrelid
+left join pg_attrdef d on (d.adrelid, d.adnum) = (a.attrelid, a.attnum)
 where c.relkind = 'r' and a.attnum > 0 and not a.attisdropped and c.relnamespace::regnamespace::text = any($1)
 union all
-select concat_ws(' ', 'constraint', conrelid::regclass, conname), concat_ws(' ', pg_get_constraintdef(oid), convalidated)
+select concat_ws(' ', 'constraint', conrelid::regclass, conname),
+  concat_ws(' ', pg_get_constraintdef(oid), convalidated)
 from pg_constraint where connamespace::regnamespace::text = any($1) and conrelid <> 0
 union all
 select 'index ' || i.indexrelid::regclass, concat_ws(' ', pg_get_indexdef(i.indexrelid), i.indisvalid)

@@ -42,7 +42,11 @@ from (select * from public.prebookings where status = 'executing' and claim_toke
 """
 _FIRST_WITH_FUNCTIONS = "0004_execution.sql"
 _COMPARED_EVERY = 5
-_PUBLICATION = "set client_min_messages = error; create publication supabase_realtime; alter publication supabase_realtime owner to postgres"
+_PUBLICATION = """
+set client_min_messages = error;
+create publication supabase_realtime;
+alter publication supabase_realtime owner to postgres;
+"""
 
 
 @asynccontextmanager

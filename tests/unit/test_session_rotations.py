@@ -68,7 +68,7 @@ class AtGym:
 
 @dataclass
 class Database:
-    """As sql/0006_sessions.sql has it. What is asked of it while it is away is not done, or its answer is lost."""
+    """As sql/functions/30_sessions.sql has it. While it is away, what is asked is not done, or its answer is lost."""
 
     clock: Clock
     rng: Random

@@ -13,7 +13,7 @@ from prebooking.adapters.database_url import without_unknown_parameters
 # Two replicas that migrate at once take turns. The number is arbitrary and ours.
 _LOCK = 7_262_837_265
 _MIGRATIONS, _FUNCTIONS = "migrations/", "functions/"
-_HISTORY = "@"
+_HISTORY, _SHORT = "@", 12
 
 
 class MigrationChangedError(RuntimeError):
@@ -35,17 +35,17 @@ class Script:
     @property
     def record(self) -> str:
         """SQL that notes that the file has been applied. Of functions it keeps which text they had before."""
-        insert = (
-            f"insert into prebooking.migrations (name, checksum) values ('{self.name}', '{self.checksum}')"
+        before = history_name(self.name, self.checksum)
+        forget = f"delete from prebooking.migrations where name = '{before}';\n"  # noqa: S608  # ours
+        keep = (
+            f"update prebooking.migrations set name = name || '{_HISTORY}' || left(checksum, {_SHORT})"  # noqa: S608
+            f" where name = '{self.name}' and checksum <> '{self.checksum}';\n"
+        )
+        note = (
+            f"insert into prebooking.migrations (name, checksum) values ('{self.name}', '{self.checksum}')"  # noqa: S608
             " on conflict (name) do nothing;\n"
         )
-        if not self.is_repeatable:
-            return insert
-        return (
-            f"delete from prebooking.migrations where name = '{history_name(self.name, self.checksum)}';\n"
-            f"update prebooking.migrations set name = name || '{_HISTORY}' || left(checksum, 12)\n"
-            f"  where name = '{self.name}' and checksum <> '{self.checksum}';\n{insert}"
-        )
+        return forget + keep + note if self.is_repeatable else note
 
 
 def scripts() -> tuple[Script, ...]:
@@ -74,7 +74,7 @@ def _checksum(text: str) -> str:
 
 def history_name(name: str, checksum: str) -> str:
     """The name under which a text is recorded that another one has replaced since."""
-    return f"{name}{_HISTORY}{checksum[:12]}"
+    return f"{name}{_HISTORY}{checksum[:_SHORT]}"
 
 
 def shipped_functions() -> frozenset[str]:
@@ -115,6 +115,15 @@ def compare(recorded: Mapping[str, str], shipped: Iterable[Script] | None = None
     return Comparison(tuple(missing), tuple(edited), tuple(newer))
 
 
+def refuse_edited(comparison: Comparison) -> None:
+    """Raises MigrationChangedError if a migration has been edited."""
+    if comparison.edited:
+        names = ", ".join(comparison.edited)
+        raise MigrationChangedError(
+            f"{names} was applied in another wording: restore it and put the change into a new file"
+        )
+
+
 async def migrate(database_url: str) -> list[str]:
     """Brings the database up to date; returns the names of what was applied, in order.
 
@@ -136,11 +145,7 @@ async def migrate(database_url: str) -> list[str]:
 async def apply(connection: asyncpg.Connection) -> list[str]:
     """As `migrate`, within the caller's transaction."""
     comparison = compare(await _recorded(connection))
-    if comparison.edited:
-        names = ", ".join(comparison.edited)
-        raise MigrationChangedError(
-            f"{names} was applied in another wording: restore it and put the change into a new file"
-        )
+    refuse_edited(comparison)
     for script in comparison.missing:
         await connection.execute(script.text)
         await connection.execute(script.record)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 
-from prebooking.adapters.migrations import shipped
+from prebooking.adapters.migrations import compare, scripts
 from prebooking.adapters.supabase.session_vault import SessionVault
 from prebooking.domain.errors import PrebookingError
 from prebooking.operator.case import Case
@@ -34,26 +34,25 @@ async def look_at_database(case: Case) -> list[Finding]:
 
 
 def _migrations(inspection: Inspection) -> Iterator[Finding]:
-    ours, theirs = shipped(), inspection.migrations
-    missing, unknown = sorted(set(ours) - set(theirs)), sorted(set(theirs) - set(ours))
-    edited = sorted(name for name in set(ours) & set(theirs) if ours[name] != theirs[name])
-    if missing:
-        yield bad(_SUBJECT, "migrations", f"lacks {', '.join(missing)}", _MIGRATE)
-    if edited:
-        told = f"was given another wording of {', '.join(edited)}"
-        yield bad(_SUBJECT, "migrations", told, "deploy the release that wrote it: applied files never change")
-    if unknown:
-        yield note(_SUBJECT, "migrations", f"is ahead of this release by {', '.join(unknown)}", "deploy the newer one")
+    found = compare(inspection.migrations)
+    if found.missing:
+        names = ", ".join(script.name for script in found.missing)
+        yield bad(_SUBJECT, "migrations", f"lacks {names}", _MIGRATE)
+    if found.edited:
+        told = f"was given another wording of {', '.join(found.edited)}"
+        yield bad(_SUBJECT, "migrations", told, "deploy the release that wrote it: applied migrations never change")
+    if found.newer:
+        names = ", ".join(found.newer)
+        yield note(_SUBJECT, "migrations", f"is ahead of this release by {names}", "deploy the newer one")
     if inspection.missing_functions:
-        told = f"has lost {', '.join(inspection.missing_functions)}"
         yield bad(
             _SUBJECT,
             "functions",
-            told,
-            "restore them from sql/: delete the files' rows in prebooking.migrations, then migrate",
+            f"has lost {', '.join(inspection.missing_functions)}",
+            "restore them from sql/: delete the rows of functions/ in prebooking.migrations, then migrate",
         )
-    if not missing and not edited and not inspection.missing_functions:
-        yield good(_SUBJECT, "migrations", f"has all {len(ours)} migrations")
+    if not found.missing and not found.edited and not inspection.missing_functions:
+        yield good(_SUBJECT, "migrations", f"has all {len(scripts())} files of sql/")
 
 
 def _grants(inspection: Inspection) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from prebooking.domain.prebooking import Prebooking
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """See sql/0030_inspection_at_scale.sql."""
+    """See sql/functions/70_inspection.sql."""
 
     now: datetime
     on_the_way_s: float  #: from asking to hearing

@@ -5,17 +5,24 @@ python -m tests.reliability.faults.mutants no-sweep
 """
 
 import argparse
+import asyncio
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
 from rich.console import Console
 from rich.table import Table
+from tests.reliability.faults import sql_mutants
+
+from prebooking.adapters.migrations import migrate
+from prebooking_local.postgres import postgres
 
 _PROJECT = Path(__file__).parents[3]
 _COPIED = ("src", "sql", "tests/reliability/faults")
@@ -25,31 +32,15 @@ _OUT = Console(width=160)
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """In a file, or in the SQL function of that name as it is in force: as the last file of sql/ defines it."""
+    """In a file, or in the SQL function of that name, as the database has it in force."""
 
     where: str
     old: str
     new: str
 
-    def apply(self, root: Path) -> None:
-        """Raises LookupError where there is not exactly one such piece."""
-        path, before, text, after = self._place(root)
-        if text.count(self.old) != 1:
-            raise LookupError(f"{self.where} has changed: mend this break ({self.old!r})")
-        path.write_text(before + text.replace(self.old, self.new) + after)
-
-    def _place(self, root: Path) -> tuple[Path, str, str, str]:
-        """The file, and its text before, within and after what is changed."""
-        if "/" in self.where:
-            path = root / self.where
-            return path, "", path.read_text(), ""
-        head = f"create or replace function public.{self.where}("
-        for path in sorted((root / "sql").glob("*.sql"), reverse=True):
-            before, found, rest = path.read_text().rpartition(head)
-            if found:
-                body, end, after = rest.partition("\nend $$;")
-                return path, before, found + body, end + after
-        raise LookupError(f"no function {self.where}")
+    @property
+    def is_sql(self) -> bool:
+        return "/" not in self.where
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +49,27 @@ class Break:
     turns_red: str  #: the column in which it shows
     changes: tuple[Change, ...]
 
+    def functions(self, in_force: Mapping[str, str]) -> dict[str, str]:
+        """The definitions of the functions that it breaks, broken. Raises LookupError where a change does not fit."""
+        definitions: dict[str, str] = {}
+        for change in self.changes:
+            if change.is_sql:
+                text = definitions.get(change.where, in_force[change.where])
+                definitions[change.where] = sql_mutants.broken(change.where, text, (change.old, change.new))
+        return definitions
 
+    def apply(self, root: Path, in_force: Mapping[str, str]) -> None:
+        """In a copy of the project, whose databases get the broken functions after all others."""
+        for change in self.changes:
+            if not change.is_sql:
+                path = root / change.where
+                path.write_text(sql_mutants.broken(change.where, path.read_text(), (change.old, change.new)))
+        definitions = self.functions(in_force)
+        if definitions:
+            (root / BROKEN).write_text("".join(f"{text};\n" for text in definitions.values()))
+
+
+BROKEN = "sql/functions/98_broken.sql"
 _LOST_GUARD = """  elsif r.status <> 'executing' or r.claim_token is distinct from p_token then
     return prebooking.answer('lost', r);
 """
@@ -156,7 +167,20 @@ BREAKS = {
 }
 
 
-def verdict_of(broken: Break, options: argparse.Namespace) -> dict[str, int]:
+async def functions_in_force() -> dict[str, str]:
+    """Of a database as this release migrates it."""
+    async with postgres() as server:
+        dsn = await server.create_database("in_force")
+        await migrate(dsn)
+        connection = await asyncpg.connect(dsn)
+        try:
+            names = {change.where for broken in BREAKS.values() for change in broken.changes if change.is_sql}
+            return {name: await sql_mutants.in_force(connection, name) for name in names}
+        finally:
+            await connection.close()
+
+
+def verdict_of(broken: Break, in_force: Mapping[str, str], options: argparse.Namespace) -> dict[str, int]:
     """By a campaign over a copy of the project."""
     with tempfile.TemporaryDirectory(prefix="prebooking-broken-") as folder:
         copy = Path(folder)
@@ -164,8 +188,7 @@ def verdict_of(broken: Break, options: argparse.Namespace) -> dict[str, int]:
             shutil.copytree(
                 _PROJECT / part, copy / part, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", "results")
             )
-        for change in broken.changes:
-            change.apply(copy)
+        broken.apply(copy, in_force)
         size = [
             "--seconds",
             str(options.seconds),
@@ -196,9 +219,10 @@ def main() -> int:
     options = parser.parse_args()
     table = Table("break", "what is broken", "should show as", "shows as")
     green = 0
+    in_force = asyncio.run(functions_in_force())
     for name in options.names or BREAKS:
         broken = BREAKS[name]
-        red = {column: n for column, n in verdict_of(broken, options).items() if n}
+        red = {column: n for column, n in verdict_of(broken, in_force, options).items() if n}
         green += broken.turns_red not in red and not broken.turns_red.startswith("none")
         shown = ", ".join(f"{column} {n}" for column, n in red.items()) or "nothing"
         table.add_row(name, broken.what, broken.turns_red, shown)

@@ -1,13 +1,20 @@
-"""The service broken on purpose, in copies: each break still fits the code that is in force."""
+"""The service broken on purpose, in copies: each break still fits the code, and the functions that are in force."""
 
 import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
 import pytest
-from tests.reliability.faults.mutants import BREAKS
+from tests.reliability.faults import sql_mutants
+from tests.reliability.faults.mutants import BREAKS, Break
+from tests.reliability.machine.mutants import CASES, SqlMutant
+
+from prebooking.adapters import migrations
+from prebooking_local.postgres import Postgres
 
 ROOT = Path(__file__).parents[3]
+_OF_THE_MACHINE = [case.mutant for case in CASES if isinstance(case.mutant, SqlMutant)]
 
 
 @pytest.fixture
@@ -17,23 +24,58 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", BREAKS)
-def test_what_a_break_replaces_is_there_once(name: str, copy: Path) -> None:
-    for change in BREAKS[name].changes:
-        change.apply(copy)
-
-
-async def test_what_a_break_changes_in_sql_is_in_force(migrated: str) -> None:
-    """And no definition that a later file has replaced."""
+@pytest.fixture
+async def connection(migrated: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(migrated)
     try:
-        found = await connection.fetch(
-            "select proname, pg_get_functiondef(oid) as text from pg_proc"
-            " where pronamespace = 'public'::regnamespace and prokind = 'f'"
-        )
+        yield connection
     finally:
         await connection.close()
-    for broken in BREAKS.values():
-        for change in broken.changes:
-            in_force = [row["text"] for row in found if row["proname"] == change.where]
-            assert "/" in change.where or any(change.old in text for text in in_force), change
+
+
+async def in_force(connection: asyncpg.Connection, broken: Break) -> dict[str, str]:
+    return {c.where: await sql_mutants.in_force(connection, c.where) for c in broken.changes if c.is_sql}
+
+
+@pytest.mark.parametrize("name", BREAKS)
+async def test_what_a_break_replaces_is_there_once_and_another_then(
+    name: str, copy: Path, connection: asyncpg.Connection, server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the files of the copy, and in the functions of each database that the copy migrates."""
+    broken = BREAKS[name]
+    files = {change.where: (copy / change.where).read_text() for change in broken.changes if not change.is_sql}
+    functions = await in_force(connection, broken)
+    broken.apply(copy, functions)
+    assert [where for where, text in files.items() if (copy / where).read_text() == text] == []
+
+    monkeypatch.setattr(migrations, "files", lambda _: copy / "src/prebooking")
+    database = f"broken_{name.replace('-', '_')}"
+    dsn = await server.create_database(database)
+    await migrations.migrate(dsn)
+    broken_one = await asyncpg.connect(dsn)
+    try:
+        assert await in_force(broken_one, broken) == broken.functions(functions)
+        assert [function for function, text in broken.functions(functions).items() if text == functions[function]] == []
+    finally:
+        await broken_one.close()
+        await server.drop_database(database)
+
+
+@pytest.mark.parametrize("mutant", _OF_THE_MACHINE, ids=lambda mutant: mutant.function)
+async def test_a_mutant_of_the_machine_changes_the_function_that_is_in_force(
+    mutant: SqlMutant, connection: asyncpg.Connection
+) -> None:
+    async with connection.transaction():
+        original = await sql_mutants.in_force(connection, mutant.function)
+        async with sql_mutants.mutated(connection, mutant.function, *mutant.replacements):
+            assert await sql_mutants.in_force(connection, mutant.function) != original
+        assert await sql_mutants.in_force(connection, mutant.function) == original
+
+
+@pytest.mark.parametrize(("piece", "other"), [("no such piece", ""), ("p_id", "p_id_2"), ("'lost', r", "'lost', r")])
+async def test_a_mutant_that_changes_nothing_or_more_than_it_says_is_an_error(
+    connection: asyncpg.Connection, piece: str, other: str
+) -> None:
+    with pytest.raises(LookupError, match="mend this mutant"):
+        async with sql_mutants.mutated(connection, "begin_booking", (piece, other)):
+            pass

@@ -15,6 +15,7 @@ from unittest.mock import patch
 import pytest
 from hypothesis import Phase
 from hypothesis.errors import Flaky
+from tests.reliability.faults import sql_mutants
 from tests.reliability.machine import mutants_table
 from tests.reliability.machine.play import Play, open_play, play_runs
 from tests.reliability.machine.stage import Stage
@@ -45,25 +46,27 @@ def code(target: Any, name: str, replacement: Any) -> Mutant:
     return mutated
 
 
-def sql(function: str, *replacements: tuple[str, str]) -> Mutant:
-    """Each piece of the function's text replaced by another."""
+@dataclass(frozen=True, slots=True)
+class SqlMutant:
+    """Pieces of a function's text, as it is in force, replaced by others."""
+
+    function: str
+    replacements: tuple[tuple[str, str], ...]
 
     @asynccontextmanager
-    async def mutated(stage: Stage) -> AsyncIterator[None]:
-        find = "select pg_get_functiondef(oid) from pg_proc where proname = $1"
+    async def __call__(self, stage: Stage) -> AsyncIterator[None]:
+        breaking = sql_mutants.mutated(stage.database, self.function, *self.replacements)
         with stage.loop.asking_outside():
-            original = broken = await stage.database.fetchval(find, function)
-            for piece, other in replacements:
-                assert piece in broken, f"{function} has no {piece!r}"
-                broken = broken.replace(piece, other)
-            await stage.database.execute(broken)
+            await breaking.__aenter__()
         try:
             yield
         finally:
             with stage.loop.asking_outside():
-                await stage.database.execute(original)
+                await breaking.__aexit__(None, None, None)
 
-    return mutated
+
+def sql(function: str, *replacements: tuple[str, str]) -> Mutant:
+    return SqlMutant(function, replacements)
 
 
 async def settled_unasked(_: Executor, run: ExecutionContext) -> None:
@@ -169,7 +172,7 @@ CASES = [
     Case(
         "a retry forgets that a booking may have been made",
         sql(
-            "retry_prebooking",
+            "retry_row",
             ("claim_token = null,", "claim_token = null, booking_started_at = null, begun_token = null,"),
         ),
     ),

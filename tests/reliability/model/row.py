@@ -1,5 +1,5 @@
-"""One row and the SQL functions that may write it: to be read beside sql/0003_wishes.sql, sql/0004_execution.sql,
-sql/0020_leases.sql and sql/0021_class_start.sql.
+"""One row and the SQL functions that may write it: to be read beside sql/functions/20_wishes.sql, 25_messages.sql,
+40_execution.sql and 45_sweep.sql.
 
 Each function has the SQL's guards in the SQL's order and gives the SQL's answers. A guard asks of an instant only
 whether it has come, so that is all a row keeps of it. A token is a small number; 0 is null. Left out is what no guard
@@ -38,7 +38,7 @@ class Row(NamedTuple):
 Answer = tuple[str, Row]
 
 
-# ---- 0004_execution.sql and what changed it
+# ---- 40_execution.sql
 
 
 def claim_prebooking(r: Row, end: int, token: int, version: int, max_attempts: int) -> Answer:  # noqa: C901
@@ -164,7 +164,7 @@ def _end_row(r: Row, outcome: str) -> Row:
     return r._replace(status="failed", outcome=outcome, claim_token=NULL, leased=False, waits=False)
 
 
-# ---- 0003_wishes.sql
+# ---- 20_wishes.sql and 25_messages.sql
 
 
 def attach_message(r: Row, version: int) -> Answer:
@@ -227,7 +227,7 @@ def note_delivery_failure(r: Row, version: int) -> Answer:
     return "nothing_to_note", r
 
 
-# ---- 0005_sweep.sql: which of its lists the row is on
+# ---- 45_sweep.sql: which of its lists the row is on
 
 
 def sweep_executes(r: Row, end: int) -> bool:
