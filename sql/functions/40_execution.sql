@@ -102,32 +102,6 @@ begin
   return prebooking.claim_as_json(r, p_max_attempts);
 end $$;
 
--- Of all that one replica has claimed and not begun, in one call: prolongs what is still its own, and says what is not
--- (cancelled, taken over, ended, deleted). A row that another call is changing at this moment is left for later.
--- What was begun has its begin's lease, what was parked or released has none of its claim's: neither is touched.
-create or replace function public.renew_claims(p_ids uuid[], p_tokens uuid[], p_lease_seconds double precision)
-returns jsonb language plpgsql as $$
-declare
-  t constant timestamptz := prebooking.now();
-begin
-  update public.prebookings p
-  set lease_until = greatest(p.lease_until, t + pg_catalog.make_interval(secs => p_lease_seconds))
-  from (
-    select f.id, a.token
-    from unnest(p_ids, p_tokens) as a (id, token) join public.prebookings f on f.id = a.id
-    order by f.id for no key update of f skip locked) as free
-  where p.id = free.id and p.status = 'executing' and p.claim_token = free.token
-    and p.begun_token is distinct from free.token and p.ended_token is distinct from free.token;
-  return pg_catalog.jsonb_build_object('outcome', 'renewed', 'lost', coalesce((
-    select pg_catalog.jsonb_agg(
-      case when p.id is null then '{"outcome": "unknown_prebooking"}'
-        when p.status = 'cancelled' then prebooking.answer('cancelled', p) else prebooking.answer('lost', p) end
-      || pg_catalog.jsonb_build_object('token', a.token))
-    from unnest(p_ids, p_tokens) as a (id, token) left join public.prebookings p on p.id = a.id
-    where p.id is null or p.status <> 'executing' or p.claim_token is distinct from a.token
-      or p.ended_token = a.token), '[]'));
-end $$;
-
 -- The recorded intent to send the booking request. p_settled: the caller has settled the earlier begin as absent.
 -- p_starts_at: the class's start, where the caller has learnt it; the row keeps it, also where that is what forbids it.
 -- p_book_until_minutes: how long before its start the class is booked no more; what is unknown forbids nothing.

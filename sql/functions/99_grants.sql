@@ -16,22 +16,20 @@ declare
   ];
   f record;
 begin
-  -- Another parameter makes another function, an overload, which PostgREST refuses as ambiguous: the newest stays.
   for f in
-    select old.oid::regprocedure as signature from pg_catalog.pg_proc old
-    where old.pronamespace = 'public'::regnamespace and old.proname = any (called) and exists (
-      select from pg_catalog.pg_proc new
-      where new.pronamespace = old.pronamespace and new.proname = old.proname
-        and (pg_catalog.age(new.xmin), -new.oid::bigint) < (pg_catalog.age(old.xmin), -old.oid::bigint))
-  loop
-    execute format('drop function %s', f.signature);
-  end loop;
-  for f in
-    select p.oid::regprocedure as signature, p.pronamespace = 'public'::regnamespace as is_called
+    select p.oid::regprocedure as signature, p.pronamespace = 'public'::regnamespace as is_called, exists (
+      select from pg_catalog.pg_proc newer
+      where newer.pronamespace = p.pronamespace and newer.proname = p.proname
+        and (pg_catalog.age(newer.xmin), -newer.oid::bigint) < (pg_catalog.age(p.xmin), -p.oid::bigint)) as is_replaced
     from pg_catalog.pg_proc p
     where p.pronamespace = 'prebooking'::regnamespace
       or (p.pronamespace = 'public'::regnamespace and p.proname = any (called))
   loop
+    -- Another parameter makes another function, an overload, which PostgREST refuses as ambiguous: the newest stays.
+    if f.is_replaced then
+      execute format('drop function %s', f.signature);
+      continue;
+    end if;
     execute format('alter function %s set search_path = ''''', f.signature);
     if f.is_called then
       -- They give up sooner than the service does (a try of it takes 1 s), so that a call that it has given up can't
