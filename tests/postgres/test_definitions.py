@@ -6,7 +6,7 @@ from pathlib import Path
 
 import asyncpg
 
-from prebooking.adapters.migrations import shipped_functions
+from prebooking.adapters.migrations import scripts, shipped_functions
 
 _SQL = Path(__file__).parents[2] / "sql"
 _TEXTS = {path.name: path.read_text() for path in sorted(_SQL.glob("*/*.sql"))}
@@ -33,6 +33,13 @@ where c.relkind in ('r', 'i') and k is null and c.relnamespace::regnamespace::te
 
 def defined() -> list[tuple[str, str]]:
     return [(kind or constraint, name) for kind, constraint, name in _DEFINITION.findall(_WHOLE)]
+
+
+def test_every_file_is_applied_and_named_in_the_readme() -> None:
+    files = [path.relative_to(_SQL).as_posix() for path in sorted(_SQL.rglob("*.sql"))]
+    assert sorted(script.name for script in scripts()) == files
+    readme = (_SQL / "README.md").read_text()
+    assert [name for name in _TEXTS if f"`{name}`" not in readme] == []
 
 
 def test_nothing_is_defined_twice() -> None:
