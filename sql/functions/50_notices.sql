@@ -50,7 +50,7 @@ begin
   return pg_catalog.jsonb_build_object('outcome', 'taken', 'notices', taken);
 end $$;
 
-create or replace function public.mark_sent(p_id uuid, p_message_id text)
+create or replace function public.note_told(p_id uuid, p_message_id text)
 returns jsonb language plpgsql as $$
 begin
   update prebooking.notices set told_at = prebooking.now(), message_id = p_message_id

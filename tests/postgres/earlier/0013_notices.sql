@@ -65,7 +65,7 @@ begin
   return pg_catalog.jsonb_build_object('outcome', 'taken', 'notices', taken);
 end $$;
 
-create or replace function public.mark_sent(p_id uuid, p_message_id text)
+create or replace function public.note_told(p_id uuid, p_message_id text)
 returns jsonb language plpgsql set search_path = '' as $$
 begin
   update prebooking.notices set told_at = prebooking.now(), message_id = p_message_id
@@ -93,7 +93,7 @@ begin
     select p.oid::regprocedure as signature, p.pronamespace = 'public'::regnamespace as is_called
     from pg_catalog.pg_proc p
     where (p.pronamespace = 'prebooking'::regnamespace and p.proname in ('write_notice', 'tell_end'))
-      or (p.pronamespace = 'public'::regnamespace and p.proname in ('take_notices', 'mark_sent', 'note_untold'))
+      or (p.pronamespace = 'public'::regnamespace and p.proname in ('take_notices', 'note_told', 'note_untold'))
   loop
     if f.is_called then
       execute format('alter function %s set statement_timeout = ''900ms''', f.signature);

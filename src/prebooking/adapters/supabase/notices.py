@@ -20,7 +20,7 @@ class SupabaseNotices:
         return _NOTICES.validate_python((await self._rpc.call("take_notices"))["notices"])
 
     async def mark_sent(self, notice_id: UUID, message_id: str) -> None:
-        await self._rpc.call("mark_sent", id=notice_id, message_id=message_id)
+        await self._rpc.call("note_told", id=notice_id, message_id=message_id)
 
     async def note_untold(self, message_id: str, reason: str) -> str:
         return str((await self._rpc.call("note_untold", message_id=message_id, reason=reason))["outcome"])
