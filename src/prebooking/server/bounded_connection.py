@@ -273,6 +273,8 @@ class BoundedConnection(HttpToolsProtocol, asyncio.BufferedProtocol):
         """
         self._deaf = True
         self.flow.bar()
+        self.url, self.headers = b"", []  # what it sent of a head is held no longer
+        self.parser = None  # type: ignore[assignment]  # as uvicorn does
         self._received = 0
         self._note_held()
         self.table.waits(self)
