@@ -14,7 +14,7 @@ import random
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,7 +34,7 @@ from tests.reliability.faults.rows import Rows
 from tests.reliability.faults.sleepers import Sleepers
 from tests.reliability.faults.surroundings import free_port, stderr_to
 from tests.reliability.faults.users import Users
-from tests.reliability.faults.verdict import IN_TIME_S, Verdict, judge
+from tests.reliability.faults.verdict import IN_TIME_S, LONGEST_PAUSE_S, Verdict, judge
 
 from prebooking_local.names import NameServer, name_server
 from prebooking_local.stack import UNLIMITED, Member, Ports, Stack, outside
@@ -92,18 +92,18 @@ class Campaign:
                 await _until(starts_at + seconds, watching, living, *troubling)
             await self.weather.clear()
             await self.fleet.rest()
-            calm_at = time.time()
+            calm_at, leases = time.time(), await self._rows.leases()
             await self._sleepers.rest()
             await living
-            await self._drain()
+            await self._drain(max([calm_at, *leases.values()]))
             await asyncio.sleep(max(0.0, calm_at + _ROTATED_S - time.time()))
-        return await self._evidence(openings, calm_at), self._deliveries, cron
+        return await self._evidence(openings, calm_at, leases), self._deliveries, cron
 
     def _dice(self, name: str) -> random.Random:
         return random.Random(f"{self._options.seed} {name}")
 
-    async def _drain(self) -> None:
-        until = time.time() + IN_TIME_S
+    async def _drain(self, free_since: float) -> None:
+        until = min(free_since, time.time() + LONGEST_PAUSE_S) + IN_TIME_S
         while time.time() < until and await self._rows.unfinished():
             await asyncio.sleep(1)
 
@@ -125,7 +125,7 @@ class Campaign:
                 progress.update(task, completed=ended, description=told)
                 await asyncio.sleep(1)
 
-    async def _evidence(self, openings: list[plan.Opening], calm_at: float) -> Evidence:
+    async def _evidence(self, openings: list[plan.Opening], calm_at: float, leases: Mapping[str, float]) -> Evidence:
         gym = self._stack.aimharder_url
         self._deliveries.take(await self._stack.control(self._stack.qstash_url, "messages"))
         requests = (await self._stack.control(gym, "ledger"))["requests"]
@@ -145,6 +145,7 @@ class Campaign:
                 self.weather.spells,
             ),
             calm_at=calm_at,
+            leases=leases,
         )
 
 

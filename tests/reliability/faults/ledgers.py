@@ -1,7 +1,7 @@
 """The ledgers joined, wish by wish: what its member heard, its rows in the database, its bookings at the gym."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -50,6 +50,7 @@ class Evidence:
     deaths: list[Death]
     sessions: sessions.Ledger
     calm_at: float  #: epoch seconds of the end of the last fault
+    leases: Mapping[str, float]  #: when, at that time, each executing row could be claimed next (epoch seconds)
 
 
 def cases(evidence: Evidence) -> Iterator[Case]:

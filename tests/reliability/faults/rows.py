@@ -80,6 +80,13 @@ class Rows:
     async def unfinished(self) -> int:
         return sum(n for status, n in (await self.counts()).items() if status not in _FINAL)
 
+    async def leases(self) -> dict[str, float]:
+        """When each row that is executing may be claimed next (epoch seconds), by the row's id."""
+        found = await self.fetch(
+            "select id, lease_until from public.prebookings where status = 'executing' and lease_until is not null"
+        )
+        return {str(row["id"]): row["lease_until"].timestamp() for row in found}
+
     async def all(self) -> list[dict[str, Any]]:
         """Every row, its JSON read."""
         rows = [dict(row) for row in await self.fetch("select * from public.prebookings order by created_at, id")]

@@ -12,7 +12,10 @@ from tests.reliability.faults.ledgers import Case, Evidence, booking_id, cases, 
 from tests.reliability.faults.reasons import is_true
 from tests.reliability.faults.sessions import Fate, Loss, losses
 
-IN_TIME_S = 90.0  #: after the last fault, or what a member did after that
+from prebooking.domain.timing import PARK_DELAYS_S, PARK_JITTER
+
+IN_TIME_S = 90.0  #: after the last fault, or what a member did after that, or the lease that the row had by then
+LONGEST_PAUSE_S = PARK_DELAYS_S[-1] * (1 + PARK_JITTER)  #: of a parked row
 _FINAL = ("completed", "failed", "cancelled")
 
 
@@ -114,7 +117,9 @@ def _stuck(case: Case, evidence: Evidence) -> Iterator[str]:
             yield f"still {row['status']}, lease until {row['lease_until']}, parked {row['parks']} times"
         elif row["executed_at"] is not None:
             opened = case.story.wish.opening.opened_at.timestamp()
-            free_since = max(evidence.calm_at, row["armed_at"].timestamp(), row["available_at"].timestamp(), opened)
+            lease = min(evidence.leases.get(str(row["id"]), 0.0), evidence.calm_at + LONGEST_PAUSE_S)
+            armed, opens = row["armed_at"].timestamp(), row["available_at"].timestamp()
+            free_since = max(evidence.calm_at, lease, armed, opens, opened)
             took_s = row["executed_at"].timestamp() - free_since
             if took_s > IN_TIME_S:
                 yield f"{row['status']} only {took_s:.0f} s after the last fault"
