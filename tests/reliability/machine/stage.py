@@ -99,8 +99,10 @@ class Stage:
                 "delete from public.prebookings; delete from public.auth_sessions; delete from prebooking.retries"
             )
         self._read_until = 0
-        self.world.parts.sweeper._orders._taken()  # a new process
         self.clock.start(START)
+        # A new process: the monotonic clock starts anew, too.
+        self.world.parts.sweeper._orders._taken()
+        self.world.parts.executor._opening_clock.__init__(self.clock)  # type: ignore[misc]
         self.world.gym.site.reset()
         await self.calm()
         broker = self.world.qstash.qstash.broker
