@@ -171,6 +171,37 @@ async def test_what_was_forgotten_is_not_brought_back(db: Functions, signed_in: 
     assert account is None
 
 
+@pytest.mark.parametrize("signed_in", [True, False])
+async def test_a_sign_in_under_way_stores_nothing_once_the_address_is_released(
+    db: Functions,
+    signed_in: bool,  # noqa: FBT001
+) -> None:
+    if signed_in:
+        await store(db, await ticket(db))
+    late = await ticket(db)
+    await db.call("release_email", email=ANA.title())
+    assert await store(db, late) == {"outcome": "superseded", "state": None}
+    assert (await session(db), await password(db)) == (None, None)
+
+
+@pytest.mark.parametrize("signed_in", [True, False])
+async def test_a_sign_in_under_way_stores_nothing_once_its_user_has_another_address(
+    db: Functions,
+    signed_in: bool,  # noqa: FBT001
+) -> None:
+    await db.call("own_email", sub="first", email=ANA)
+    if signed_in:
+        await store(db, await ticket(db))
+    late = [await ticket(db, account=f"{n}@gym.example") for n in range(3)]
+    await db.call("own_email", sub="first", email=BEA)
+    await db.call("own_email", sub="second", email=ANA)
+    await admit(db)  # the next owner's own begins
+    for number in late:
+        assert (await store(db, number))["outcome"] == "superseded"
+    assert await session(db) is None
+    assert (await session(db, BEA) is not None) is signed_in
+
+
 async def connect(db: Functions) -> None:
     await db.call("connect_session", user_email=ANA, token="pasted", cookies=[], fingerprint="browser")
 

@@ -198,6 +198,63 @@ async def test_a_password_that_can_not_be_decrypted_is_as_good_as_none(keeping: 
     assert logins(keeping) == []
 
 
+UNREADABLE = {
+    "its key is lost": ("enc:v1:00000000:YQ==", '"enc:v1:00000000:YQ=="'),
+    "its cookies' key is lost": (None, '"enc:v1:00000000:YQ=="'),
+    "its cookies are missing": (None, "null"),
+    "its cookies are none": (None, "[]"),
+}
+
+
+async def can_not_be_read(world: World, how: str) -> None:
+    await world.database.execute(
+        "update public.auth_sessions set aimharder_token = coalesce($1, aimharder_token), aimharder_cookies = $2",
+        *UNREADABLE[how],
+    )
+
+
+@pytest.mark.parametrize("how", UNREADABLE)
+async def test_a_session_that_can_not_be_read_is_signed_in_again_by_the_look(
+    keeping: World, ear: Receiver, how: str
+) -> None:
+    row = await waiting(keeping, 1790)
+    await can_not_be_read(keeping, how)
+    assert ((await told(keeping))["alive"], (await told(keeping))["remembered"]) == (False, True)
+    await keeping.parts.chores.once()
+    assert (await warning_of(keeping, row), len(logins(keeping)), ear.told) == (None, 1, [])
+    assert ((await told(keeping))["alive"], (await told(keeping))["remembered"]) == (True, True)
+
+
+async def test_two_replicas_that_can_not_read_it_sign_in_once(keeping: World, outside: Outside) -> None:
+    await waiting(keeping, 1790)
+    second_row = await keeping.prebook(ANA, keeping.open_class(4, class_id=502), id=502)
+    await can_not_be_read(keeping, "its key is lost")
+    async with open_world(
+        keeping.database, *outside, beside=True, sweep_seconds=0, session_encryption_keys=KEY
+    ) as second:
+        _, row = await asyncio.gather(second.parts.chores.once(), keeping.finished(ANA, second_row["id"]))
+    assert row["result"]["outcome"] == "booked"
+    assert len(logins(keeping)) == 1
+
+
+async def test_while_making_ready_one_that_can_not_be_read_is_signed_in_again_and_books(keeping: World) -> None:
+    row = await waiting(keeping, 4)
+    await can_not_be_read(keeping, "its key is lost")
+    row = await keeping.finished(ANA, row["id"])
+    assert row["result"]["outcome"] == "booked"
+    assert (len(logins(keeping)), len(keeping.gym.ledger.of(REFRESH)), len(bookings_asked(keeping))) == (1, 0, 1)
+
+
+async def test_one_that_can_not_be_read_and_is_not_remembered_is_told(keeping: World, ear: Receiver) -> None:
+    assert (await post(keeping, RIGHT)).status_code == 200
+    row = await waiting(keeping, 1790)
+    await can_not_be_read(keeping, "its key is lost")
+    await keeping.parts.chores.once()
+    await ear.heard(1)
+    assert (await warning_of(keeping, row))["code"] == "session_expired"
+    assert len(keeping.gym.ledger.of(WHOAMI)) == 1  # the sign-in's own
+
+
 # ---- what is newer
 
 

@@ -111,7 +111,7 @@ class Session:
 
     id: UUID
     user_email: str
-    token: str = field(repr=False)
+    token: str = field(repr=False)  #: empty where its secrets can't be read
     stored_token: str = field(repr=False)  #: as its row has it, perhaps encrypted: what a compare-and-set compares
     cookies: tuple[tuple[str, str], ...] = field(repr=False)
     fingerprint: str = field(repr=False)
@@ -119,6 +119,11 @@ class Session:
     token_doubtful: bool = False  #: its last refresh came to no known end, so perhaps the gym has rotated it
     remembered: bool = False  #: the account's password is: it can be signed in again
     password_refused: bool = False  #: the password was remembered, until AimHarder refused it
+
+    @property
+    def is_readable(self) -> bool:
+        """One that is not can only be signed in again."""
+        return bool(self.token)
 
     @property
     def is_old(self) -> bool:

@@ -31,10 +31,17 @@ class SessionState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSession:
-    """`session` is None where its secrets can't be read: then it is as good as none."""
+    """`session` is None where its secrets can't be read, and no remembered password brings it back: it is as good as
+    none.
+    """
 
     state: SessionState
     session: Session | None
+
+    @property
+    def readable(self) -> Session | None:
+        """The session, if its secrets can be read."""
+        return self.session if self.session is not None and self.session.is_readable else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

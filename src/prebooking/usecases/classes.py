@@ -77,14 +77,15 @@ class ClassListings:
         stored = await self._store.read_session(user_email)
         if stored is None:
             raise SessionMissingError
-        if stored.session is None:
+        session = stored.readable
+        if session is None:
             raise SessionEndedError
         self._admit(user_email)
-        async with self._gyms.account(stored.session.cookies) as account:
+        async with self._gyms.account(session.cookies) as account:
             boxes = await account.boxes()
             if boxes is not None:
-                return stored.session, boxes
-            return await self._ask_refreshed(account, user_email, stored.session)
+                return session, boxes
+            return await self._ask_refreshed(account, user_email, session)
 
     async def _ask_refreshed(
         self, account: Account, user_email: str, session: Session

@@ -103,7 +103,7 @@ class SupabaseSessions:
         await self._rpc.call("disconnect_session", user_email=user_email)
 
     def _read(self, found: Mapping[str, Any] | None) -> Session | None:
-        """The stored session; what can't be read is as good as none."""
+        """The stored session; one that can't be read is as good as none, unless it can be signed in again."""
         if found is None:
             return None
         try:
@@ -116,7 +116,10 @@ class SupabaseSessions:
         except (KeyError, TypeError, ValueError, ValidationError):
             reason = "its cookies are not of the form [{name, value}]"
         _log.warning("session_unreadable", session_id=str(found["id"]), reason=reason)
-        return None
+        if not found.get("remembered"):
+            return None
+        unread = {"token": "", "stored_token": found["token"], "cookies": ()}
+        return _SESSION.validate_python({**found, **unread, "fingerprint": found["fingerprint"] or ""})
 
 
 # A sealed token is a text, as a plain one is; sealed cookies are a JSON string, where plain ones are a list.

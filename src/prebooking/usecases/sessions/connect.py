@@ -54,14 +54,15 @@ class SessionConnector:
         stored = await self._store.read_session(user_email)
         if stored is None:
             return None
-        if stored.session is None:
+        session = stored.readable
+        if session is None:
             return ConnectedSession(stored.state, alive=False)
         await self._admit(user_email)
         try:
-            async with self._gyms.account(stored.session.cookies) as account:
+            async with self._gyms.account(session.cookies) as account:
                 if await account.whoami():
                     return ConnectedSession(stored.state, alive=True)
-                session = await self._sessions.refresh(account, user_email, stored.session, within_s=_REFRESH_S)
+                session = await self._sessions.refresh(account, user_email, session, within_s=_REFRESH_S)
         except BoxSilentError:
             return ConnectedSession(stored.state, alive=None)
         stored = await self._store.read_session(user_email) or stored

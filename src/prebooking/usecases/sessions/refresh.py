@@ -65,6 +65,8 @@ class SessionRefresher:
         Raises BoxSilentError when nobody can tell: the account host or the database is silent, the answer to a
         rotation was lost, or one takes too long.
         """
+        if not session.is_readable:
+            return None
         began = self._clock.monotonic()
         until = began + within_s
         while (left := until - self._clock.monotonic()) > 0:
@@ -84,8 +86,9 @@ class SessionRefresher:
                 continue
             if found.outcome == "refused" and fresh is not None:
                 fresh = await self._of_another(user_email, fresh.token, min(until, began + patience_s))
-            if fresh is not None:
-                gym.use(fresh.cookies)
+            if fresh is None or not fresh.is_readable:
+                return None
+            gym.use(fresh.cookies)
             return fresh
         raise BoxSilentError("another refresh of the session is taking too long")
 
@@ -116,10 +119,11 @@ class SessionRefresher:
                 found = await self._store.read_session(user_email)
             except StoreUnavailableError as exc:
                 raise BoxSilentError("the session could not be read") from exc
-            if found is None or found.session is None:
+            session = found.readable if found else None
+            if session is None:
                 return None
-            if found.session.token != refused:
-                return found.session
+            if session.token != refused:
+                return session
             if self._clock.monotonic() >= until:
                 return None
             await self._clock.sleep(_LOOK_AGAIN_S)

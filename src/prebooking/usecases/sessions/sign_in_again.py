@@ -115,9 +115,10 @@ class AutomaticSignIn:
         while True:
             leased = await self._store.lease_sign_in(user_email, stored, self._lease, this_try, lease_s=_LEASE_S)
             found = leased.session
-            if leased.outcome != "changed" or found is None or found.token != known.token:
+            no_other = found is not None and (found.token == known.token or not found.is_readable)
+            if leased.outcome != "changed" or found is None or not no_other:
                 return leased
-            stored = found.stored_token  # no other session: only encrypted anew
+            stored = found.stored_token  # only encrypted anew, or nothing that could be used
 
     async def _end(
         self, effect: Effect[SignInLease], user_email: str, leased: SignInLease, *, refused: bool
