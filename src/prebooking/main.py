@@ -157,7 +157,6 @@ async def open_services(
             NotificationLoop(store, outside.teller, orders, gate, clock, meter),
             SessionWatch(store, gyms, revival, gate, clock, meter),
             Retention(store, gate, clock, days=settings.retention_days),
-            clock,
         )
         executor = Executor(
             store,

@@ -110,6 +110,19 @@ async def test_who_dies_between_the_two_looks_is_told_by_the_second_and_told_onc
     assert len(await ear.heard(1)) == 1
 
 
+async def test_many_who_die_at_once_are_told_together(watching: World, ear: Receiver) -> None:
+    """Each may be stored anew by the web application for two seconds, which pass for all of them at once."""
+    members = [f"member{n}@example.com" for n in range(24)]
+    for n, email in enumerate(members):
+        await watching.member(email)
+        await watching.prebook(email, watching.open_class(1790, class_id=600 + n), id=600 + n)
+        watching.gym.accounts.kill(email, watching.gym.site.clock())
+    async with asyncio.timeout(8):
+        await watching.parts.chores.once()
+    told = await ear.heard(len(members))
+    assert sorted(one["data"]["user_email"] for one in told) == sorted(members)
+
+
 async def test_who_stays_dead_is_told_once(watching: World, ear: Receiver) -> None:
     await watching.member(ANA)
     await waiting(watching, 1790)

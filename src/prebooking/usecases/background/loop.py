@@ -13,7 +13,6 @@ from contextlib import suppress
 import structlog
 
 from prebooking.domain.errors import StoreRefusedError, StoreUnavailableError
-from prebooking.domain.ports import Clock
 from prebooking.domain.timing import Budget
 from prebooking.usecases.background.notifications import NotificationLoop
 from prebooking.usecases.background.retention import Retention
@@ -22,7 +21,6 @@ from prebooking.usecases.sessions.watch import SessionWatch
 _log = structlog.get_logger()
 
 _EVERY_S = 20.0  # well within a session's last look, 5 minutes before the opening
-_PASS_S = 20.0  # after that a pass begins nothing long any more, and the next one goes on
 _SETTLE_S = 0.3  # after an end others follow: one pass tells them all
 
 
@@ -55,11 +53,11 @@ class _Lane:
                 self._wanted.clear()
                 await self._work(math.inf)
 
-    async def run(self, pass_until: Callable[[], float]) -> None:
+    async def run(self) -> None:
         """Until it is cancelled."""
         while True:
             try:
-                await self.once(pass_until())
+                await self.once(math.inf)
             except Exception:  # noqa: BLE001  # an error of ours, in one pass
                 _log.exception("chores_failed", task=self._name)
             with suppress(TimeoutError):
@@ -69,10 +67,9 @@ class _Lane:
 
 
 class BackgroundTasks:
-    def __init__(self, notifier: NotificationLoop, watch: SessionWatch, housekeeping: Retention, clock: Clock) -> None:
+    def __init__(self, notifier: NotificationLoop, watch: SessionWatch, housekeeping: Retention) -> None:
         self._notifier = notifier
         self._watch = watch
-        self._clock = clock
         self._notices = _Lane("notices", self._publish)
         self._lanes = (
             self._notices,
@@ -109,11 +106,11 @@ class BackgroundTasks:
     async def run(self) -> None:
         """Until it is cancelled."""
         self._running = True
-        await asyncio.gather(*(lane.run(lambda: self._clock.monotonic() + _PASS_S) for lane in self._lanes))
+        await asyncio.gather(*(lane.run() for lane in self._lanes))
 
     async def _publish(self, _until: float) -> None:
         await self._notifier.publish()
 
     async def _look(self, until: float) -> None:
-        if await self._watch.look(until):
+        if await self._watch.look(until, tell=self._notices.want):
             await self._notices.once(math.inf)

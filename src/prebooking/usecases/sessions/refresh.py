@@ -97,14 +97,15 @@ class SessionRefresher:
     ) -> bool:
         """Whether it is alive, once it was refreshed where it is old or dead. Raises BoxSilentError.
 
-        A living one is refreshed until `rotate_until` (on the monotonic clock), and not with a doubtful token.
+        A living one is refreshed until `rotate_until` (on the monotonic clock), and not with a doubtful token. A dead
+        one may still be stored anew by somebody who takes no lease, for PATIENCE_S.
         """
         alive = await gym.whoami()
         if alive and (not session.is_old or session.token_doubtful or self._clock.monotonic() >= rotate_until):
             return True
         not_after = rotate_until if alive else math.inf
         try:
-            fresh = await self.refresh(gym, user_email, session, within_s=within_s, not_after=not_after)
+            fresh = await self.refresh(gym, user_email, session, within_s=within_s, patience_s=0.0, not_after=not_after)
         except BoxSilentError:
             if alive and await gym.whoami():
                 return True

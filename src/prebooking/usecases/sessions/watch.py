@@ -4,7 +4,8 @@ they are dead and remembered, told of where they stay dead.
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 
 import structlog
@@ -12,9 +13,11 @@ import structlog
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.metrics import Metrics
 from prebooking.domain.ports import Clock
+from prebooking.domain.prebooking import Session
 from prebooking.domain.sessions import SessionCheck, SessionStore
 from prebooking.usecases.booking.gate import Gate
 from prebooking.usecases.guarded_gyms import GuardedGyms
+from prebooking.usecases.sessions.refresh import PATIENCE_S
 from prebooking.usecases.sessions.revive import WRONG_SIGN_IN, Kept, SessionReviver
 
 _log = structlog.get_logger()
@@ -30,6 +33,15 @@ _DEAD = "Your AimHarder session has ended: sign in again before the opening, or 
 _Taken = tuple[SessionCheck, float]  #: and when, on the monotonic clock
 
 
+@dataclass(frozen=True, slots=True)
+class _Dead:
+    """What a look has found."""
+
+    look: SessionCheck
+    session: Session | None
+    password_refused: bool
+
+
 class SessionWatch:
     def __init__(
         self, store: SessionStore, gyms: GuardedGyms, revival: SessionReviver, gate: Gate, clock: Clock, meter: Metrics
@@ -42,22 +54,36 @@ class SessionWatch:
         self._revival = revival
         self.died = 0  #: how many were found dead, since the start
 
-    async def look(self, until: float = math.inf) -> bool:
+    async def look(self, until: float = math.inf, *, tell: Callable[[], None] = lambda: None) -> bool:
         """At all that are to be looked at now. Whether somebody is to be told. Raises StoreUnavailableError.
 
-        None begins less than four seconds before `until` (on the monotonic clock), or while the process stops.
+        None begins less than four seconds before `until` (on the monotonic clock), or while the process stops. `tell`
+        is called whenever somebody is to be told: the rest may take a while.
         """
         died_before = self.died
         while self._is_time(until) and not self._gyms.account_host_refuses and (looks := await self._taken()):
+            died = self.died
             await self._look_at(list(reversed(looks)), until)
+            if self.died > died:
+                tell()
         return self.died > died_before
 
     async def _look_at(self, waiting: list[_Taken], until: float) -> None:
+        dead: list[_Dead] = []
+
         async def work_through() -> None:
             while waiting and self._is_time(until):
-                await self._look(*waiting.pop())
+                found = await self._look(*waiting.pop())
+                if found is not None:
+                    dead.append(found)
 
-        for failure in await asyncio.gather(*(work_through() for _ in range(_AT_ONCE)), return_exceptions=True):
+        failures = await asyncio.gather(*(work_through() for _ in range(_AT_ONCE)), return_exceptions=True)
+        if dead:
+            # Once for all of them: each on its own would keep the others waiting.
+            await self._clock.sleep(PATIENCE_S)
+            for one in dead:
+                await self._note_dead(one)
+        for failure in failures:
             if failure is not None:
                 raise failure
 
@@ -69,7 +95,7 @@ class SessionWatch:
         now = self._clock.monotonic()
         return [(look, now) for look in await self._store.take_session_looks()]
 
-    async def _look(self, look: SessionCheck, taken: float) -> None:
+    async def _look(self, look: SessionCheck, taken: float) -> _Dead | None:
         await self._gate.calm()
         stored = await self._store.read_session(look.user_email)
         session = stored.session if stored else None
@@ -83,25 +109,40 @@ class SessionWatch:
                     )
             except BoxSilentError as exc:  # not noted, so in a minute somebody looks again
                 _log.warning("session_not_seen", session_id=str(session.id), reason=str(exc))
-                return
+                return None
             if (
                 kept.alive
                 and session.is_old
                 and taken + look.last_in_s - _AGAIN_S > self._clock.monotonic() > rotate_until
             ):
-                return  # too near to another opening; once that is past there is still time, so it is not noted either
+                return None  # too near to another opening; once that is past there is time, so it is not noted either
+        if not kept.alive:
+            return _Dead(look, session, kept.password_refused)
+        await self._note(look, session, alive=True)
+        return None
+
+    async def _note_dead(self, found: _Dead) -> None:
+        look, session = found.look, found.session
+        stored = await self._store.read_session(look.user_email)
+        now = stored.readable if stored else None
+        if now is not None and (session is None or now.token != session.token):
+            return  # somebody has stored another one meanwhile: in a minute it is looked at
+        await self._note(look, session, alive=False, password_refused=found.password_refused)
+        self.died += 1
+        self._meter.session_died()
+        ids = [str(prebooking_id) for prebooking_id in look.prebooking_ids]
+        _log.warning("session_dead", session_id=str(session.id) if session else None, prebooking_ids=ids)
+
+    async def _note(
+        self, look: SessionCheck, session: Session | None, *, alive: bool, password_refused: bool = False
+    ) -> None:
         # Which session it was, without its secret: of another one that dies the user is told anew. As its row has it
         # the token changes whenever it is encrypted anew.
         which = sha256(session.token.encode()).hexdigest() if session else "none"
         await self._store.note_session_look(
             look.prebooking_ids,
-            alive=kept.alive,
+            alive=alive,
             session=which,
-            message=WRONG_SIGN_IN if kept.password_refused else _DEAD,
-            reason="password_refused" if kept.password_refused else None,
+            message=WRONG_SIGN_IN if password_refused else _DEAD,
+            reason="password_refused" if password_refused else None,
         )
-        if not kept.alive:
-            self.died += 1
-            self._meter.session_died()
-            ids = [str(prebooking_id) for prebooking_id in look.prebooking_ids]
-            _log.warning("session_dead", session_id=str(session.id) if session else None, prebooking_ids=ids)
