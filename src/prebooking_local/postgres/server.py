@@ -76,6 +76,11 @@ class Postgres:
                 start_new_session=True,  # a signal to the owner's group must not reach it
             )
 
+    @property
+    def log(self) -> Path:
+        """What it has said, through all its restarts."""
+        return self._home.log
+
     async def stop(self, *, immediate: bool = False) -> None:
         """Stops the server: `immediate` as a crash would, else with a shutdown checkpoint. Its data stays."""
         if self._guard and self._guard.stdin:

@@ -24,17 +24,21 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from tests.reliability.faults import campaign_table, plan, sessions
+from tests.reliability.faults.canaries import Canaries
 from tests.reliability.faults.fault_schedule import Weather
 from tests.reliability.faults.figures import Deliveries
 from tests.reliability.faults.fleet import Fleet
-from tests.reliability.faults.ledgers import Evidence
+from tests.reliability.faults.ledgers import Evidence, SignIns
 from tests.reliability.faults.names import ZONE, by_name
 from tests.reliability.faults.old_cron import OldCron
-from tests.reliability.faults.rows import Rows
+from tests.reliability.faults.rows import SESSION_KEY, Rows
+from tests.reliability.faults.signers import MARK, Signers
 from tests.reliability.faults.sleepers import Sleepers
 from tests.reliability.faults.surroundings import free_port, stderr_to
 from tests.reliability.faults.users import Users
 from tests.reliability.faults.verdict import IN_TIME_S, LONGEST_PAUSE_S, Verdict, judge
+
+from tests.support.webhook_receiver import Receiver, receiver
 
 from prebooking_local.names import NameServer, name_server
 from prebooking_local.stack import UNLIMITED, Member, Ports, Stack, outside
@@ -44,22 +48,30 @@ _OUT = Console(width=None if sys.stdout.isatty() else 160)
 _RATE = 18.5  # prebookings a second, which two cores bear
 _JOURNAL_EVERY_S = 30.0
 _PARALLELISM = 300  # QStash's
+_SIGN_IN_WITHIN = 0.6  # of the campaign
 _ROTATED_S = 20.0  # what was being rotated when calm came has been saved
 
 
 class Campaign:
     """One run; everything is drawn from the seed, but for who comes first when two meet."""
 
-    def __init__(self, stack: Stack, names: NameServer, options: argparse.Namespace) -> None:
+    def __init__(self, stack: Stack, names: NameServer, ear: Receiver, log: Path, options: argparse.Namespace) -> None:
         self._stack = stack
+        self._ear = ear
+        self._log = log
         self._options = options
         self._rows = Rows(stack.database_url)
-        self._deliveries = Deliveries()
+        self._deliveries = Deliveries(stack.service_url)
+        self._canaries = Canaries(MARK)
         self.weather = Weather(
             stack, self._rows, names.put(f"*.{ZONE}", ("127.0.0.1",), ttl_s=1), self._dice("weather")
         )
         self._sleepers = Sleepers(stack, self._rows, self._dice("sleepers"), options.sleepers)
-        self.users = Users(stack.service_url, self._dice("users"), self.weather.sign_in)
+        self._signers = Signers(stack, self._dice("signers"), self.weather.sign_in)
+        if options.beside:  # another version may know no sign-in
+            self._signers.passwords.clear()
+        self.weather.members_sign_in, self.weather.signed_in = self._signers.sign_in, self._signers.signed_in
+        self.users = Users(stack.service_url, self._dice("users"), self._signers.sign_in)
         port = int(stack.service_url.rpartition(":")[2])
         # Another version may know no name server but the system's.
         environment = stack.environment | ({} if options.beside else by_name(stack, names))
@@ -68,13 +80,15 @@ class Campaign:
     async def start(self) -> None:
         await self._stack.control(self._stack.aimharder_url, "boxes", list(plan.BOXES))
         await self._rows.keep_sessions()
-        await self._stack.enrol([Member(email, "secret", email) for email in plan.members()])
+        passwords = self._signers.passwords
+        await self._stack.enrol([Member(email, passwords.get(email, "secret"), email) for email in plan.members()])
         await self._sleepers.enrol()
         await self.fleet.start()
 
     async def close(self) -> None:
         await self.fleet.close()
         await self.users.close()
+        await self._signers.close()
         await self._sleepers.close()
         await self._rows.close()
 
@@ -85,16 +99,17 @@ class Campaign:
         await self._stack.control(self._stack.aimharder_url, "classes", [one.as_class() for one in openings])
         cron = OldCron(self._stack, self._rows, self._dice("old cron"), starts_at + seconds)
         trouble = [self.weather.blow(), self.fleet.reap(), self._sleepers.run()]
+        signing_in = self._signers.run(seconds * _SIGN_IN_WITHIN)
         if self._options.old_cron == "on":
             trouble.append(cron.run())
-        async with _meanwhile(self._watch(count), self.users.live(wishes)) as (watching, living):
+        async with _meanwhile(self._watch(count), self.users.live(wishes), signing_in) as (watching, living, signing):
             async with _meanwhile(*trouble) as troubling:
-                await _until(starts_at + seconds, watching, living, *troubling)
+                await _until(starts_at + seconds, watching, living, signing, *troubling)
             await self.weather.clear()
             await self.fleet.rest()
             calm_at, leases = time.time(), await self._rows.leases()
             await self._sleepers.rest()
-            await living
+            await asyncio.gather(living, signing)
             await self._drain(max([calm_at, *leases.values()]))
             await asyncio.sleep(max(0.0, calm_at + _ROTATED_S - time.time()))
         return await self._evidence(openings, calm_at, leases), self._deliveries, cron
@@ -114,7 +129,7 @@ class Campaign:
             next_look = 0.0
             while True:
                 if time.time() >= next_look:
-                    self._deliveries.take(await self._stack.control(self._stack.qstash_url, "messages"))
+                    await self._read_messages()
                     next_look = time.time() + _JOURNAL_EVERY_S
                 counts = await self._rows.counts()
                 told = (
@@ -125,9 +140,32 @@ class Campaign:
                 progress.update(task, completed=ended, description=told)
                 await asyncio.sleep(1)
 
+    async def _read_messages(self) -> None:
+        journal = await self._stack.control(self._stack.qstash_url, "messages")
+        self._deliveries.take(journal)
+        self._canaries.look("messages at QStash", json.dumps(journal))
+
+    async def _sign_ins(self, requests: Any) -> SignIns:
+        canaries = self._canaries
+        canaries.look("the replicas' log", self._log.read_text(errors="replace"))
+        canaries.look("the database's log", self._stack.postgres.log.read_text(errors="replace"))
+        canaries.look("notices", json.dumps(self._ear.told))
+        canaries.look("answers to sign-ins", "\n".join(one.said for one in self._signers.heard))
+        canaries.look("answers", "\n".join(repr(heard.said) for story in self.users.stories for heard in story.heard))
+        canaries.look("what the gym got, but for the logins' bodies", json.dumps(requests))
+        await canaries.look_at_rows(self._rows)
+        return SignIns(
+            tries=await self._rows.sign_in_tries(),
+            remembered=await self._rows.remembered(),
+            told_remembered=self._signers.told_remembered,
+            odd=self._signers.odd,
+            found=canaries.found,
+            looked_at=canaries.looked_at,
+        )
+
     async def _evidence(self, openings: list[plan.Opening], calm_at: float, leases: Mapping[str, float]) -> Evidence:
         gym = self._stack.aimharder_url
-        self._deliveries.take(await self._stack.control(self._stack.qstash_url, "messages"))
+        await self._read_messages()
         requests = (await self._stack.control(gym, "ledger"))["requests"]
         return Evidence(
             stories=self.users.stories,
@@ -144,15 +182,16 @@ class Campaign:
                 self.fleet.rotations(),
                 self.weather.spells,
             ),
+            sign_ins=await self._sign_ins(requests),
             calm_at=calm_at,
             leases=leases,
         )
 
 
 @asynccontextmanager
-async def started(stack: Stack, options: argparse.Namespace) -> AsyncIterator[Campaign]:
+async def started(stack: Stack, ear: Receiver, log: Path, options: argparse.Namespace) -> AsyncIterator[Campaign]:
     async with name_server() as names:
-        campaign = Campaign(stack, names, options)
+        campaign = Campaign(stack, names, ear, log, options)
         try:
             await campaign.start()
             yield campaign
@@ -188,14 +227,18 @@ async def main() -> int:
     _RESULTS.mkdir(exist_ok=True)
     name = f"campaign-{datetime.now(UTC):%Y%m%d-%H%M%S}-seed{options.seed}"
     async with AsyncExitStack() as opened:
-        with stderr_to(_RESULTS / f"{name}.log"):
+        ear = await opened.enter_async_context(receiver())
+        settings = {name.upper(): str(value) for name, value in ear.settings.items()} | UNLIMITED
+        settings |= {"LOG_LEVEL": options.log_level, "SESSION_ENCRYPTION_KEYS": SESSION_KEY}
+        log = _RESULTS / f"{name}.log"
+        with stderr_to(log):
             stack = await opened.enter_async_context(
-                outside(Ports(free_port(), 0, 0, 0), parallelism=_PARALLELISM, LOG_LEVEL=options.log_level, **UNLIMITED)
+                outside(Ports(free_port(), 0, 0, 0), parallelism=_PARALLELISM, **settings)
             )
             # Without kept connections, which a server may close just when they are used again.
             fresh = httpx.AsyncClient(timeout=60, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
             stack.http = await opened.enter_async_context(fresh)
-            campaign = await opened.enter_async_context(started(stack, options))
+            campaign = await opened.enter_async_context(started(stack, ear, log, options))
         evidence, deliveries, cron = await campaign.run()
     verdict: Verdict = judge(evidence)
     figures = campaign_table.figures(evidence, deliveries, verdict, campaign.fleet, campaign.weather, cron)

@@ -7,15 +7,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.table import Table
+from tests.reliability.faults.counted import LOGIN
 from tests.reliability.faults.fault_schedule import Weather
 from tests.reliability.faults.figures import Deliveries, heal_times_s, lateness_ms, percentile
 from tests.reliability.faults.fleet import Fleet
 from tests.reliability.faults.ledgers import Case, Evidence
 from tests.reliability.faults.old_cron import OldCron
-from tests.reliability.faults.sessions import Fate, Loss, rotated
+from tests.reliability.faults.sessions import Fate, rotated
 from tests.reliability.faults.verdict import Verdict
 
 _SHOWN = 40
+_READ = 1000  # characters of a place that is worth naming
 _ROW = (
     *("id", "status", "error_code", "version", "attempts", "parks", "created_at", "available_at", "executed_at"),
     *("booking_started_at", "claimed_at", "lease_until", "retry_at", "last_outcome", "result"),
@@ -48,6 +50,15 @@ def figures(
         "sessions": {
             "rotations": rotated(evidence.sessions),
             **{fate: sum(loss.fate is fate for loss in verdict.sessions_lost) for fate in Fate},
+        },
+        "sign-ins": {
+            "of members": sum(not one.own for one in evidence.sign_ins.tries),
+            "of our own": sum(one.own for one in evidence.sign_ins.tries),
+            "remembered": sum(evidence.sign_ins.remembered.values()),
+            "logins at the gym": sum(request["path"] == LOGIN for request in evidence.requests),
+        },
+        "passwords looked for in, kB": {
+            place: number // 1000 for place, number in evidence.sign_ins.looked_at.items() if number >= _READ
         },
         "old cron": {"taken": cron.taken, "direct": cron.direct},
         "healed after a kill, s": _spread(healed),
@@ -95,7 +106,7 @@ def complaints(verdict: Verdict) -> Iterator[str]:
     """Each with the entries of its wish in all ledgers."""
     for column, found in verdict.complaints.items():
         for case, text in found[:_SHOWN]:
-            if isinstance(case, Loss):
+            if not isinstance(case, Case):
                 yield f"✗ {column}: {case.email}: {text}"
                 continue
             wish = case.story.wish

@@ -48,6 +48,8 @@ class Weather:
         self.strikes: Counter[str] = Counter()
         self.restarts = 0
         self._restarting: asyncio.Task[None] | None = None
+        self.signed_in: Callable[[], list[str]] = list  #: who has, with a password
+        self.members_sign_in: Callable[[str], Awaitable[None]] = self.sign_in  #: each in their own way
 
     async def blow(self) -> None:
         """Returns when it is cancelled; see `clear`."""
@@ -59,6 +61,7 @@ class Weather:
             group.create_task(self._turns(self._database_spell, (0.5, 3.0), (5.0, 12.0)))
             group.create_task(self._turns(self._qstash_spell, (0.5, 3.0), (5.0, 8.0)))
             group.create_task(self._turns(self._sessions_die, (3.0, 9.0)))
+            group.create_task(self._turns(self._sessions_signed_in_die, (1.0, 3.0)))
             group.create_task(self._turns(self._members_sign_in, (1.0, 2.0)))
             group.create_task(self._turns(self._postgres_restarts, (15.0, 40.0)))
 
@@ -135,15 +138,21 @@ class Weather:
         self.strikes[f"gym: {kind}"] += 1
 
     async def _sessions_die(self) -> None:
-        dying = self._rng.sample(members(), self._rng.randint(1, 4))
+        await self._die(self._rng.sample(members(), self._rng.randint(1, 4)))
+
+    async def _sessions_signed_in_die(self) -> None:
+        """Of those who have signed in with a password, which the service may remember."""
+        signed_in = self.signed_in()
+        await self._die(self._rng.sample(signed_in, min(len(signed_in), self._rng.randint(1, 3))))
+
+    async def _die(self, dying: list[str]) -> None:
         await self._at_gym("sessions/kill", [{"member": email} for email in dying])
         self.strikes["gym: session dead"] += len(dying)
 
     async def _members_sign_in(self) -> None:
         """Whoever was told that the session is dead does something about it."""
-        for email in await self._rows.told_to_sign_in():
-            if self._rng.random() < 0.3:
-                await self.sign_in(email)
+        told = await self._rows.told_to_sign_in()
+        await asyncio.gather(*(self.members_sign_in(email) for email in told if self._rng.random() < 0.3))
 
     async def _at_gym(self, what: str, content: Any = None) -> Any:
         """A switch of the gym; while its door is shut, once it is open again."""

@@ -15,14 +15,16 @@ _SEEN_WITHIN_S = 0.5  # the courier and we see a death at slightly different mom
 
 
 class Deliveries:
-    """QStash's journal, read now and then, since it forgets."""
+    """QStash's journal of what goes to the service, read now and then, since it forgets."""
 
-    def __init__(self) -> None:
+    def __init__(self, service_url: str) -> None:
+        self._service_url = service_url
         self._messages: dict[str, dict[str, Any]] = {}
 
     def take(self, journal: dict[str, list[dict[str, Any]]]) -> None:
         for message in (*journal["finished"], *journal["pending"]):
-            self._messages[message["messageId"]] = message
+            if message["url"].startswith(self._service_url):
+                self._messages[message["messageId"]] = message
 
     @property
     def count(self) -> int:

@@ -11,18 +11,20 @@ from tests.reliability.faults.plan import STRICT
 
 MANY = 1_000_000
 BOOK, LISTING, WHOAMI, REFRESH = "/api/book", "/api/bookings", "/api/whoami", "/api/tokenUpdate"
+LOGIN = "/api/login"
 _ROTATED_WITHIN_S = 7.0
 _FUNCTIONS = (
     *("create_prebooking", "attach_message", "cancel_prebooking", "reschedule_prebooking", "retry_prebooking"),
     *("note_delivery_failure", "list_prebookings", "claim_prebooking", "begin_booking", "finish_booking"),
     *("release_prebooking", "park_prebooking", "sweep_prebookings", "lease_session", "save_session"),
+    *("admit_sign_in", "store_sign_in", "lease_sign_in", "save_sign_in_again", "end_sign_in_again"),
 )
 
 
 def gym_fault(rng: Random) -> tuple[str, dict[str, Any]]:
     """How often each comes is for most bookings to have a chance."""
-    path = rng.choices((BOOK, LISTING, WHOAMI, REFRESH, None), (10, 4, 3, 2, 2))[0]
-    longest_s = _ROTATED_WITHIN_S if path in (REFRESH, None) else 30
+    path = rng.choices((BOOK, LISTING, WHOAMI, REFRESH, LOGIN, None), (10, 4, 3, 2, 2, 2))[0]
+    longest_s = _ROTATED_WITHIN_S if path in (REFRESH, LOGIN, None) else 30
     done = {"handled": rng.random() < 0.7}
     kinds: list[tuple[str, int, dict[str, Any]]] = [
         (

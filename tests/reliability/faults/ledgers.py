@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.reliability.faults import old_cron, sessions
+from tests.reliability.faults.counted import Try
 from tests.reliability.faults.fault_schedule import Spell
 from tests.reliability.faults.fleet import Death
 from tests.reliability.faults.plan import Opening
+from tests.reliability.faults.signers import SignedIn
 from tests.reliability.faults.users import Story
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,6 +40,18 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
+class SignIns:
+    """What is known of those who sign in with a password."""
+
+    tries: list[Try]
+    remembered: dict[str, bool]  #: by e-mail, in the database at the end
+    told_remembered: list[str]  #: who was told so
+    odd: list[SignedIn]
+    found: Mapping[str, int]  #: passwords, by where they were
+    looked_at: Mapping[str, int]  #: characters, by where
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """All that is known at the end."""
 
@@ -49,6 +63,7 @@ class Evidence:
     spells: list[Spell]
     deaths: list[Death]
     sessions: sessions.Ledger
+    sign_ins: SignIns
     calm_at: float  #: epoch seconds of the end of the last fault
     leases: Mapping[str, float]  #: when, at that time, each executing row could be claimed next (epoch seconds)
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import httpx
 from tests.reliability.faults.plan import STRICT
-from tests.reliability.faults.rows import Rows
+from tests.reliability.faults.rows import Rows, cookies_of
 
 from prebooking_local.stack import Stack
 
@@ -85,7 +85,8 @@ class OldCron:
     async def _book(self, row: dict[str, Any]) -> dict[str, Any]:
         """One request; nothing where there was no answer that says something."""
         data = json.loads(row["booking_data"])
-        cookies = "; ".join(f"{c['name']}={c['value']}" for c in json.loads(row["aimharder_cookies"]))
+        stored = cookies_of(row["aimharder_cookies"], row["user_email"])  # as if it had the key, too
+        cookies = "; ".join(f"{cookie['name']}={cookie['value']}" for cookie in stored)
         try:
             answer = await self._stack.http.post(
                 f"{self._stack.aimharder_url}/{row['box_subdomain']}/api/book?by={BY}",

@@ -1,6 +1,7 @@
 """The database's ledger, read and written beside the service, through restarts of the server."""
 
 import asyncio
+import base64
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -8,30 +9,45 @@ from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
+from tests.reliability.faults.counted import Try
+
+from prebooking.adapters.supabase.session_vault import SessionVault
+from prebooking.adapters.supabase.sessions import open_cookies, open_token
 
 _PATIENCE_S = 30.0
 #: What became of the sessions, kept beside them: each row as it was from then on, whoever wrote it.
 _KEEP_SESSIONS = """
 create schema if not exists witness;
-create table if not exists witness.sessions (id bigint generated always as identity, email text, token text, auth text,
-  told_dead boolean, at timestamptz default pg_catalog.clock_timestamp());
+create table if not exists witness.sessions (id bigint generated always as identity, email text, token text,
+  cookies jsonb, told_dead boolean, at timestamptz default pg_catalog.clock_timestamp());
 create or replace function witness.note() returns trigger language plpgsql security definer set search_path = '' as $$
 begin
   if tg_op = 'DELETE' then
     insert into witness.sessions (email) values (pg_catalog.lower(old.user_email));
   elsif tg_op = 'INSERT' or (old.aimharder_token, old.aimharder_cookies, old.last_token_update_error)
       is distinct from (new.aimharder_token, new.aimharder_cookies, new.last_token_update_error) then
-    insert into witness.sessions (email, token, auth, told_dead) values (pg_catalog.lower(new.user_email),
-      new.aimharder_token,
-      (select c ->> 'value' from pg_catalog.jsonb_array_elements(new.aimharder_cookies) c
-        where c ->> 'name' = 'amhrdrauth' limit 1),
-      new.last_token_update_error is not null);
+    insert into witness.sessions (email, token, cookies, told_dead) values (pg_catalog.lower(new.user_email),
+      new.aimharder_token, new.aimharder_cookies, new.last_token_update_error is not null);
   end if;
   return null;
 end $$;
 create or replace trigger witness after insert or update or delete on public.auth_sessions
   for each row execute function witness.note();
+
+create table if not exists witness.tries (account text, own boolean, at timestamptz);
+create or replace function witness.note_try() returns trigger language plpgsql security definer set search_path = ''
+as $$ begin
+  insert into witness.tries values (new.account_email, tg_table_name = 'own_sign_ins', new.tried_at);
+  return null;
+end $$;
+create or replace trigger witness after insert on prebooking.sign_in_tries for each row
+  execute function witness.note_try();
+create or replace trigger witness after insert on prebooking.own_sign_ins for each row
+  execute function witness.note_try();
 """
+#: Sessions and passwords are encrypted with it.
+SESSION_KEY = base64.b64encode(b"the session key of the campaigns").decode()
+_VAULT = SessionVault([base64.b64decode(SESSION_KEY)])
 _FINAL = ("completed", "failed", "cancelled")
 
 
@@ -106,11 +122,18 @@ class Rows:
 
     async def stored_sessions(self) -> list[Stored]:
         """All that they were, in order."""
-        found = await self.fetch("select email, token, auth, told_dead, at from witness.sessions order by id")
-        return [
-            Stored(one["email"], one["token"], one["auth"], bool(one["told_dead"]), one["at"].timestamp())
-            for one in found
-        ]
+        found = await self.fetch("select email, token, cookies, told_dead, at from witness.sessions order by id")
+        return [_stored(one) for one in found]
+
+    async def sign_in_tries(self) -> list[Try]:
+        """All that were counted, those that a success has cleared included."""
+        found = await self.fetch("select account, own, at from witness.tries order by at")
+        return [Try(one["account"], one["own"], one["at"].timestamp()) for one in found]
+
+    async def remembered(self) -> dict[str, bool]:
+        """By e-mail: whether the password is."""
+        found = await self.fetch("select user_email, password is not null as kept from prebooking.accounts")
+        return {one["user_email"]: one["kept"] for one in found}
 
     async def told_to_sign_in(self) -> list[str]:
         """The members whose session the service found dead."""
@@ -131,7 +154,7 @@ class Rows:
     async def sessions(self) -> dict[str, str]:
         """By member: the token that the database has now."""
         found = await self.fetch("select user_email, aimharder_token from public.auth_sessions")
-        return {row["user_email"]: row["aimharder_token"] for row in found}
+        return {row["user_email"]: open_token(_VAULT, row["aimharder_token"], row["user_email"]) for row in found}
 
     async def sign_in(self, session: dict[str, Any]) -> None:
         """Stores a new session of a member, as the web application does after a login."""
@@ -149,3 +172,18 @@ class Rows:
             self._connection.terminate()
             self._connection = None
         await asyncio.sleep(0.1)
+
+
+def cookies_of(stored: str, email: str) -> list[dict[str, str]]:
+    """Of a column's JSON, encrypted or not."""
+    cookies: list[dict[str, str]] = open_cookies(_VAULT, json.loads(stored), email)
+    return cookies
+
+
+def _stored(row: asyncpg.Record) -> Stored:
+    email, token = row["email"], row["token"]
+    if token is not None:
+        token = open_token(_VAULT, token, email)
+    cookies = cookies_of(row["cookies"], email) if row["cookies"] is not None else []
+    auth = next((cookie["value"] for cookie in cookies if cookie["name"] == "amhrdrauth"), None)
+    return Stored(email, token, auth, bool(row["told_dead"]), row["at"].timestamp())

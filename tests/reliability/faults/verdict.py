@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tests.reliability.faults import old_cron
+from tests.reliability.faults.counted import Complaint, forgotten, too_many, uncounted
 from tests.reliability.faults.ledgers import Case, Evidence, booking_id, cases, nanoseconds
 from tests.reliability.faults.reasons import is_true
 from tests.reliability.faults.sessions import Fate, Loss, losses
@@ -29,11 +30,15 @@ class Column(StrEnum):
     EARLY = "early"
     ODD = "odd answers"
     SESSIONS = "sessions lost"
+    SIGN_INS = "sign-ins not right"
+    PASSWORDS = "passwords found"
 
 
 @dataclass(slots=True)
 class Verdict:
-    complaints: dict[Column, list[tuple[Case | Loss, str]]] = field(default_factory=lambda: {c: [] for c in Column})
+    complaints: dict[Column, list[tuple[Case | Loss | Complaint, str]]] = field(
+        default_factory=lambda: {c: [] for c in Column}
+    )
     sessions_lost: list[Loss] = field(default_factory=list)  #: also those that count apart
 
     @property
@@ -49,7 +54,19 @@ def judge(evidence: Evidence) -> Verdict:
     verdict.sessions_lost = list(losses(evidence.sessions))
     ours = [loss for loss in verdict.sessions_lost if loss.fate is Fate.LOST]
     verdict.complaints[Column.SESSIONS] = [(loss, loss.text) for loss in ours]
+    verdict.complaints[Column.SIGN_INS] = [(one, one.text) for one in _sign_ins(evidence)]
+    verdict.complaints[Column.PASSWORDS] = [
+        (Complaint(place, text := f"{number} times"), text) for place, number in evidence.sign_ins.found.items()
+    ]
     return verdict
+
+
+def _sign_ins(evidence: Evidence) -> Iterator[Complaint]:
+    of_it = evidence.sign_ins
+    yield from uncounted(evidence.requests, of_it.tries)
+    yield from too_many(of_it.tries)
+    yield from forgotten(of_it.remembered, of_it.told_remembered)
+    yield from (Complaint(one.email, f"was told {one.status} {one.said}") for one in of_it.odd)
 
 
 def _lost(case: Case, _: Evidence) -> Iterator[str]:

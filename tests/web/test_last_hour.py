@@ -1,0 +1,90 @@
+"""Sessions die at every moment of the last hour: who is remembered is booked, and who is not is told in time."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from tests.support.webhook_receiver import Receiver, receiver
+from tests.support.world import World, open_world
+from tests.web.signing_in import KEY, RIGHT, enrol, logins, post
+
+from database_clock import DatabaseClock
+from prebooking_local.aimharder import AimHarder
+from prebooking_local.qstash.server import QStashServer
+from prebooking_local.supabase import Gateway
+
+Outside = tuple[Gateway, QStashServer, AimHarder]
+#: Seconds before the opening: before both looks, between them, after the last one, and while it is made ready.
+DIED_S = {"ana@example.com": 3000, "bea@example.com": 1500, "eva@example.com": 120, "ida@example.com": 1}
+OTHERS_DIED_S = {"jon@example.com": 3000, "leo@example.com": 1500, "max@example.com": 301}
+REAL_S = 12.0  # from the creation to the opening
+
+
+@pytest.fixture
+async def ear() -> AsyncIterator[Receiver]:
+    async with receiver() as listening:
+        yield listening
+
+
+@pytest.fixture
+async def clock(database: asyncpg.Connection) -> AsyncIterator[DatabaseClock]:
+    clock = DatabaseClock(database)
+    try:
+        yield clock
+    finally:
+        await clock.restore()
+
+
+@pytest.fixture
+async def hour(
+    database: asyncpg.Connection, outside: Outside, ear: Receiver, clock: DatabaseClock
+) -> AsyncIterator[World]:
+    """All have signed in more than an hour before. Chores are done when the test says so."""
+    await clock.set_back(7200)
+    async with open_world(database, *outside, **ear.settings, sweep_seconds=0, session_encryption_keys=KEY) as world:
+        for email in DIED_S | OTHERS_DIED_S:
+            enrol(world, email)
+            assert (await post(world, RIGHT | {"email": email, "remember": email in DIED_S}, email)).status_code == 200
+        world.gym.ledger.entries.clear()
+        yield world
+
+
+def die(world: World, opens_at: datetime, since_s: float, until_s: float) -> None:
+    """Those whose session dies in this part of the hour."""
+    for email, died_s in (DIED_S | OTHERS_DIED_S).items():
+        if since_s > died_s >= until_s:
+            at = min(datetime.now(UTC), opens_at) if died_s > REAL_S else opens_at - timedelta(seconds=died_s)
+            world.gym.accounts.kill(email, int(at.timestamp() * 1e9))
+
+
+async def test_whenever_a_session_dies_who_is_remembered_is_booked_and_who_is_not_is_told_4_minutes_before(
+    hour: World, clock: DatabaseClock, ear: Receiver
+) -> None:
+    opens_at = hour.open_class(REAL_S)
+    await clock.set_back(3600 - REAL_S)
+    rows = {email: await hour.prebook(email, opens_at) for email in DIED_S | OTHERS_DIED_S}
+    die(hour, opens_at, 3600, 1800)
+    await clock.set_back(1795 - REAL_S)
+    await hour.parts.chores.once()
+    die(hour, opens_at, 1800, 300)
+    await clock.set_back(295 - REAL_S)
+    await hour.parts.chores.once()
+    die(hour, opens_at, 300, 0)
+    await clock.set_back(0)
+
+    warnings = {email: (await hour.read(email, row["id"]))["warning"] for email, row in rows.items()}
+    assert {email for email, warning in warnings.items() if warning} == set(OTHERS_DIED_S)
+    for email in OTHERS_DIED_S:
+        assert opens_at - datetime.fromisoformat(warnings[email]["since"]) >= timedelta(minutes=4)
+    told = [one["data"]["user_email"] for one in await ear.heard(3, is_dead)]
+    assert sorted(told) == sorted(OTHERS_DIED_S)
+
+    ended = {email: await hour.finished(email, rows[email]["id"], within_s=40) for email in DIED_S}
+    assert {email: row["result"]["outcome"] for email, row in ended.items()} == dict.fromkeys(DIED_S, "booked")
+    assert sorted(one["username"] for one in logins(hour)) == sorted(DIED_S)
+
+
+def is_dead(notice: dict[str, Any]) -> bool:
+    return bool(notice["type"] == "session.dead")
