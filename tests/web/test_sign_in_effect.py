@@ -37,6 +37,17 @@ async def is_signed_in(world: World) -> bool:
     return bool(found["alive"] and found["account_email"] == ACCOUNT and found["remembered"])
 
 
+async def test_whoever_hangs_up_before_the_try_is_counted_is_signed_in_no_more(sealing: World) -> None:
+    """As where a replica stood still: its ticket would be above that of what the user has done elsewhere since."""
+    sealing.gateway.faults.set(Fault(kind="delay", function="admit_sign_in", seconds=LATE_S))
+    async with httpx.AsyncClient(base_url=sealing.url, timeout=LATE_S / 4) as client:
+        with pytest.raises(httpx.ReadTimeout):
+            await client.post("/session", headers=sealing.speaking_for(ANA), json=REMEMBER)
+    await sealing.parts.effects.settled()
+    assert (logins(sealing), await stored(sealing)) == ([], [])
+    assert (await post(sealing, REMEMBER)).status_code == 200
+
+
 @pytest.mark.parametrize("path", [LOGIN, ENTRANCE, WHOAMI])
 async def test_one_that_takes_long_is_answered_in_time_and_stored_when_it_comes(
     sealing: World, monkeypatch: pytest.MonkeyPatch, path: str

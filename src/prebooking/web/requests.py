@@ -95,10 +95,15 @@ async def _still_wanted(request: Request) -> None:
     A process that stood still finds the requests of those who have long asked another one: a prebooking that they made,
     and may have cancelled, must not be made again.
     """
+    if await has_hung_up(request):
+        raise ClientDisconnect
+
+
+async def has_hung_up(request: Request) -> bool:
+    """Whether nobody waits for the answer any more. Also noticed by a process that has stood still until now."""
     for _ in range(_LOOKS):
         await asyncio.sleep(0)
-    if await request.is_disconnected():
-        raise ClientDisconnect
+    return await request.is_disconnected()
 
 
 def _validated(model: type[_Model], said: Any) -> _Model:

@@ -68,4 +68,5 @@ class Play:
     past_opening: bool = True  #: who cancels is watched until the opening is over
     may_fail: str | None = None  #: the true reason for not being booked in the end
     signed_in: bool = True
+    newest_session_stays: bool = False  #: a client who asks another replica has the newest, whatever goes on elsewhere
     sweeps: bool = False  #: the replica that the fault meets sweeps too

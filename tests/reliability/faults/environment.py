@@ -87,6 +87,11 @@ class Stage:
         stored = await self.database.fetchval("select aimharder_cookies from public.auth_sessions")
         return await self.box.takes(json.loads(stored))
 
+    async def stored_token(self) -> str | None:
+        """The session's, as the database has it."""
+        token: str | None = await self.database.fetchval("select aimharder_token from public.auth_sessions")
+        return token
+
     async def age_session(self) -> None:
         """Nobody has refreshed it for an hour."""
         await self.database.execute(

@@ -120,7 +120,10 @@ async def _play(stage: Stage, cell: Cell, terms: Terms) -> tuple[float, list[str
     )
     wrong = verdict(ledgers)
     if cell.action is Action.STOP:
+        token = await stage.stored_token()
         after = await _once_it_goes_on(stage, play)
+        if play.newest_session_stays and await stage.stored_token() != token:
+            wrong.append("once it went on: its sign-in took the place of a newer one")
         changes = judge.changes(ledgers, after, requests=cell.residue)
         wrong += [f"once it went on: {what}" for what in changes + verdict(after)]
     if not cell.loses_session:

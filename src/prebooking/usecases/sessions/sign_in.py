@@ -7,14 +7,14 @@ before: who may not try any more is told so without a word to AimHarder.
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from uuid import uuid4
 
 from prebooking.domain.classes import MemberBox
-from prebooking.domain.errors import BoxSilentError, StoreUnavailableError
+from prebooking.domain.errors import BoxSilentError, NotSentError, StoreUnavailableError
 from prebooking.domain.ports import Account, Clock, Gyms
 from prebooking.domain.sign_ins import NewSession, SignInStore, StoredSignIn
 from prebooking.usecases.effects import Effect, Effects
@@ -55,10 +55,19 @@ class SignInService:
         self._remembers = remembers
 
     async def sign_in(
-        self, user_email: str, account_email: str, password: str, *, remember: bool
+        self,
+        user_email: str,
+        account_email: str,
+        password: str,
+        *,
+        remember: bool,
+        abandoned: Callable[[], Awaitable[bool]],
     ) -> tuple[StoredSignIn, Sequence[MemberBox]]:
         """Raises CantRememberError and TooManyTriesError, before AimHarder is asked; WrongCredentialsError,
         AccountLockedError and BoxSilentError: nothing is stored; StoreUnavailableError.
+
+        `abandoned`: asked once the try is counted, before AimHarder is: a process that stood still before that is given
+        a ticket above those of what its user has done elsewhere since.
 
         Whoever asks the same again while it is under way waits for the same one.
         """
@@ -68,7 +77,7 @@ class SignInService:
         effect: Effect[SignedIn] = self._effects.run(
             "sign_in",
             f"{user_email.lower()} {same}",
-            partial(self._sign_in, user_email, account_email, password, remember),
+            partial(self._sign_in, user_email, account_email, password, remember, abandoned),
         )
         try:
             async with asyncio.timeout(_PATIENCE_S):
@@ -85,6 +94,7 @@ class SignInService:
         account_email: str,
         password: str,
         remember: bool,  # noqa: FBT001
+        abandoned: Callable[[], Awaitable[bool]],
         effect: Effect[SignedIn],
     ) -> SignedIn:
         admitted = await self._store.admit_sign_in(
@@ -92,6 +102,8 @@ class SignInService:
         )
         if admitted.ticket is None:
             raise TooManyTriesError(admitted.retry_after)
+        if await abandoned():
+            raise NotSentError("whoever asked for it has hung up")
         fingerprint, ticket = admitted.fingerprint, admitted.ticket
         async with self._gyms.account(()) as account:
             token, boxes = await effect.send(

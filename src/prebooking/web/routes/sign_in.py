@@ -1,5 +1,6 @@
 """A member signs in to AimHarder by e-mail and password. Both come in and never go out."""
 
+from functools import partial
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, StrictBool
@@ -10,7 +11,7 @@ from prebooking.domain.errors import AccountLockedError, BoxSilentError, WrongCr
 from prebooking.usecases.sessions.sign_in import CantRememberError, TooManyTriesError
 from prebooking.web.openapi.operations import BAD_BODY, OF_USERS, ApiRoute, Operation, ResponseSpec
 from prebooking.web.problems import Problem, invalid, too_often
-from prebooking.web.requests import read_json
+from prebooking.web.requests import has_hung_up, read_json
 from prebooking.web.routes.classes import BoxView
 from prebooking.web.routes.session import SessionView, session_view
 from prebooking.web.services import parts_of
@@ -58,7 +59,11 @@ async def sign_in(request: Request) -> Response:
     asked = await read_json(request, SignIn)
     try:
         stored, boxes = await parts.sign_ins.sign_in(
-            user, asked.email, asked.password.get_secret_value(), remember=asked.remember
+            user,
+            asked.email,
+            asked.password.get_secret_value(),
+            remember=asked.remember,
+            abandoned=partial(has_hung_up, request),
         )
     except CantRememberError as exc:
         raise _cant_remember() from exc
