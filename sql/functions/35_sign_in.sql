@@ -30,17 +30,24 @@ create or replace trigger auth_sessions_deleted_leaves_account
   after delete on public.auth_sessions for each row
   when (old.session_type = 'background') execute function prebooking.account_is_left();
 
--- The background session's account goes with it to another e-mail. One that was there has gone, with its session.
+-- The background session's account goes with it to another e-mail. A row stays where it was, and counts on: what was
+-- begun there before is older than whatever its next owner begins.
 create or replace function prebooking.account_is_moved() returns trigger language plpgsql as $$
 declare
   p_from constant text := pg_catalog.lower(old.user_email);
   p_to constant text := pg_catalog.lower(new.user_email);
 begin
-  if exists (select from prebooking.accounts a where a.user_email = p_from) then
-    delete from prebooking.accounts a where a.user_email = p_to;
-    update prebooking.accounts a set user_email = p_to, sealed_for = coalesce(a.sealed_for, p_from)
-      where a.user_email = p_from;
-  end if;
+  insert into prebooking.accounts as there (
+    user_email, fingerprint, tickets, generation, account_email, sealed_for, password, password_refused)
+  select p_to, a.fingerprint, a.tickets + 1, a.tickets + 1, a.account_email, coalesce(a.sealed_for, p_from), a.password,
+    a.password_refused
+  from prebooking.accounts a where a.user_email = p_from
+  on conflict (user_email) do update set
+    fingerprint = excluded.fingerprint,
+    tickets = greatest(there.tickets + 1, excluded.tickets), generation = greatest(there.tickets + 1, excluded.tickets),
+    account_email = excluded.account_email, sealed_for = excluded.sealed_for, password = excluded.password,
+    password_refused = excluded.password_refused;
+  perform prebooking.forget_account(p_from);
   update prebooking.sign_in_tries t set user_email = p_to where t.user_email = p_from;
   return null;
 end $$;

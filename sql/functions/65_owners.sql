@@ -34,6 +34,7 @@ create or replace function prebooking.move_user(p_from text, p_to text) returns 
 language plpgsql volatile as $$
 begin
   perform prebooking.move_sessions(p_from, p_to);
+  perform prebooking.forget_account(p_from); -- for a sign-in under way, also where there was no session yet
   perform from public.prebookings p where pg_catalog.lower(p.user_email) = p_from order by p.id for update;
   -- A wish that waits at both is one: the moved row is cancelled, or, if it may be booked, goes without its key.
   update public.prebookings p set
@@ -123,6 +124,7 @@ begin
   perform prebooking.take_session_turn(address);
   delete from public.auth_sessions a where pg_catalog.lower(a.user_email) = address;
   get diagnostics sessions = row_count;
+  perform prebooking.forget_account(address); -- for a sign-in under way, also where there was no session yet
   perform from public.prebookings p
     where pg_catalog.lower(p.user_email) = address and p.status in ('pending', 'loaded', 'executing')
     order by p.id for update;

@@ -5,7 +5,7 @@ session is looked at, so that one alone is set back, and jumps over the time in 
 the looks 30 and 5 minutes before the opening, and the last half minute, pass second by second. The gym, QStash and the
 replicas have the right time throughout. Whose session dies within what is jumped over finds it dead after the jump.
 
-    PYTHONPATH=src:tests:tests/reliability/faults python tests/processes/last_hour.py --members 100 --seed 1
+    python -m tests.processes.last_hour --members 100 --seed 1
 """
 
 import argparse
@@ -23,9 +23,9 @@ from typing import Any
 
 import asyncpg
 from tests.reliability.faults.replica import Replica
+from tests.support.database_clock import DatabaseClock
 from tests.support.webhook_receiver import Receiver, receiver
 
-from database_clock import DatabaseClock
 from prebooking_local.stack import UNLIMITED, Member, Ports, Stack, outside
 
 LOGIN, BOOK = "/api/login", "/api/book"

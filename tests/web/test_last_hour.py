@@ -6,11 +6,11 @@ from typing import Any
 
 import asyncpg
 import pytest
+from tests.support.database_clock import DatabaseClock
 from tests.support.webhook_receiver import Receiver, receiver
 from tests.support.world import World, open_world
 from tests.web.signing_in import KEY, RIGHT, enrol, logins, post
 
-from database_clock import DatabaseClock
 from prebooking_local.aimharder import AimHarder
 from prebooking_local.qstash.server import QStashServer
 from prebooking_local.supabase import Gateway

@@ -37,7 +37,6 @@ from tests.reliability.faults.sleepers import Sleepers
 from tests.reliability.faults.surroundings import free_port, stderr_to
 from tests.reliability.faults.users import Users
 from tests.reliability.faults.verdict import IN_TIME_S, LONGEST_PAUSE_S, Verdict, judge
-
 from tests.support.webhook_receiver import Receiver, receiver
 
 from prebooking_local.names import NameServer, name_server
