@@ -122,8 +122,8 @@ async def test_each_stage_of_the_earlier_layout_ends_as_a_fresh_database_with_it
     assert deviations == []
 
 
-async def test_the_end_of_the_earlier_files_is_that_of_the_baseline(each_server: Postgres) -> None:
-    """So nothing was lost when they were brought together."""
+async def test_all_that_the_earlier_files_made_but_functions_is_there_as_they_made_it(each_server: Postgres) -> None:
+    """Functions change; tables, their columns, indexes, checks, triggers and policies only get more."""
     async with (
         open_database(each_server, "that is empty") as earlier,
         open_database(each_server, "that is empty") as fresh,
@@ -133,7 +133,8 @@ async def test_the_end_of_the_earlier_files_is_that_of_the_baseline(each_server:
         async with fresh.transaction():
             await apply(fresh)
         of_then, of_now = await catalogue(earlier), await catalogue(fresh)
-    assert {key for key in of_then.keys() | of_now if of_then.get(key) != of_now.get(key)} == set()
+    made = {key: text for key, text in of_then.items() if not key.startswith("function ")}
+    assert {key for key, text in made.items() if of_now.get(key) != text} == set()
 
 
 @pytest.mark.parametrize("until", [None, "0012_changes.sql", "0033_sign_in_again.sql"])

@@ -32,13 +32,15 @@ def _blocked(_: _Row, case: Case, __: Evidence) -> bool:
 
 
 def _session_expired(row: _Row, case: Case, _: Evidence) -> bool:
-    """The gym itself held it for dead, not only a fault that said so."""
+    """The gym itself held it for dead, not only a fault that said so: lately, or before the attempts were used up."""
     ended = row["executed_at"].timestamp()
-    return any(
+    lately = any(
         request["decided"] in ({"logout": 1}, {"data": []})
         for request in case.member_requests
         if ended - _SESSION_S < request["first_byte_ns"] / 1e9 < ended
     )
+    refused = any(request["decided"] == {"logout": 1} for request in case.ours)
+    return lately or (refused and row["attempts"] >= _MAX_ATTEMPTS)
 
 
 def _gym_unreachable(row: _Row, case: Case, evidence: Evidence) -> bool:
