@@ -25,12 +25,13 @@ from tests.support.captured_logs import log_restored
 from tests.support.setting_strings import environments
 from tests.support.signing import signature
 
-from prebooking import cli
 from prebooking.adapters.qstash.webhook import Webhook
 from prebooking.adapters.supabase import rpc
+from prebooking.cli.database import migrate
+from prebooking.composition import Outside
 from prebooking.domain.errors import PrebookingError
 from prebooking.domain.prebooking import Box, Session
-from prebooking.main import Outside, create_app
+from prebooking.main import create_app
 from prebooking.operator import commands
 from prebooking.settings import MigrationSettings, Settings, SettingsError, read_settings
 
@@ -173,4 +174,4 @@ def doctor_tells() -> None:
 
 def migrating_tells() -> None:
     with pytest.raises((SettingsError, SystemExit)):
-        cli.migrate()
+        migrate()

@@ -196,7 +196,7 @@ def test_where_it_can_not_listen_is_told_by_the_names_of_the_settings(here: Call
 def test_a_setting_that_a_platform_sets_is_named(here: Callable[..., Ran]) -> None:
     borrowed = {"PUBLIC_URL": "", "RENDER_EXTERNAL_URL": "https://mine.onrender.com"}
     here("sweep", **COMPLETE | borrowed).assert_told(
-        "PUBLIC_URL is not set: RENDER_EXTERNAL_URL stands for it.", "Failed. sweep_prebookings: "
+        "PUBLIC_URL is not set: its value comes from RENDER_EXTERNAL_URL.", "Failed. sweep_prebookings: "
     )
 
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from prebooking.composition import Outside
 from prebooking.domain.errors import BoxSilentError, MessagingError, PrebookingError, StoreUnavailableError
 from prebooking.domain.outcome import Kind, Reply
 from prebooking.domain.ports import Gyms, HeldRequest
 from prebooking.domain.prebooking import BookingRequest, Box, Session
-from prebooking.main import Outside
 
 #: The calls of a running replica; tests/reliability/faults/test_points.py holds them against the ports.
 CALLS = {

@@ -17,7 +17,7 @@ from tests.reliability.machine.leaping_loop import Clock, LeapingLoop
 from tests.support import signing
 from tests.support.world import World, open_world
 
-from prebooking import main
+from prebooking import composition
 from prebooking.adapters.migrations import migrate
 from prebooking.adapters.supabase import rpc as supabase_rpc
 from prebooking.concurrency.shutdown import Shutdown
@@ -235,9 +235,9 @@ async def open_stage(server: Postgres, loop: LeapingLoop) -> AsyncIterator[Stage
 
     async with AsyncExitStack() as stack:
         stack.enter_context(patch.object(rpc, "perform", perform_now))
-        stack.enter_context(patch.object(main, "SystemClock", lambda: clock))
+        stack.enter_context(patch.object(composition, "SystemClock", lambda: clock))
         stack.enter_context(patch.object(supabase_rpc, "clock", clock))
-        stack.enter_context(patch.object(main, "Executor", MortalExecutor))
+        stack.enter_context(patch.object(composition, "Executor", MortalExecutor))
         with loop.asking_outside():
             await server.drop_database(_DATABASE)
             dsn = await server.create_database(_DATABASE)

@@ -1,0 +1,63 @@
+"""Shared by the commands: the terminal, the settings, and how a failure is printed."""
+
+import sys
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+from pydantic_settings import BaseSettings
+from rich.console import Console
+
+from prebooking.domain.plain_text import printable
+from prebooking.redaction import Redactor
+from prebooking.settings import (
+    MigrationSettings,
+    Settings,
+    SettingsError,
+    borrowed_names,
+    read_settings,
+    secrets_of,
+)
+
+out = Console()
+err = Console(stderr=True)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def load_settings() -> Settings:
+    """Reads the settings and configures the log, which redacts their secrets from then on. Raises SettingsError."""
+    from prebooking.logs import configure_logs
+
+    settings = read_settings(Settings)
+    configure_logs(settings.log_level, secrets_of(settings))
+    print_borrowed(Settings)
+    return settings
+
+
+def print_borrowed(kind: type[BaseSettings]) -> None:
+    """Prints which settings take their value from a platform's variable."""
+    for name, variable in borrowed_names(kind).items():
+        err.print(f"{name} is not set: its value comes from {variable}.", highlight=False)
+
+
+def fail(heading: str, exc: Exception) -> None:
+    """Prints the error and exits with code 1.
+
+    The text of another system's error may quote a secret that it was sent, so it is redacted. A SettingsError quotes no
+    value, and must keep the names of the settings.
+    """
+    text = str(exc) or type(exc).__name__
+    shown = text if isinstance(exc, SettingsError) else Redactor(_secrets()).text(text)
+    err.print(f"[bold red]{heading}[/] ", end="")
+    for line in shown.splitlines():
+        err.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+    sys.exit(1)
+
+
+def _secrets() -> dict[str, str]:
+    known: dict[str, str] = {}
+    for kind in (Settings, MigrationSettings):
+        with suppress(SettingsError):
+            known |= secrets_of(read_settings(kind))
+    return known

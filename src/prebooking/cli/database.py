@@ -1,0 +1,127 @@
+"""Commands that work on the database: migrate, encrypt-sessions, release-email.
+
+Each command imports what it needs when it runs: importing all of it takes longer than a migration.
+"""
+
+import asyncio
+import errno
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from prebooking.cli.common import err, fail, load_settings, out, print_borrowed
+from prebooking.settings import MigrationSettings, SettingsError, read_settings
+
+_NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
+_POOLER = (
+    "db.<project>.supabase.co has an IPv6 address alone; where this host has none, "
+    "take the connection string of the project's session pooler"
+)
+
+
+def migrate(
+    export: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write sql/ as timestamped files into DIR instead, for `supabase db push`."),
+    ] = None,
+) -> None:
+    """Apply sql/ to the database at DATABASE_URL. What is applied already is left alone."""
+    if export is not None:
+        _export_migrations(export)
+        return
+    import asyncpg
+
+    from prebooking.adapters.database_url import without_unknown_parameters
+    from prebooking.adapters.migrations import MigrationChangedError
+    from prebooking.adapters.migrations import migrate as apply
+
+    url = read_settings(MigrationSettings).database_url.get_secret_value()
+    print_borrowed(MigrationSettings)
+    try:
+        url, dropped = without_unknown_parameters(url)
+        if dropped:
+            err.print(f"DATABASE_URL: left out {', '.join(dropped)}, which Postgres doesn't know.", highlight=False)
+        for name in asyncio.run(apply(url)):
+            out.print(f"applied {name}")
+    except ValueError:  # its text quotes what it took for a port: part of a password
+        fail("Not migrated.", SettingsError("DATABASE_URL can't be read: percent-encode its user and password"))
+    except socket.gaierror as exc:
+        fail("Not migrated.", OSError(f"the host of DATABASE_URL is not found ({exc}): {_POOLER}"))
+    except OSError as exc:
+        fail("Not migrated.", OSError(f"{exc}: {_POOLER}") if exc.errno in _NO_ROUTE else exc)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, MigrationChangedError) as exc:
+        fail("Not migrated.", exc)
+    out.print("The database is up to date.")
+
+
+def _export_migrations(folder: Path) -> None:
+    from prebooking.adapters.migration_export import export, versions
+    from prebooking.adapters.migrations import MigrationChangedError
+
+    try:
+        for path in export(folder):
+            out.print(f"wrote {path}", highlight=False, soft_wrap=True)
+        marks = " ".join(versions(folder))
+    except (OSError, MigrationChangedError) as exc:
+        fail("Not exported.", exc)
+    out.print(f"{folder} is up to date: supabase db push applies it, and notes for prebooking that it did.")
+    out.print("Where `prebooking migrate` has brought the database up to date, mark it as applied instead:")
+    out.print(f"supabase migration repair --status applied {marks}", highlight=False, soft_wrap=True)
+
+
+def encrypt_sessions() -> None:
+    """Encrypt the stored sessions under the first of SESSION_ENCRYPTION_KEYS. Safe beside a running service."""
+    from rich.progress import Progress
+
+    from prebooking.adapters.supabase.rpc import open_rpc
+    from prebooking.adapters.supabase.session_vault import SessionVault
+    from prebooking.operator.session_encryption import Encryption, Step
+
+    settings = load_settings()
+    if not settings.session_keys:
+        raise SettingsError("SESSION_ENCRYPTION_KEYS is missing: .env.example says how to make a key")
+    if not settings.encrypts_sessions:
+        raise SettingsError("SESSION_ENCRYPTION_KEYS begins with plain: take that away, here and from all replicas")
+
+    async def run() -> Encryption:
+        key = settings.supabase_secret_key.get_secret_value()
+        async with open_rpc(settings.supabase_url, key, "encrypt-sessions") as rpc:
+            encryption = Encryption(rpc, SessionVault(settings.session_keys))
+            with Progress(console=err, transient=True) as progress:
+                bar = progress.add_task("Encrypting sessions", total=await encryption.count())
+                async for step in encryption.run():
+                    progress.advance(bar, 0 if step is Step.LATER else 1)
+            return encryption
+
+    done = asyncio.run(run())
+    out.print(f"Encrypted {done.encrypted}. Not under the first key: {done.left}.")
+    for row_id, reason in done.unreadable.items():
+        err.print(f"Session {row_id} is left as it is: {reason}.", soft_wrap=True, highlight=False)
+    for user, reason in done.unreadable_passwords.items():
+        err.print(f"The password of {user} is left as it is: {reason}.", soft_wrap=True, highlight=False)
+    if done.left:
+        sys.exit(1)
+
+
+def release_email(address: Annotated[str, typer.Argument(help="The e-mail address.")]) -> None:
+    """Free an e-mail address for another account: what waits under it ends, and its sessions are forgotten."""
+    from prebooking.adapters.supabase.rpc import open_rpc
+
+    settings = load_settings()
+    if "@" not in address.strip():
+        fail("Nothing released.", SettingsError(f"{address!r} is no e-mail address"))
+
+    async def run() -> dict[str, Any]:
+        key = settings.supabase_secret_key.get_secret_value()
+        async with open_rpc(settings.supabase_url, key, "release-email") as rpc:
+            return await rpc.call("release_email", email=address.strip().lower())
+
+    done = asyncio.run(run())
+    owner = "It belonged to an account, and is free now" if done["owned"] else "It belonged to no account"
+    told = f"{owner}. Prebookings cancelled: {done['ended']}. Sessions forgotten: {done['sessions']}."
+    if done["begun"]:
+        told += f" Being booked, and not to be stopped: {done['begun']}."
+    out.print(told, highlight=False)

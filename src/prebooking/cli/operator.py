@@ -1,0 +1,42 @@
+"""Commands for the operator: doctor, status, dlq."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from prebooking.cli.common import JsonOption, load_settings, out
+
+
+def doctor(
+    *,
+    as_json: JsonOption = False,
+    wait: Annotated[
+        float, typer.Option(min=1, max=120, metavar="SECONDS", help="How long a test message may take.")
+    ] = 15.0,
+) -> None:
+    """Examine settings, database, QStash, the way from outside, clocks and rows: what is to mend, and how."""
+    from prebooking.operator import commands
+
+    sys.exit(commands.doctor(out, as_json=as_json, within_s=wait))
+
+
+def status(
+    *, as_json: JsonOption = False, limit: Annotated[int, typer.Option(min=1, max=100, help="Of each, at most.")] = 10
+) -> None:
+    """Show the next openings and the last results."""
+    from prebooking.operator import commands
+
+    sys.exit(commands.status(out, load_settings(), as_json=as_json, limit=limit))
+
+
+def dlq(
+    *,
+    as_json: JsonOption = False,
+    redrive: Annotated[bool, typer.Option("--redrive", help="Have the sweep order anew what is worth it.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Delete what is worth nothing any more.")] = False,
+) -> None:
+    """List QStash's dead letters with their prebookings."""
+    from prebooking.operator import commands
+
+    sys.exit(commands.dlq(out, load_settings(), as_json=as_json, redrive=redrive, clear=clear))

@@ -1,0 +1,89 @@
+"""Commands that run the service or its sweep: serve, sweep, schedule-sweep.
+
+Each command imports what it needs when it runs: importing all of it takes longer than a migration.
+"""
+
+import asyncio
+import socket
+from math import ceil
+from typing import Annotated
+
+import typer
+
+from prebooking.cli.common import load_settings, out
+from prebooking.settings import Settings, SettingsError, read_settings
+
+
+def serve() -> None:
+    """Run the service, with the settings of the environment."""
+    settings = read_settings(Settings)
+    _require_free(settings.host, settings.port)
+
+    import uvicorn
+
+    from prebooking.main import create_app
+    from prebooking.server.limits import LIMITS, raise_open_files
+
+    raise_open_files()
+    uvicorn.run(
+        create_app(),
+        host=settings.host,
+        port=settings.port,
+        loop="asyncio",  # it writes at once and in order, which is what the gate is for; uvloop gathers writes
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        workers=1,  # else uvicorn reads WEB_CONCURRENCY, which Render and Heroku set, and ends
+        timeout_graceful_shutdown=ceil(settings.max_duration_seconds),  # what has begun is finished
+        **LIMITS,
+    )
+
+
+def sweep() -> None:
+    """Do one sweep: execute what is due, settle what is parked, schedule what has no message."""
+    settings = load_settings().model_copy(
+        update={"sweep_seconds": 0}
+    )  # this one alone; it heeds SIGTERM as a replica does
+
+    from prebooking.main import open_replica
+
+    async def once() -> None:
+        async with open_replica(settings) as parts:
+            work = await parts.sweeper.sweep()
+            await parts.sweeper.settled()
+            await parts.chores.once()
+            out.print(
+                f"Found {len(work.execute)} to execute, {len(work.settle)} to settle, "
+                f"{len(work.publish)} without a message."
+            )
+
+    asyncio.run(once())
+
+
+def schedule_sweep(
+    every: Annotated[
+        int, typer.Option(min=1, max=30, metavar="MINUTES", help="2 fits QStash's free plan, 1 doesn't.")
+    ] = 2,
+) -> None:
+    """Have QStash call the sweep every few minutes, for hosts that sleep between requests. A repeat changes it."""
+    settings = load_settings()
+
+    from prebooking.composition import open_services
+
+    async def order() -> str:
+        async with open_services(settings) as parts:
+            return await parts.scheduler.schedule_sweep(every)
+
+    out.print(f"QStash calls {settings.public_url}/qstash/sweep every {every} min (schedule {asyncio.run(order())}).")
+
+
+def _require_free(host: str, port: int) -> None:
+    """The server would tell it amid its log, and not by the settings' names."""
+    try:
+        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            with socket.socket(family, kind, protocol) as sock:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                sock.bind(address)
+    except OSError as exc:
+        told = f"HOST={host} with PORT={port} can't be listened on: {exc.strerror or exc}"
+        raise SettingsError(told) from exc
