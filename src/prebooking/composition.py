@@ -28,6 +28,7 @@ from prebooking.usecases.background.notifications import NotificationLoop
 from prebooking.usecases.background.retention import Retention
 from prebooking.usecases.booking.executor import Executor
 from prebooking.usecases.booking.gate import Gate
+from prebooking.usecases.booking.pipeline import Pipeline
 from prebooking.usecases.classes import ClassListings
 from prebooking.usecases.effects import Effects
 from prebooking.usecases.email_owners import EmailOwners
@@ -88,23 +89,22 @@ async def open_services(
             SessionWatch(store, gyms, revival, gate, clock, meter),
             Retention(store, gate, clock, days=settings.retention_days),
         )
-        executor = Executor(
+        pipeline = Pipeline(
             store,
             gyms,
             gate,
             clock,
             opening_clock,
             lead_s=settings.lead_seconds,
-            max_duration_s=settings.max_duration_seconds,
             max_attempts=settings.max_attempts,
             patience=Patience(
                 too_early_minutes=settings.too_early_minutes, book_until_minutes=settings.book_until_minutes_before
             ),
             legacy_box=settings.legacy_box,
-            ended=chores.ring,
             meter=meter,
             revival=revival,
         )
+        executor = Executor(pipeline, clock, meter, max_duration_s=settings.max_duration_seconds, ended=chores.ring)
         alarm = Alarm(settings.lead_seconds, clock.monotonic)
         scheduler = Scheduler(
             store,

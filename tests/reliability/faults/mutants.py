@@ -78,7 +78,7 @@ BREAKS = {
         "a request without an answer is repeated without asking the gym what became of it",
         "double",
         (
-            Change(f"{_USECASES}/booking/executor.py", "found = await run.settle()", "found = NotFound.ABSENT"),
+            Change(f"{_USECASES}/booking/pipeline.py", "found = await settle(context)", "found = NotFound.ABSENT"),
             Change(
                 f"{_USECASES}/booking/resolve.py",
                 "return _Again(reason) if complete and known else Park(reason)",
@@ -86,7 +86,7 @@ BREAKS = {
             ),
             Change(
                 f"{_USECASES}/booking/resolve.py",
-                "    found = await run.settle()\n    if isinstance(found, Ending):\n        return found\n    if reply",
+                "    found = await settle(run)\n    if isinstance(found, Ending):\n        return found\n    if reply",
                 "    found = NotFound.ABSENT\n    if reply",
             ),
             Change(

@@ -23,10 +23,10 @@ from tests.reliability.machine.troubles import Troubles
 
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Ending, Kind, Outcome
-from prebooking.usecases.booking import context, resolve
+from prebooking.usecases.booking import resolve, settle
 from prebooking.usecases.booking.context import ExecutionContext, Release
-from prebooking.usecases.booking.executor import Executor
 from prebooking.usecases.booking.gate import Gate
+from prebooking.usecases.booking.pipeline import Pipeline
 from prebooking.usecases.booking.settle import NotFound, present
 from prebooking_local.postgres import Postgres
 
@@ -69,8 +69,8 @@ def sql(function: str, *replacements: tuple[str, str]) -> Mutant:
     return SqlMutant(function, replacements)
 
 
-async def settled_unasked(_: Executor, run: ExecutionContext) -> None:
-    run.settled = True
+async def settled_unasked(_: Pipeline, context: ExecutionContext) -> None:
+    context.settled = True
 
 
 _settled = resolve._settled
@@ -91,7 +91,7 @@ async def lost_is_released(run: ExecutionContext, reply: Any) -> Any:
 async def lost_is_repeated(run: ExecutionContext, reply: Any) -> Any:
     if reply.kind is not Kind.NO_ANSWER:
         return await _settled(run, reply)
-    found = await run.settle()
+    found = await settle.settle(run)
     return found if isinstance(found, Ending) else resolve._Again(reply.ending(Outcome.GYM_UNREACHABLE))
 
 
@@ -99,13 +99,13 @@ async def refusal_stands(_: ExecutionContext, ending: Ending) -> Ending:
     return ending
 
 
-async def absent_unless_listed(gym: Any, request: Any, _: Any, **__: Any) -> Ending | NotFound:
+async def absent_unless_listed(context: ExecutionContext) -> Ending | NotFound:
     """Whoever isn't seen is absent: though the class isn't either, or the session is dead."""
     try:
-        listed = (await gym.listing(request.day, request.family_id)).get(request.class_id)
+        listing = await context.settling.listing(context.request.day, context.request.family_id)
     except BoxSilentError:
         return NotFound.UNKNOWN
-    return present(listed) or NotFound.ABSENT
+    return present(listing.get(context.request.class_id)) or NotFound.ABSENT
 
 
 async def open_gate(_: Gate, opening: float, rank: Any, fire: Callable[[], None]) -> None:
@@ -125,7 +125,7 @@ _BUDGET = (
     " the matrix (stopped) and the campaign's breaks (no-tokens)"
 )
 CASES = [
-    Case("a begun row is not settled before it is repeated", code(Executor, "_settle_earlier", settled_unasked)),
+    Case("a begun row is not settled before it is repeated", code(Pipeline, "_settle", settled_unasked)),
     Case("a lost answer of the gym is a failure", code(resolve, "_settled", lost_is_failed)),
     Case("a lost answer is released, not parked", code(resolve, "_settled", lost_is_released)),
     Case("a lost answer is repeated as soon as the listing says absent", code(resolve, "_settled", lost_is_repeated)),
@@ -134,7 +134,7 @@ CASES = [
         code(resolve, "_refused", refusal_stands),
         "only a listing that lags makes it matter, and the machine's gym always shows the truth; the campaign's lags",
     ),
-    Case("whoever is not listed is absent, whoever asks", code(context, "settle", absent_unless_listed)),
+    Case("whoever is not listed is absent, whoever asks", code(settle, "_settle", absent_unless_listed)),
     Case("the gate stands open", code(Gate, "pass_through", open_gate)),
     Case("a begun row can be cancelled", sql("cancel_prebooking", ("prebooking.is_begun(r)", "false"))),
     Case("a message is attached for an old version", sql("attach_message", ("r.version <> p_version", "false"))),

@@ -51,7 +51,7 @@ class MortalExecutor(Executor):
 
     def start(self) -> None:
         """As a new process."""
-        self._stopping = Shutdown()
+        self._pipeline.shutdown = Shutdown()
 
     async def execute(
         self, prebooking_id: UUID, version: int | None, arrived: float | None = None, *, settles: bool = False

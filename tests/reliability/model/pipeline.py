@@ -1,4 +1,4 @@
-"""A worker's steps: to be read beside src/prebooking/usecases/booking/executor.py, shoot.py and endings.py.
+"""A worker's steps: to be read beside src/prebooking/usecases/booking/pipeline.py, resolve.py and record.py.
 
     idle → claim → settle → ready → begin → fire → await → … → finish, release or park → idle
 

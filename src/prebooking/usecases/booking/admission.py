@@ -2,13 +2,11 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-from prebooking.concurrency.fair_semaphore import FairSemaphore, Key, NoPermitError, Part, Permit
+from prebooking.concurrency.fair_semaphore import FairSemaphore, Key, Part
 from prebooking.usecases.booking.context import ExecutionContext, GiveBack
-
-_T = TypeVar("_T")
 
 WORTH_STARTING_S = 4.0  # with less of its budget left than this none is begun with
 # It is claimed, so it waits no longer than this, or until so long before its opening; else it comes again later.
@@ -19,31 +17,33 @@ _CROWDED_S = (0.5, 1.5)
 _PATIENCE_S = 1.5
 
 
-async def admitted(
-    shares: FairSemaphore, run: ExecutionContext, get_ready: Callable[[Permit | None], Awaitable[_T]]
-) -> _T | GiveBack:
-    """Returns what `get_ready` does, or GiveBack where too many want the same. The permit is back by then."""
-    if run.gym.silent:  # it needs nothing of this machine but patience
-        return await get_ready(None)
-    row = run.prebooking
-    settling = [Key(Part.SETTLING)] if run.claim.begun else []
-    ahead = run.opening - run.now() - _BEFORE_OPENING_S
-    try:
-        permit = await shares.acquire(
-            *settling,
-            Key(Part.BOX, run.box),
-            Key(Part.USER, row.user_email),
-            within_s=min(max(_WAIT_S, ahead), run.budget.left - WORTH_STARTING_S),
-            created_at=row.created_at.timestamp(),
-        )
-    except NoPermitError:
-        return GiveBack(random.uniform(*_CROWDED_S))  # noqa: S311  # spreads load, guards nothing
+@asynccontextmanager
+async def admitted(permits: FairSemaphore, context: ExecutionContext) -> AsyncIterator[None]:
+    """Holds a permit, unless the gym is silent. Raises NoPermitError where too many want the same."""
+    if context.gym.silent:  # it needs nothing of this machine but patience
+        yield
+        return
+    row = context.prebooking
+    settling = [Key(Part.SETTLING)] if context.claim.begun else []
+    ahead = context.opening - context.now() - _BEFORE_OPENING_S
+    permit = context.permit = await permits.acquire(
+        *settling,
+        Key(Part.BOX, context.box),
+        Key(Part.USER, row.user_email),
+        within_s=min(max(_WAIT_S, ahead), context.budget.left - WORTH_STARTING_S),
+        created_at=row.created_at.timestamp(),
+    )
     lending = asyncio.get_running_loop().call_later(_PATIENCE_S, permit.lend)
     try:
-        return await get_ready(permit)
+        yield
     except asyncio.CancelledError:
-        permit.release(in_time=run.gym.silent)
+        permit.release(in_time=context.gym.silent)
         raise
     finally:
         lending.cancel()
         permit.release()
+
+
+def crowded() -> GiveBack:
+    """The decision where no permit became free."""
+    return GiveBack(random.uniform(*_CROWDED_S))  # noqa: S311  # spreads load, guards nothing

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
+from prebooking.concurrency.fair_semaphore import Permit
 from prebooking.domain.class_start import start_of
 from prebooking.domain.classes import MemberBox
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Ending, Outcome
-from prebooking.domain.ports import Claim, Clock, HeldRequest, Listing
+from prebooking.domain.ports import Claim, Clock, HeldRequest, Listing, Transition
 from prebooking.domain.prebooking import BookingRequest, Prebooking, Session
-from prebooking.domain.timing import Budget, Lease, Shot, Timings
-from prebooking.usecases.booking.settle import NotFound, settle
+from prebooking.domain.timing import Budget, Lease, OpeningClock, Shot, Timings
 from prebooking.usecases.guarded_gyms import GuardedGym
 from prebooking.usecases.sessions.refresh import PATIENCE_S
 from prebooking.usecases.sessions.revive import WRONG_SIGN_IN, Revived, SessionReviver
@@ -48,6 +48,16 @@ class GiveBack:
     retry_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class NotOurs:
+    """The row is another's now, or ended: the answer says which. There is nothing to record."""
+
+    answer: Transition
+
+
+Decision = Ending | Release | Park | GiveBack | NotOurs
+
+
 @dataclass(slots=True, kw_only=True)
 class ExecutionContext:
     claim: Claim
@@ -63,6 +73,8 @@ class ExecutionContext:
     now: Callable[[], float]  #: the opening's clock, which stamps the shots
     revival: SessionReviver
     attempts: int
+    permit: Permit | None = None  #: to be prepared
+    held: HeldRequest | None = None  #: what passes the gate
     settled: bool = False  #: the earlier begin was settled as absent
     begun: bool = False  #: this claim has begun
     lease: Lease | None = None  #: of its begin, at the shortest
@@ -158,13 +170,6 @@ class ExecutionContext:
             self._refreshing.cancel()
             await asyncio.gather(self._refreshing, return_exceptions=True)
 
-    async def settle(self) -> Ending | NotFound:
-        try:
-            async with asyncio.timeout(self.budget.for_answers):
-                return await settle(self.settling, self.request, self.clock, revive=self.revive, insist=self.begun)
-        except TimeoutError:
-            return NotFound.UNKNOWN
-
     async def hold(self) -> HeldRequest:
         """The booking request on an open connection. Raises BoxSilentError."""
         held = self.gym.hold(self.request)
@@ -178,6 +183,10 @@ class ExecutionContext:
             raise
         return held
 
+    async def close_request(self) -> None:
+        if self.held is not None:
+            await self.held.aclose()
+
     def record(self, held: HeldRequest, outcome: str) -> None:
         if held.fired_at is not None:
             self.timings.shots.append(Shot(held.fired_at, self.now(), outcome))
@@ -187,3 +196,14 @@ class ExecutionContext:
         if over is Outcome.ATTEMPTS_EXHAUSTED and self.claim.last_outcome:
             return Ending(Outcome(self.claim.last_outcome), sentence=self.claim.last_message)
         return Ending(over, self.claim.last_message or "")
+
+
+def timings_of(claim: Claim, budget: Budget, opening_clock: OpeningClock) -> Timings:
+    now = opening_clock.now()
+    return Timings(
+        available_at=claim.prebooking.available_at.timestamp(),
+        delivered_at=now - (budget.clock.monotonic() - budget.arrived),
+        claimed_at=now,
+        clock_offset_s=opening_clock.offset_s,
+        earlier_shots=claim.shots,
+    )

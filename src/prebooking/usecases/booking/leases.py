@@ -14,7 +14,8 @@ import structlog
 
 from prebooking.domain.errors import StoreRefusedError, StoreUnavailableError
 from prebooking.domain.ports import Claim, Clock, Held, Store, Transition
-from prebooking.domain.timing import Budget
+from prebooking.domain.timing import BEGIN_GRACE_S, Budget, Lease
+from prebooking.usecases.booking.context import ExecutionContext
 from prebooking.usecases.booking.gate import Gate
 
 _log = structlog.get_logger()
@@ -81,6 +82,28 @@ class Leases:
                 )
             except StoreUnavailableError:
                 if budget.left <= spare_s:
+                    raise
+                await self._clock.sleep(_TRY_AGAIN_S)
+
+    async def begin(self, context: ExecutionContext, *, max_attempts: int, book_until_minutes: float) -> Transition:
+        """Asks again with the same token while the request could still be sent. Raises StoreUnavailableError.
+
+        However often it is begun, and however late that arrives: it lasts at least until `context.lease` ends.
+        """
+        lease = context.lease = Lease.until(self._clock, context.budget.answer_by + BEGIN_GRACE_S)
+        while True:
+            try:
+                return await self._store.begin(
+                    context.prebooking.id,
+                    context.token,
+                    lease_s=lease.left,
+                    max_attempts=max_attempts,
+                    settled=context.settled,
+                    starts_at=context.starts_at,
+                    book_until_minutes=book_until_minutes,
+                )
+            except StoreUnavailableError:
+                if not context.budget.may_send():
                     raise
                 await self._clock.sleep(_TRY_AGAIN_S)
 

@@ -5,7 +5,7 @@ looks before the opening had the time to refresh it (session_watch.py), and a re
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 import structlog
@@ -26,8 +26,9 @@ _AT_LEAST_S = 1.0
 _TO_USE_IT_S = 0.2  # what another one has refreshed must come so long before the request is built
 
 
-async def prepare(run: ExecutionContext, now: Callable[[], float]) -> Ending | None:
-    """An ending where there is nothing to send; the connection to the box is open afterwards."""
+async def prepare(run: ExecutionContext) -> Ending | None:
+    """Returns an ending where there is nothing to send. The connection to the box is open afterwards."""
+    now = run.now
     until = max(run.opening - _STOP_BEFORE_OPENING_S, now() + _AT_LEAST_S)
     async with asyncio.TaskGroup() as asking:  # when one breaks the other is ended, before its connections are
         whoami = asking.create_task(_known(run.gym.whoami(), until - now()))

@@ -1,18 +1,20 @@
 """How an execution ends: finished, released, parked, or not ours; and what its delivery is answered."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from prebooking.domain.errors import StoreUnavailableError
 from prebooking.domain.metrics import Metrics
 from prebooking.domain.outcome import Ending, Outcome
 from prebooking.domain.patience import Patience, pause_before_late_opening
-from prebooking.domain.ports import Claim, Store, Transition
+from prebooking.domain.ports import Claim, Clock, Store, Transition
 from prebooking.domain.prebooking import Status
-from prebooking.domain.timing import Timings, park_delay, release_delay
-from prebooking.usecases.booking.context import ExecutionContext, GiveBack, Park, Release
-from prebooking.usecases.booking.resolve import Decision
+from prebooking.domain.timing import Budget, Timings, park_delay, release_delay
+from prebooking.usecases.booking.context import Decision, ExecutionContext, GiveBack, NotOurs, Park, Release
 
 _LEAST_RETRY_AFTER_S = 1.0
+_TRY_AGAIN_S = 0.2
 _OF_A_BAD_MINUTE = 0.8  # of each pause: then all tries together take about as long
 # A gym that is away, and a session that another replica may be signing in again (released, it is not known to be dead).
 _PASSES_IN_A_MINUTE = (Outcome.BOX_UNKNOWN, Outcome.SESSION_EXPIRED)
@@ -29,14 +31,45 @@ class DeliveryResult:
 class ResultRecorder:
     """Writes down how it ended, fenced by the claim's token."""
 
-    def __init__(self, store: Store, meter: Metrics, *, lead_s: float, max_attempts: int, patience: Patience) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, meter: Metrics, *, lead_s: float, max_attempts: int, patience: Patience
+    ) -> None:
         self._store = store
+        self._clock = clock
         self._meter = meter
         self._lead_s = lead_s
         self._max_attempts = max_attempts
         self._patience = patience
 
-    async def end(self, run: ExecutionContext, decision: Decision) -> DeliveryResult:
+    async def record(self, context: ExecutionContext, decision: Decision) -> DeliveryResult:
+        """Raises StoreUnavailableError once the budget is used up."""
+        if context.timings.shots and not context.timings.earlier_shots:
+            self._meter.fired(max(0.0, context.timings.shots[0].fired_at - context.opening))
+        return await self._until_written(context.budget, lambda: self._write(context, decision))
+
+    async def reject_incomplete(
+        self, claim: Claim, token: UUID, timings: Timings, budget: Budget, reason: Outcome
+    ) -> DeliveryResult:
+        """Without a session or a class nothing can be sent, and nothing that was begun can be settled."""
+
+        async def write() -> DeliveryResult:
+            if claim.begun:
+                return await self._park(claim, token, timings, Ending(reason), park_delay(claim.parks))
+            return await self._finish(claim, token, timings, Ending(reason))
+
+        return await self._until_written(budget, write)
+
+    async def _until_written(self, budget: Budget, write: Callable[[], Awaitable[DeliveryResult]]) -> DeliveryResult:
+        """Tries as long as the budget lasts: what is known now must be found out anew otherwise."""
+        while True:
+            try:
+                return await write()
+            except StoreUnavailableError:
+                if budget.left <= _TRY_AGAIN_S:
+                    raise
+                await self._clock.sleep(_TRY_AGAIN_S)
+
+    async def _write(self, run: ExecutionContext, decision: Decision) -> DeliveryResult:
         match decision:
             case Ending():
                 return await self._finish(run.claim, run.token, run.timings, decision)
@@ -50,12 +83,8 @@ class ResultRecorder:
                 # Its own begin's lease must end first: until then its request may still arrive.
                 retry_s = None if run.begun else park_delay(run.claim.parks)
                 return await self._park(run.claim, run.token, run.timings, reason, retry_s)
-
-    async def reject_incomplete(self, claim: Claim, token: UUID, timings: Timings, why: Outcome) -> DeliveryResult:
-        """Without a session or a class nothing can be sent, and nothing that was begun can be settled."""
-        if claim.begun:
-            return await self._park(claim, token, timings, Ending(why), park_delay(claim.parks))
-        return await self._finish(claim, token, timings, Ending(why))
+            case NotOurs(answer):
+                return self.not_claimed(answer)
 
     async def _not_booked(self, run: ExecutionContext, reason: Ending) -> DeliveryResult:
         """Tried again: so many times, but for a gym that opens late, which is waited for however often it is asked."""

@@ -9,15 +9,13 @@ from prebooking.domain.outcome import Ending, Kind, Outcome, Reply
 from prebooking.domain.patience import pause_before_late_opening
 from prebooking.domain.ports import HeldRequest, Listing
 from prebooking.domain.timing import LAST_SHOT_S
-from prebooking.usecases.booking.context import ExecutionContext, GiveBack, Park, Release
-from prebooking.usecases.booking.settle import NotFound, present
+from prebooking.usecases.booking.context import Decision, ExecutionContext, Park, Release
+from prebooking.usecases.booking.settle import NotFound, present, settle
 
 _PAUSE_S = (0.1, 0.3)  # between shots, but for the second, which goes at once
 _LONGEST_PAUSE_S = 3.0  # between questions to the listing
 _PART = 0.1  # of the time since the first shot, where that is longer: a long budget is no reason for many shots
 _JUST_OPENED_S = 1.0  # from then on the gym is late, and not merely its clock by a moment
-
-Decision = Ending | Release | Park | GiveBack
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +23,10 @@ class _Again:
     reason: Ending
 
 
-async def resolve(run: ExecutionContext, held: HeldRequest) -> Decision:
+async def resolve(run: ExecutionContext) -> Decision:
     """Follows up the request that was fired, until it is decided or the budget is used up."""
+    held = run.held
+    assert held is not None
     shots, began = 1, run.clock.monotonic()
     while True:
         try:
@@ -97,7 +97,7 @@ async def _decide(run: ExecutionContext, reply: Reply) -> Decision | _Again:  # 
 
 async def _settled(run: ExecutionContext, reply: Reply) -> Decision | _Again:
     """What only the listing can tell."""
-    found = await run.settle()
+    found = await settle(run)
     if isinstance(found, Ending):
         return found
     if reply.kind is Kind.SAME_HOUR:
@@ -121,7 +121,7 @@ async def _refused(run: ExecutionContext, ending: Ending) -> Decision:
     """A refusal stands, unless an earlier shot may have booked: the listing may be older than that."""
     if not run.unsure:
         return ending
-    found = await run.settle()
+    found = await settle(run)
     return found if isinstance(found, Ending) else Park(ending)
 
 

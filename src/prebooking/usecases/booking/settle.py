@@ -1,14 +1,13 @@
 """Finds out from the box what became of a begun request, by the listing asked for the right family member."""
 
+import asyncio
 import random
-from collections.abc import Awaitable, Callable
 from enum import Enum, auto
 
 from prebooking.domain.errors import BoxNotHereError, BoxSilentError
 from prebooking.domain.outcome import Ending, Outcome
-from prebooking.domain.ports import Clock, ListedClass
-from prebooking.domain.prebooking import BookingRequest
-from prebooking.usecases.guarded_gyms import GuardedGym
+from prebooking.domain.ports import ListedClass
+from prebooking.usecases.booking.context import ExecutionContext
 
 _PAUSES_S = (0.3, 3.0)  # the first and the longest, each twice as long as the last
 _MOST_ASKED = 2  # in one go about what is parked: it is looked at again and again
@@ -31,20 +30,23 @@ def present(listed: ListedClass | None, booked: Outcome = Outcome.BOOKED) -> End
     return Ending(outcome, booking_id=listed.reservation_id, book_state=listed.book_state)
 
 
-async def settle(
-    gym: GuardedGym,
-    request: BookingRequest,
-    clock: Clock,
-    *,
-    revive: Callable[[], Awaitable[bool]],
-    insist: bool,
-) -> Ending | NotFound:
-    """Asks until it is told, ever more rarely; its caller's budget ends it otherwise. Without `insist` so do a second
-    question, and a host that has been silent of late: what is parked can wait.
+async def settle(context: ExecutionContext) -> Ending | NotFound:
+    """Returns UNKNOWN when the budget ends first."""
+    try:
+        async with asyncio.timeout(context.budget.for_answers):
+            return await _settle(context)
+    except TimeoutError:
+        return NotFound.UNKNOWN
+
+
+async def _settle(context: ExecutionContext) -> Ending | NotFound:
+    """Asks until it is told, ever more rarely. Once this claim has begun it insists; before, it gives up after a second
+    question, and where a host has been silent of late: what is parked can wait.
 
     Absent is believed only if the listing shows the class, the user isn't in it, and the session proves alive after
-    it was asked: a dead one sees nobody's bookings. `revive` refreshes a dead session, once.
+    it was asked: a dead one sees nobody's bookings.
     """
+    gym, request = context.settling, context.request
     pause_s = _PAUSES_S[0]
     asked = 0
     while True:
@@ -63,12 +65,12 @@ async def settle(
             if await gym.whoami():
                 elsewhere = any(present(other) and _same_hour(other, listed) for other in listing.values())
                 return NotFound.ELSEWHERE if elsewhere else NotFound.ABSENT
-            if not await revive():
+            if not await context.revive():
                 return NotFound.UNKNOWN
         except BoxSilentError:
-            if not insist and (gym.refuses or asked >= _MOST_ASKED):
+            if not context.begun and (gym.refuses or asked >= _MOST_ASKED):
                 return NotFound.UNKNOWN
-            await clock.sleep(pause_s * random.uniform(0.75, 1.25))  # noqa: S311  # spreads load, guards nothing
+            await context.clock.sleep(pause_s * random.uniform(0.75, 1.25))  # noqa: S311  # spreads load, guards nothing
             pause_s = min(2 * pause_s, _PAUSES_S[1])
 
 

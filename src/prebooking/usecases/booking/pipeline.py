@@ -1,0 +1,253 @@
+"""One execution of a prebooking: claim → settle → prepare → hold → begin → gate → resolve → record.
+
+Each step takes the execution's context, and returns the decision to stop with, or None to go on.
+Between the opening and the write stand no database, no signature check, no DNS, no TLS, no refresh.
+"""
+
+import asyncio
+from uuid import UUID, uuid4
+
+import structlog
+
+from prebooking.concurrency.fair_semaphore import FairSemaphore, NoPermitError
+from prebooking.concurrency.shutdown import Shutdown, ShutdownError
+from prebooking.domain.errors import BoxSilentError
+from prebooking.domain.metrics import Metrics
+from prebooking.domain.outcome import Ending, Outcome
+from prebooking.domain.patience import Patience
+from prebooking.domain.ports import Claim, Clock, Store, Transition
+from prebooking.domain.prebooking import Box
+from prebooking.domain.timing import Budget, OpeningClock, not_before
+from prebooking.usecases.booking.admission import WORTH_STARTING_S, admitted, crowded
+from prebooking.usecases.booking.begin_stagger import BeginStagger
+from prebooking.usecases.booking.context import Decision, ExecutionContext, GiveBack, NotOurs, Park, Release, timings_of
+from prebooking.usecases.booking.gate import Gate, sleep_until
+from prebooking.usecases.booking.leases import ClaimLostError, Leases
+from prebooking.usecases.booking.prepare import prepare
+from prebooking.usecases.booking.reconnects import Reconnects
+from prebooking.usecases.booking.record import DeliveryResult, ResultRecorder
+from prebooking.usecases.booking.renewed_request import RenewedRequest
+from prebooking.usecases.booking.resolve import resolve
+from prebooking.usecases.booking.settle import NotFound, settle
+from prebooking.usecases.guarded_gyms import GuardedGyms
+from prebooking.usecases.sessions.revive import SessionReviver
+
+_log = structlog.get_logger()
+
+_PREPARED_AT_ONCE = 100  # which costs a core about 10 ms each
+_CLAIMS_AT_ONCE = 16
+
+RETRY_LATER = DeliveryResult("retry-later", 1.0)  # by another replica, or where fewer wait
+
+
+class Pipeline:
+    """Executes prebookings, many at once, each by one call of `execute`."""
+
+    def __init__(
+        self,
+        store: Store,
+        gyms: GuardedGyms,
+        gate: Gate,
+        clock: Clock,
+        opening_clock: OpeningClock,
+        *,
+        lead_s: float,
+        max_attempts: int,
+        patience: Patience,
+        legacy_box: Box | None,
+        meter: Metrics,
+        revival: SessionReviver,
+    ) -> None:
+        self._gyms = gyms
+        self._gate = gate
+        self._clock = clock
+        self._opening_clock = opening_clock
+        self._lead_s = lead_s
+        self._max_attempts = max_attempts
+        self._patience = patience
+        self._legacy_box = legacy_box
+        self._meter = meter
+        self._revival = revival
+        self._begin_stagger = BeginStagger()
+        self._claims = asyncio.Semaphore(_CLAIMS_AT_ONCE)
+        self._permits = FairSemaphore(_PREPARED_AT_ONCE)
+        self._reconnects = Reconnects()
+        self._leases = Leases(store, gate, clock)
+        self._recorder = ResultRecorder(
+            store, clock, meter, lead_s=lead_s, max_attempts=max_attempts, patience=patience
+        )
+        self.shutdown = Shutdown()
+
+    async def execute(
+        self, prebooking_id: UUID, version: int | None, budget: Budget, *, settles: bool
+    ) -> DeliveryResult:
+        """See Executor.execute. Raises StoreUnavailableError, StoreRefusedError."""
+        token = uuid4()
+        claim = await self._claim(prebooking_id, token, version, budget, settles=settles)
+        if isinstance(claim, DeliveryResult):
+            return claim
+        row, timings = claim.prebooking, timings_of(claim, budget, self._opening_clock)
+        if version is not None and row.attempts == 1 and claim.last_outcome is None:
+            due_at = max(not_before(row.available_at, self._lead_s), row.created_at.timestamp())
+            self._meter.lagged(max(0.0, timings.delivered_at - due_at))
+        request, box = row.request(), row.box(self._legacy_box)
+        structlog.contextvars.bind_contextvars(
+            attempt=row.attempts, box=row.box_subdomain or (box.subdomain if box else None)
+        )
+        if request is None or box is None or claim.session is None:
+            session_or_box = Outcome.BOX_UNKNOWN if box is None else Outcome.SESSION_EXPIRED
+            reason = Outcome.UNUSABLE if request is None else session_or_box
+            return await self._recorder.reject_incomplete(claim, token, timings, budget, reason)
+        async with self._gyms.visit(box, claim.session) as gym:
+            context = ExecutionContext(
+                claim=claim,
+                token=token,
+                request=request,
+                box=box.subdomain,
+                gym=gym.insisting(),
+                settling=gym,
+                session=claim.session,
+                budget=budget,
+                timings=timings,
+                clock=self._clock,
+                now=self._opening_clock.now,
+                revival=self._revival,
+                attempts=row.attempts,
+            )
+            try:
+                return await self._recorder.record(context, await self._decide(context))
+            finally:
+                await context.aclose()
+
+    async def _decide(self, context: ExecutionContext) -> Decision:
+        """The steps in their order. What interrupts those before the gate finds that nothing has left."""
+        try:
+            async with (
+                self.shutdown.interruptible(),
+                self._leases.renewed(context.claim, context.token),
+                admitted(self._permits, context),
+            ):
+                decision = (
+                    await self._settle(context)
+                    or await self._prepare(context)
+                    or await self._hold(context)
+                    or await self._begin(context)
+                )
+            return decision or await self._pass_gate(context) or await resolve(context)
+        except ShutdownError:
+            return GiveBack()
+        except ClaimLostError as exc:
+            return NotOurs(exc.answer)
+        except NoPermitError:
+            return crowded()
+        finally:
+            await context.close_request()
+
+    async def _claim(
+        self, prebooking_id: UUID, token: UUID, version: int | None, budget: Budget, *, settles: bool
+    ) -> Claim | DeliveryResult:
+        """Returns a DeliveryResult where the row is not ours to execute, or this process can't take it now."""
+        try:
+            async with asyncio.timeout(budget.left - WORTH_STARTING_S):
+                await self._claims.acquire()  # in turn: whose it is nobody knows yet
+        except TimeoutError:
+            return RETRY_LATER
+        try:
+            await (self._gate.calm() if settles else self._gate.quiet())
+            if self.shutdown.told:
+                return RETRY_LATER
+            claim = await self._leases.claim(
+                prebooking_id, token, version, budget, max_attempts=self._max_attempts, spare_s=WORTH_STARTING_S
+            )
+        finally:
+            self._claims.release()
+        if isinstance(claim, Transition):
+            return self._recorder.not_claimed(claim)
+        if self._opening_clock.compare(claim.now, claim.sent_at, self._clock.monotonic()):
+            _log.warning("host_clock_overruled", offset_ms=round(self._opening_clock.offset_s * 1000, 1))
+        return claim
+
+    async def _settle(self, context: ExecutionContext) -> Decision | None:
+        """An earlier claim's begin may have booked: nothing is sent before that is known."""
+        if not context.claim.begun:
+            return None
+        found = await settle(context)
+        if isinstance(found, Ending):
+            return found
+        if found in (NotFound.UNKNOWN, NotFound.NOT_HERE):
+            return Park(context.last_reason(over=Outcome.OUTCOME_UNKNOWN))
+        context.settled = True
+        if context.claim.settle_only:
+            over = context.claim.now >= context.claim.give_up_at
+            return context.last_reason(over=Outcome.EXPIRED if over else Outcome.ATTEMPTS_EXHAUSTED)
+        return None
+
+    async def _prepare(self, context: ExecutionContext) -> Decision | None:
+        await self._gate.quiet()
+        return await prepare(context)
+
+    async def _hold(self, context: ExecutionContext) -> Decision | None:
+        """Holds the request on an open connection. Releases the permit: what is left is to wait."""
+        await self._gate.quiet()
+        permit, reason = context.permit, context.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED)
+        while context.budget.may_send():
+            if permit and context.gym.silent:
+                permit.lend()
+            try:
+                held = await context.hold()
+            except BoxSilentError:
+                reason = Ending(Outcome.GYM_UNREACHABLE)
+                if permit:
+                    permit.lend()
+                await self._reconnects.pause(context.box)
+                await self._gate.quiet()
+                continue
+            self._reconnects.connected(context.box)
+            context.held = RenewedRequest(
+                held,
+                context.hold,
+                opening=context.opening,
+                clock=self._clock,
+                now=context.now,
+                quiet=self._gate.quiet,
+                may_fire=context.may_send,
+            )
+            if permit:
+                permit.release()
+            return None
+        return Release(reason)
+
+    async def _begin(self, context: ExecutionContext) -> Decision | None:
+        """Records that the request may leave; unconfirmed, nothing is sent."""
+        with self._begin_stagger.take(context.opening) as ahead_s:
+            await sleep_until(self._clock, context.now, context.opening - ahead_s)
+        await self._gate.quiet()
+        if not context.budget.may_send():  # that wait may have been a long one
+            return Release(context.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED))
+        answer = await self._leases.begin(
+            context, max_attempts=self._max_attempts, book_until_minutes=self._patience.book_until_minutes
+        )
+        if answer.outcome == "begun" and answer.prebooking:
+            context.begun, context.attempts = True, answer.prebooking.attempts
+            if context.budget.may_send():
+                return None
+            return Release(context.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED))
+        if answer.outcome == Outcome.EXPIRED:
+            return Ending(Outcome.EXPIRED, sentence=self._patience.too_close if answer.starts_at else None)
+        if answer.outcome == Outcome.ATTEMPTS_EXHAUSTED:
+            return context.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED)
+        return NotOurs(answer)
+
+    async def _pass_gate(self, context: ExecutionContext) -> Decision | None:
+        """At the opening. A process that stood still may come to it after its lease has ended: then nothing leaves."""
+        held, sent = context.held, False
+        assert held is not None
+
+        def send() -> None:
+            nonlocal sent
+            if context.may_send():
+                sent = True
+                held.fire()
+
+        await self._gate.pass_through(context.opening, (context.prebooking.created_at, context.prebooking.id), send)
+        return None if sent else Release(context.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED))
