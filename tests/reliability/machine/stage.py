@@ -102,7 +102,7 @@ class Stage:
         self.clock.start(START)
         # A new process: the monotonic clock starts anew, too.
         self.world.parts.sweeper._orders._taken()
-        self.world.parts.executor._opening_clock.__init__(self.clock)  # type: ignore[misc]
+        self.world.parts.executor._pipeline._opening_clock.__init__(self.clock)  # type: ignore[misc]
         self.world.gym.site.reset()
         await self.calm()
         broker = self.world.qstash.qstash.broker
