@@ -16,9 +16,9 @@ from tests.fuzz.inputs import in_base64, inputs
 from prebooking.domain.ports import Page
 from prebooking.web.auth import Users
 from prebooking.web.key_set import KeySet
+from prebooking.web.pagination import decode_cursor
 from prebooking.web.problems import Problem
 from prebooking.web.requests import read_json
-from prebooking.web.routes.prebookings import _read_cursor
 from prebooking.web.schemas.requests import NewPrebooking
 
 ISSUER = "https://project.supabase.co/auth/v1"
@@ -113,7 +113,7 @@ def a_key_set(data: bytes) -> None:
 
 def a_cursor(data: bytes) -> None:
     with Refused(422):
-        page = _read_cursor(data.decode("latin-1"))
+        page = decode_cursor(data.decode("latin-1"))
         assert isinstance(page, Page)
         assert page.created_at.isoformat()
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import uvicorn
 
-from prebooking.server import bounded_connection
-from prebooking.server.bounded_connection import LARGEST_HEAD, MOST_HEADERS, MOST_PIPELINED, BoundedConnection
+from prebooking.server import bounds
+from prebooking.server.bounded_connection import BoundedConnection
+from prebooking.server.bounds import LARGEST_HEAD, MOST_HEADERS, MOST_PIPELINED
 from prebooking.server.connection_table import ConnectionTable
 from prebooking.server.throttle import Throttle
 from prebooking.web.extensions import authenticated
@@ -85,7 +86,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[ConnectionTable]:
     table = ConnectionTable(most=1000, most_held=16 * KIB * KIB)
     monkeypatch.setattr(BoundedConnection, "table", table)
     monkeypatch.setattr(BoundedConnection, "throttle", Throttle())
-    monkeypatch.setattr(bounded_connection, "LINGER_S", 0.02)
+    monkeypatch.setattr(bounds, "LINGER_S", 0.02)
     yield table
     assert table.held == 0
 
@@ -228,7 +229,7 @@ async def test_who_is_refused_without_being_asked_for_the_body_is_not_believed_t
 async def test_what_comes_after_the_answer_is_discarded_to_an_end(
     site: Site, monkeypatch: pytest.MonkeyPatch, table: ConnectionTable
 ) -> None:
-    monkeypatch.setattr(bounded_connection, "LARGEST_REST", 512 * KIB)
+    monkeypatch.setattr(bounds, "LARGEST_REST", 512 * KIB)
     site.reads = False
     reader, writer = await dial(site, POST)
     await reader.readuntil(b"ok")
@@ -260,7 +261,7 @@ async def test_a_body_that_nobody_reads_is_left_to_the_kernel(site: Site, table:
 async def test_who_does_not_read_the_answer_is_dropped(
     site: Site, monkeypatch: pytest.MonkeyPatch, table: ConnectionTable
 ) -> None:
-    monkeypatch.setattr(bounded_connection, "SLOWEST_READER_S", 0.05)
+    monkeypatch.setattr(bounds, "SLOWEST_READER_S", 0.05)
     site.answer = b"x" * 32 * KIB * KIB
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

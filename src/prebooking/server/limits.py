@@ -3,7 +3,8 @@
 import resource
 from typing import Any
 
-from prebooking.server.bounded_connection import MOST_CONNECTIONS, ROOM, BoundedConnection
+from prebooking.server.bounded_connection import BoundedConnection
+from prebooking.server.bounds import MOST_CONNECTIONS, ROOM
 
 _OTHER_FILES = 1000
 

@@ -16,7 +16,7 @@ from prebooking.web.auth import Caller
 from prebooking.web.extensions import abort
 from prebooking.web.openapi.operations import OF_USERS, ApiRoute, Operation, ResponseSpec
 from prebooking.web.problems import Problem, invalid
-from prebooking.web.routes.prebookings import as_json
+from prebooking.web.schemas.rows import as_json
 from prebooking.web.services import parts_of
 
 _HEARTBEAT_S = 15.0

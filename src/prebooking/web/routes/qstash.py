@@ -3,9 +3,7 @@
 import asyncio
 import base64
 import json
-import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from math import ceil
 from uuid import UUID
 
@@ -16,59 +14,58 @@ from starlette.responses import JSONResponse, Response
 
 from prebooking.domain.timing import Budget
 from prebooking.usecases.booking.record import DeliveryResult
-from prebooking.web.extensions import authenticated
-from prebooking.web.middleware.path_prefix import path_of
+from prebooking.web.deliveries import (
+    failure_reason,
+    malformed,
+    message_id,
+    not_signed,
+    reject,
+    time_limit,
+    verified_body,
+)
 from prebooking.web.openapi.operations import ALWAYS, QSTASH, ApiRoute, Handler, Operation, ResponseSpec
 from prebooking.web.problems import DATABASE_DOWN, Problem
-from prebooking.web.qstash_signature import InvalidSignatureError
-from prebooking.web.requests import LARGEST_BODY, read_body, refuse_larger, too_large
+from prebooking.web.requests import too_large
 from prebooking.web.schemas.qstash import DeliveryFailure, ExecutePayload, NoticeFailure, Ping
 from prebooking.web.schemas.responses import Delivered, Noted, Swept
-from prebooking.web.services import Services, parts_of
+from prebooking.web.services import parts_of
 
 _log = structlog.get_logger()
 
 # A failure callback quotes the last answer, which may be a proxy's error page.
 _LARGEST_CALLBACK = 256 * 1024
-_LONGEST_REASON = 300
-_LONGEST_MESSAGE_ID = 100
 
 
 async def execute(request: Request) -> Response:
     parts = parts_of(request)
     arrived = parts.clock.monotonic()
-    async with _in_time(parts, arrived):
-        body = await _verified_body(request, parts)
+    async with time_limit(parts, arrived):
+        body = await verified_body(request, parts)
     try:
         ring = ExecutePayload.model_validate_json(body)
         prebooking_id = UUID(ring.prebooking_id)
     except (ValidationError, ValueError) as exc:
-        return _refused(request, "not a prebooking's message", exc)
+        return reject(request, "not a prebooking's message", exc)
     budget = Budget(parts.clock, arrived, parts.max_duration_s)
     async with parts.sweeper.awake(budget):
-        with structlog.contextvars.bound_contextvars(message_id=_message_id(request)):
+        with structlog.contextvars.bound_contextvars(message_id=message_id(request)):
             verdict = await parts.executor.execute(prebooking_id, ring.version, arrived)
     await parts.chores.before_sleeping(budget.left)
     return _answer(verdict, prebooking_id)
 
 
-def _message_id(request: Request) -> str:
-    """Unsigned, so for the log alone."""
-    return re.sub(r"[^\w-]", "", request.headers.get("upstash-message-id", ""), flags=re.ASCII)[:_LONGEST_MESSAGE_ID]
-
-
 async def failed(request: Request) -> Response:
     """QStash has given up on a message: the row loses it, the sweep goes on."""
     parts = parts_of(request)
-    async with _in_time(parts, parts.clock.monotonic()):
-        body = await _verified_body(request, parts, _LARGEST_CALLBACK)
+    async with time_limit(parts, parts.clock.monotonic()):
+        body = await verified_body(request, parts, _LARGEST_CALLBACK)
         try:
             callback = DeliveryFailure.model_validate(json.loads(body))
             ring = ExecutePayload.model_validate_json(base64.b64decode(callback.sourceBody))
             prebooking_id = UUID(ring.prebooking_id)
         except (ValidationError, ValueError, RecursionError) as exc:
-            return _refused(request, "not a failure callback of a prebooking's message", exc)
-        reason = _reason(callback)
+            return reject(request, "not a failure callback of a prebooking's message", exc)
+        reason = failure_reason(callback)
         noted = await parts.store.note_delivery_failure(prebooking_id, ring.version, reason)
     _log.warning("delivery_failed", prebooking_id=str(prebooking_id), outcome=noted.outcome, reason=reason)
     return JSONResponse({"outcome": noted.outcome, "prebooking_id": str(prebooking_id)})
@@ -77,13 +74,13 @@ async def failed(request: Request) -> Response:
 async def notice_failed(request: Request) -> Response:
     """QStash has given up on a notice: it is published anew, signed anew."""
     parts = parts_of(request)
-    async with _in_time(parts, parts.clock.monotonic()):
-        body = await _verified_body(request, parts, _LARGEST_CALLBACK)
+    async with time_limit(parts, parts.clock.monotonic()):
+        body = await verified_body(request, parts, _LARGEST_CALLBACK)
         try:
             callback = NoticeFailure.model_validate_json(body)
         except ValidationError as exc:
-            return _refused(request, "not a failure callback of a notice", exc)
-        reason = _reason(callback)
+            return reject(request, "not a failure callback of a notice", exc)
+        reason = failure_reason(callback)
         outcome = await parts.store.note_untold(callback.sourceMessageId, reason)
     _log.warning("notice_failed", message_id=callback.sourceMessageId, outcome=outcome, reason=reason)
     return JSONResponse({"outcome": outcome})
@@ -92,12 +89,12 @@ async def notice_failed(request: Request) -> Response:
 async def ping(request: Request) -> Response:
     """From `prebooking doctor`: that it arrives here, and is believed, is what it wants to know."""
     parts = parts_of(request)
-    async with _in_time(parts, parts.clock.monotonic()):
-        body = await _verified_body(request, parts)
+    async with time_limit(parts, parts.clock.monotonic()):
+        body = await verified_body(request, parts)
         try:
             ping_id = UUID(Ping.model_validate_json(body).ping)
         except (ValidationError, ValueError) as exc:
-            return _refused(request, "not a ping", exc)
+            return reject(request, "not a ping", exc)
         await parts.store.note_ping(ping_id)
     return JSONResponse({"outcome": "noted"})
 
@@ -106,8 +103,8 @@ async def sweep(request: Request) -> Response:
     """One sweep, for hosts that sleep between requests: what it starts is waited for, within the budget."""
     parts = parts_of(request)
     arrived = parts.clock.monotonic()
-    async with _in_time(parts, arrived):
-        await _verified_body(request, parts)
+    async with time_limit(parts, arrived):
+        await verified_body(request, parts)
         work = await parts.sweeper.sweep(arrived)
     budget = Budget(parts.clock, arrived, parts.max_duration_s)
     with suppress(TimeoutError):
@@ -116,35 +113,6 @@ async def sweep(request: Request) -> Response:
     await parts.chores.within(budget)
     counts = {"execute": len(work.execute), "settle": len(work.settle), "publish": len(work.publish)}
     return JSONResponse({"outcome": "swept", "found": counts})
-
-
-@asynccontextmanager
-async def _in_time(parts: Services, arrived: float) -> AsyncIterator[None]:
-    """Whatever a sender or the database do, a delivery is answered before a platform would kill it."""
-    try:
-        async with asyncio.timeout(Budget(parts.clock, arrived, parts.max_duration_s).left):
-            yield
-    except TimeoutError as exc:
-        raise Problem(503, "It took too long.", headers={"Retry-After": "2"}) from exc
-
-
-async def _verified_body(request: Request, parts: Services, limit: int = LARGEST_BODY) -> bytes:
-    """The body, of which nothing is read before it is known that QStash has signed one for this URL."""
-    refuse_larger(request, limit)
-    try:
-        signed = parts.deliveries.verify(request.headers.get("upstash-signature", ""), path_of(request.scope))
-        body = await read_body(request, limit)
-        signed.verify(body)
-    except InvalidSignatureError as exc:
-        parts.meter.refused(exc.check)
-        _log.warning("delivery_refused", path=request.url.path, check=str(exc.check), reason=str(exc))
-        raise _not_signed() from exc
-    authenticated(request.scope)
-    return body
-
-
-def _not_signed() -> Problem:
-    return Problem(401, "This is not a delivery that QStash signed for this service.")
 
 
 _PENDING = {
@@ -164,26 +132,7 @@ def _answer(verdict: DeliveryResult, prebooking_id: UUID) -> Response:
     )
 
 
-def _refused(request: Request, what: str, exc: Exception) -> Response:
-    _log.warning("delivery_malformed", reason=f"{what}: {type(exc).__name__}")
-    return _malformed(what).response(request)
-
-
-def _malformed(what: str) -> Problem:
-    detail = f"It is signed, but {what}: it need not be tried again."
-    return Problem(489, detail, headers={"Upstash-NonRetryable-Error": "true"})
-
-
-def _reason(callback: DeliveryFailure | NoticeFailure) -> str:
-    said = ""
-    with suppress(ValueError, TypeError):
-        said = base64.b64decode(callback.body or "").decode(errors="replace")
-    told = f"QStash gave up: HTTP {callback.status} {said}".strip()
-    # A proxy's page or a status may hold what no database stores: U+0000, half a surrogate pair.
-    return told.replace("\0", "").encode(errors="replace").decode()[:_LONGEST_REASON]
-
-
-_PROBLEMS = (*ALWAYS, DATABASE_DOWN, _not_signed(), too_large())
+_PROBLEMS = (*ALWAYS, DATABASE_DOWN, not_signed(), too_large())
 _NOT_YET = tuple(
     Problem(503, detail, code=code, headers={"Retry-After": "2"})
     for code, detail in _PENDING.items()
@@ -209,7 +158,7 @@ def _delivery(
         security=QSTASH,
         body=body,
         answers={200: done},
-        problems=(*_PROBLEMS, *problems, *((_malformed("not a message of ours"),) if body else ())),
+        problems=(*_PROBLEMS, *problems, *((malformed("not a message of ours"),) if body else ())),
     )
     return ApiRoute("POST", f"/qstash/{name}", handler, operation)
 
