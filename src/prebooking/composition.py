@@ -58,7 +58,7 @@ class Outside:
     store: Store
     messages: Messages
     gyms: Gyms
-    teller: NotificationSender | None = None  #: None: nobody wants to hear
+    notification_sender: NotificationSender | None = None  #: None: no NOTIFY_WEBHOOK_URL is set
 
 
 #: What may stand between the service and the outside: nothing here, failpoints in the fault tests.
@@ -80,13 +80,13 @@ async def open_services(
         effects = Effects(clock)
         stack.push_async_callback(effects.drain)  # what was sent is stored before the store is closed
         sessions = SessionRefresher(store, gyms, clock, effects)
-        revival = SessionReviver(sessions, AutomaticSignIn(store, gyms, clock, effects), store, clock)
+        reviver = SessionReviver(sessions, AutomaticSignIn(store, gyms, clock, effects), store, clock)
         gate = Gate(clock, opening_clock.now)
-        meter = PrometheusMetrics(refusals=RejectionReason, tokens=TokenCheck)
+        metrics = PrometheusMetrics(refusals=RejectionReason, tokens=TokenCheck)
         orders = PublishBackoff(clock)
-        chores = BackgroundTasks(
-            NotificationLoop(store, outside.teller, orders, gate, clock, meter),
-            SessionWatch(store, gyms, revival, gate, clock, meter),
+        background_tasks = BackgroundTasks(
+            NotificationLoop(store, outside.notification_sender, orders, gate, clock, metrics),
+            SessionWatch(store, gyms, reviver, gate, clock, metrics),
             Retention(store, gate, clock, days=settings.retention_days),
         )
         pipeline = Pipeline(
@@ -101,10 +101,12 @@ async def open_services(
                 too_early_minutes=settings.too_early_minutes, book_until_minutes=settings.book_until_minutes_before
             ),
             legacy_box=settings.legacy_box,
-            meter=meter,
-            revival=revival,
+            meter=metrics,
+            revival=reviver,
         )
-        executor = Executor(pipeline, clock, meter, max_duration_s=settings.max_duration_seconds, ended=chores.ring)
+        executor = Executor(
+            pipeline, clock, metrics, max_duration_s=settings.max_duration_seconds, ended=background_tasks.ring
+        )
         alarm = Alarm(settings.lead_seconds, clock.monotonic)
         scheduler = Scheduler(
             store,
@@ -125,14 +127,14 @@ async def open_services(
             clock,
             opening_clock,
             alarm,
-            meter,
+            metrics,
             address=settings.public_url,
             lead_s=settings.lead_seconds,
             max_delay_s=settings.qstash_max_delay_seconds,
             per_minute=settings.max_creates_per_minute,
             every_s=settings.sweep_seconds,
         )
-        keys = await stack.enter_async_context(
+        key_set = await stack.enter_async_context(
             open_key_set(f"{settings.auth_url}/.well-known/jwks.json", trusted(), clock.monotonic)
         )
         yield Services(
@@ -141,28 +143,28 @@ async def open_services(
             scheduler=scheduler,
             executor=executor,
             effects=effects,
-            connections=SessionConnector(
+            session_connector=SessionConnector(
                 store, outside.gyms, sessions, max_per_minute=settings.max_session_checks_per_minute
             ),
             sign_ins=SignInService(store, outside.gyms, clock, effects, remembers=settings.encrypts_sessions),
-            timetables=ClassListings(store, outside.gyms, sessions, clock),
-            changes=EventBroadcaster(store, gate, clock),
+            class_listings=ClassListings(store, outside.gyms, sessions, clock),
+            events=EventBroadcaster(store, gate, clock),
             readiness=Readiness(store),
             sweeper=sweeper,
-            chores=chores,
+            background_tasks=background_tasks,
             users=Users(
                 issuer=settings.issuer,
-                keys=keys,
+                keys=key_set,
                 jwt_secret=_plain(settings.supabase_jwt_secret),
                 service_key=_plain(settings.service_api_key),
                 owners=EmailOwners(store),
-                refused=RefusedTokens(meter.token_refused, clock.monotonic),
+                refused=RefusedTokens(metrics.token_refused, clock.monotonic),
             ),
-            deliveries=SignatureVerifier(
+            signature_verifier=SignatureVerifier(
                 settings.public_url,
                 settings.signing_keys,
             ),
-            meter=meter,
+            metrics=metrics,
             max_duration_s=settings.max_duration_seconds,
             metrics_key=_plain(settings.metrics_key or settings.service_api_key),
         )
@@ -200,10 +202,10 @@ async def _open_outside(settings: Settings, opening_clock: OpeningClock, resolve
             resolver,
             settings.aimharder_login_url,
         )
-        yield Outside(store, messages, gyms, _teller(settings, messages))
+        yield Outside(store, messages, gyms, _notification_sender(settings, messages))
 
 
-def _teller(settings: Settings, messages: QStashMessages) -> NotificationSender | None:
+def _notification_sender(settings: Settings, messages: QStashMessages) -> NotificationSender | None:
     url, secret = settings.notify_webhook_url, settings.notify_webhook_secret
     if url is None or secret is None:
         return None

@@ -56,24 +56,26 @@ def console_of(settings: Settings) -> Console | None:
 async def open_replica(
     settings: Settings, around: Around = lambda outside: outside, resolver: Resolver | None = None
 ) -> AsyncIterator[Services]:
-    """The parts, and the sweep and the chores of a living replica beside them."""
-    async with open_services(settings, around, resolver) as parts:
+    """The services, and the sweep and the chores of a living replica beside them."""
+    async with open_services(settings, around, resolver) as services:
         loops = [
-            asyncio.create_task(loop()) for loop in (parts.sweeper.run, parts.chores.run) if settings.sweep_seconds
+            asyncio.create_task(loop())
+            for loop in (services.sweeper.run, services.background_tasks.run)
+            if settings.sweep_seconds
         ]
 
         def stop() -> None:
-            parts.executor.stop()
-            parts.effects.stop()
-            parts.changes.stop()
+            services.executor.stop()
+            services.effects.stop()
+            services.events.stop()
             for running in loops:
                 running.cancel()
 
         try:
             with on_shutdown_signal(stop):
-                yield parts
+                yield services
         finally:
             for running in loops:
                 running.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
-            await parts.sweeper.close()
+            await services.sweeper.close()

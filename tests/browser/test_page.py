@@ -183,7 +183,7 @@ async def test_after_a_lost_connection_it_catches_up_by_itself(page: Watched) ->
     page.put_up(opens_in=SOON)
     await page.sign_in()
     card = await page.prebook()
-    changes = page.world.parts.changes
+    changes = page.world.services.events
     changes._end_all()
     await page.world.database.execute("update public.prebookings set status = 'cancelled'")
     await expect(card.locator(".status")).to_have_text("cancelled")

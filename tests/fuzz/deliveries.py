@@ -84,7 +84,7 @@ def posted(path: str, body: bytes) -> Request:
         "scheme": "http",
         "server": ("prebooking", 80),
         "headers": [(b"upstash-signature", signed)],
-        "state": {"parts": Surroundings()},
+        "state": {"services": Surroundings()},
     }
     return Request(scope, receive)
 

@@ -19,7 +19,7 @@ class Patient:
 
     async def forget_schedule(self) -> None:
         """QStash is shared by the tests."""
-        client = self.world.parts.scheduler._messages._client  # type: ignore[attr-defined]  # the adapter's
+        client = self.world.services.scheduler._messages._client  # type: ignore[attr-defined]  # the adapter's
         if any(one.schedule_id == "prebooking-sweep" for one in await client.schedule.list()):
             await client.schedule.delete("prebooking-sweep")
 

@@ -90,7 +90,7 @@ async def test_a_good_stack_is_healthy(patient: Patient) -> None:
 async def test_a_good_stack_of_another_kind_is_healthy_too(patient: Patient, settings: dict[str, Any]) -> None:
     """One that sleeps, one that tells its users, one that encrypts."""
     if "sweep_seconds" in settings:
-        await patient.world.parts.scheduler.schedule_sweep(2)
+        await patient.world.services.scheduler.schedule_sweep(2)
         assert await patient.wrong(**settings) == {}
     elif "notify" in settings:
         async with receiver() as ear:
@@ -211,8 +211,8 @@ async def test_a_host_that_sleeps_without_a_schedule(patient: Patient) -> None:
 
 
 async def test_a_schedule_that_calls_another_host_or_is_paused(patient: Patient) -> None:
-    await patient.world.parts.scheduler.schedule_sweep(2)
-    client = patient.world.parts.scheduler._messages._client  # type: ignore[attr-defined]
+    await patient.world.services.scheduler.schedule_sweep(2)
+    client = patient.world.services.scheduler._messages._client  # type: ignore[attr-defined]
     await client.schedule.pause("prebooking-sweep")
     assert "paused" in (await patient.wrong(sweep_seconds=0))["schedule"].told
     await client.schedule.create(
@@ -224,7 +224,7 @@ async def test_a_schedule_that_calls_another_host_or_is_paused(patient: Patient)
 
 async def test_dead_letters(patient: Patient) -> None:
     patient.world.qstash.qstash.faults.change({"signing_key": {"value": "x" * 32, "next": 1}})
-    client = patient.world.parts.scheduler._messages._client  # type: ignore[attr-defined]
+    client = patient.world.services.scheduler._messages._client  # type: ignore[attr-defined]
     await client.message.publish_json(url=f"{patient.world.url}/qstash/prebooking-execute", body={}, retries=0)
     letters = patient.world.qstash.qstash.broker.dead_letters
     while not letters.newest_first():
@@ -308,7 +308,7 @@ async def test_rows_that_no_sweep_has_taken_up(
 ) -> None:
     async with open_world(database, *outside, sweep_seconds=0) as world:
         await world.member(ANA)
-        await world.parts.scheduler.schedule_sweep(30)
+        await world.services.scheduler.schedule_sweep(30)
         await world.prebook(ANA, datetime.now(UTC) + SOON)
         await database.execute(f"update public.prebookings set {values}")
         wrong = await Patient(world).wrong(sweep_seconds=0)

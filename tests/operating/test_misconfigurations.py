@@ -235,7 +235,7 @@ def test_an_environment_that_cannot_be_read_is_a_finding(
 
 
 async def test_a_schedule_left_over_at_another_address_is_noted(scene: Scene) -> None:
-    client = scene.patient.world.parts.scheduler._messages._client  # type: ignore[attr-defined]
+    client = scene.patient.world.services.scheduler._messages._client  # type: ignore[attr-defined]
     await client.schedule.create(
         destination="http://127.0.0.1:1/qstash/sweep", cron="0 0 1 1 *", schedule_id="of-before"
     )
@@ -249,7 +249,7 @@ async def test_a_schedule_left_over_at_another_address_is_noted(scene: Scene) ->
 
 async def test_dead_letters_of_an_earlier_address_are_seen(scene: Scene) -> None:
     """Where they are about prebookings of this database, and only there."""
-    client = scene.patient.world.parts.scheduler._messages._client  # type: ignore[attr-defined]
+    client = scene.patient.world.services.scheduler._messages._client  # type: ignore[attr-defined]
     (ours,) = await scene.database.fetch("select id from public.prebookings")
     for prebooking_id in (ours["id"], "00000000-0000-0000-0000-000000000000"):
         await client.message.publish_json(

@@ -114,7 +114,7 @@ async def test_what_has_ended_is_not_worth_it_and_can_be_cleared(patient: Patien
 async def test_what_rang_at_a_former_address_is_ours_and_whose_answer_it_got_is_told(patient: Patient) -> None:
     world = patient.world
     row = await world.prebook(ANA, world.open_class(18_000), id=2)
-    client = world.parts.scheduler._messages._client  # type: ignore[attr-defined]  # the adapter's
+    client = world.services.scheduler._messages._client  # type: ignore[attr-defined]  # the adapter's
     async with somebody_else(401, "<html>Log in\x1b[2J</html>") as former:
         await client.message.publish_json(
             url=f"{former}/qstash/prebooking-execute", body={"prebooking_id": row["id"], "version": 1}, retries=0
@@ -132,7 +132,7 @@ async def test_what_rang_at_a_former_address_is_ours_and_whose_answer_it_got_is_
 
 async def test_a_dead_notice_is_told_anew(patient: Patient) -> None:
     world = patient.world
-    client = world.parts.scheduler._messages._client  # type: ignore[attr-defined]  # the adapter's
+    client = world.services.scheduler._messages._client  # type: ignore[attr-defined]  # the adapter's
     answer = await client.message.publish(
         url="http://127.0.0.1:1/hook", body=b"{}", label="prebooking-notice", retries=0
     )
@@ -150,7 +150,7 @@ async def test_a_dead_notice_is_told_anew(patient: Patient) -> None:
 
 
 async def test_the_letters_of_other_services_are_none_of_ours(patient: Patient) -> None:
-    client = patient.world.parts.scheduler._messages._client  # type: ignore[attr-defined]
+    client = patient.world.services.scheduler._messages._client  # type: ignore[attr-defined]
     await client.message.publish_json(url="http://127.0.0.1:1/elsewhere", body={}, retries=0)
     letters = patient.world.qstash.qstash.broker.dead_letters
     async with asyncio.timeout(10):

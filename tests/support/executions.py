@@ -77,8 +77,8 @@ async def lease_ends(world: World, row: dict[str, Any]) -> None:
 
 async def sweep(world: World) -> None:
     """One pass, and all that it started."""
-    await world.parts.sweeper.sweep()
-    await world.parts.sweeper.settled()
+    await world.services.sweeper.sweep()
+    await world.services.sweeper.settled()
 
 
 def spoil(world: World, kind: str, path: str = BOOK, **more: Any) -> None:

@@ -46,7 +46,7 @@ class World:
     gateway: Gateway
     qstash: QStashServer
     gym: AimHarder
-    parts: Services
+    services: Services
     url: str
     http: httpx.AsyncClient
     opened_at: float = field(default_factory=time.time)
@@ -177,14 +177,14 @@ async def open_world(
     }
     told = Settings(_env_file=None, **(values | settings))
     async with AsyncExitStack() as stack:
-        parts = await stack.enter_async_context(open_replica(told, resolver=resolver))
+        services = await stack.enter_async_context(open_replica(told, resolver=resolver))
 
         @asynccontextmanager
         async def these() -> AsyncIterator[Services]:
-            yield parts
+            yield services
 
         app = create_app(these, settings.get("frontend_origins", []), console=console_of(told))
         await stack.enter_async_context(serve_asgi(app, host="127.0.0.1", port=int(url.rpartition(":")[2])))
         http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, verify=trusted(), timeout=30))
         http.event_hooks = {"response": [openapi_contract().hold]}
-        yield World(database, gateway, qstash, gym, parts, url, http)
+        yield World(database, gateway, qstash, gym, services, url, http)

@@ -151,10 +151,12 @@ async def outside_is_asked(outside: Outside) -> None:
     async with outside.gyms.account(SESSION.cookies) as account:
         with pytest.raises(PrebookingError):
             await account.whoami()
-    if outside.teller is not None:
-        assert isinstance(outside.teller, Webhook)
+    if outside.notification_sender is not None:
+        assert isinstance(outside.notification_sender, Webhook)
         with pytest.raises(PrebookingError):
-            await outside.teller._messages.forward(outside.teller._url, "{}", {}, deduplication_id="x")
+            await outside.notification_sender._messages.forward(
+                outside.notification_sender._url, "{}", {}, deduplication_id="x"
+            )
 
 
 async def closed(app: Starlette) -> None:

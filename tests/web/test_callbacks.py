@@ -44,8 +44,8 @@ async def test_a_message_that_qstash_gave_up_is_noted_and_ordered_anew(sweepless
     assert why.startswith("QStash gave up: HTTP 401")
 
     await sweepless.database.execute("update public.prebookings set armed_at = armed_at - interval '10 seconds'")
-    await sweepless.parts.sweeper.sweep()
-    await sweepless.parts.sweeper.settled()
+    await sweepless.services.sweeper.sweep()
+    await sweepless.services.sweeper.settled()
     first, second = sweepless.messages(row["id"])
     assert (await sweepless.read(ANA, row["id"]))["qstash_schedule_id"] == second.id != first.id
     key = second.order.deduplication_id or ""

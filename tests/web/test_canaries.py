@@ -131,7 +131,7 @@ async def watched(
         async with open_world(database, *outside, **chosen) as world:
             world.http.event_hooks["response"].append(seen.keep)
             yield world, secrets
-            await world.parts.sweeper.settled()
+            await world.services.sweeper.settled()
             secrets += secrets_of_session(world)
         await seen.check(world, log.getvalue(), secrets)
 
@@ -313,7 +313,7 @@ async def test_a_sign_in_without_a_database(
         world.gateway.faults.set(Fault(function=function, kind=kind, times=None))
         assert (await signs_in(world, secrets)).status_code == 503
         world.gateway.faults.set()
-        await world.parts.effects.settled()
+        await world.services.effects.settled()
 
 
 @pytest.mark.parametrize("remember", [True, False])
@@ -346,13 +346,13 @@ async def test_signing_in_again(database: asyncpg.Connection, outside: Outside, 
             world.gym.accounts.put_member(Member(email=ANA, password="canary of another password"))
         else:
             spoil(world, kind, path, status=403)
-        await world.parts.chores.once()
+        await world.services.background_tasks.once()
         (told,) = await ear.heard(1)
         warning = (await world.read(ANA, row["id"]))["warning"]
         assert warning["code"] == "session_expired"
         assert PASSWORD not in f"{told} {warning}"
         await booked_or_not(world, id=502, activityName="WOD")
-        await world.parts.effects.settled()
+        await world.services.effects.settled()
 
 
 @pytest.mark.parametrize("function", ["lease_sign_in", "save_sign_in_again", "end_sign_in_again"])
@@ -366,9 +366,9 @@ async def test_signing_in_again_without_a_database(
             spoil(world, "status", LOGIN, status=500)
         world.gym.accounts.kill(ANA, world.gym.site.clock())
         world.gateway.faults.set(Fault(function=function, kind="unavailable", times=6))
-        await world.parts.chores.once()
+        await world.services.background_tasks.once()
         world.gateway.faults.set()
-        await world.parts.effects.settled()
+        await world.services.effects.settled()
 
 
 @pytest.mark.parametrize("method", ["login", "enter"])

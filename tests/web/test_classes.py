@@ -32,8 +32,8 @@ async def listed(world: World, email: str = ANA, **query: Any) -> list[dict[str,
 
 def seconds_later(world: World) -> None:
     """What was kept is forgotten."""
-    world.parts.timetables.member.cache_clear()
-    world.parts.timetables.classes.cache_clear()
+    world.services.class_listings.member.cache_clear()
+    world.services.class_listings.classes.cache_clear()
 
 
 def put_up(world: World) -> None:
@@ -154,7 +154,7 @@ async def test_a_dead_session_is_refreshed_else_told(sweepless: World) -> None:
 
 
 async def test_the_gym_is_not_stormed_for_one_user(sweepless: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweepless.parts.timetables, "_pace", RateLimiter(SystemClock(), most=3, per_s=60))
+    monkeypatch.setattr(sweepless.services.class_listings, "_pace", RateLimiter(SystemClock(), most=3, per_s=60))
     for user in (ANA, BEA):
         await sweepless.member(user)
         answers = [await get(sweepless, user, day=f"203007{day}") for day in range(10, 16)]

@@ -12,7 +12,7 @@ BEA = "bea@example.com"
 
 async def test_who_finds_no_permit_in_time_is_sent_away_and_it_is_no_attempt(brief: World) -> None:
     shares = FairSemaphore(1)
-    brief.parts.executor._pipeline._permits = shares
+    brief.services.executor._pipeline._permits = shares
     permit = await shares.acquire(within_s=1)
     await brief.member(ANA)
     row = await brief.prebook(ANA, brief.open_class())
@@ -27,7 +27,7 @@ async def test_who_finds_no_permit_in_time_is_sent_away_and_it_is_no_attempt(bri
 
 
 async def test_who_waits_for_the_opening_holds_no_permit(sweepless: World) -> None:
-    sweepless.parts.executor._pipeline._permits = FairSemaphore(1)
+    sweepless.services.executor._pipeline._permits = FairSemaphore(1)
     opens_at = sweepless.open_class(2.5, capacity=5)
     for email in (ANA, BEA):
         await sweepless.member(email)
@@ -38,7 +38,7 @@ async def test_who_waits_for_the_opening_holds_no_permit(sweepless: World) -> No
 
 
 async def test_a_permit_is_given_back_however_an_execution_ends(sweepless: World) -> None:
-    sweepless.parts.executor._pipeline._permits = FairSemaphore(1)
+    sweepless.services.executor._pipeline._permits = FairSemaphore(1)
     await sweepless.member(ANA)
     row = await sweepless.prebook(ANA, sweepless.open_class())
     for _ in range(3):

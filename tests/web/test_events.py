@@ -314,7 +314,7 @@ async def test_one_reader_serves_all_and_only_while_somebody_listens(
         assert reads.count(None) == 1
         assert len(reads) <= 2 + (time.monotonic() - began) / event_broadcaster._EVERY_S
     async with asyncio.timeout(30):
-        while sweepless.parts.changes._reader is not None:
+        while sweepless.services.events._reader is not None:
             await asyncio.sleep(0.01)
     read = len(reads)
     await asyncio.sleep(2 * event_broadcaster._EVERY_S)
@@ -380,7 +380,7 @@ async def test_a_place_that_there_is_not_is_refused(sweepless: World, last_id: s
     answer = await sweepless.http.get("/prebookings/events", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid-request")
     assert answer.json()["errors"][0]["field"] == "Last-Event-ID"
-    assert sweepless.parts.changes._reader is None
+    assert sweepless.services.events._reader is None
 
 
 async def test_one_user_can_not_take_all_the_room(sweepless: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -409,7 +409,7 @@ async def test_who_asks_while_another_is_let_in_finds_the_place_taken(
         return await read_changes(self, since, **more)
 
     monkeypatch.setattr(SupabaseStore, "read_changes", slow)
-    feed = sweepless.parts.changes
+    feed = sweepless.services.events
     tried = [asyncio.create_task(listened(feed)) for _ in range(50)]
     await asyncio.sleep(0)
     assert sum(task.done() for task in tried) == 48  # refused at once
@@ -466,7 +466,7 @@ async def test_a_page_that_leaves_is_forgotten(sweepless: World) -> None:
     async with httpx.AsyncClient(base_url=sweepless.url) as http:
         async with http.stream("GET", "/prebookings/events", headers=sweepless.speaking_for(ANA)) as answer:
             assert answer.status_code == 200
-            assert list(sweepless.parts.changes._listeners) == [ANA]
+            assert list(sweepless.services.events._listeners) == [ANA]
         async with asyncio.timeout(30):
-            while sweepless.parts.changes._listeners:
+            while sweepless.services.events._listeners:
                 await asyncio.sleep(0.01)

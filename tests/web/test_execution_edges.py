@@ -109,7 +109,7 @@ async def test_who_wakes_from_a_suspend_after_its_time_begins_nothing(
 
     monkeypatch.setattr(SystemClock, "monotonic", lambda _: monotonic() + suspended_s)
     monkeypatch.setattr(BeginStagger, "take", suspended)
-    monkeypatch.setattr(sweepless.parts.store, "begin", begun.append)
+    monkeypatch.setattr(sweepless.services.store, "begin", begun.append)
     answered, row = await ran(sweepless, await prebook_open_class(sweepless))
     assert (answered.outcome, row["status"]) == ("retry-later", "pending")
     assert begun == []

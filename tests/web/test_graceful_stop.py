@@ -63,7 +63,7 @@ async def other(sweepless: World, database: asyncpg.Connection, outside: Outside
 
 async def test_what_waits_for_its_opening_is_given_back_at_once_and_was_no_attempt(sweepless: World) -> None:
     row = await waiting(sweepless)
-    sweepless.parts.executor.stop()
+    sweepless.services.executor.stop()
     answered = await rung(sweepless, row)
     assert (answered.status, answered.outcome, answered.retry_after) == (503, "retry-later", 1)
     assert answered.took_s < 2  # the opening is later
@@ -75,7 +75,7 @@ async def test_what_waits_for_its_opening_is_given_back_at_once_and_was_no_attem
 
 async def test_another_replica_takes_it_over_and_meets_the_gate(sweepless: World, other: World) -> None:
     row = await waiting(sweepless)
-    sweepless.parts.executor.stop()
+    sweepless.services.executor.stop()
     booked = await other.finished(ANA, row["id"])
     assert (booked["status"], booked["attempts"], len(bookings_asked(other))) == ("completed", 1, 1)
     assert booked["result"]["timings"]["fire_lateness_ms"] < ON_TIME_MS
@@ -84,7 +84,7 @@ async def test_another_replica_takes_it_over_and_meets_the_gate(sweepless: World
 async def test_what_has_begun_is_finished(sweepless: World) -> None:
     row = await waiting(sweepless)
     await begun(sweepless, row)
-    sweepless.parts.executor.stop()
+    sweepless.services.executor.stop()
     assert (await rung(sweepless, row)).outcome == "booked"
     assert (await sweepless.read(ANA, row["id"]))["status"] == "completed"
 
@@ -93,7 +93,7 @@ async def test_a_begin_that_is_under_way_sends_nothing_and_leaves_no_mark(sweepl
     sweepless.gateway.faults.set(Fault(function="begin_booking", kind="lose_answer", seconds=0.5, times=3))
     row = await waiting(sweepless)
     await begun(sweepless, row)  # and its caller has not heard of it
-    sweepless.parts.executor.stop()
+    sweepless.services.executor.stop()
     assert (await rung(sweepless, row)).outcome == "retry-later"
     given_back = await stored(sweepless, row)
     assert (given_back["status"], given_back["attempts"], given_back["booking_started_at"]) == ("pending", 0, None)
@@ -111,7 +111,7 @@ async def test_what_an_earlier_begin_left_unknown_stays_parked_and_is_free_at_on
     async with asyncio.timeout(30):
         while len(sweepless.gym.ledger.of(LISTING)) == seen:
             await asyncio.sleep(0.01)
-    sweepless.parts.executor.stop()
+    sweepless.services.executor.stop()
     assert (await again).outcome == "retry-later"
     parked = await stored(sweepless, row)
     assert parked["status"] == "executing"
@@ -120,7 +120,7 @@ async def test_what_an_earlier_begin_left_unknown_stays_parked_and_is_free_at_on
 
 
 async def test_a_stopping_replica_claims_nothing_more(sweepless: World) -> None:
-    sweepless.parts.executor.stop()
+    sweepless.services.executor.stop()
     row = await prebook_open_class(sweepless)
     answered = await rung(sweepless, row)
     assert (answered.status, answered.outcome, answered.retry_after) == (503, "retry-later", 1)
@@ -162,15 +162,15 @@ async def test_who_still_waits_when_the_server_ends_is_told_to_try_again(
 async def test_once_the_stop_is_told_each_answer_closes_its_connection(sweepless: World) -> None:
     url, headers = "/prebookings", sweepless.speaking_for(ANA)
     before = await sweepless.http.get(url, headers=headers)
-    sweepless.parts.executor.stop()
+    sweepless.services.executor.stop()
     after = [await sweepless.http.get(url, headers=headers), await sweepless.http.get(url)]
     assert "connection" not in before.headers
     assert [(answer.status_code, answer.headers["connection"]) for answer in after] == [(200, "close"), (401, "close")]
 
 
 async def test_who_comes_when_all_is_closed_is_told_to_try_again(sweepless: World) -> None:
-    sweepless.parts.executor.stop()
-    await cast("Any", sweepless.parts.store)._rpc._client.postgrest.aclose()
+    sweepless.services.executor.stop()
+    await cast("Any", sweepless.services.store)._rpc._client.postgrest.aclose()
     answer = await sweepless.http.get("/prebookings", headers=sweepless.speaking_for(ANA))
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert answer.json()["detail"] == STOPPING

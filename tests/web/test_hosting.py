@@ -23,10 +23,10 @@ PATHS = ("/healthz", "/readyz", "/nothing-here", "/", "/prebookings", "/metrics"
 
 
 class Opener:
-    """Opens the parts of a running replica, or fails, and counts."""
+    """Opens the services of a running replica, or fails, and counts."""
 
-    def __init__(self, parts: Services, failures: int = 0) -> None:
-        self.parts, self.failures = parts, failures
+    def __init__(self, services: Services, failures: int = 0) -> None:
+        self.services, self.failures = services, failures
         self.opened = self.closed = 0
 
     @asynccontextmanager
@@ -38,7 +38,7 @@ class Opener:
         if self.opened <= self.failures:
             raise RuntimeError("no such database")
         try:
-            yield self.parts
+            yield self.services
         finally:
             self.closed += 1
 
@@ -58,7 +58,7 @@ async def ended(opener: Opener) -> None:
 
 
 async def test_without_a_lifespan_the_first_requests_open_the_parts_once(sweepless: World) -> None:
-    opener = Opener(sweepless.parts)
+    opener = Opener(sweepless.services)
     async with client(create_app(opener, [])) as http:
         answers = await asyncio.gather(*(http.get("/readyz") for _ in range(20)))
         mine = await http.get("/prebookings", headers=sweepless.speaking_for(ANA))
@@ -68,7 +68,7 @@ async def test_without_a_lifespan_the_first_requests_open_the_parts_once(sweeple
 
 
 async def test_who_opens_them_may_leave_and_leaves_nothing_of_its_own(sweepless: World) -> None:
-    opener = Opener(sweepless.parts)
+    opener = Opener(sweepless.services)
     async with client(create_app(opener, [])) as http:
         first = asyncio.create_task(http.get("/healthz"))
         await asyncio.sleep(0)
@@ -82,7 +82,7 @@ async def test_who_opens_them_may_leave_and_leaves_nothing_of_its_own(sweepless:
 async def test_what_can_not_be_opened_is_told_on_every_path_and_tried_again(
     sweepless: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opener = Opener(sweepless.parts, failures=1)
+    opener = Opener(sweepless.services, failures=1)
     async with client(create_app(opener, [])) as http:
         with logged([]) as log:
             answers = [await http.get(path) for path in PATHS]
@@ -117,7 +117,7 @@ async def lifespan(app: Any, scope: dict[str, Any], during: Any) -> list[str]:
 async def test_a_lifespan_opens_and_closes_them_whatever_state_it_hands_on(
     sweepless: World, scope: dict[str, Any]
 ) -> None:
-    opener = Opener(sweepless.parts)
+    opener = Opener(sweepless.services)
     app = create_app(opener, [])
 
     async def ask() -> None:
@@ -132,7 +132,7 @@ async def test_a_lifespan_opens_and_closes_them_whatever_state_it_hands_on(
 
 async def test_a_start_that_fails_is_the_servers_to_know(sweepless: World) -> None:
     with pytest.raises(RuntimeError, match="no such database"):
-        await lifespan(create_app(Opener(sweepless.parts, failures=1), []), {"state": {}}, None)
+        await lifespan(create_app(Opener(sweepless.services, failures=1), []), {"state": {}}, None)
 
 
 def test_a_host_with_a_loop_for_each_request_opens_them_in_each() -> None:
@@ -164,7 +164,7 @@ PREFIXED = [
 
 @pytest.mark.parametrize(("before", "root_path"), PREFIXED)
 async def test_below_a_path_all_routes_are_there(sweepless: World, before: str, root_path: str) -> None:
-    opener = Opener(_with_public_url(sweepless.parts, "https://example.com/api"))
+    opener = Opener(_with_public_url(sweepless.services, "https://example.com/api"))
     async with client(create_app(opener, [], prefix="/api"), root_path) as http:
         assert (await http.get(f"{before}/readyz")).status_code == 200
         mine = await http.get(f"{before}/prebookings", headers=sweepless.speaking_for(ANA))
@@ -179,13 +179,13 @@ async def test_below_a_path_all_routes_are_there(sweepless: World, before: str, 
     await ended(opener)
 
 
-def _with_public_url(parts: Services, public_url: str) -> Services:
-    return replace(parts, deliveries=replace(parts.deliveries, public_url=public_url))
+def _with_public_url(services: Services, public_url: str) -> Services:
+    return replace(services, signature_verifier=replace(services.signature_verifier, public_url=public_url))
 
 
 @pytest.mark.parametrize(("before", "root_path"), [("", ""), ("/prebookings", "/prebookings")])
 async def test_a_path_that_is_called_like_one_of_ours_hides_none(sweepless: World, before: str, root_path: str) -> None:
-    opener = Opener(sweepless.parts)
+    opener = Opener(sweepless.services)
     async with client(create_app(opener, [], prefix="/prebookings"), root_path) as http:
         answer = await http.get(f"{before}/prebookings", headers=sweepless.speaking_for(ANA))
         assert (answer.status_code, answer.json()["prebookings"]) == (200, [])
@@ -220,7 +220,7 @@ async def test_an_origin_with_a_star_is_each_with_a_text_in_its_place(
 
 
 async def _allows(world: World, origins: Sequence[str], origin: str) -> bool:
-    async with client(create_app(Opener(world.parts), origins)) as http:
+    async with client(create_app(Opener(world.services), origins)) as http:
         asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
         answer = await http.options("/prebookings", headers=asked)
     assert answer.status_code in (200, 400)

@@ -207,7 +207,7 @@ async def test_why_a_token_was_refused_is_counted_and_logged_once_a_minute(
             assert line["check"] == check
             assert said in line["reason"] or check == "malformed"
             assert ANA not in str(line)
-            text = world.parts.meter.exposition()[0].decode()
+            text = world.services.metrics.exposition()[0].decode()
             assert f'prebooking_token_refusals_total{{reason="{check}"}} 3.0' in text
 
 

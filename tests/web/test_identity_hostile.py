@@ -221,7 +221,7 @@ async def test_a_shared_secret_opens_nothing_but_what_it_signed_by_hs256(
 
 async def test_a_published_key_that_is_too_weak_opens_nothing(sweepless: World) -> None:
     weak = rsa.generate_private_key(65537, 1024)
-    claims, keys = good_claims(sweepless), sweepless.parts.users.keys
+    claims, keys = good_claims(sweepless), sweepless.services.users.keys
     signed = segment({"alg": "RS256", "kid": "weak"}) + "." + segment(claims)
     token = signed + "." + segment(weak.sign(signed.encode(), PKCS1v15(), SHA256()))
     assert await create(sweepless, token) == 401

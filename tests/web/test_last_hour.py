@@ -67,10 +67,10 @@ async def test_whenever_a_session_dies_who_is_remembered_is_booked_and_who_is_no
     rows = {email: await hour.prebook(email, opens_at) for email in DIED_S | OTHERS_DIED_S}
     die(hour, opens_at, 3600, 1800)
     await clock.set_back(1795 - REAL_S)
-    await hour.parts.chores.once()
+    await hour.services.background_tasks.once()
     die(hour, opens_at, 1800, 300)
     await clock.set_back(295 - REAL_S)
-    await hour.parts.chores.once()
+    await hour.services.background_tasks.once()
     die(hour, opens_at, 300, 0)
     await clock.set_back(0)
 

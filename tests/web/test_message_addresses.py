@@ -82,7 +82,7 @@ async def test_a_sweep_that_dies_before_it_is_noted_orders_no_third_message(
         raise RuntimeError
 
     with monkeypatch.context() as patch:
-        patch.setattr(moved.parts.store, "attach_message", died)
+        patch.setattr(moved.services.store, "attach_message", died)
         await sweep(moved)
     await sweep(moved)
     assert len(moved.messages(row["id"])) == 2

@@ -113,7 +113,7 @@ async def test_refused_signatures_are_counted_by_reason(
 
 async def test_a_dead_session_is_counted(sweepless: World) -> None:
     await sweepless.prebook(ANA, sweepless.open_class(1000))
-    await sweepless.parts.chores.once()
+    await sweepless.services.background_tasks.once()
     assert (await figures(sweepless))["prebooking_sessions_dead_total", ""] == 1
 
 

@@ -100,7 +100,7 @@ async def test_what_ends_without_an_execution_is_told_too(asleep: World, ear: Re
         "update public.prebookings set give_up_at = now() - interval '1 s', armed_at = now() - interval '11 s'"
     )
     await sweep(asleep)
-    await asleep.parts.chores.once()
+    await asleep.services.background_tasks.once()
     (told,) = await ear.heard(1)
     assert (told["data"]["prebooking_id"], told["data"]["outcome"]) == (row["id"], "expired")
 
@@ -116,11 +116,11 @@ async def test_a_crash_between_the_end_and_the_telling_loses_nothing(asleep: Wor
 
     async def died(within_s: float) -> None: ...
 
-    asleep.parts.chores.before_sleeping = died  # type: ignore[method-assign]
+    asleep.services.background_tasks.before_sleeping = died  # type: ignore[method-assign]
     row = await prebook_open_class(asleep)
     await asleep.finished(ANA, row["id"])
     assert await untold(asleep) == 1
-    await asleep.parts.chores.once()
+    await asleep.services.background_tasks.once()
     await ear.heard(1)
     assert await untold(asleep) == 0
 
@@ -131,7 +131,7 @@ async def test_a_crash_after_publishing_tells_it_once(asleep: World, ear: Receiv
     await ear.heard(1)
     await asleep.database.execute("update prebooking.notices set told_at = null, message_id = null")
     await anew(asleep)
-    await asleep.parts.chores.once()
+    await asleep.services.background_tasks.once()
     assert await untold(asleep) == 0
     await prebook_next(asleep)
     await ear.heard(2)  # the next one; a repeat of the first would have come before it
@@ -148,14 +148,14 @@ async def test_when_qstash_is_down_it_is_told_later(asleep: World, ear: Receiver
     await asleep.database.execute("update prebooking.notices set told_at = null, key = key || 'b', failures = 9")
     await anew(asleep)
     asleep.qstash.qstash.faults.change({"api_status": {"value": 503}})
-    await asleep.parts.chores.once()
+    await asleep.services.background_tasks.once()
     assert await untold(asleep) == 1
     asleep.qstash.qstash.faults.clear()
-    asleep.parts.sweeper._orders._taken()  # it waits five seconds after a refusal
-    await asleep.parts.chores.once()  # somebody has it for a minute
+    asleep.services.sweeper._orders._taken()  # it waits five seconds after a refusal
+    await asleep.services.background_tasks.once()  # somebody has it for a minute
     assert await untold(asleep) == 1
     await anew(asleep)
-    await asleep.parts.chores.once()
+    await asleep.services.background_tasks.once()
     assert [told["data"]["prebooking_id"] for told in await ear.heard(2)] == [row["id"]] * 2
 
 
@@ -170,15 +170,15 @@ async def test_a_webhook_that_qstash_refuses_is_tried_a_few_times_a_minute_and_k
     asleep.qstash.qstash.faults.change({"api_status": {"value": 400, "next": 99}})
     for _ in range(3):
         await anew(asleep)
-        await asleep.parts.chores.once()
+        await asleep.services.background_tasks.once()
     left = asleep.qstash.qstash.faults.api_status
     assert left is not None
     assert left.next == 99 - 3
-    assert not asleep.parts.sweeper._orders.paused
+    assert not asleep.services.sweeper._orders.paused
 
 
 async def test_two_replicas_publish_different_ones(asleep: World, ear: Receiver) -> None:
-    first, second = asleep.parts.store, asleep.parts.store
+    first, second = asleep.services.store, asleep.services.store
     await prebook_open_class(asleep)
     await ear.heard(1)
     while await untold(asleep):  # the receiver hears it before that is written down
@@ -201,7 +201,7 @@ async def test_a_receiver_that_fails_is_tried_again_and_then_told_anew_under_the
     assert failure.startswith("QStash gave up: HTTP 500")
     assert await untold(asleep) == 1
     await anew(asleep)
-    await asleep.parts.chores.once()
+    await asleep.services.background_tasks.once()
     await ear.heard(7)
     assert len(set(ear.ids)) == 1
 
@@ -228,7 +228,7 @@ async def test_news_of_yesterday_are_not_told(asleep: World, ear: Receiver) -> N
     await asleep.database.execute(
         "update prebooking.notices set told_at = null, created_at = now() - interval '25 hours', try_after = now()"
     )
-    assert await asleep.parts.store.take_notices() == []
+    assert await asleep.services.store.take_notices() == []
 
 
 async def test_the_query_of_the_webhooks_url_arrives_as_it_was_set(
@@ -267,7 +267,7 @@ async def test_a_silent_account_host_delays_no_notice_however_many_sessions_are_
         email = f"member{number}@example.com"
         await telling.member(email)
         await telling.prebook(email, due, id=900)
-    telling.parts.chores.ring()
+    telling.services.background_tasks.ring()
     await at_gym(telling, WHOAMI)  # the looks are under way
     rows = [await prebook_open_class(telling)]
     rows.append(await telling.prebook("bea@example.com", telling.open_class(class_id=901), id=901))

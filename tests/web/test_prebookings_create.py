@@ -155,8 +155,8 @@ async def publish_what_is_missing(world: World, prebooking_id: str) -> dict[str,
     await world.database.execute("update public.prebookings set armed_at = armed_at - interval '10 seconds'")
     async with asyncio.timeout(30):
         while (row := await world.read(ANA, prebooking_id))["qstash_schedule_id"] is None:
-            await world.parts.sweeper.sweep()
-            await world.parts.sweeper.settled()
+            await world.services.sweeper.sweep()
+            await world.services.sweeper.settled()
     return row
 
 

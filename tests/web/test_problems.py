@@ -98,7 +98,7 @@ async def test_an_error_of_ours_is_logged_under_the_id_that_it_tells(
         async def broken(_: object) -> None:
             raise RuntimeError("a bug")
 
-        monkeypatch.setattr(type(world.parts.store), "check", broken)
+        monkeypatch.setattr(type(world.services.store), "check", broken)
         with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logged:
             answer = await world.http.get("/readyz", headers={"Origin": origin})
     assert_problem(answer, 500, "internal-error")

@@ -37,7 +37,7 @@ async def test_each_answer_has_them_and_an_id_whoever_gives_it(known: World, mon
     async def broken(_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(type(known.parts.store), "check", broken)
+    monkeypatch.setattr(type(known.services.store), "check", broken)
     http, ana = known.http, known.speaking_for("ana@example.com")
     answers = {
         200: await http.get("/healthz"),

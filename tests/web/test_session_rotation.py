@@ -76,10 +76,10 @@ async def test_an_answer_to_a_look_that_comes_late_is_awaited_and_stored(watchin
     watching.gym.accounts.rules.refresh_renews_cookie = renews
     row = await old_and_waiting(watching)
     spoil(watching, "slow", REFRESH, seconds=LATE_S)
-    await watching.parts.chores.once()
+    await watching.services.background_tasks.once()
     assert await is_kept(watching)
     await later(watching, 1500)
-    await watching.parts.chores.once()
+    await watching.services.background_tasks.once()
     assert (await warning_of(watching, row), asked(watching, REFRESH)) == (None, 1)
 
 
@@ -104,7 +104,7 @@ async def test_whoever_loses_patience_leaves_the_refresh_to_be_stored(watching: 
         asking.cancel()
         with suppress(asyncio.CancelledError):
             await asking
-    await watching.parts.effects.settled()
+    await watching.services.effects.settled()
     assert await is_kept(watching)
 
 
@@ -125,10 +125,10 @@ async def test_while_the_database_is_away_it_is_tried_until_it_is_stored(watchin
     await old_and_waiting(watching)
     faults = watching.gateway.faults
     faults.set(Fault(function="save_session", kind="unavailable", times=None))
-    await watching.parts.chores.once()  # it goes on with what is known
+    await watching.services.background_tasks.once()  # it goes on with what is known
     assert not await is_kept(watching)
     faults.set()
-    await watching.parts.effects.settled()
+    await watching.services.effects.settled()
     assert await is_kept(watching)
     answer = await watching.http.get("/session", headers=watching.speaking_for(ANA))
     assert (answer.json()["alive"], asked(watching, REFRESH)) == (True, 1)
@@ -138,12 +138,12 @@ async def test_meanwhile_no_other_replica_refreshes_it(watching: World, outside:
     await old_and_waiting(watching)
     faults = watching.gateway.faults
     faults.set(Fault(function="save_session", kind="unavailable", times=None))
-    await watching.parts.chores.once()
+    await watching.services.background_tasks.once()
     async with open_world(watching.database, *outside, beside=True, sweep_seconds=0) as second:
         answer = await second.http.get("/session", headers=second.speaking_for(ANA))
         assert answer.json()["alive"] is None  # nobody can tell yet
         faults.set()
-        await watching.parts.effects.settled()
+        await watching.services.effects.settled()
         answer = await second.http.get("/session", headers=second.speaking_for(ANA))
         assert answer.json()["alive"] is True
     assert asked(watching, REFRESH) == 1
@@ -168,7 +168,7 @@ async def test_a_stop_finishes_the_refreshes_that_were_sent_and_sends_no_more(
             await token_is_old(world)
             await database.execute("delete from prebooking.session_watch")
             spoil(world, "slow", REFRESH, seconds=0.8, times=8)
-            world.parts.chores.ring()
+            world.services.background_tasks.ring()
             await at_gym(world, REFRESH, nth=2)
             if by_signal:
                 os.kill(os.getpid(), signal.SIGTERM)
@@ -191,10 +191,10 @@ async def test_a_lost_answer_is_no_dead_session_and_its_token_is_not_used_while_
     watching.gym.accounts.rules.refresh_renews_cookie = False
     row = await old_and_waiting(watching)
     spoil(watching, fault, REFRESH, status=502, handled=True)
-    await watching.parts.chores.once()
+    await watching.services.background_tasks.once()
     assert (await stored(watching))["last_token_update_error"] == "answer_lost"
     await later(watching, 1500)
-    await watching.parts.chores.once()
+    await watching.services.background_tasks.once()
     assert (await warning_of(watching, row), asked(watching, REFRESH)) == (None, 1)
     dies(watching)
     await later(watching, 230)
@@ -205,7 +205,7 @@ async def test_a_lost_answer_is_no_dead_session_and_its_token_is_not_used_while_
 async def test_the_cookies_of_an_answer_that_breaks_off_are_kept(watching: World) -> None:
     row = await old_and_waiting(watching)
     spoil(watching, "truncated", REFRESH)
-    await watching.parts.chores.once()
+    await watching.services.background_tasks.once()
     assert watching.gym.accounts.sessions(ANA)[0].auth in (await stored(watching))["aimharder_cookies"]
     assert await warning_of(watching, row) is None
 
@@ -213,10 +213,10 @@ async def test_the_cookies_of_an_answer_that_breaks_off_are_kept(watching: World
 async def test_a_refresh_that_was_never_carried_out_is_made_up_for_once_the_cookies_are_dead(watching: World) -> None:
     await old_and_waiting(watching)
     spoil(watching, "reset", REFRESH, handled=False)
-    await watching.parts.chores.once()
+    await watching.services.background_tasks.once()
     spoil(watching, "logout", WHOAMI)
     await later(watching, 1500)
-    await watching.parts.chores.once()
+    await watching.services.background_tasks.once()
     assert (asked(watching, REFRESH), await is_kept(watching)) == (2, True)
     assert (await stored(watching))["last_token_update_error"] is None
 
@@ -225,10 +225,10 @@ async def test_a_lost_answer_over_dead_cookies_warns_nobody(watching: World) -> 
     row = await old_and_waiting(watching)
     spoil(watching, "reset", REFRESH, handled=False)
     spoil(watching, "logout", WHOAMI, times=3)
-    await watching.parts.chores.once()
+    await watching.services.background_tasks.once()
     assert await warning_of(watching, row) is None
     await later(watching, 61)
-    await watching.parts.chores.once()
+    await watching.services.background_tasks.once()
     assert (asked(watching, REFRESH), await is_kept(watching)) == (2, True)
 
 
@@ -256,23 +256,23 @@ async def at_door(world: World) -> None:
 
 async def test_in_the_last_minute_a_living_session_is_left_alone(watching: World) -> None:
     await old_and_waiting(watching, 50)
-    await watching.parts.chores.once()
+    await watching.services.background_tasks.once()
     assert (asked(watching, WHOAMI), asked(watching, REFRESH)) == (1, 0)
     dies(watching)
     await watching.database.execute("delete from prebooking.session_watch")
-    await watching.parts.chores.once()
+    await watching.services.background_tasks.once()
     assert asked(watching, REFRESH) == 1  # a dead one may be revived
 
 
 async def test_the_last_minute_is_that_of_any_opening_of_the_user(watching: World) -> None:
     await old_and_waiting(watching, 290)
     near = await watching.prebook(ANA, watching.open_class(40, class_id=502), id=502)
-    await watching.parts.chores.once()
+    await watching.services.background_tasks.once()
     assert asked(watching, REFRESH) == 0
     done = await watching.http.delete(f"/prebookings/{near['id']}", headers=watching.speaking_for(ANA))
     assert done.is_success
     await later(watching, 61)
-    await watching.parts.chores.once()
+    await watching.services.background_tasks.once()
     assert asked(watching, REFRESH) == 1  # it was not forgotten
 
 
@@ -284,7 +284,7 @@ async def test_after_the_last_look_nobody_is_older_than_25_minutes_at_the_openin
     await watching.database.execute(
         "update public.auth_sessions set created_at = now() - make_interval(mins => $1)", age_min
     )
-    await watching.parts.chores.once()
+    await watching.services.background_tasks.once()
     assert asked(watching, REFRESH) == refreshes
 
 
@@ -324,11 +324,11 @@ async def test_who_was_told_of_a_dead_session_is_not_told_again_once_it_is_encry
     async with open_world(database, *outside, sweep_seconds=0, session_encryption_keys=key) as world:
         row = await old_and_waiting(world)
         dies(world)
-        await world.parts.chores.once()
+        await world.services.background_tasks.once()
         async with open_rpc(outside[0].url, outside[0].secret_key, "tests") as rpc:
             encryption = Encryption(rpc, SessionVault([bytes(range(32))]))
             assert [step async for step in encryption.run()] == ["encrypted"]
         await later(world, 1500)
-        await world.parts.chores.once()
+        await world.services.background_tasks.once()
         assert await warning_of(world, row)
         assert await database.fetchval("select count(*) from prebooking.notices") == 1

@@ -71,10 +71,10 @@ async def test_a_session_that_dies_an_hour_before_the_opening_is_told_half_an_ho
     await watching.member(ANA)
     row = await waiting(watching, 3600, activityName="WOD")
     dies(watching)
-    await watching.parts.chores.once()
+    await watching.services.background_tasks.once()
     assert (asked(watching, WHOAMI), ear.told) == (0, [])
     await later(watching, 1801)
-    await watching.parts.chores.once()
+    await watching.services.background_tasks.once()
 
     (told,) = await ear.heard(1)
     assert told["type"] == "session.dead"
@@ -92,7 +92,7 @@ async def test_it_is_looked_at_30_and_5_minutes_before_and_at_no_other_time(watc
     looks = []
     for seconds in (0, 20, 600, 880, 15, 60, 200):  # 1810, 1790, 1190, 310, 295, 235, 35 s before it
         await later(watching, seconds)
-        await watching.parts.chores.once()
+        await watching.services.background_tasks.once()
         looks.append(asked(watching, WHOAMI))
     assert looks == [0, 1, 1, 1, 2, 2, 2]
 
@@ -102,11 +102,11 @@ async def test_who_dies_between_the_two_looks_is_told_by_the_second_and_told_onc
 ) -> None:
     await watching.member(ANA)
     await waiting(watching, 1790)
-    await watching.parts.chores.once()
+    await watching.services.background_tasks.once()
     dies(watching)
     await later(watching, 1500)
     for _ in range(3):
-        await watching.parts.chores.once()
+        await watching.services.background_tasks.once()
     assert len(await ear.heard(1)) == 1
 
 
@@ -118,7 +118,7 @@ async def test_many_who_die_at_once_are_told_together(watching: World, ear: Rece
         await watching.prebook(email, watching.open_class(1790, class_id=600 + n), id=600 + n)
         watching.gym.accounts.kill(email, watching.gym.site.clock())
     async with asyncio.timeout(8):
-        await watching.parts.chores.once()
+        await watching.services.background_tasks.once()
     told = await ear.heard(len(members))
     assert sorted(one["data"]["user_email"] for one in told) == sorted(members)
 
@@ -127,9 +127,9 @@ async def test_who_stays_dead_is_told_once(watching: World, ear: Receiver) -> No
     await watching.member(ANA)
     await waiting(watching, 1790)
     dies(watching)
-    await watching.parts.chores.once()
+    await watching.services.background_tasks.once()
     await later(watching, 1500)
-    await watching.parts.chores.once()
+    await watching.services.background_tasks.once()
     assert asked(watching, WHOAMI) >= 2
     assert await watching.database.fetchval("select count(*) from prebooking.notices") == 1
 
@@ -141,11 +141,11 @@ async def test_one_that_stays_dead_is_asked_about_once_a_look_though_another_cla
     first = await waiting(watching, 1790)
     second = await watching.prebook(ANA, watching.open_class(2690, class_id=502), id=502)
     dies(watching)
-    await watching.parts.chores.once()
+    await watching.services.background_tasks.once()
     warned = (await watching.read(ANA, first["id"]))["warning"]
     await later(watching, 901)
     async with asyncio.timeout(10):
-        await watching.parts.chores.once()
+        await watching.services.background_tasks.once()
     assert asked(watching, REFRESH) == 2
     assert (await watching.read(ANA, first["id"]))["warning"] == warned
     assert (await watching.read(ANA, second["id"]))["warning"]["code"] == "session_expired"
@@ -158,12 +158,12 @@ async def test_what_a_broken_off_look_has_sent_is_awaited_and_stored(watching: W
         await watching.prebook(email, watching.open_class(1790, class_id=600 + number), id=600 + number)
     await token_is_old(watching)
     spoil(watching, "slow", REFRESH, seconds=0.5, times=8)
-    pass_ = asyncio.create_task(watching.parts.chores.once())
+    pass_ = asyncio.create_task(watching.services.background_tasks.once())
     await at_gym(watching, REFRESH)
     pass_.cancel()
     with pytest.raises(asyncio.CancelledError):
         await pass_
-    await watching.parts.effects.settled()
+    await watching.services.effects.settled()
     assert asked(watching, REFRESH) < 8  # none has begun since
     for row in await watching.database.fetch("select user_email, aimharder_token from public.auth_sessions"):
         assert row["aimharder_token"] == watching.gym.accounts.sessions(row["user_email"])[0].token
@@ -172,9 +172,11 @@ async def test_what_a_broken_off_look_has_sent_is_awaited_and_stored(watching: W
 async def test_with_little_time_left_no_look_begins(watching: World) -> None:
     await watching.member(ANA)
     await waiting(watching, 1790)
-    clock = watching.parts.clock
+    clock = watching.services.clock
     for arrived_ago, looks in ((5, 0), (1, 1)):
-        await watching.parts.chores.within(Budget(clock, clock.monotonic() - arrived_ago, max_duration_s=10))
+        await watching.services.background_tasks.within(
+            Budget(clock, clock.monotonic() - arrived_ago, max_duration_s=10)
+        )
         assert asked(watching, WHOAMI) == looks
 
 
@@ -182,7 +184,7 @@ async def test_who_signs_in_again_is_warned_no_longer_and_is_booked(watching: Wo
     await watching.member(ANA)
     row = await waiting(watching, 1790)
     dies(watching)
-    await watching.parts.chores.once()
+    await watching.services.background_tasks.once()
     assert (await watching.read(ANA, row["id"]))["warning"]
     session = watching.gym.accounts.stored_session(ANA, watching.gym.site.clock())
     answer = await watching.http.put(
@@ -193,14 +195,14 @@ async def test_who_signs_in_again_is_warned_no_longer_and_is_booked(watching: Wo
     assert answer.status_code == 200
     assert (await watching.read(ANA, row["id"]))["warning"] is None
     before = asked(watching, WHOAMI)
-    await watching.parts.chores.once()
+    await watching.services.background_tasks.once()
     assert asked(watching, WHOAMI) == before + 1  # looked at anew
     assert (await watching.read(ANA, row["id"]))["warning"] is None
 
 
 async def test_one_without_a_session_is_warned_like_one_with_a_dead_one(watching: World, ear: Receiver) -> None:
     row = await waiting(watching, 1790)
-    await watching.parts.chores.once()
+    await watching.services.background_tasks.once()
     await ear.heard(1)
     assert (await watching.read(ANA, row["id"]))["warning"]["code"] == "session_expired"
 
@@ -208,11 +210,11 @@ async def test_one_without_a_session_is_warned_like_one_with_a_dead_one(watching
 async def test_an_old_token_is_refreshed_and_a_young_one_left_alone(watching: World) -> None:
     await watching.member(ANA)
     await waiting(watching, 1790)
-    await watching.parts.chores.once()
+    await watching.services.background_tasks.once()
     assert (asked(watching, WHOAMI), asked(watching, REFRESH)) == (1, 0)
     await token_is_old(watching)
     await later(watching, 1500)
-    await watching.parts.chores.once()
+    await watching.services.background_tasks.once()
     assert asked(watching, REFRESH) == 1
     session = watching.gym.accounts.sessions(ANA)[0]
     stored = await watching.database.fetchrow("select * from public.auth_sessions")
@@ -224,11 +226,11 @@ async def test_a_silent_gym_warns_nobody_and_is_asked_again(watching: World, ear
     await watching.member(ANA)
     row = await waiting(watching, 1790)
     spoil(watching, "status", WHOAMI, status=503)
-    await watching.parts.chores.once()
+    await watching.services.background_tasks.once()
     assert (await watching.read(ANA, row["id"]))["warning"] is None
     await later(watching, 61)
     dies(watching)
-    await watching.parts.chores.once()
+    await watching.services.background_tasks.once()
     await ear.heard(1)
 
 
@@ -238,7 +240,7 @@ async def test_replicas_share_the_looks(watching: World, outside: Outside) -> No
         await watching.member(email)
         await watching.prebook(email, watching.open_class(1790, class_id=600 + n), id=600 + n)
     async with open_world(watching.database, *outside, beside=True, sweep_seconds=0) as second:
-        await asyncio.gather(watching.parts.chores.once(), second.parts.chores.once())
+        await asyncio.gather(watching.services.background_tasks.once(), second.services.background_tasks.once())
     assert asked(watching, WHOAMI) == 12
 
 
@@ -275,7 +277,9 @@ async def test_refreshers_that_race_leave_a_living_token_behind(watching: World,
                 )
 
         async with open_world(watching.database, *outside, beside=True, sweep_seconds=0) as second:
-            await asyncio.gather(watching.parts.chores.once(), second.parts.chores.once(), web_application())
+            await asyncio.gather(
+                watching.services.background_tasks.once(), second.services.background_tasks.once(), web_application()
+            )
         stored = await watching.database.fetchrow("select * from public.auth_sessions")
         assert stored["aimharder_token"] == session.token
         assert session.auth in stored["aimharder_cookies"]
@@ -289,11 +293,11 @@ async def test_a_lost_token_is_no_dead_session_while_its_cookies_live(watching: 
     await watching.database.execute("update public.auth_sessions set aimharder_token = 'stale'")
     await token_is_old(watching)
     row = await waiting(watching, 1790)
-    await watching.parts.chores.once()
+    await watching.services.background_tasks.once()
     assert (await watching.read(ANA, row["id"]))["warning"] is None
     dies(watching)
     await later(watching, 1500)
-    await watching.parts.chores.once()
+    await watching.services.background_tasks.once()
     await ear.heard(1)
 
 
@@ -310,9 +314,9 @@ async def test_looks_wait_while_an_opening_is_near(watching: World) -> None:
         await watching.member(email)
         await watching.prebook(email, watching.open_class(opens_in_s, class_id=class_id), id=class_id)
     async with asyncio.timeout(10):
-        while not watching.parts.executor._pipeline._gate._waiting:
+        while not watching.services.executor._pipeline._gate._waiting:
             await asyncio.sleep(0.01)
-    await watching.parts.chores.once()
+    await watching.services.background_tasks.once()
     bea = [entry for entry in watching.gym.ledger.of(WHOAMI) if entry.member == "bea@example.com"]
     (booked,) = bookings_asked(watching)
     assert bea[0].request.first_byte_ns > booked.request.first_byte_ns

@@ -127,7 +127,7 @@ async def test_boxes_that_do_not_connect_make_nobody_else_late(
             for wish in wishes
         ],
     )
-    assert 0 <= await late_ms(living, opens_at.timestamp() + 2 - living.parts.clock.wall()) < ON_TIME_MS
+    assert 0 <= await late_ms(living, opens_at.timestamp() + 2 - living.services.clock.wall()) < ON_TIME_MS
 
 
 async def test_while_one_users_wishes_take_all_deliveries_a_host_that_sleeps_executes_the_others(
@@ -146,7 +146,7 @@ async def test_while_one_users_wishes_take_all_deliveries_a_host_that_sleeps_exe
         answer = await sweepless.http.post("/prebookings", headers=sweepless.speaking_for(USERS[0]), json=wanted)
         assert answer.status_code == 201
     rows = [await sweepless.prebook(email, opens_at) for email in members]
-    assert sweepless.parts.clock.wall() < opens_at.timestamp() - 3, "the machine is too busy to tell"
+    assert sweepless.services.clock.wall() < opens_at.timestamp() - 3, "the machine is too busy to tell"
     done = [await sweepless.finished(row["user_email"], row["id"]) for row in rows]
     assert {row["status"] for row in done} == {"completed"}
     assert max(row["result"]["timings"]["fire_lateness_ms"] for row in done) < ON_TIME_MS

@@ -61,7 +61,7 @@ async def warning_of(world: World, row: dict[str, Any]) -> Any:
 async def test_a_session_that_dies_in_the_last_hour_is_signed_in_again_and_books(keeping: World, ear: Receiver) -> None:
     row = await waiting(keeping, 1790)
     dies(keeping)
-    await keeping.parts.chores.once()
+    await keeping.services.background_tasks.once()
     assert (await warning_of(keeping, row), len(logins(keeping)), ear.told) == (None, 1, [])
     assert (await told(keeping))["remembered"] is True
     _, booked = await ran(keeping, await keeping.prebook(ANA, keeping.open_class(class_id=502), id=502))
@@ -82,7 +82,7 @@ async def test_replicas_sign_each_member_in_once(keeping: World, outside: Outsid
     async with open_world(
         keeping.database, *outside, beside=True, sweep_seconds=0, session_encryption_keys=KEY
     ) as second:
-        await asyncio.gather(keeping.parts.chores.once(), second.parts.chores.once())
+        await asyncio.gather(keeping.services.background_tasks.once(), second.services.background_tasks.once())
     assert sorted(one["username"] for one in logins(keeping)) == members
     assert await keeping.database.fetchval("select count(*) from public.prebookings where warning is not null") == 0
     assert all([(await told(keeping, email))["alive"] for email in members])
@@ -92,7 +92,7 @@ async def test_who_is_not_remembered_is_told_as_ever(keeping: World, ear: Receiv
     assert (await post(keeping, RIGHT)).status_code == 200
     row = await waiting(keeping, 1790)
     dies(keeping)
-    await keeping.parts.chores.once()
+    await keeping.services.background_tasks.once()
     await ear.heard(1)
     assert set(await warning_of(keeping, row)) == {"code", "message", "since"}
     assert len(logins(keeping)) == 1  # the one of the person
@@ -103,7 +103,7 @@ async def test_a_refused_password_is_forgotten_told_with_the_reason_and_never_tr
 ) -> None:
     row = await waiting(keeping, 1790)
     change_password(keeping)
-    await keeping.parts.chores.once()
+    await keeping.services.background_tasks.once()
     warning = await warning_of(keeping, row)
     assert (warning["code"], warning["reason"]) == ("session_expired", "password_refused")
     assert "password" in warning["message"]
@@ -114,7 +114,7 @@ async def test_a_refused_password_is_forgotten_told_with_the_reason_and_never_tr
     assert (await told(keeping))["remembered"] is False
 
     await later(keeping, 1500)
-    await keeping.parts.chores.once()
+    await keeping.services.background_tasks.once()
     assert await warning_of(keeping, row) == warning
     other = await keeping.prebook(ANA, keeping.open_class(class_id=502), id=502)
     failed = await keeping.finished(ANA, other["id"])
@@ -134,7 +134,7 @@ async def test_where_the_login_is_silent_the_password_is_kept_and_tried_at_the_n
     dies(keeping)
     spoil(keeping, kind, LOGIN, status=403, times=None)
     for _ in range(3):
-        await keeping.parts.chores.once()
+        await keeping.services.background_tasks.once()
         await later(keeping, 61)
     assert len(logins(keeping)) == 1  # a look
     await ear.heard(1)
@@ -142,7 +142,7 @@ async def test_where_the_login_is_silent_the_password_is_kept_and_tried_at_the_n
     assert "reason" not in warning
     keeping.gym.faults.clear()
     await later(keeping, 1400)
-    await keeping.parts.chores.once()
+    await keeping.services.background_tasks.once()
     assert (await warning_of(keeping, row), len(logins(keeping))) == (None, 2)
 
 
@@ -151,7 +151,7 @@ async def test_a_locked_account_is_no_refused_password(keeping: World) -> None:
     keeping.gym.accounts.log_in(ACCOUNT, "wrong", "x", keeping.gym.site.clock())
     row = await waiting(keeping, 1790)
     dies(keeping)
-    await keeping.parts.chores.once()
+    await keeping.services.background_tasks.once()
     assert "reason" not in await warning_of(keeping, row)
     assert await remembered(keeping)
 
@@ -161,12 +161,12 @@ async def test_one_that_lives_and_can_not_be_refreshed_is_signed_in_again(keepin
     await waiting(keeping, 1790)
     await token_is_old(keeping)
     spoil(keeping, kind, REFRESH, status=404, times=None)
-    await keeping.parts.chores.once()
+    await keeping.services.background_tasks.once()
     assert len(logins(keeping)) == 1
     (session,) = await stored(keeping)
     assert session["last_token_update_date"]
     await later(keeping, 1500)
-    await keeping.parts.chores.once()
+    await keeping.services.background_tasks.once()
     assert len(logins(keeping)) == 1  # young enough
 
 
@@ -176,7 +176,7 @@ async def test_five_wrong_tries_of_a_stranger_leave_the_members_own_sign_in_its_
     assert (await post(keeping, RIGHT)).status_code == 429
     row = await waiting(keeping, 1790)
     dies(keeping)
-    await keeping.parts.chores.once()
+    await keeping.services.background_tasks.once()
     assert (await warning_of(keeping, row), (await told(keeping))["alive"]) == (None, True)
 
 
@@ -184,7 +184,7 @@ async def test_more_than_three_of_our_own_within_15_minutes_there_are_not(keepin
     for n in range(5):
         await keeping.prebook(ANA, keeping.open_class(1790, class_id=600 + n), id=600 + n)
         dies(keeping)
-        await keeping.parts.chores.once()
+        await keeping.services.background_tasks.once()
     assert len(logins(keeping)) == 3
     assert await remembered(keeping)
 
@@ -193,7 +193,7 @@ async def test_a_password_that_can_not_be_decrypted_is_as_good_as_none(keeping: 
     await keeping.database.execute("update prebooking.accounts set password = 'enc:v1:00000000:YQ=='")
     row = await waiting(keeping, 1790)
     dies(keeping)
-    await keeping.parts.chores.once()
+    await keeping.services.background_tasks.once()
     assert (await warning_of(keeping, row))["code"] == "session_expired"
     assert logins(keeping) == []
 
@@ -220,7 +220,7 @@ async def test_a_session_that_can_not_be_read_is_signed_in_again_by_the_look(
     row = await waiting(keeping, 1790)
     await can_not_be_read(keeping, how)
     assert ((await told(keeping))["alive"], (await told(keeping))["remembered"]) == (False, True)
-    await keeping.parts.chores.once()
+    await keeping.services.background_tasks.once()
     assert (await warning_of(keeping, row), len(logins(keeping)), ear.told) == (None, 1, [])
     assert ((await told(keeping))["alive"], (await told(keeping))["remembered"]) == (True, True)
 
@@ -232,7 +232,7 @@ async def test_two_replicas_that_can_not_read_it_sign_in_once(keeping: World, ou
     async with open_world(
         keeping.database, *outside, beside=True, sweep_seconds=0, session_encryption_keys=KEY
     ) as second:
-        _, row = await asyncio.gather(second.parts.chores.once(), keeping.finished(ANA, second_row["id"]))
+        _, row = await asyncio.gather(second.services.background_tasks.once(), keeping.finished(ANA, second_row["id"]))
     assert row["result"]["outcome"] == "booked"
     assert len(logins(keeping)) == 1
 
@@ -249,7 +249,7 @@ async def test_one_that_can_not_be_read_and_is_not_remembered_is_told(keeping: W
     assert (await post(keeping, RIGHT)).status_code == 200
     row = await waiting(keeping, 1790)
     await can_not_be_read(keeping, "its key is lost")
-    await keeping.parts.chores.once()
+    await keeping.services.background_tasks.once()
     await ear.heard(1)
     assert (await warning_of(keeping, row))["code"] == "session_expired"
     assert len(keeping.gym.ledger.of(WHOAMI)) == 1  # the sign-in's own
@@ -263,11 +263,11 @@ async def look_while(keeping: World, meanwhile: Any) -> dict[str, Any]:
     row = await waiting(keeping, 1790)
     dies(keeping)
     spoil(keeping, "slow", LOGIN, seconds=LATE_S)
-    looking = asyncio.create_task(keeping.parts.chores.once())
+    looking = asyncio.create_task(keeping.services.background_tasks.once())
     await at_gym(keeping, LOGIN)
     await meanwhile
     await looking
-    await keeping.parts.effects.settled()
+    await keeping.services.effects.settled()
     return row
 
 
@@ -281,7 +281,7 @@ async def test_a_refusal_that_comes_after_a_newer_sign_in_does_not_forget_its_pa
     row = await look_while(keeping, post(keeping, REMEMBER | {"password": "another one"}))
     assert await remembered(keeping)
     assert ((await told(keeping))["alive"], (await told(keeping))["remembered"]) == (True, True)
-    await keeping.parts.chores.once()
+    await keeping.services.background_tasks.once()
     assert await warning_of(keeping, row) is None
 
 

@@ -80,8 +80,8 @@ async def test_a_host_whose_clock_is_behind_is_woken_for_what_is_made_here(
 
 async def test_each_sweep_reads_the_databases_clock(sweepless: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SystemClock, "wall", lambda _: time.time() + 30)
-    await sweepless.parts.sweeper.sweep()
-    opening_clock = sweepless.parts.executor._pipeline._opening_clock
+    await sweepless.services.sweeper.sweep()
+    opening_clock = sweepless.services.executor._pipeline._opening_clock
     assert opening_clock.offset_s == pytest.approx(-30, abs=1)
     assert opening_clock.now() == pytest.approx(time.time(), abs=0.5)
 
@@ -154,7 +154,7 @@ async def test_what_is_over_is_ended_and_nothing_sent(sweepless: World) -> None:
 def qstash_is_back(world: World) -> None:
     """As if the pause after its last refusal were over."""
     world.qstash.qstash.faults.clear()
-    world.parts.sweeper._orders._taken()
+    world.services.sweeper._orders._taken()
 
 
 async def prebooked_while_qstash_is_down(world: World, count: int) -> list[dict[str, Any]]:
@@ -226,7 +226,7 @@ def minutes(monkeypatch: pytest.MonkeyPatch) -> Callable[[World], AsyncIterator[
     """A sweep a second, in a minute that takes no time."""
 
     async def run(world: World) -> AsyncIterator[int]:
-        clock = world.parts.sweeper._orders._clock
+        clock = world.services.sweeper._orders._clock
         for second in range(60):
             monkeypatch.setattr(clock, "monotonic", lambda second=second: 1000.0 + second)
             yield second

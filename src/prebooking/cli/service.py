@@ -48,10 +48,10 @@ def sweep() -> None:
     from prebooking.main import open_replica
 
     async def once() -> None:
-        async with open_replica(settings) as parts:
-            work = await parts.sweeper.sweep()
-            await parts.sweeper.settled()
-            await parts.chores.once()
+        async with open_replica(settings) as services:
+            work = await services.sweeper.sweep()
+            await services.sweeper.settled()
+            await services.background_tasks.once()
             out.print(
                 f"Found {len(work.execute)} to execute, {len(work.settle)} to settle, "
                 f"{len(work.publish)} without a message."
@@ -71,8 +71,8 @@ def schedule_sweep(
     from prebooking.composition import open_services
 
     async def order() -> str:
-        async with open_services(settings) as parts:
-            return await parts.scheduler.schedule_sweep(every)
+        async with open_services(settings) as services:
+            return await services.scheduler.schedule_sweep(every)
 
     out.print(f"QStash calls {settings.public_url}/qstash/sweep every {every} min (schedule {asyncio.run(order())}).")
 

@@ -1,4 +1,4 @@
-"""The application: its routes as a table, its parts from the lifespan or the first request."""
+"""The application: its routes as a table, its services from the lifespan or the first request."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -16,7 +16,7 @@ from prebooking.web.openapi.operations import ApiRoute
 from prebooking.web.problems import HANDLERS
 from prebooking.web.requests import RequestId
 from prebooking.web.routes import classes, events, health, metrics, prebookings, qstash, session, sign_in
-from prebooking.web.startup import OpenParts, Startup, WithServices
+from prebooking.web.startup import OpenServices, Startup, WithServices
 
 ROUTES = (
     *(*events.ROUTES, *prebookings.ROUTES, *classes.ROUTES, *session.ROUTES, *sign_in.ROUTES),
@@ -30,7 +30,7 @@ def _contract(prefix: str) -> ApiRoute:
 
 
 def create_app(
-    open_parts: OpenParts,
+    open_services: OpenServices,
     frontend_origins: Sequence[str],
     *,
     https: bool = False,
@@ -42,7 +42,7 @@ def create_app(
     `prefix`: the path below which the world reaches it, whether a proxy takes it away or not.
     """
     routes = [*ROUTES, _contract(prefix), *(console_routes(console) if console else ())]
-    opening = Startup(open_parts)
+    opening = Startup(open_services)
 
     ours = {route.path.split("/")[1] for route in routes}
     app = Starlette(

@@ -26,24 +26,26 @@ _LONGEST_MESSAGE_ID = 100
 
 
 @asynccontextmanager
-async def time_limit(parts: Services, arrived: float) -> AsyncIterator[None]:
+async def time_limit(services: Services, arrived: float) -> AsyncIterator[None]:
     """Whatever a sender or the database do, a delivery is answered before a platform would kill it."""
     try:
-        async with asyncio.timeout(Budget(parts.clock, arrived, parts.max_duration_s).left):
+        async with asyncio.timeout(Budget(services.clock, arrived, services.max_duration_s).left):
             yield
     except TimeoutError as exc:
         raise Problem(503, "It took too long.", headers={"Retry-After": "2"}) from exc
 
 
-async def verified_body(request: Request, parts: Services, limit: int = LARGEST_BODY) -> bytes:
+async def verified_body(request: Request, services: Services, limit: int = LARGEST_BODY) -> bytes:
     """The body, of which nothing is read before it is known that QStash has signed one for this URL."""
     refuse_larger(request, limit)
     try:
-        signed = parts.deliveries.verify(request.headers.get("upstash-signature", ""), path_of(request.scope))
+        signed = services.signature_verifier.verify(
+            request.headers.get("upstash-signature", ""), path_of(request.scope)
+        )
         body = await read_body(request, limit)
         signed.verify(body)
     except InvalidSignatureError as exc:
-        parts.meter.refused(exc.check)
+        services.metrics.refused(exc.check)
         _log.warning("delivery_refused", path=request.url.path, check=str(exc.check), reason=str(exc))
         raise not_signed() from exc
     authenticated(request.scope)

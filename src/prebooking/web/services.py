@@ -1,4 +1,4 @@
-"""What the routes work with; the composition root puts it together, opening.py hands it out."""
+"""The services that the routes call. The composition root makes them, startup.py attaches them to each request."""
 
 from dataclasses import dataclass
 
@@ -27,20 +27,20 @@ class Services:
     scheduler: Scheduler
     executor: Executor
     effects: Effects
-    connections: SessionConnector
+    session_connector: SessionConnector
     sign_ins: SignInService
-    timetables: ClassListings
-    changes: EventBroadcaster
+    class_listings: ClassListings
+    events: EventBroadcaster
     readiness: Readiness
     sweeper: Sweeper
-    chores: BackgroundTasks
+    background_tasks: BackgroundTasks
     users: Users
-    deliveries: SignatureVerifier
-    meter: Metrics
+    signature_verifier: SignatureVerifier
+    metrics: Metrics
     max_duration_s: float
-    metrics_key: str | None  #: what reads the figures sends it; None: anybody may
+    metrics_key: str | None  #: the bearer token of GET /metrics; None: it is public
 
 
-def parts_of(request: Request) -> Services:
-    parts: Services = request.state.parts
-    return parts
+def services_of(request: Request) -> Services:
+    services: Services = request.state.services
+    return services

@@ -109,7 +109,7 @@ class Failpoints:
             _Watched(outside.store, "store", self),
             _Watched(outside.messages, "messages", self),
             _Gyms(outside.gyms, self),
-            outside.teller,
+            outside.notification_sender,
         )
 
 

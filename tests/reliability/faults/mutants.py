@@ -147,7 +147,13 @@ BREAKS = {
     "no-sweep": Break(
         "nothing but QStash's messages starts an execution",
         "stuck",
-        (Change("src/prebooking/main.py", "(parts.sweeper.run, parts.chores.run)", "(parts.chores.run,)"),),
+        (
+            Change(
+                "src/prebooking/main.py",
+                "(services.sweeper.run, services.background_tasks.run)",
+                "(services.background_tasks.run,)",
+            ),
+        ),
     ),
     "no-tokens": Break(
         "begin and finish don't ask whose claim it is, and a claim doesn't ask whether there is one",

@@ -101,8 +101,8 @@ class Stage:
         self._read_until = 0
         self.clock.start(START)
         # A new process: the monotonic clock starts anew, too.
-        self.world.parts.sweeper._orders._taken()
-        self.world.parts.executor._pipeline._opening_clock.__init__(self.clock)  # type: ignore[misc]
+        self.world.services.sweeper._orders._taken()
+        self.world.services.executor._pipeline._opening_clock.__init__(self.clock)  # type: ignore[misc]
         self.world.gym.site.reset()
         await self.calm()
         broker = self.world.qstash.qstash.broker
@@ -197,7 +197,7 @@ class Stage:
 
     async def deploy(self) -> None:
         """The replica is told to stop, ends in peace, and a new one is there."""
-        executor = self.world.parts.executor
+        executor = self.world.services.executor
         assert isinstance(executor, MortalExecutor)
         executor.stop()
         await self.wait(None)

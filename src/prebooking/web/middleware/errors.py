@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from prebooking.web.middleware.headers import with_headers
 from prebooking.web.problems import BROKEN, STOPPING
-from prebooking.web.services import parts_of
+from prebooking.web.services import services_of
 
 _log = structlog.get_logger()
 
@@ -30,7 +30,7 @@ class ErrorMiddleware:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
-        executor = parts_of(request).executor
+        executor = services_of(request).executor
         started = False
 
         def start(headers: MutableHeaders) -> None:

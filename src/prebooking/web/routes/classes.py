@@ -15,7 +15,7 @@ from prebooking.web.openapi.operations import OF_USERS, ApiRoute, Operation, Res
 from prebooking.web.problems import Problem, invalid, invalid_from, too_often
 from prebooking.web.schemas.opens import Rule, TimeZone
 from prebooking.web.schemas.requests import BoxLabel, BoxNumber, Day
-from prebooking.web.services import parts_of
+from prebooking.web.services import services_of
 
 
 def _for_the_rule(value: str | None, info: ValidationInfo) -> str | None:
@@ -83,10 +83,10 @@ class ClassList(BaseModel):
 
 
 async def boxes(request: Request) -> Response:
-    parts = parts_of(request)
-    user = await parts.users.email(request)
+    services = services_of(request)
+    user = await services.users.email(request)
     try:
-        found = await parts.timetables.boxes(user)
+        found = await services.class_listings.boxes(user)
     except _REFUSALS as exc:
         raise _refusal(exc) from exc
     views = [BoxView(subdomain=box.subdomain, aimharder_id=box.aimharder_id, name=box.name) for box in found]
@@ -94,14 +94,14 @@ async def boxes(request: Request) -> Response:
 
 
 async def classes(request: Request) -> Response:
-    parts = parts_of(request)
-    user = await parts.users.email(request)
+    services = services_of(request)
+    user = await services.users.email(request)
     try:
         query = ClassesQuery.model_validate(dict(request.query_params) | request.path_params)
     except ValidationError as exc:
         raise invalid_from(exc) from exc
     try:
-        found = await parts.timetables.classes(user, query.subdomain, query.box_aimharder_id, query.day)
+        found = await services.class_listings.classes(user, query.subdomain, query.box_aimharder_id, query.day)
     except _REFUSALS as exc:
         raise _refusal(exc) from exc
     told = ClassList(

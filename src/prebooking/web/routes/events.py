@@ -17,7 +17,7 @@ from prebooking.web.extensions import abort
 from prebooking.web.openapi.operations import OF_USERS, ApiRoute, Operation, ResponseSpec
 from prebooking.web.problems import Problem, invalid
 from prebooking.web.schemas.rows import as_json
-from prebooking.web.services import parts_of
+from prebooking.web.services import services_of
 
 _HEARTBEAT_S = 15.0
 _COME_BACK_MS = 2000
@@ -27,15 +27,15 @@ _HEADERS = {"Cache-Control": "no-cache, no-store, no-transform", "X-Accel-Buffer
 
 
 async def follow(request: Request) -> Response:
-    parts = parts_of(request)
-    caller = await parts.users.caller(request)
+    services = services_of(request)
+    caller = await services.users.caller(request)
     if request.method == "HEAD":
         return Response(headers=_HEADERS, media_type="text/event-stream")
     since = request.headers.get("last-event-id") or None
     if since and len(since) > _LONGEST_CURSOR:
         raise _unknown_cursor()
-    stream = _EventStream(caller, parts.clock)
-    await stream.open(parts.changes, since)
+    stream = _EventStream(caller, services.clock)
+    await stream.open(services.events, since)
     return stream
 
 

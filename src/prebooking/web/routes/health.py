@@ -6,7 +6,7 @@ from starlette.responses import JSONResponse, Response
 from prebooking.web.openapi.operations import ALWAYS, OPEN, ApiRoute, Operation, ResponseSpec
 from prebooking.web.problems import DATABASE_DOWN
 from prebooking.web.schemas.responses import Health
-from prebooking.web.services import parts_of
+from prebooking.web.services import services_of
 
 
 async def healthz(_: Request) -> Response:
@@ -15,7 +15,7 @@ async def healthz(_: Request) -> Response:
 
 async def readyz(request: Request) -> Response:
     """Whether the database and its functions are there, within the last second; 503 otherwise."""
-    await parts_of(request).readiness.check()
+    await services_of(request).readiness.check()
     return JSONResponse({"status": "ready"})
 
 

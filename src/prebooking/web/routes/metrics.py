@@ -7,16 +7,16 @@ from starlette.responses import Response
 
 from prebooking.web.openapi.operations import ALWAYS, METRICS, ApiRoute, Operation, ResponseSpec
 from prebooking.web.problems import Problem
-from prebooking.web.services import parts_of
+from prebooking.web.services import services_of
 
 
 async def metrics(request: Request) -> Response:
     """Open only where there is no key to ask for."""
-    parts = parts_of(request)
+    services = services_of(request)
     _, _, key = request.headers.get("authorization", "").partition(" ")
-    if parts.metrics_key is not None and not hmac.compare_digest(key.encode(), parts.metrics_key.encode()):
+    if services.metrics_key is not None and not hmac.compare_digest(key.encode(), services.metrics_key.encode()):
         raise _refused()
-    body, media_type = parts.meter.exposition()
+    body, media_type = services.metrics.exposition()
     return Response(body, headers={"Content-Type": media_type})
 
 

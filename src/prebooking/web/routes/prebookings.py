@@ -16,7 +16,7 @@ from prebooking.web.requests import read_json
 from prebooking.web.schemas import responses
 from prebooking.web.schemas.requests import NewOpening, NewPrebooking, Query, Retry
 from prebooking.web.schemas.rows import as_json
-from prebooking.web.services import Services, parts_of
+from prebooking.web.services import Services, services_of
 from prebooking.web.transitions import (
     EXISTS,
     FINISHED,
@@ -32,11 +32,11 @@ from prebooking.web.transitions import (
 
 
 async def create(request: Request) -> Response:
-    parts, user = await _user(request)
+    services, user = await _user(request)
     new = await read_json(request, NewPrebooking)
     box = Box(subdomain=new.box_subdomain, aimharder_id=new.box_aimharder_id)
     name = name_of(request, user)
-    created = await parts.scheduler.create(
+    created = await services.scheduler.create(
         name.id,
         user,
         box,
@@ -46,7 +46,7 @@ async def create(request: Request) -> Response:
         time_zone=new.opens.time_zone if new.opens else None,
         key=name.key,
     )
-    if created.prebooking and not created.prebooking.warning and parts.timetables.lacks(user, box.subdomain):
+    if created.prebooking and not created.prebooking.warning and services.class_listings.lacks(user, box.subdomain):
         created = replace(created, prebooking=_warned(created.prebooking, box))
     return response(
         created, 201 if created.outcome == "created" else 200, opening="opens" if new.opens else "available_at"
@@ -61,12 +61,12 @@ def _warned(row: Prebooking, box: Box) -> Prebooking:
 
 
 async def listing(request: Request) -> Response:
-    parts, user = await _user(request)
+    services, user = await _user(request)
     try:
         query = Query.model_validate(dict(request.query_params))
     except ValidationError as exc:
         raise invalid_from(exc) from exc
-    rows = await parts.store.list(
+    rows = await services.store.list(
         user,
         status=query.status,
         box_subdomain=query.box_subdomain,
@@ -79,34 +79,34 @@ async def listing(request: Request) -> Response:
 
 
 async def read(request: Request) -> Response:
-    parts, user = await _user(request)
-    rows = await parts.store.list(user, prebooking_id=_id(request))
+    services, user = await _user(request)
+    rows = await services.store.list(user, prebooking_id=_id(request))
     if not rows:
         raise not_found()
     return JSONResponse(as_json(rows[0]))
 
 
 async def reschedule(request: Request) -> Response:
-    parts, user = await _user(request)
+    services, user = await _user(request)
     new = await read_json(request, NewOpening)
-    return response(await parts.scheduler.reschedule(_id(request), user, new.available_at))
+    return response(await services.scheduler.reschedule(_id(request), user, new.available_at))
 
 
 async def cancel(request: Request) -> Response:
-    parts, user = await _user(request)
-    return response(await parts.scheduler.cancel(_id(request), user))
+    services, user = await _user(request)
+    return response(await services.scheduler.cancel(_id(request), user))
 
 
 async def retry(request: Request) -> Response:
-    parts, user = await _user(request)
+    services, user = await _user(request)
     new = await read_json(request, Retry, optional=True)
     name = name_of(request, user)
-    return response(await parts.scheduler.retry(_id(request), user, name.id, new.available_at, name.key))
+    return response(await services.scheduler.retry(_id(request), user, name.id, new.available_at, name.key))
 
 
 async def _user(request: Request) -> tuple[Services, str]:
-    parts = parts_of(request)
-    return parts, await parts.users.email(request)
+    services = services_of(request)
+    return services, await services.users.email(request)
 
 
 def _id(request: Request) -> UUID:

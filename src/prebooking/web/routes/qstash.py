@@ -28,7 +28,7 @@ from prebooking.web.problems import DATABASE_DOWN, Problem
 from prebooking.web.requests import too_large
 from prebooking.web.schemas.qstash import DeliveryFailure, ExecutePayload, NoticeFailure, Ping
 from prebooking.web.schemas.responses import Delivered, Noted, Swept
-from prebooking.web.services import parts_of
+from prebooking.web.services import services_of
 
 _log = structlog.get_logger()
 
@@ -37,28 +37,28 @@ _LARGEST_CALLBACK = 256 * 1024
 
 
 async def execute(request: Request) -> Response:
-    parts = parts_of(request)
-    arrived = parts.clock.monotonic()
-    async with time_limit(parts, arrived):
-        body = await verified_body(request, parts)
+    services = services_of(request)
+    arrived = services.clock.monotonic()
+    async with time_limit(services, arrived):
+        body = await verified_body(request, services)
     try:
         ring = ExecutePayload.model_validate_json(body)
         prebooking_id = UUID(ring.prebooking_id)
     except (ValidationError, ValueError) as exc:
         return reject(request, "not a prebooking's message", exc)
-    budget = Budget(parts.clock, arrived, parts.max_duration_s)
-    async with parts.sweeper.awake(budget):
+    budget = Budget(services.clock, arrived, services.max_duration_s)
+    async with services.sweeper.awake(budget):
         with structlog.contextvars.bound_contextvars(message_id=message_id(request)):
-            verdict = await parts.executor.execute(prebooking_id, ring.version, arrived)
-    await parts.chores.before_sleeping(budget.left)
+            verdict = await services.executor.execute(prebooking_id, ring.version, arrived)
+    await services.background_tasks.before_sleeping(budget.left)
     return _answer(verdict, prebooking_id)
 
 
 async def failed(request: Request) -> Response:
     """QStash has given up on a message: the row loses it, the sweep goes on."""
-    parts = parts_of(request)
-    async with time_limit(parts, parts.clock.monotonic()):
-        body = await verified_body(request, parts, _LARGEST_CALLBACK)
+    services = services_of(request)
+    async with time_limit(services, services.clock.monotonic()):
+        body = await verified_body(request, services, _LARGEST_CALLBACK)
         try:
             callback = DeliveryFailure.model_validate(json.loads(body))
             ring = ExecutePayload.model_validate_json(base64.b64decode(callback.sourceBody))
@@ -66,51 +66,51 @@ async def failed(request: Request) -> Response:
         except (ValidationError, ValueError, RecursionError) as exc:
             return reject(request, "not a failure callback of a prebooking's message", exc)
         reason = failure_reason(callback)
-        noted = await parts.store.note_delivery_failure(prebooking_id, ring.version, reason)
+        noted = await services.store.note_delivery_failure(prebooking_id, ring.version, reason)
     _log.warning("delivery_failed", prebooking_id=str(prebooking_id), outcome=noted.outcome, reason=reason)
     return JSONResponse({"outcome": noted.outcome, "prebooking_id": str(prebooking_id)})
 
 
 async def notice_failed(request: Request) -> Response:
     """QStash has given up on a notice: it is published anew, signed anew."""
-    parts = parts_of(request)
-    async with time_limit(parts, parts.clock.monotonic()):
-        body = await verified_body(request, parts, _LARGEST_CALLBACK)
+    services = services_of(request)
+    async with time_limit(services, services.clock.monotonic()):
+        body = await verified_body(request, services, _LARGEST_CALLBACK)
         try:
             callback = NoticeFailure.model_validate_json(body)
         except ValidationError as exc:
             return reject(request, "not a failure callback of a notice", exc)
         reason = failure_reason(callback)
-        outcome = await parts.store.note_untold(callback.sourceMessageId, reason)
+        outcome = await services.store.note_untold(callback.sourceMessageId, reason)
     _log.warning("notice_failed", message_id=callback.sourceMessageId, outcome=outcome, reason=reason)
     return JSONResponse({"outcome": outcome})
 
 
 async def ping(request: Request) -> Response:
     """From `prebooking doctor`: that it arrives here, and is believed, is what it wants to know."""
-    parts = parts_of(request)
-    async with time_limit(parts, parts.clock.monotonic()):
-        body = await verified_body(request, parts)
+    services = services_of(request)
+    async with time_limit(services, services.clock.monotonic()):
+        body = await verified_body(request, services)
         try:
             ping_id = UUID(Ping.model_validate_json(body).ping)
         except (ValidationError, ValueError) as exc:
             return reject(request, "not a ping", exc)
-        await parts.store.note_ping(ping_id)
+        await services.store.note_ping(ping_id)
     return JSONResponse({"outcome": "noted"})
 
 
 async def sweep(request: Request) -> Response:
     """One sweep, for hosts that sleep between requests: what it starts is waited for, within the budget."""
-    parts = parts_of(request)
-    arrived = parts.clock.monotonic()
-    async with time_limit(parts, arrived):
-        await verified_body(request, parts)
-        work = await parts.sweeper.sweep(arrived)
-    budget = Budget(parts.clock, arrived, parts.max_duration_s)
+    services = services_of(request)
+    arrived = services.clock.monotonic()
+    async with time_limit(services, arrived):
+        await verified_body(request, services)
+        work = await services.sweeper.sweep(arrived)
+    budget = Budget(services.clock, arrived, services.max_duration_s)
     with suppress(TimeoutError):
         async with asyncio.timeout(budget.left):
-            await parts.sweeper.settled()
-    await parts.chores.within(budget)
+            await services.sweeper.settled()
+    await services.background_tasks.within(budget)
     counts = {"execute": len(work.execute), "settle": len(work.settle), "publish": len(work.publish)}
     return JSONResponse({"outcome": "swept", "found": counts})
 

@@ -14,7 +14,7 @@ from prebooking.usecases.sessions.connect import TooOftenError
 from prebooking.web.openapi.operations import BAD_BODY, OF_USERS, ApiRoute, Operation, ResponseSpec
 from prebooking.web.problems import Problem, invalid, too_often
 from prebooking.web.requests import read_json
-from prebooking.web.services import parts_of
+from prebooking.web.services import services_of
 
 _COOKIE_NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # RFC 6265's token
 _COOKIE_VALUE = r"^[ -:<-~]*$"  # no end of the line, no semicolon: nothing that could begin another header or cookie
@@ -97,27 +97,29 @@ class SessionView(BaseModel):
 
 
 async def connect(request: Request) -> Response:
-    parts = parts_of(request)
-    user = await parts.users.email(request)
+    services = services_of(request)
+    user = await services.users.email(request)
     new = await read_json(request, NewSession)
     cookies = [(cookie.name, cookie.value) for cookie in new.cookies]
     try:
-        alive = await parts.connections.connect(user, token=new.token, cookies=cookies, fingerprint=new.fingerprint)
+        alive = await services.session_connector.connect(
+            user, token=new.token, cookies=cookies, fingerprint=new.fingerprint
+        )
     except TooOftenError as exc:
         raise _too_often(exc) from exc
     except BoxSilentError as exc:
         raise _unreachable() from exc
     if not alive:
         raise _dead()
-    checked_at = datetime.fromtimestamp(parts.clock.wall(), UTC)
+    checked_at = datetime.fromtimestamp(services.clock.wall(), UTC)
     return _json(ConnectedSession(alive=True, checked_at=checked_at))
 
 
 async def look(request: Request) -> Response:
-    parts = parts_of(request)
-    user = await parts.users.email(request)
+    services = services_of(request)
+    user = await services.users.email(request)
     try:
-        found = await parts.connections.look(user)
+        found = await services.session_connector.look(user)
     except TooOftenError as exc:
         raise _too_often(exc) from exc
     return _json(session_view(found.state, alive=found.alive) if found else session_view(None, alive=False))
@@ -138,8 +140,8 @@ def session_view(state: SessionState | None, *, alive: bool | None) -> SessionVi
 
 
 async def disconnect(request: Request) -> Response:
-    parts = parts_of(request)
-    await parts.connections.disconnect(await parts.users.email(request))
+    services = services_of(request)
+    await services.session_connector.disconnect(await services.users.email(request))
     return Response(status_code=204)
 
 

@@ -14,7 +14,7 @@ from prebooking.web.problems import Problem, invalid, too_often
 from prebooking.web.requests import has_hung_up, read_json
 from prebooking.web.routes.classes import BoxView
 from prebooking.web.routes.session import SessionView, session_view
-from prebooking.web.services import parts_of
+from prebooking.web.services import services_of
 
 _LOCKED_S = 900  # nobody has recorded for how long AimHarder locks an account
 
@@ -54,11 +54,11 @@ class SignedInView(SessionView):
 
 
 async def sign_in(request: Request) -> Response:
-    parts = parts_of(request)
-    user = await parts.users.email(request)
+    services = services_of(request)
+    user = await services.users.email(request)
     asked = await read_json(request, SignIn)
     try:
-        stored, boxes = await parts.sign_ins.sign_in(
+        stored, boxes = await services.sign_ins.sign_in(
             user,
             asked.email,
             asked.password.get_secret_value(),
