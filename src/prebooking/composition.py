@@ -29,6 +29,7 @@ from prebooking.usecases.background.retention import Retention
 from prebooking.usecases.booking.executor import Executor
 from prebooking.usecases.booking.gate import Gate
 from prebooking.usecases.booking.pipeline import Pipeline
+from prebooking.usecases.booking.record import ResultRecorder
 from prebooking.usecases.classes import ClassListings
 from prebooking.usecases.effects import Effects
 from prebooking.usecases.email_owners import EmailOwners
@@ -89,20 +90,23 @@ async def open_services(
             SessionWatch(store, gyms, reviver, gate, clock, metrics),
             Retention(store, gate, clock, days=settings.retention_days),
         )
+        patience = Patience(
+            too_early_minutes=settings.too_early_minutes, book_until_minutes=settings.book_until_minutes_before
+        )
+        recorder = ResultRecorder(
+            store, clock, metrics, lead_s=settings.lead_seconds, max_attempts=settings.max_attempts, patience=patience
+        )
         pipeline = Pipeline(
             store,
             gyms,
             gate,
             clock,
             opening_clock,
-            lead_s=settings.lead_seconds,
+            recorder,
+            reviver,
             max_attempts=settings.max_attempts,
-            patience=Patience(
-                too_early_minutes=settings.too_early_minutes, book_until_minutes=settings.book_until_minutes_before
-            ),
+            patience=patience,
             legacy_box=settings.legacy_box,
-            meter=metrics,
-            revival=reviver,
         )
         executor = Executor(
             pipeline, clock, metrics, max_duration_s=settings.max_duration_seconds, ended=background_tasks.ring

@@ -86,12 +86,13 @@ BREAKS = {
             ),
             Change(
                 f"{_USECASES}/booking/resolve.py",
-                "    found = await settle(run)\n    if isinstance(found, Ending):\n        return found\n    if reply",
+                "    found = await settle(context)\n    if isinstance(found, Ending):\n"
+                "        return found\n    if reply",
                 "    found = NotFound.ABSENT\n    if reply",
             ),
             Change(
                 f"{_USECASES}/booking/prepare.py",
-                "return present(listed, Outcome.BOOKED if run.claim.begun else Outcome.ALREADY_BOOKED)",
+                "return present(listed, Outcome.BOOKED if context.claim.begun else Outcome.ALREADY_BOOKED)",
                 "return None",
             ),
         ),

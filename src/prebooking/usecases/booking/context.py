@@ -2,19 +2,16 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from prebooking.concurrency.fair_semaphore import Permit
-from prebooking.domain.class_start import start_of
-from prebooking.domain.classes import MemberBox
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Ending, Outcome
-from prebooking.domain.ports import Claim, Clock, HeldRequest, Listing, Transition
+from prebooking.domain.ports import Claim, Clock, HeldRequest, Transition
 from prebooking.domain.prebooking import BookingRequest, Prebooking, Session
-from prebooking.domain.timing import Budget, Lease, OpeningClock, Shot, Timings
+from prebooking.domain.timing import Budget, Lease, OpeningClock, Timings
 from prebooking.usecases.guarded_gyms import GuardedGym
 from prebooking.usecases.sessions.refresh import PATIENCE_S
 from prebooking.usecases.sessions.revive import WRONG_SIGN_IN, Revived, SessionReviver
@@ -22,7 +19,6 @@ from prebooking.usecases.sessions.revive import WRONG_SIGN_IN, Revived, SessionR
 _REFRESH_S = 4.0
 _SIGN_IN_S = 6.0
 _SIGN_IN_BEFORE_S = 2.0
-_ENTRANCE_S = 2.0
 _TO_END_S = 0.3  # of the budget, for what follows a refresh that was waited for to the last
 _LEAST_REFRESH_S = 2.0  # with less left it would come too late, and a host that sleeps after the answer could lose it
 
@@ -61,6 +57,7 @@ Decision = Ending | Release | Park | GiveBack | NotOurs
 @dataclass(slots=True, kw_only=True)
 class ExecutionContext:
     claim: Claim
+    prebooking: Prebooking
     token: UUID
     request: BookingRequest
     box: str  #: by its subdomain
@@ -70,6 +67,7 @@ class ExecutionContext:
     budget: Budget
     timings: Timings
     clock: Clock
+    opening: float  #: epoch seconds
     now: Callable[[], float]  #: the opening's clock, which stamps the shots
     revival: SessionReviver
     attempts: int
@@ -81,29 +79,14 @@ class ExecutionContext:
     unsure: bool = False  #: a shot of this claim got no statement: no refusal is believed any more
     day_is_empty: bool = False  #: the gym lists no class at all on that day, as far as was asked
     starts_at: datetime | None = None  #: the class's start, as the gym's listing tells it
+    entered: bool = False  #: the living session was shown to the box
     password_refused: bool = False  #: the remembered one, so the session could not be signed in again
     _revived: bool = False
-    _entered: bool = False
     _refreshing: asyncio.Task[Revived] | None = None
-
-    @property
-    def prebooking(self) -> Prebooking:
-        return self.claim.prebooking
-
-    @property
-    def opening(self) -> float:
-        return self.prebooking.available_at.timestamp()
 
     @property
     def since_opening_s(self) -> float:
         return self.now() - self.opening
-
-    def learn(self, listing: Listing) -> None:
-        """What else a listing tells of the class: when it starts, or that there is none yet."""
-        self.day_is_empty = not listing
-        listed = listing.get(self.request.class_id)
-        if listed is not None:
-            self.starts_at = start_of(self.request.day, listed.hour, self.claim.time_zone)
 
     def may_send(self) -> bool:
         """Asked right before a write: the process may have stood still since it was asked last."""
@@ -147,16 +130,6 @@ class ExecutionContext:
         """Not so shortly before the opening that the request would be late."""
         return not -_SIGN_IN_BEFORE_S < self.since_opening_s < 0
 
-    async def enter(self) -> None:
-        """Shows a living session to the box, once an execution: some boxes don't know of one until then."""
-        if self._entered:
-            return
-        self._entered = True
-        box = MemberBox(subdomain=self.box, aimharder_id="", name="")
-        with suppress(BoxSilentError, TimeoutError):
-            async with asyncio.timeout(_ENTRANCE_S):
-                await self.gym.enter(self.session.token, self.session.fingerprint, box)
-
     def session_ended(self, ending: Ending) -> Ending:
         """With the reason why it was not signed in again."""
         return replace(ending, sentence=WRONG_SIGN_IN) if self.password_refused else ending
@@ -183,19 +156,12 @@ class ExecutionContext:
             raise
         return held
 
-    async def close_request(self) -> None:
-        if self.held is not None:
-            await self.held.aclose()
-
-    def record(self, held: HeldRequest, outcome: str) -> None:
-        if held.fired_at is not None:
-            self.timings.shots.append(Shot(held.fired_at, self.now(), outcome))
-
     def last_reason(self, *, over: Outcome) -> Ending:
-        """Why it was not booked, as far as earlier attempts know; else `over`."""
-        if over is Outcome.ATTEMPTS_EXHAUSTED and self.claim.last_outcome:
-            return Ending(Outcome(self.claim.last_outcome), sentence=self.claim.last_message)
-        return Ending(over, self.claim.last_message or "")
+        """Returns why it was not booked, as far as earlier attempts know; else `over`."""
+        claim = self.claim
+        if over is Outcome.ATTEMPTS_EXHAUSTED and claim.last_outcome:
+            return Ending(Outcome(claim.last_outcome), sentence=claim.last_message)
+        return Ending(over, claim.last_message or "")
 
 
 def timings_of(claim: Claim, budget: Budget, opening_clock: OpeningClock) -> Timings:

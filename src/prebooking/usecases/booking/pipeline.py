@@ -12,12 +12,11 @@ import structlog
 from prebooking.concurrency.fair_semaphore import FairSemaphore, NoPermitError
 from prebooking.concurrency.shutdown import Shutdown, ShutdownError
 from prebooking.domain.errors import BoxSilentError
-from prebooking.domain.metrics import Metrics
 from prebooking.domain.outcome import Ending, Outcome
 from prebooking.domain.patience import Patience
 from prebooking.domain.ports import Claim, Clock, Store, Transition
 from prebooking.domain.prebooking import Box
-from prebooking.domain.timing import Budget, OpeningClock, not_before
+from prebooking.domain.timing import Budget, OpeningClock
 from prebooking.usecases.booking.admission import WORTH_STARTING_S, admitted, crowded
 from prebooking.usecases.booking.begin_stagger import BeginStagger
 from prebooking.usecases.booking.context import Decision, ExecutionContext, GiveBack, NotOurs, Park, Release, timings_of
@@ -50,32 +49,27 @@ class Pipeline:
         gate: Gate,
         clock: Clock,
         opening_clock: OpeningClock,
+        recorder: ResultRecorder,
+        revival: SessionReviver,
         *,
-        lead_s: float,
         max_attempts: int,
         patience: Patience,
         legacy_box: Box | None,
-        meter: Metrics,
-        revival: SessionReviver,
     ) -> None:
         self._gyms = gyms
         self._gate = gate
         self._clock = clock
         self._opening_clock = opening_clock
-        self._lead_s = lead_s
+        self._recorder = recorder
+        self._revival = revival
         self._max_attempts = max_attempts
         self._patience = patience
         self._legacy_box = legacy_box
-        self._meter = meter
-        self._revival = revival
         self._begin_stagger = BeginStagger()
         self._claims = asyncio.Semaphore(_CLAIMS_AT_ONCE)
         self._permits = FairSemaphore(_PREPARED_AT_ONCE)
         self._reconnects = Reconnects()
         self._leases = Leases(store, gate, clock)
-        self._recorder = ResultRecorder(
-            store, clock, meter, lead_s=lead_s, max_attempts=max_attempts, patience=patience
-        )
         self.shutdown = Shutdown()
 
     async def execute(
@@ -87,9 +81,8 @@ class Pipeline:
         if isinstance(claim, DeliveryResult):
             return claim
         row, timings = claim.prebooking, timings_of(claim, budget, self._opening_clock)
-        if version is not None and row.attempts == 1 and claim.last_outcome is None:
-            due_at = max(not_before(row.available_at, self._lead_s), row.created_at.timestamp())
-            self._meter.lagged(max(0.0, timings.delivered_at - due_at))
+        if version is not None:
+            self._recorder.observe_lag(claim, timings.delivered_at)
         request, box = row.request(), row.box(self._legacy_box)
         structlog.contextvars.bind_contextvars(
             attempt=row.attempts, box=row.box_subdomain or (box.subdomain if box else None)
@@ -101,6 +94,7 @@ class Pipeline:
         async with self._gyms.visit(box, claim.session) as gym:
             context = ExecutionContext(
                 claim=claim,
+                prebooking=row,
                 token=token,
                 request=request,
                 box=box.subdomain,
@@ -110,6 +104,7 @@ class Pipeline:
                 budget=budget,
                 timings=timings,
                 clock=self._clock,
+                opening=timings.available_at,
                 now=self._opening_clock.now,
                 revival=self._revival,
                 attempts=row.attempts,
@@ -120,28 +115,32 @@ class Pipeline:
                 await context.aclose()
 
     async def _decide(self, context: ExecutionContext) -> Decision:
-        """The steps in their order. What interrupts those before the gate finds that nothing has left."""
+        try:
+            return await self._until_begun(context) or await self._pass_gate(context) or await resolve(context)
+        finally:
+            if context.held is not None:
+                await context.held.aclose()
+
+    async def _until_begun(self, context: ExecutionContext) -> Decision | None:
+        """The steps before the gate. They can be interrupted: nothing has left yet."""
         try:
             async with (
                 self.shutdown.interruptible(),
                 self._leases.renewed(context.claim, context.token),
                 admitted(self._permits, context),
             ):
-                decision = (
+                return (
                     await self._settle(context)
                     or await self._prepare(context)
                     or await self._hold(context)
                     or await self._begin(context)
                 )
-            return decision or await self._pass_gate(context) or await resolve(context)
         except ShutdownError:
             return GiveBack()
         except ClaimLostError as exc:
             return NotOurs(exc.answer)
         except NoPermitError:
             return crowded()
-        finally:
-            await context.close_request()
 
     async def _claim(
         self, prebooking_id: UUID, token: UUID, version: int | None, budget: Budget, *, settles: bool
@@ -189,7 +188,7 @@ class Pipeline:
     async def _hold(self, context: ExecutionContext) -> Decision | None:
         """Holds the request on an open connection. Releases the permit: what is left is to wait."""
         await self._gate.quiet()
-        permit, reason = context.permit, context.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED)
+        permit, reason = context.permit, None
         while context.budget.may_send():
             if permit and context.gym.silent:
                 permit.lend()
@@ -215,7 +214,7 @@ class Pipeline:
             if permit:
                 permit.release()
             return None
-        return Release(reason)
+        return Release(reason or context.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED))
 
     async def _begin(self, context: ExecutionContext) -> Decision | None:
         """Records that the request may leave; unconfirmed, nothing is sent."""
@@ -229,9 +228,7 @@ class Pipeline:
         )
         if answer.outcome == "begun" and answer.prebooking:
             context.begun, context.attempts = True, answer.prebooking.attempts
-            if context.budget.may_send():
-                return None
-            return Release(context.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED))
+            return None if context.budget.may_send() else Release(context.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED))
         if answer.outcome == Outcome.EXPIRED:
             return Ending(Outcome.EXPIRED, sentence=self._patience.too_close if answer.starts_at else None)
         if answer.outcome == Outcome.ATTEMPTS_EXHAUSTED:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from prebooking.domain.class_start import start_of
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Ending, Outcome
 from prebooking.domain.ports import Listing
@@ -26,39 +27,44 @@ _AT_LEAST_S = 1.0
 _TO_USE_IT_S = 0.2  # what another one has refreshed must come so long before the request is built
 
 
-async def prepare(run: ExecutionContext) -> Ending | None:
+async def prepare(context: ExecutionContext) -> Ending | None:
     """Returns an ending where there is nothing to send. The connection to the box is open afterwards."""
-    now = run.now
-    until = max(run.opening - _STOP_BEFORE_OPENING_S, now() + _AT_LEAST_S)
+    now = context.now
+    until = max(context.opening - _STOP_BEFORE_OPENING_S, now() + _AT_LEAST_S)
     async with asyncio.TaskGroup() as asking:  # when one breaks the other is ended, before its connections are
-        whoami = asking.create_task(_known(run.gym.whoami(), until - now()))
-        listed = asking.create_task(_known(run.gym.listing(run.request.day, run.request.family_id), until - now()))
+        whoami = asking.create_task(_known(context.gym.whoami(), until - now()))
+        listed = asking.create_task(
+            _known(context.gym.listing(context.request.day, context.request.family_id), until - now())
+        )
     alive, listing = whoami.result(), listed.result()
     if alive is False:
         # The request can wait longer for a sign-in: without it, it would only be refused.
-        by = max(until, run.opening - _SIGN_IN_UNTIL_S) if run.session.remembered else until
+        by = max(until, context.opening - _SIGN_IN_UNTIL_S) if context.session.remembered else until
         left = by - now()
-        revived = await _known(run.revive(min(PATIENCE_S, left - _TO_USE_IT_S)), left)
+        revived = await _known(context.revive(min(PATIENCE_S, left - _TO_USE_IT_S)), left)
         if revived is False:
-            return run.session_ended(Ending(Outcome.SESSION_EXPIRED))
+            return context.session_ended(Ending(Outcome.SESSION_EXPIRED))
         if revived is None:
-            _log.warning("session_not_refreshed", prebooking_id=str(run.prebooking.id))
+            _log.warning("session_not_refreshed", prebooking_id=str(context.prebooking.id))
         else:
-            listing = await _known(run.gym.listing(run.request.day, run.request.family_id), until - now())
-    run.timings.ready_at = now()
-    if listing is not None:
-        run.learn(listing)
-    return _ending(listing, run) if listing else None  # a day without any class says nothing
+            listing = await _known(context.gym.listing(context.request.day, context.request.family_id), until - now())
+    context.timings.ready_at = now()
+    if listing is None:
+        return None
+    context.day_is_empty = not listing
+    return _ending(listing, context) if listing else None  # a day without any class says nothing
 
 
-def _ending(listing: Listing, run: ExecutionContext) -> Ending | None:
-    listed = listing.get(run.request.class_id)
+def _ending(listing: Listing, context: ExecutionContext) -> Ending | None:
+    listed = listing.get(context.request.class_id)
+    if listed is not None:
+        context.starts_at = start_of(context.request.day, listed.hour, context.claim.time_zone)
     if listed is None and not listing.complete:
         return None
     if listed is None or listed.cancelled:
         return Ending(Outcome.CLASS_NOT_FOUND)
     # With a settled begin behind it the booking is our own doing, else the user's by hand.
-    return present(listed, Outcome.BOOKED if run.claim.begun else Outcome.ALREADY_BOOKED)
+    return present(listed, Outcome.BOOKED if context.claim.begun else Outcome.ALREADY_BOOKED)
 
 
 async def _known(question: Coroutine[Any, Any, _T], within_s: float) -> _T | None:

@@ -10,7 +10,7 @@ from prebooking.domain.outcome import Ending, Outcome
 from prebooking.domain.patience import Patience, pause_before_late_opening
 from prebooking.domain.ports import Claim, Clock, Store, Transition
 from prebooking.domain.prebooking import Status
-from prebooking.domain.timing import Budget, Timings, park_delay, release_delay
+from prebooking.domain.timing import Budget, Timings, not_before, park_delay, release_delay
 from prebooking.usecases.booking.context import Decision, ExecutionContext, GiveBack, NotOurs, Park, Release
 
 _LEAST_RETRY_AFTER_S = 1.0
@@ -41,6 +41,13 @@ class ResultRecorder:
         self._max_attempts = max_attempts
         self._patience = patience
 
+    def observe_lag(self, claim: Claim, delivered_at: float) -> None:
+        """How late QStash delivered a message: after its instant, or after it was published, if that was later."""
+        row = claim.prebooking
+        if row.attempts == 1 and claim.last_outcome is None:
+            due_at = max(not_before(row.available_at, self._lead_s), row.created_at.timestamp())
+            self._meter.lagged(max(0.0, delivered_at - due_at))
+
     async def record(self, context: ExecutionContext, decision: Decision) -> DeliveryResult:
         """Raises StoreUnavailableError once the budget is used up."""
         if context.timings.shots and not context.timings.earlier_shots:
@@ -69,34 +76,34 @@ class ResultRecorder:
                     raise
                 await self._clock.sleep(_TRY_AGAIN_S)
 
-    async def _write(self, run: ExecutionContext, decision: Decision) -> DeliveryResult:
+    async def _write(self, context: ExecutionContext, decision: Decision) -> DeliveryResult:
         match decision:
             case Ending():
-                return await self._finish(run.claim, run.token, run.timings, decision)
+                return await self._finish(context.claim, context.token, context.timings, decision)
             case Release(reason):
-                return await self._not_booked(run, reason)
-            case GiveBack(again_s) if run.claim.begun and not run.settled:
-                return await self._park(run.claim, run.token, run.timings, None, again_s)
+                return await self._not_booked(context, reason)
+            case GiveBack(again_s) if context.claim.begun and not context.settled:
+                return await self._park(context.claim, context.token, context.timings, None, again_s)
             case GiveBack(again_s):
-                return await self._release(run, None, again_s, counted=False)
+                return await self._release(context, None, again_s, counted=False)
             case Park(reason):
                 # Its own begin's lease must end first: until then its request may still arrive.
-                retry_s = None if run.begun else park_delay(run.claim.parks)
-                return await self._park(run.claim, run.token, run.timings, reason, retry_s)
+                retry_s = None if context.begun else park_delay(context.claim.parks)
+                return await self._park(context.claim, context.token, context.timings, reason, retry_s)
             case NotOurs(answer):
                 return self.not_claimed(answer)
 
-    async def _not_booked(self, run: ExecutionContext, reason: Ending) -> DeliveryResult:
+    async def _not_booked(self, context: ExecutionContext, reason: Ending) -> DeliveryResult:
         """Tried again: so many times, but for a gym that opens late, which is waited for however often it is asked."""
         if reason.outcome is Outcome.TOO_EARLY:
-            since_s = run.since_opening_s
+            since_s = context.since_opening_s
             if self._patience.waits_for_opening(since_s):
-                return await self._release(run, reason, pause_before_late_opening(since_s), counted=False)
+                return await self._release(context, reason, pause_before_late_opening(since_s), counted=False)
             reason = replace(reason, sentence=self._patience.never_opened)
-        elif run.attempts < self._max_attempts:
+        elif context.attempts < self._max_attempts:
             least = _OF_A_BAD_MINUTE if reason.outcome in _PASSES_IN_A_MINUTE else 0.0
-            return await self._release(run, reason, release_delay(run.attempts, least=least), counted=True)
-        return await self._finish(run.claim, run.token, run.timings, reason)
+            return await self._release(context, reason, release_delay(context.attempts, least=least), counted=True)
+        return await self._finish(context.claim, context.token, context.timings, reason)
 
     async def _finish(self, claim: Claim, token: UUID, timings: Timings, ending: Ending) -> DeliveryResult:
         success = ending.outcome.success
@@ -122,18 +129,18 @@ class ResultRecorder:
         return DeliveryResult(ending.outcome)
 
     async def _release(
-        self, run: ExecutionContext, reason: Ending | None, retry_s: float, *, counted: bool
+        self, context: ExecutionContext, reason: Ending | None, retry_s: float, *, counted: bool
     ) -> DeliveryResult:
         """`counted`: it was an attempt; our own stop or crowd is none, nor is a gym that is late."""
         answer = await self._store.release(
-            run.prebooking.id,
-            run.token,
+            context.prebooking.id,
+            context.token,
             outcome=reason.outcome if reason else None,
             message=reason.message if reason else None,
-            shots=run.timings.all_shots(),
+            shots=context.timings.all_shots(),
             retry_s=retry_s,
             graceful=not counted,
-            settled=run.settled,
+            settled=context.settled,
         )
         if answer.outcome != "released":
             return self.not_claimed(answer)

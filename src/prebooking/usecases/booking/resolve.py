@@ -2,19 +2,22 @@
 
 import asyncio
 import random
+from contextlib import suppress
 from dataclasses import dataclass
 
+from prebooking.domain.classes import MemberBox
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Ending, Kind, Outcome, Reply
 from prebooking.domain.patience import pause_before_late_opening
 from prebooking.domain.ports import HeldRequest, Listing
-from prebooking.domain.timing import LAST_SHOT_S
+from prebooking.domain.timing import LAST_SHOT_S, Shot
 from prebooking.usecases.booking.context import Decision, ExecutionContext, Park, Release
 from prebooking.usecases.booking.settle import NotFound, present, settle
 
 _PAUSE_S = (0.1, 0.3)  # between shots, but for the second, which goes at once
 _LONGEST_PAUSE_S = 3.0  # between questions to the listing
 _PART = 0.1  # of the time since the first shot, where that is longer: a long budget is no reason for many shots
+_ENTRANCE_S = 2.0
 _JUST_OPENED_S = 1.0  # from then on the gym is late, and not merely its clock by a moment
 
 
@@ -23,135 +26,147 @@ class _Again:
     reason: Ending
 
 
-async def resolve(run: ExecutionContext) -> Decision:
+async def resolve(context: ExecutionContext) -> Decision:
     """Follows up the request that was fired, until it is decided or the budget is used up."""
-    held = run.held
+    held = context.held
     assert held is not None
-    shots, began = 1, run.clock.monotonic()
+    shots, began = 1, context.clock.monotonic()
     while True:
         try:
-            reply = await held.reply(within_s=max(0.0, run.budget.for_answers))
+            reply = await held.reply(within_s=max(0.0, context.budget.for_answers))
         finally:
             await held.aclose()
-        run.record(held, reply.label)
-        decision = await _decide(run, reply)
+        if held.fired_at is not None:
+            context.timings.shots.append(Shot(held.fired_at, context.now(), reply.label))
+        decision = await _decide(context, reply)
         if not isinstance(decision, _Again):
             return decision
-        again = await _shoot_again(run, decision.reason, began, first=shots == 1)
+        again = await _shoot_again(context, decision.reason, began, first=shots == 1)
         if again is None:
-            return Park(decision.reason) if run.unsure else Release(decision.reason)
+            return Park(decision.reason) if context.unsure else Release(decision.reason)
         held, shots = again, shots + 1
 
 
-async def _shoot_again(run: ExecutionContext, reason: Ending, began: float, *, first: bool) -> HeldRequest | None:
-    while run.budget.may_send():
-        pause_s = _pause(run, reason, began, first=first)
-        if pause_s >= run.budget.left - LAST_SHOT_S:
+async def _shoot_again(context: ExecutionContext, reason: Ending, began: float, *, first: bool) -> HeldRequest | None:
+    while context.budget.may_send():
+        pause_s = _pause(context, reason, began, first=first)
+        if pause_s >= context.budget.left - LAST_SHOT_S:
             return None  # a later claim can wait for it as well
         if pause_s:
-            await run.clock.sleep(pause_s)
+            await context.clock.sleep(pause_s)
         try:
-            held = await run.hold()
+            held = await context.hold()
         except BoxSilentError:
             first = False
             continue
-        if run.may_send():
+        if context.may_send():
             held.fire()
             return held
         await held.aclose()
     return None
 
 
-def _pause(run: ExecutionContext, reason: Ending, began: float, *, first: bool) -> float:
+def _pause(context: ExecutionContext, reason: Ending, began: float, *, first: bool) -> float:
     if reason.outcome is Outcome.TOO_EARLY:
-        since_s = run.since_opening_s
+        since_s = context.since_opening_s
         return 0.0 if first and since_s < _JUST_OPENED_S else pause_before_late_opening(since_s)
     if first:
         return 0.0
     shortest = random.uniform(*_PAUSE_S)  # noqa: S311  # spreads load, guards nothing
-    return max(shortest, _PART * (run.clock.monotonic() - began))
+    return max(shortest, _PART * (context.clock.monotonic() - began))
 
 
-async def _decide(run: ExecutionContext, reply: Reply) -> Decision | _Again:  # noqa: PLR0911  # one return a kind of answer
+async def _decide(context: ExecutionContext, reply: Reply) -> Decision | _Again:  # noqa: PLR0911  # one return a kind of answer
     match reply.kind:
         case Kind.BOOKED:
             return reply.ending(Outcome.BOOKED)
         case Kind.ON_A_LIST:
-            return await _booked_or_waiting(run, reply)
+            return await _booked_or_waiting(context, reply)
         case Kind.TOO_EARLY:
             return _Again(reply.ending(Outcome.TOO_EARLY))
         case Kind.NEVER_LEFT:
             return _Again(reply.ending(Outcome.GYM_UNREACHABLE))
         case Kind.LOGGED_OUT:
-            return await _logged_out(run, reply)
+            return await _logged_out(context, reply)
         case Kind.BLOCKED:
             reason = reply.ending(Outcome.BLOCKED)
-            return Park(reason) if run.unsure else Release(reason)
-        case Kind.REFUSED if run.day_is_empty and reply.outcome in (None, Outcome.REFUSED):
+            return Park(reason) if context.unsure else Release(reason)
+        case Kind.REFUSED if context.day_is_empty and reply.outcome in (None, Outcome.REFUSED):
             return _Again(reply.ending(Outcome.TOO_EARLY))  # of a class that is not there yet nothing else can be said
         case Kind.REFUSED:
-            return await _refused(run, reply.ending(reply.outcome or Outcome.REFUSED))
+            return await _refused(context, reply.ending(reply.outcome or Outcome.REFUSED))
         case Kind.SAME_HOUR | Kind.NOTHING_SAID | Kind.NO_ANSWER | Kind.NOT_HERE:
-            return await _settled(run, reply)
+            return await _settled(context, reply)
 
 
-async def _settled(run: ExecutionContext, reply: Reply) -> Decision | _Again:
+async def _settled(context: ExecutionContext, reply: Reply) -> Decision | _Again:
     """What only the listing can tell."""
-    found = await settle(run)
+    found = await settle(context)
     if isinstance(found, Ending):
         return found
     if reply.kind is Kind.SAME_HOUR:
         clash = reply.ending(Outcome.TIME_CLASH)
         # A listing without any booking of that hour lags: it may yet be this class, booked by hand. A later claim looks
         # again, and where there is still none the box was speaking of another place.
-        known = found is NotFound.ELSEWHERE or (found is NotFound.ABSENT and run.claim.begun)
-        return clash if known and not run.unsure else Park(clash)
+        known = found is NotFound.ELSEWHERE or (found is NotFound.ABSENT and context.claim.begun)
+        return clash if known and not context.unsure else Park(clash)
     if reply.kind is Kind.NOT_HERE and found is NotFound.NOT_HERE:
         # Where there is no listing there is no booking. It may be a bad minute of the gym: so it is tried again.
-        unknown = Ending(Outcome.BOX_UNKNOWN, f"{run.box}: {reply.words}")
-        return Park(unknown) if run.unsure else Release(unknown)
-    run.unsure = True
+        unknown = Ending(Outcome.BOX_UNKNOWN, f"{context.box}: {reply.words}")
+        return Park(unknown) if context.unsure else Release(unknown)
+    context.unsure = True
     reason = reply.ending(Outcome.GYM_UNREACHABLE)
     complete = reply.kind in (Kind.NOTHING_SAID, Kind.NOT_HERE)
     known = found in (NotFound.ABSENT, NotFound.ELSEWHERE)
     return _Again(reason) if complete and known else Park(reason)
 
 
-async def _refused(run: ExecutionContext, ending: Ending) -> Decision:
+async def _refused(context: ExecutionContext, ending: Ending) -> Decision:
     """A refusal stands, unless an earlier shot may have booked: the listing may be older than that."""
-    if not run.unsure:
+    if not context.unsure:
         return ending
-    found = await settle(run)
+    found = await settle(context)
     return found if isinstance(found, Ending) else Park(ending)
 
 
-async def _logged_out(run: ExecutionContext, reply: Reply) -> Decision | _Again:
+async def _logged_out(context: ExecutionContext, reply: Reply) -> Decision | _Again:
     """The box says so; the account host knows."""
     ending = reply.ending(Outcome.SESSION_EXPIRED)
     try:
-        async with asyncio.timeout(run.budget.for_answers):
-            if await run.gym.whoami():
-                await run.enter()
+        async with asyncio.timeout(context.budget.for_answers):
+            if await context.gym.whoami():
+                await _enter(context)
                 return _Again(ending)
-            if await run.revive():
+            if await context.revive():
                 return _Again(ending)
     except (BoxSilentError, TimeoutError):
         return _Again(ending)
-    return Park(ending) if run.unsure else run.session_ended(ending)
+    return Park(ending) if context.unsure else context.session_ended(ending)
 
 
-async def _booked_or_waiting(run: ExecutionContext, reply: Reply) -> Decision:
+async def _enter(context: ExecutionContext) -> None:
+    """Shows a living session to the box, once an execution: some boxes don't know of one until then."""
+    if context.entered:
+        return
+    context.entered = True
+    box = MemberBox(subdomain=context.box, aimharder_id="", name="")
+    with suppress(BoxSilentError, TimeoutError):
+        async with asyncio.timeout(_ENTRANCE_S):
+            await context.gym.enter(context.session.token, context.session.fingerprint, box)
+
+
+async def _booked_or_waiting(context: ExecutionContext, reply: Reply) -> Decision:
     """bookState 0 is a place in the class or on its waiting list. Until the listing tells, it is neither."""
     pause_s = _PAUSE_S[1]
-    while run.budget.for_answers > 0:
+    while context.budget.for_answers > 0:
         try:
-            async with asyncio.timeout(run.budget.for_answers):
-                listing = await run.gym.listing(run.request.day, run.request.family_id)
+            async with asyncio.timeout(context.budget.for_answers):
+                listing = await context.gym.listing(context.request.day, context.request.family_id)
         except (BoxSilentError, TimeoutError):
             listing = Listing()
-        ending = present(listing.get(run.request.class_id))
+        ending = present(listing.get(context.request.class_id))
         if ending is not None:
             return Ending(ending.outcome, reply.words, reply.booking_id, ending.book_state)
-        await run.clock.sleep(min(pause_s, max(0.0, run.budget.for_answers)))
+        await context.clock.sleep(min(pause_s, max(0.0, context.budget.for_answers)))
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
     return Park(reply.ending(Outcome.WAITING_LIST))
