@@ -1,4 +1,4 @@
-"""What the README shows to frontends works as it stands there: `fetch` in a real browser, curl in a shell."""
+"""What the API's README shows to frontends works as it stands there: `fetch` in a real browser, curl in a shell."""
 
 import asyncio
 import re
@@ -10,7 +10,7 @@ import pytest
 from tests.browser.watching import ANA, Watched
 from tests.support.world import World
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+README = (Path(__file__).parents[2] / "src/prebooking/web/README.md").read_text(encoding="utf-8")
 SECTION = README.partition("## For frontends")[2].partition("\n## ")[0]
 DAY = f"{datetime.now(UTC) + timedelta(days=200):%Y%m%d}"
 

@@ -21,7 +21,7 @@ from prebooking_local.serving import listen, url_of
 from prebooking_local.supabase import Gateway
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "src/prebooking/operator/README.md").read_text(encoding="utf-8")
 Outside = tuple[Gateway, QStashServer, AimHarder]
 
 
