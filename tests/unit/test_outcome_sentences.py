@@ -1,0 +1,20 @@
+"""Each outcome has its sentence, in each language: none is missing when a row has to be finished or a user told."""
+
+import pytest
+
+from prebooking.domain import notice_texts
+from prebooking.domain.outcome import SENTENCES, Ending, Outcome
+
+
+def test_each_outcome_has_a_sentence_of_its_own() -> None:
+    assert SENTENCES.keys() == set(Outcome)
+    assert len(set(SENTENCES.values())) == len(Outcome)
+    assert all(Ending(outcome).message for outcome in Outcome)
+
+
+@pytest.mark.parametrize("language", notice_texts._WORDS)
+def test_each_failure_is_told_in_each_language(language: notice_texts.Language) -> None:
+    reasons = notice_texts._WORDS[language].reasons
+    assert reasons.keys() >= {outcome for outcome in Outcome if not outcome.success}
+    if language != "en":
+        assert not set(reasons.values()) & set(SENTENCES.values())
