@@ -109,7 +109,7 @@ async def open_services(
             legacy_box=settings.legacy_box,
         )
         executor = Executor(
-            pipeline, clock, metrics, max_duration_s=settings.max_duration_seconds, ended=background_tasks.ring
+            pipeline, clock, metrics, max_duration_s=settings.max_duration_seconds, on_ended=background_tasks.ring
         )
         alarm = Alarm(settings.lead_seconds, clock.monotonic)
         scheduler = Scheduler(

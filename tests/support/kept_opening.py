@@ -38,7 +38,7 @@ class Opening:
     gym: GymServer
     lead_s: float
     at: float = 0.0
-    may_fire: bool = True
+    may_send: bool = True
     holds: int = 0
     slowness_s: float = 0.0  #: of holding it anew
     on_hold: Callable[[], None] = lambda: None
@@ -104,7 +104,7 @@ class Opening:
             clock=self.clock,
             now=self.clock.wall,
             quiet=self.gate.quiet,
-            may_fire=lambda: self.may_fire,
+            may_send=lambda: self.may_send,
         )
 
     async def execute(self, n: int = 0) -> tuple[Reply, float]:

@@ -9,18 +9,18 @@ from prebooking.usecases.booking.begin_stagger import BeginStagger
 
 
 def test_the_more_wait_for_an_opening_the_earlier_the_next_one_begins() -> None:
-    turns = BeginStagger()
+    stagger = BeginStagger()
     with ExitStack() as waiting:
-        ahead = [waiting.enter_context(turns.take(1000.0)) for _ in range(1000)]
+        ahead = [waiting.enter_context(stagger.take(1000.0)) for _ in range(1000)]
         assert ahead[0] == 1.5
         assert all(later - earlier == pytest.approx(0.005) for earlier, later in pairwise(ahead))
-        assert waiting.enter_context(turns.take(2000.0)) == 1.5
+        assert waiting.enter_context(stagger.take(2000.0)) == 1.5
 
 
 def test_who_waits_no_more_makes_nobody_early_and_leaves_nothing_behind() -> None:
-    turns = BeginStagger()
-    with pytest.raises(ZeroDivisionError), turns.take(1000.0):
+    stagger = BeginStagger()
+    with pytest.raises(ZeroDivisionError), stagger.take(1000.0):
         raise ZeroDivisionError
-    with turns.take(1000.0) as ahead_s:
+    with stagger.take(1000.0) as ahead_s:
         assert ahead_s == 1.5
-    assert not turns._waiting
+    assert not stagger._waiting

@@ -19,12 +19,12 @@ def of(user: object) -> Key:
     return Key(Part.USER, str(user))
 
 
-async def filled(shares: FairSemaphore, *keys: Key) -> list[Permit]:
+async def filled(semaphore: FairSemaphore, *keys: Key) -> list[Permit]:
     """All that these keys may have."""
     taken = []
     while True:
         try:
-            taken.append(await shares.acquire(*keys, within_s=0))
+            taken.append(await semaphore.acquire(*keys, within_s=0))
         except NoPermitError:
             return taken
 
@@ -38,11 +38,11 @@ async def turns(number: int = 5) -> None:
 
 
 async def test_who_comes_first_gets_the_next_permit() -> None:
-    shares, order = FairSemaphore(1), list[int]()
-    first = await shares.acquire(within_s=1)
+    semaphore, order = FairSemaphore(1), list[int]()
+    first = await semaphore.acquire(within_s=1)
 
     async def wait(number: int) -> None:
-        permit = await shares.acquire(within_s=1)
+        permit = await semaphore.acquire(within_s=1)
         order.append(number)
         permit.release()
 
@@ -55,11 +55,11 @@ async def test_who_comes_first_gets_the_next_permit() -> None:
 
 
 async def test_of_those_under_one_key_the_first_created_gets_the_next_permit_whoever_came_first() -> None:
-    shares, order = FairSemaphore(1), list[int]()
-    first = await shares.acquire(within_s=1)
+    semaphore, order = FairSemaphore(1), list[int]()
+    first = await semaphore.acquire(within_s=1)
 
     async def wait(created_at: int) -> None:
-        permit = await shares.acquire(BUSY, within_s=1, created_at=created_at)
+        permit = await semaphore.acquire(BUSY, within_s=1, created_at=created_at)
         order.append(created_at)
         permit.release()
 
@@ -72,21 +72,21 @@ async def test_of_those_under_one_key_the_first_created_gets_the_next_permit_who
 
 @pytest.mark.parametrize("within_s", [-1.0, 0.0, 0.01])
 async def test_who_finds_none_in_time_is_told(within_s: float) -> None:
-    shares = FairSemaphore(1)
-    await shares.acquire(within_s=1)
+    semaphore = FairSemaphore(1)
+    await semaphore.acquire(within_s=1)
     with pytest.raises(NoPermitError):
-        await shares.acquire(within_s=within_s)
+        await semaphore.acquire(within_s=within_s)
 
 
 async def test_the_line_is_shared_too_so_a_key_that_fills_its_part_is_told_at_once() -> None:
-    shares = FairSemaphore(10)
-    await filled(shares, BUSY)
-    busy = [asyncio.create_task(shares.acquire(BUSY, within_s=60)) for _ in range(300)]
+    semaphore = FairSemaphore(10)
+    await filled(semaphore, BUSY)
+    busy = [asyncio.create_task(semaphore.acquire(BUSY, within_s=60)) for _ in range(300)]
     await turns()
     told = [task for task in busy if task.done() and isinstance(task.exception(), NoPermitError)]
     assert len(busy) - len(told) == 200
-    await filled(shares)
-    quiet = asyncio.create_task(shares.acquire(QUIET, within_s=60))
+    await filled(semaphore)
+    quiet = asyncio.create_task(semaphore.acquire(QUIET, within_s=60))
     await turns()
     assert not quiet.done()  # it waits
     for task in (*busy, quiet):
@@ -95,51 +95,51 @@ async def test_the_line_is_shared_too_so_a_key_that_fills_its_part_is_told_at_on
 
 
 async def test_releasing_twice_gives_back_one_permit() -> None:
-    shares = FairSemaphore(1)
-    permit = await shares.acquire(within_s=1)
-    permit.lend()
+    semaphore = FairSemaphore(1)
+    permit = await semaphore.acquire(within_s=1)
+    permit.release_early()
     permit.release()
     permit.release()
-    permit.lend()
-    await shares.acquire(within_s=1)
+    permit.release_early()
+    await semaphore.acquire(within_s=1)
     with pytest.raises(NoPermitError):
-        await shares.acquire(within_s=0.01)
+        await semaphore.acquire(within_s=0.01)
 
 
 # ---- the parts ----------------------------------------------------------------------------------------------------
 
 
 async def test_one_box_alone_may_have_most_and_whoever_else_comes_finds_room_at_once() -> None:
-    shares = FairSemaphore(100)
-    assert len(await filled(shares, BUSY)) == 50
-    assert len(await filled(shares, QUIET)) == 25
+    semaphore = FairSemaphore(100)
+    assert len(await filled(semaphore, BUSY)) == 50
+    assert len(await filled(semaphore, QUIET)) == 25
 
 
 async def test_one_user_may_have_all_their_wishes_at_once_and_settling_a_few() -> None:
-    shares = FairSemaphore(100)
-    assert len(await filled(shares, BUSY, of("ana"))) == 20
-    assert len(await filled(shares, Key(Part.SETTLING))) == 5
+    semaphore = FairSemaphore(100)
+    assert len(await filled(semaphore, BUSY, of("ana"))) == 20
+    assert len(await filled(semaphore, Key(Part.SETTLING))) == 5
 
 
 async def test_some_boxes_that_want_all_there_is_leave_room_for_another() -> None:
-    shares = FairSemaphore(100)
-    assert [len(await filled(shares, Key(Part.BOX, f"box {hog}"))) for hog in range(5)] == [50, 25, 13, 6, 3]
-    await shares.acquire(QUIET, within_s=0)
+    semaphore = FairSemaphore(100)
+    assert [len(await filled(semaphore, Key(Part.BOX, f"box {hog}"))) for hog in range(5)] == [50, 25, 13, 6, 3]
+    await semaphore.acquire(QUIET, within_s=0)
 
 
 async def test_a_hundred_users_of_one_box_leave_room_for_another_box() -> None:
-    shares = FairSemaphore(100)
+    semaphore = FairSemaphore(100)
     for user in range(100):
-        await filled(shares, BUSY, of(user))
-    assert len(await filled(shares, QUIET, of("new"))) == 10
+        await filled(semaphore, BUSY, of(user))
+    assert len(await filled(semaphore, QUIET, of("new"))) == 10
 
 
 async def test_who_waits_for_its_part_keeps_nobody_waiting_who_came_later() -> None:
-    shares = FairSemaphore(10)
-    await filled(shares, BUSY)
-    waiting = asyncio.create_task(shares.acquire(BUSY, within_s=60, created_at=1))
+    semaphore = FairSemaphore(10)
+    await filled(semaphore, BUSY)
+    waiting = asyncio.create_task(semaphore.acquire(BUSY, within_s=60, created_at=1))
     await turns()
-    await shares.acquire(QUIET, within_s=0, created_at=2)
+    await semaphore.acquire(QUIET, within_s=0, created_at=2)
     assert not waiting.done()
     waiting.cancel()
 
@@ -153,7 +153,7 @@ def test_whatever_comes_and_goes_no_permit_is_lost_and_everybody_gets_one_in_ord
 async def _come_and_go(  # noqa: C901  # one case a kind of event
     dice: Random, most: int
 ) -> None:
-    shares = FairSemaphore(most)
+    semaphore = FairSemaphore(most)
     held: list[tuple[tuple[Key, ...], Permit]] = []
     tasks: set[asyncio.Task[None]] = set()
     granted: dict[tuple[Key, ...], list[float]] = {}
@@ -162,7 +162,7 @@ async def _come_and_go(  # noqa: C901  # one case a kind of event
     async def come(keys: tuple[Key, ...], created_at: float) -> None:
         nonlocal refused
         try:
-            permit = await shares.acquire(*keys, within_s=3600, created_at=created_at)
+            permit = await semaphore.acquire(*keys, within_s=3600, created_at=created_at)
         except NoPermitError:
             refused += 1
         else:
@@ -177,7 +177,7 @@ async def _come_and_go(  # noqa: C901  # one case a kind of event
                 tasks.add(asyncio.create_task(come((*settling, *keys), number)))
             case "go" if held:
                 _, permit = held.pop(dice.randrange(len(held)))
-                dice.choice((permit.release, permit.lend, lambda p=permit: p.release(in_time=False)))()
+                dice.choice((permit.release, permit.release_early, lambda p=permit: p.release(in_time=False)))()
             case "leave" if tasks:
                 leaving = dice.choice([*tasks])
                 left += not leaving.done()
@@ -185,7 +185,7 @@ async def _come_and_go(  # noqa: C901  # one case a kind of event
                 tasks.discard(leaving)
             case "turn":
                 await turns(dice.randrange(3))
-        assert shares._used <= most
+        assert semaphore._used <= most
     await turns()
     while not all(task.done() for task in tasks):  # whoever waits is let in by those who go
         assert held, "somebody waits though everything is free"
@@ -193,10 +193,10 @@ async def _come_and_go(  # noqa: C901  # one case a kind of event
         await turns()
     for _, permit in held:
         permit.release()
-    assert shares._used == 0
-    assert not shares._line
-    assert not shares._held
-    assert not shares._in_line
+    assert semaphore._used == 0
+    assert not semaphore._queue
+    assert not semaphore._held
+    assert not semaphore._queued
 
 
 @settings(max_examples=100, deadline=None)
@@ -205,16 +205,16 @@ async def _come_and_go(  # noqa: C901  # one case a kind of event
 )
 def test_a_key_that_holds_nothing_is_let_in_before_any_that_has_its_part(comers: list[int], most: int) -> None:
     async def crowd() -> None:
-        shares, held = FairSemaphore(most), Counter[int]()
+        semaphore, held = FairSemaphore(most), Counter[int]()
         for box in comers:
             try:
-                await shares.acquire(Key(Part.BOX, str(box)), within_s=0)
+                await semaphore.acquire(Key(Part.BOX, str(box)), within_s=0)
             except NoPermitError:
-                free = shares.number - shares._used
+                free = semaphore.limit - semaphore._used
                 assert not free or held[box] >= max(1, Part.BOX.value * free), "it was refused within its part"
             else:
                 held[box] += 1
-        assert shares.number - shares._used == most - sum(held.values())
+        assert semaphore.limit - semaphore._used == most - sum(held.values())
 
     asyncio.run(crowd())
 
@@ -223,64 +223,64 @@ def test_a_key_that_holds_nothing_is_let_in_before_any_that_has_its_part(comers:
 
 
 async def test_who_is_not_ready_in_time_halves_the_number_once_for_all_who_began_with_it() -> None:
-    shares = FairSemaphore(64)
-    crowd = await filled(shares)
+    semaphore = FairSemaphore(64)
+    crowd = await filled(semaphore)
     for permit in crowd[:40]:
         permit.release(in_time=False)
-    assert shares.number == 32
-    assert len(await filled(shares)) == 8
+    assert semaphore.limit == 32
+    assert len(await filled(semaphore)) == 8
     for permit in crowd[40:]:
         permit.release(in_time=False)
-    assert len(await filled(shares)) == 24
+    assert len(await filled(semaphore)) == 24
 
 
 async def test_it_goes_on_halving_as_long_as_fewer_are_too_many_but_never_to_none() -> None:
-    shares = FairSemaphore(64)
+    semaphore = FairSemaphore(64)
     for _ in range(10):
-        for permit in await filled(shares):
+        for permit in await filled(semaphore):
             permit.release(in_time=False)
-    assert len(await filled(shares)) == shares.number == 8
+    assert len(await filled(semaphore)) == semaphore.limit == 8
 
 
 async def test_each_few_that_are_ready_in_time_bring_a_permit_back_until_all_are_there() -> None:
-    shares = FairSemaphore(64)
-    for permit in await filled(shares):
+    semaphore = FairSemaphore(64)
+    for permit in await filled(semaphore):
         permit.release(in_time=False)
     for _ in range(16):
-        (await shares.acquire(within_s=0)).release()
-    assert shares.number == 36
+        (await semaphore.acquire(within_s=0)).release()
+    assert semaphore.limit == 36
     for _ in range(1000):
-        (await shares.acquire(within_s=0)).release()
-    assert len(await filled(shares)) == shares.number == 64
+        (await semaphore.acquire(within_s=0)).release()
+    assert len(await filled(semaphore)) == semaphore.limit == 64
 
 
 async def test_what_is_lent_still_tells_whether_it_was_in_time() -> None:
-    shares = FairSemaphore(64)
-    crowd = await filled(shares)
-    crowd[0].lend()
-    (await shares.acquire(within_s=0)).lend()
-    assert shares.number == 64
+    semaphore = FairSemaphore(64)
+    crowd = await filled(semaphore)
+    crowd[0].release_early()
+    (await semaphore.acquire(within_s=0)).release_early()
+    assert semaphore.limit == 64
     crowd[0].release(in_time=False)
-    assert shares.number == 32
+    assert semaphore.limit == 32
 
 
 async def test_a_single_permit_stays() -> None:
-    shares = FairSemaphore(1)
-    (await shares.acquire(within_s=1)).release(in_time=False)
-    assert len(await filled(shares)) == 1
+    semaphore = FairSemaphore(1)
+    (await semaphore.acquire(within_s=1)).release(in_time=False)
+    assert len(await filled(semaphore)) == 1
 
 
 @pytest.mark.parametrize("leave", [asyncio.Task.cancel, lambda task: None])
 async def test_who_leaves_the_line_at_the_very_instant_of_the_grant_loses_no_permit(
     leave: Callable[[asyncio.Task[Permit]], object],
 ) -> None:
-    shares = FairSemaphore(1)
-    first = await shares.acquire(within_s=1)
-    waiting = asyncio.create_task(shares.acquire(within_s=1))
+    semaphore = FairSemaphore(1)
+    first = await semaphore.acquire(within_s=1)
+    waiting = asyncio.create_task(semaphore.acquire(within_s=1))
     await turns()
     first.release()  # granted, and not yet run
     leave(waiting)
     granted: Awaitable[Permit] = waiting
     with suppress(asyncio.CancelledError):
         (await granted).release()
-    await shares.acquire(within_s=0)
+    await semaphore.acquire(within_s=0)

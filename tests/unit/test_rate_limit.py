@@ -12,18 +12,18 @@ USERS = st.sampled_from(["ana", "bea", "eve"])
 @given(st.lists(st.tuples(USERS, st.floats(0, 5)), max_size=60))
 def test_of_any_window_no_user_gets_more_and_none_that_has_room_is_refused(asked: list[tuple[str, float]]) -> None:
     clock = FakeClock()
-    pace = RateLimiter(clock, most=3, per_s=10)
+    limiter = RateLimiter(clock, most=3, per_s=10)
     admitted: dict[str, list[float]] = {}
     for user, later in asked:
         clock.true_time += later
         now = clock.monotonic()
         recent = [at for at in admitted.get(user, []) if at > now - 10]
-        wait = pace.admit(user)
+        wait = limiter.admit(user)
         assert (wait == 0) == (len(recent) < 3)
         if wait:
             assert abs(wait - (recent[0] + 10 - now)) < 1e-6
         else:
             admitted.setdefault(user, []).append(now)
     clock.true_time += 11
-    pace.admit("someone")
-    assert list(pace._asked) == ["someone"]
+    limiter.admit("someone")
+    assert list(limiter._admitted) == ["someone"]

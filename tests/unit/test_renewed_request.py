@@ -168,7 +168,7 @@ def test_one_that_is_not_held_by_the_opening_never_left_and_another_may_follow()
 def test_one_that_may_not_leave_any_more_when_it_is_ready_does_not() -> None:
     async def scenario(opening: Opening) -> tuple[Reply, float]:
         opening.before(0.05, opening.close_connections)
-        opening.may_fire = False
+        opening.may_send = False
         left = await opening.execute()
         assert not opening.booked
         return left

@@ -11,9 +11,9 @@ BEA = "bea@example.com"
 
 
 async def test_who_finds_no_permit_in_time_is_sent_away_and_it_is_no_attempt(brief: World) -> None:
-    shares = FairSemaphore(1)
-    brief.services.executor._pipeline._permits = shares
-    permit = await shares.acquire(within_s=1)
+    permits = FairSemaphore(1)
+    brief.services.executor._pipeline._permits = permits
+    permit = await permits.acquire(within_s=1)
     await brief.member(ANA)
     row = await brief.prebook(ANA, brief.open_class())
     answered = await rung(brief, row)

@@ -98,12 +98,12 @@ async def test_who_wakes_from_a_suspend_after_its_time_begins_nothing(
 ) -> None:
     suspended_s = 0.0
     begun: list[Any] = []
-    wait = BeginStagger.take
+    take = BeginStagger.take
 
     @contextmanager
-    def suspended(turns: BeginStagger, opening: float) -> Iterator[float]:
+    def suspended(stagger: BeginStagger, opening: float) -> Iterator[float]:
         nonlocal suspended_s
-        with wait(turns, opening) as ahead_s:
+        with take(stagger, opening) as ahead_s:
             yield ahead_s
         suspended_s = 60.0
 

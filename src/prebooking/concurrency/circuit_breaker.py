@@ -1,7 +1,7 @@
-"""A host that did not answer a moment ago is asked again sparsely: a circuit breaker for each host, in one process.
+"""A circuit breaker for each host, in one process: a host that did not answer a moment ago is asked sparsely.
 
-Without it, all that wants a silent host waits out each question's time-out, again and again, and the host finds a crowd
-at its door whenever it comes back.
+Without it, each request to a silent host waits for its own time-out, again and again, and all of them meet the host at
+once when it comes back.
 """
 
 import asyncio
@@ -15,15 +15,15 @@ from prebooking.domain.ports import Clock
 
 _T = TypeVar("_T")
 
-_FAILURES = 3  # in a row, whoever asked: one may be a single user's trouble, or a connection's
-_FORGOTTEN_S = 30.0  # a failure so long ago says nothing any more
+_FAILURES = 3  # in a row, of any users: a single one may be due to one user or one connection
+_FORGOTTEN_S = 30.0  # an older failure says nothing any more
 _PAUSES_S = (1.0, 30.0)  # before the first probe and at the longest, doubling
-_SLOW_S = 1.0  # who gives up waiting after so long has found the host silent
+_SLOW_S = 1.0  # a request cancelled after so long counts as a failure
 _KEPT = 1000  # hosts, of a few hundred bytes each
 
 
 class CircuitBreaker:
-    """Closed while its host answers. Open: it lets one question through after each pause, which is the probe."""
+    """Closed while its host answers. Open, it lets one request through after each pause: the probe."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -35,18 +35,18 @@ class CircuitBreaker:
 
     @property
     def silent(self) -> bool:
-        """Whether it is open: the host has not answered of late."""
+        """Returns whether it is open: the host has not answered of late."""
         return self._pause > 0
 
     @property
     def refuses(self) -> bool:
-        """Whether a question would be refused now."""
+        """Returns whether a request would be refused now."""
         return self.silent and (self._probing or self._clock.monotonic() < self._probe_at)
 
     async def ask(self, question: Callable[[], Awaitable[_T]], *, insist: bool = False) -> _T:
-        """Asks, unless the circuit is open: then raises NotSentError at once, but for one probe at a time.
+        """Returns what `question` returns. Raises NotSentError while it is open, except to one probe at a time.
 
-        `insist` asks in any case. Raises what the question raises.
+        `insist` asks in any case. Raises what `question` raises.
         """
         if self.refuses and not insist:
             raise NotSentError("the host did not answer a moment ago")
@@ -63,7 +63,7 @@ class CircuitBreaker:
                 self._failed(widen=probes)
             raise
         except BoxSilentError:
-            self._answered()  # of no use, but no silence
+            self._answered()  # a useless answer is an answer
             raise
         finally:
             if probes:
@@ -75,7 +75,7 @@ class CircuitBreaker:
         self._failures, self._pause = 0, 0.0
 
     def _failed(self, *, widen: bool) -> None:
-        """`widen`: it was the probe. What else fails while the circuit is open was asked before, or insists."""
+        """`widen`: the probe failed. What else fails while the circuit is open was asked before, or insists."""
         now = self._clock.monotonic()
         self._failures = 1 if now - self._failed_at > _FORGOTTEN_S else self._failures + 1
         self._failed_at = now
@@ -91,7 +91,7 @@ class CircuitBreaker:
 
 
 class CircuitBreakers:
-    """One for each host, by whatever names it; those not asked for the longest are forgotten."""
+    """One for each host, by a name; those not used for the longest are dropped."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock

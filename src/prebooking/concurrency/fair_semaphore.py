@@ -1,12 +1,12 @@
-"""How many executions are made ready at once, in one process, and who may be among them: nobody ever takes all.
+"""A semaphore with an adaptive limit, shared fairly: how many executions are prepared at once in one process.
 
-Too many at once take the time from each other until no budget suffices for any, and then they all come again. How many
-are too many depends on what the machine does besides, so it is found out, as TCP finds out how fast a line is.
+Too many at once slow each other down until no budget suffices for any, and then they all come again. How many are too
+many depends on what else the machine does, so the limit adapts as TCP's window does (AIMD).
 
-Each permit is taken under keys: its box, its user, its purpose. A key gets another permit only while it holds less than
-its part times what is free (the dynamic thresholds by which switches share their buffers, Choudhury and Hahne 1998).
-A key alone thus gets part / (1 + part) of all, and the next that much of what it leaves: the last ones are for those
-who hold nothing yet.
+Each permit is acquired under keys: its box, its user, its purpose. A key gets another permit only while it holds less
+than its part times what is free (the dynamic thresholds of shared switch buffers, Choudhury and Hahne 1998). A key
+alone thus gets part / (1 + part) of all, and the next that much of what it leaves: the last ones are for those who hold
+nothing yet.
 """
 
 import asyncio
@@ -19,17 +19,17 @@ from itertools import count
 from math import inf
 from typing import NamedTuple
 
-_LEAST = 8
-_BACK_EVERY = 4  # as many in time bring one permit back
-_WAITING = 40  # so many times as many as there are permits may wait in line
+_LEAST_LIMIT = 8
+_GROW_EVERY = 4  # permits released in time raise the limit by one
+_QUEUED_PER_PERMIT = 40
 
 
 class Part(Enum):
-    """What a key of this kind may hold, in times of what is free."""
+    """What a key of this kind may hold, as a multiple of what is free."""
 
-    BOX = 1.0  # half, where nobody else wants anything: a class of one box is the usual crowd
+    BOX = 1.0  # half of all, while nobody else waits: a class of one box is the usual crowd
     USER = 0.25  # 20 %: all the active prebookings that one may have
-    SETTLING = 0.0625  # 6 %: what it finds out can wait
+    SETTLING = 0.0625  # 6 %: settling can wait
 
 
 class Key(NamedTuple):
@@ -38,10 +38,10 @@ class Key(NamedTuple):
 
 
 class NoPermitError(Exception):
-    """None became free in time, or too many wait already."""
+    """No permit became free in time, or too many wait already."""
 
 
-class _Waiting:
+class _Waiter:
     __slots__ = ("granted", "keys", "rank")
 
     def __init__(self, keys: tuple[Key, ...], rank: tuple[float, int]) -> None:
@@ -49,95 +49,97 @@ class _Waiting:
         self.rank = rank
         self.granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def __lt__(self, other: "_Waiting") -> bool:
+    def __lt__(self, other: "_Waiter") -> bool:
         return self.rank < other.rank
 
 
 class FairSemaphore:
+    """Has at most `most` permits, and `limit` of them now."""
+
     def __init__(self, most: int) -> None:
-        self._most = self.number = most
+        self._most = self.limit = most
         self._used = 0
         self._held: Counter[Key] = Counter()
-        self._line: list[_Waiting] = []  #: the oldest first
-        self._in_line: Counter[Key] = Counter()
+        self._queue: list[_Waiter] = []  #: the oldest first
+        self._queued: Counter[Key] = Counter()
         self._arrivals = count()
         self._in_time = 0
         self._cuts = 0
 
     async def acquire(self, *keys: Key, within_s: float, created_at: float = inf) -> "Permit":
-        """Of those that wait under the same keys the first created comes first. Raises NoPermitError."""
+        """Serves those who wait under the same keys in the order of `created_at`. Raises NoPermitError."""
         if self._has_room(keys):
             return self._grant(keys)
-        if not self._may_wait(keys):
+        if not self._has_room_to_wait(keys):
             raise NoPermitError
-        waiting = _Waiting(keys, (created_at, next(self._arrivals)))
-        insort(self._line, waiting)
-        self._in_line.update(keys)
+        waiter = _Waiter(keys, (created_at, next(self._arrivals)))
+        insort(self._queue, waiter)
+        self._queued.update(keys)
         try:
             async with asyncio.timeout(within_s):
-                await waiting.granted
+                await waiter.granted
         except BaseException as exc:
-            self._withdraw(waiting)
+            self._withdraw(waiter)
             if isinstance(exc, TimeoutError):
                 raise NoPermitError from exc
             raise
         return self._permit(keys)
 
     def _has_room(self, keys: tuple[Key, ...]) -> bool:
-        return _fits(keys, self._held, self.number - self._used)
+        return _fits(keys, self._held, self.limit - self._used)
 
-    def _may_wait(self, keys: tuple[Key, ...]) -> bool:
-        """The line is shared as the permits are."""
-        return _fits(keys, self._in_line, _WAITING * self._most - len(self._line))
+    def _has_room_to_wait(self, keys: tuple[Key, ...]) -> bool:
+        """The queue is shared as the permits are."""
+        return _fits(keys, self._queued, _QUEUED_PER_PERMIT * self._most - len(self._queue))
 
     def _grant(self, keys: tuple[Key, ...]) -> "Permit":
         self._take(keys)
         return self._permit(keys)
 
     def _permit(self, keys: tuple[Key, ...]) -> "Permit":
-        return Permit(partial(self._give_back, keys), partial(self._report, since_cut=self._cuts))
+        return Permit(partial(self._release, keys), partial(self._report, since_cut=self._cuts))
 
     def _take(self, keys: tuple[Key, ...]) -> None:
         self._used += 1
         self._held.update(keys)
 
-    def _give_back(self, keys: tuple[Key, ...]) -> None:
+    def _release(self, keys: tuple[Key, ...]) -> None:
         self._used -= 1
         _subtract(self._held, keys)
         self._admit()
 
-    def _withdraw(self, waiting: _Waiting) -> None:
-        if waiting.granted.done() and not waiting.granted.cancelled():
-            self._give_back(waiting.keys)  # it was granted at this very instant: to the next one
-        elif waiting in self._line:
-            self._line.remove(waiting)
-            _subtract(self._in_line, waiting.keys)
+    def _withdraw(self, waiter: _Waiter) -> None:
+        if waiter.granted.done() and not waiter.granted.cancelled():
+            self._release(waiter.keys)  # it was granted at this very instant: it goes to the next waiter
+        elif waiter in self._queue:
+            self._queue.remove(waiter)
+            _subtract(self._queued, waiter.keys)
 
     def _admit(self) -> None:
-        """All who now fit, the oldest first: whoever does not fit keeps nobody else waiting."""
+        """Serves all who now fit, the oldest first: a waiter that does not fit keeps nobody else waiting."""
         full = set[Key]()
-        for waiting in [*self._line]:
-            free = self.number - self._used
+        for waiter in [*self._queue]:
+            free = self.limit - self._used
             if free <= 0:
                 return
-            if not full.isdisjoint(waiting.keys):
+            if not full.isdisjoint(waiter.keys):
                 continue
-            full.update(key for key in waiting.keys if not _fits((key,), self._held, free))
-            if full.isdisjoint(waiting.keys):
-                self._line.remove(waiting)
-                _subtract(self._in_line, waiting.keys)
-                if not waiting.granted.done():  # else it is leaving the line at this very instant
-                    self._take(waiting.keys)
-                    waiting.granted.set_result(None)
+            full.update(key for key in waiter.keys if not _fits((key,), self._held, free))
+            if full.isdisjoint(waiter.keys):
+                self._queue.remove(waiter)
+                _subtract(self._queued, waiter.keys)
+                if not waiter.granted.done():  # else it is leaving the queue at this very instant
+                    self._take(waiter.keys)
+                    waiter.granted.set_result(None)
 
     def _report(self, *, in_time: bool, since_cut: int) -> None:
         if in_time:
             self._in_time += 1
-            if self._in_time % _BACK_EVERY == 0 and self.number < self._most:
-                self.number += 1
+            if self._in_time % _GROW_EVERY == 0 and self.limit < self._most:
+                self.limit += 1
                 self._admit()
-        elif since_cut == self._cuts:  # those who began before the last cut say nothing of the number since
-            self.number = max(min(_LEAST, self._most), self.number // 2)
+        elif since_cut == self._cuts:  # a permit granted before the last cut says nothing of the limit since
+            self.limit = max(min(_LEAST_LIMIT, self._most), self.limit // 2)
             self._cuts += 1
 
 
@@ -153,21 +155,21 @@ def _subtract(counter: Counter[Key], keys: tuple[Key, ...]) -> None:
 
 
 class Permit:
-    """One execution's. It is given back as soon as nothing is left to do but to wait."""
+    """One execution's permit, released as soon as nothing is left to do but to wait."""
 
-    def __init__(self, give_back: Callable[[], None], report: Callable[..., None]) -> None:
-        self._give_back: Callable[[], None] | None = give_back
+    def __init__(self, release: Callable[[], None], report: Callable[..., None]) -> None:
+        self._release: Callable[[], None] | None = release
         self._report: Callable[..., None] | None = report
 
-    def lend(self) -> None:
-        """Gives it back early, to go on without: it waits for others, not for this machine."""
-        if self._give_back is not None:
-            give_back, self._give_back = self._give_back, None
-            give_back()
+    def release_early(self) -> None:
+        """Releases it without a report; its holder goes on without, as it waits for others and not for this machine."""
+        if self._release is not None:
+            release, self._release = self._release, None
+            release()
 
     def release(self, *, in_time: bool = True) -> None:
-        """`in_time`: it came to something before its budget ended."""
+        """`in_time`: its holder was done before its budget ended. The first report counts, and sets the limit."""
         if self._report is not None:
             report, self._report = self._report, None
             report(in_time=in_time)
-        self.lend()
+        self.release_early()

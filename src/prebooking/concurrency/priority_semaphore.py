@@ -1,4 +1,4 @@
-"""A line for a few connections, in which what can't wait goes first."""
+"""A semaphore whose waiters are served by priority."""
 
 import asyncio
 from collections import deque
@@ -8,7 +8,7 @@ from enum import IntEnum
 
 
 class Priority(IntEnum):
-    """Who goes before whom."""
+    """The lowest is served first."""
 
     CLAIMED = 0  #: what is claimed: behind a hundred claims it would come too late
     CLAIM = 1  #: what an opening waits for, whoever looks at their page meanwhile
@@ -16,40 +16,40 @@ class Priority(IntEnum):
 
 
 class PrioritySemaphore:
-    """Like a semaphore: each in their turn, and those of one rank in the order in which they came."""
+    """Serves waiters of one priority in the order of their arrival."""
 
-    def __init__(self, places: int) -> None:
-        self._free = places
-        self._waiting: dict[Priority, deque[asyncio.Future[None]]] = {turn: deque() for turn in Priority}
+    def __init__(self, slots: int) -> None:
+        self._free = slots
+        self._waiters: dict[Priority, deque[asyncio.Future[None]]] = {priority: deque() for priority in Priority}
 
     @asynccontextmanager
-    async def place(self, turn: Priority, *, within_s: float | None) -> AsyncIterator[None]:
-        """Raises TimeoutError when none was free in time; None: waits as long as its caller does."""
+    async def acquire(self, priority: Priority, *, within_s: float | None) -> AsyncIterator[None]:
+        """Holds a slot. Raises TimeoutError when none became free in time; None: waits as long as its caller does."""
         async with asyncio.timeout(within_s):
-            await self._take(self._waiting[turn])
+            await self._take(self._waiters[priority])
         try:
             yield
         finally:
-            self._give()
+            self._release()
 
-    async def _take(self, waiting: deque[asyncio.Future[None]]) -> None:
+    async def _take(self, waiters: deque[asyncio.Future[None]]) -> None:
         if self._free:
             self._free -= 1
             return
-        called = asyncio.get_running_loop().create_future()
-        waiting.append(called)
+        granted = asyncio.get_running_loop().create_future()
+        waiters.append(granted)
         try:
-            await called
+            await granted
         except asyncio.CancelledError:
-            if called.done() and not called.cancelled():
-                self._give()  # it was given at this very instant: to the next one
+            if granted.done() and not granted.cancelled():
+                self._release()  # the slot was granted at this very instant: it goes to the next waiter
             raise
 
-    def _give(self) -> None:
-        for waiting in self._waiting.values():
-            while waiting:
-                called = waiting.popleft()
-                if not called.done():  # or it has left the line
-                    called.set_result(None)
+    def _release(self) -> None:
+        for waiters in self._waiters.values():
+            while waiters:
+                granted = waiters.popleft()
+                if not granted.done():  # a cancelled waiter has left
+                    granted.set_result(None)
                     return
         self._free += 1

@@ -1,4 +1,4 @@
-"""How often one user may have AimHarder asked for them, in one process: it may shut out a host that asks too much."""
+"""A sliding-window rate limiter for each user, in one process: AimHarder may shut out a host that asks too much."""
 
 from collections import deque
 
@@ -6,31 +6,32 @@ from prebooking.domain.ports import Clock
 
 
 class RateLimiter:
-    """At most `most` within any `per_s` seconds, for each user by themselves."""
+    """Admits at most `most` requests of a user within any `per_s` seconds."""
 
     def __init__(self, clock: Clock, *, most: int, per_s: float) -> None:
         self._clock = clock
         self._most = most
         self._per_s = per_s
-        self._asked: dict[str, deque[float]] = {}  #: oldest first, as the users' latest are in the dict's own order
+        #: When each user's requests were admitted, the oldest first; the users in the order of their latest requests.
+        self._admitted: dict[str, deque[float]] = {}
 
     def admit(self, user_email: str) -> float:
-        """0, and it counts; else the seconds until there is room again."""
+        """Returns 0 and counts the request, or returns the seconds until one is admitted again."""
         now = self._clock.monotonic()
-        self._forget(now)
-        asked = self._asked.pop(user_email, deque())
-        while asked and asked[0] <= now - self._per_s:
-            asked.popleft()
-        room = len(asked) < self._most
-        if room:
-            asked.append(now)
-        self._asked[user_email] = asked
-        return 0.0 if room else asked[0] + self._per_s - now
+        self._forget_idle(now)
+        admitted = self._admitted.pop(user_email, deque())
+        while admitted and admitted[0] <= now - self._per_s:
+            admitted.popleft()
+        has_room = len(admitted) < self._most
+        if has_room:
+            admitted.append(now)
+        self._admitted[user_email] = admitted
+        return 0.0 if has_room else admitted[0] + self._per_s - now
 
-    def _forget(self, now: float) -> None:
-        """Those who have been quiet for long: the first of the dict have been so for the longest."""
-        while self._asked:
-            user_email, asked = next(iter(self._asked.items()))
-            if asked[-1] > now - self._per_s:
+    def _forget_idle(self, now: float) -> None:
+        """Drops users without a request in the window; the first in the dict have been idle for the longest."""
+        while self._admitted:
+            user_email, admitted = next(iter(self._admitted.items()))
+            if admitted[-1] > now - self._per_s:
                 return
-            del self._asked[user_email]
+            del self._admitted[user_email]

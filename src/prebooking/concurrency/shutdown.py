@@ -1,4 +1,4 @@
-"""The end of this process, announced: what has not begun is given back at once, what has begun is finished."""
+"""The shutdown of this process: what has not begun is given back at once, what has begun is finished."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,33 +6,33 @@ from contextlib import asynccontextmanager
 
 
 class ShutdownError(Exception):
-    """The process is about to end, and this had better be done by another."""
+    """The process is shutting down; another one had better do this."""
 
 
 class Shutdown:
-    """Told once, it interrupts what may be interrupted. It holds nothing that matters after a crash."""
+    """Interrupts, once it begins, what may be interrupted. It holds nothing that matters after a crash."""
 
     def __init__(self) -> None:
-        self.told = False
+        self.in_progress = False
         self._interruptible: set[asyncio.Timeout] = set()
 
-    def tell(self) -> None:
-        self.told = True
+    def begin(self) -> None:
+        self.in_progress = True
         now = asyncio.get_running_loop().time()
-        for under_way in self._interruptible:
-            under_way.reschedule(now)
+        for timeout in self._interruptible:
+            timeout.reschedule(now)
 
     @asynccontextmanager
     async def interruptible(self) -> AsyncIterator[None]:
-        """Raises ShutdownError out of whatever runs inside, as soon as the stop is told."""
-        interruption = asyncio.timeout(0 if self.told else None)
+        """Raises ShutdownError out of whatever runs inside, as soon as the shutdown begins."""
+        timeout = asyncio.timeout(0 if self.in_progress else None)
         try:
-            async with interruption:
-                self._interruptible.add(interruption)
+            async with timeout:
+                self._interruptible.add(timeout)
                 yield
         except TimeoutError as exc:
-            if interruption.expired():
+            if timeout.expired():
                 raise ShutdownError from exc
             raise
         finally:
-            self._interruptible.discard(interruption)
+            self._interruptible.discard(timeout)

@@ -115,7 +115,7 @@ BREAKS = {
         (
             Change(
                 f"{_USECASES}/booking/resolve.py",
-                "return await _logged_out(run, reply)",
+                "return await _logged_out(context, reply)",
                 "return reply.ending(Outcome.BOOKED)",
             ),
         ),

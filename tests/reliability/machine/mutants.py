@@ -76,22 +76,22 @@ async def settled_unasked(_: Pipeline, context: ExecutionContext) -> None:
 _settled = resolve._settled
 
 
-async def lost_is_failed(run: ExecutionContext, reply: Any) -> Any:
+async def lost_is_failed(context: ExecutionContext, reply: Any) -> Any:
     if reply.kind is Kind.NO_ANSWER:
         return reply.ending(Outcome.GYM_UNREACHABLE)
-    return await _settled(run, reply)
+    return await _settled(context, reply)
 
 
-async def lost_is_released(run: ExecutionContext, reply: Any) -> Any:
+async def lost_is_released(context: ExecutionContext, reply: Any) -> Any:
     if reply.kind is Kind.NO_ANSWER:
         return Release(reply.ending(Outcome.GYM_UNREACHABLE))
-    return await _settled(run, reply)
+    return await _settled(context, reply)
 
 
-async def lost_is_repeated(run: ExecutionContext, reply: Any) -> Any:
+async def lost_is_repeated(context: ExecutionContext, reply: Any) -> Any:
     if reply.kind is not Kind.NO_ANSWER:
-        return await _settled(run, reply)
-    found = await settle.settle(run)
+        return await _settled(context, reply)
+    found = await settle.settle(context)
     return found if isinstance(found, Ending) else resolve._Again(reply.ending(Outcome.GYM_UNREACHABLE))
 
 

@@ -83,7 +83,7 @@ class SupabaseRpc:
         params = {f"p_{name}": _plain(value) for name, value in arguments.items()}
         reason = f"no connection was free in {in_line_s} s"
         try:
-            async with self._line.place(turn, within_s=in_line_s):
+            async with self._line.acquire(turn, within_s=in_line_s):
                 reason = f"no answer in {within_s} s"
                 async with asyncio.timeout(within_s):
                     return await self._tries(function, params)

@@ -1,4 +1,4 @@
-"""Lets an execution be made ready under its share of this replica, which the claim has told: its box, user, purpose."""
+"""Admits executions to preparation by their shares of this replica: of the box, of the user, of settling."""
 
 import asyncio
 import random
@@ -8,18 +8,18 @@ from contextlib import asynccontextmanager
 from prebooking.concurrency.fair_semaphore import FairSemaphore, Key, Part
 from prebooking.usecases.booking.context import ExecutionContext, GiveBack
 
-WORTH_STARTING_S = 4.0  # with less of its budget left than this none is begun with
-# It is claimed, so it waits no longer than this, or until so long before its opening; else it comes again later.
+WORTH_STARTING_S = 4.0  # of its budget, without which no execution is started
+# It is claimed, so it waits no longer than this, or until this long before its opening; else it comes again.
 _WAIT_S = 3.0
 _BEFORE_OPENING_S = 1.0
 _CROWDED_S = (0.5, 1.5)
-# Who is not ready by then waits for others, not for this machine: it goes on without its permit.
+# An execution that is not ready by then waits for others, not for this machine: it goes on without its permit.
 _PATIENCE_S = 1.5
 
 
 @asynccontextmanager
 async def admitted(permits: FairSemaphore, context: ExecutionContext) -> AsyncIterator[None]:
-    """Holds a permit, unless the gym is silent. Raises NoPermitError where too many want the same."""
+    # It is claimed: so it waits no longer than this, or until this long before its opening, and else comes again later.
     if context.gym.silent:  # it needs nothing of this machine but patience
         yield
         return
@@ -33,17 +33,17 @@ async def admitted(permits: FairSemaphore, context: ExecutionContext) -> AsyncIt
         within_s=min(max(_WAIT_S, ahead), context.budget.left - WORTH_STARTING_S),
         created_at=row.created_at.timestamp(),
     )
-    lending = asyncio.get_running_loop().call_later(_PATIENCE_S, permit.lend)
+    releasing = asyncio.get_running_loop().call_later(_PATIENCE_S, permit.release_early)
     try:
         yield
     except asyncio.CancelledError:
         permit.release(in_time=context.gym.silent)
         raise
     finally:
-        lending.cancel()
+        releasing.cancel()
         permit.release()
 
 
 def crowded() -> GiveBack:
-    """The decision where no permit became free."""
+    """Returns the decision where no permit became free."""
     return GiveBack(random.uniform(*_CROWDED_S))  # noqa: S311  # spreads load, guards nothing

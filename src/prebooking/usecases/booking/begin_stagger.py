@@ -1,7 +1,7 @@
-"""When each of those who share an opening begins: the more there are, the earlier, one after another.
+"""Staggers the begins of executions that share an opening: the more there are, the earlier each next one begins.
 
-Till then it can be cancelled, so it is late. But a thousand that began at one instant would still be at it when the
-class opens: each begin costs a core and the database some milliseconds.
+A begin comes late, as a prebooking can be cancelled until then. But a thousand begins at one instant would not be done
+when the class opens: each costs a core and the database some milliseconds.
 """
 
 from collections import Counter
@@ -13,14 +13,14 @@ _EACH_S = 0.005
 
 
 class BeginStagger:
-    """Of one process."""
+    """The begins of one process."""
 
     def __init__(self) -> None:
         self._waiting: Counter[float] = Counter()
 
     @contextmanager
     def take(self, opening: float) -> Iterator[float]:
-        """How many seconds before its opening (epoch seconds) it begins; inside, it waits for that."""
+        """Yields how many seconds before `opening` (epoch seconds) to begin. Its caller waits for that inside."""
         ahead_s = _LAST_S + _EACH_S * self._waiting[opening]
         self._waiting[opening] += 1
         try:

@@ -1,4 +1,4 @@
-"""One claimed prebooking on its way: what every step of the pipeline needs to know."""
+"""What the steps of the pipeline share of one execution, and the decisions with which they stop it."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,27 +19,27 @@ from prebooking.usecases.sessions.revive import WRONG_SIGN_IN, Revived, SessionR
 _REFRESH_S = 4.0
 _SIGN_IN_S = 6.0
 _SIGN_IN_BEFORE_S = 2.0
-_TO_END_S = 0.3  # of the budget, for what follows a refresh that was waited for to the last
+_TO_END_S = 0.3  # of the budget, for what follows a refresh that was waited for
 _LEAST_REFRESH_S = 2.0  # with less left it would come too late, and a host that sleeps after the answer could lose it
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Surely not booked: tried again later, for this reason."""
+    """It is surely not booked, and is tried again later."""
 
     reason: Ending
 
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """Perhaps booked: settled later."""
+    """It may be booked, and is settled later."""
 
     reason: Ending
 
 
 @dataclass(frozen=True, slots=True)
 class GiveBack:
-    """Nothing has left, and it is no attempt: this process is about to end, or too crowded. Another takes it."""
+    """Nothing has left, and it counts as no attempt: this process is shutting down, or has too much to do."""
 
     retry_s: float = 0.0
 
@@ -60,9 +60,9 @@ class ExecutionContext:
     prebooking: Prebooking
     token: UUID
     request: BookingRequest
-    box: str  #: by its subdomain
-    gym: GuardedGym  #: asked also while it is silent
-    settling: GuardedGym  #: the same, asked sparsely then
+    box: str  #: its subdomain
+    gym: GuardedGym  #: asked even while it is silent
+    settling: GuardedGym  #: the same gym, asked sparsely while it is silent
     session: Session
     budget: Budget
     timings: Timings
@@ -71,12 +71,12 @@ class ExecutionContext:
     now: Callable[[], float]  #: the opening's clock, which stamps the shots
     revival: SessionReviver
     attempts: int
-    permit: Permit | None = None  #: to be prepared
-    held: HeldRequest | None = None  #: what passes the gate
+    permit: Permit | None = None  #: for the steps before the gate
+    held: HeldRequest | None = None  #: the request that waits at the gate
     settled: bool = False  #: the earlier begin was settled as absent
     begun: bool = False  #: this claim has begun
-    lease: Lease | None = None  #: of its begin, at the shortest
-    unsure: bool = False  #: a shot of this claim got no statement: no refusal is believed any more
+    lease: Lease | None = None  #: of its begin; the database's lasts at least as long
+    unsure: bool = False  #: a request of this claim got no clear answer: no refusal is believed any more
     day_is_empty: bool = False  #: the gym lists no class at all on that day, as far as was asked
     starts_at: datetime | None = None  #: the class's start, as the gym's listing tells it
     entered: bool = False  #: the living session was shown to the box
@@ -89,10 +89,10 @@ class ExecutionContext:
         return self.now() - self.opening
 
     def may_send(self) -> bool:
-        """Asked right before a write: the process may have stood still since it was asked last."""
+        """Returns whether the request may leave. Asked right before a write: the process may have stood still."""
         return self.budget.may_send() and self.lease is not None and self.lease.holds
 
-    async def revive(self, patience_s: float = PATIENCE_S) -> bool:
+    async def restore_session(self, patience_s: float = PATIENCE_S) -> bool:
         """Refreshes the dead session, or signs it in again, once an execution. Raises BoxSilentError when nobody can
         tell.
 
@@ -127,16 +127,16 @@ class ExecutionContext:
         return revived.session is not None
 
     def _may_sign_in(self) -> bool:
-        """Not so shortly before the opening that the request would be late."""
+        """Returns False so shortly before the opening that the request would be late."""
         return not -_SIGN_IN_BEFORE_S < self.since_opening_s < 0
 
     def session_ended(self, ending: Ending) -> Ending:
-        """With the reason why it was not signed in again."""
+        """Returns the ending with the reason why the session was not signed in again."""
         return replace(ending, sentence=WRONG_SIGN_IN) if self.password_refused else ending
 
     async def aclose(self) -> None:
-        """Ends what may still be running. A rotation that has begun goes on by itself; a host that sleeps after the
-        answer leaves it the budget alone.
+        """Ends a refresh that may still be running. A rotation that has begun goes on by itself, but on a host that
+        sleeps between requests it has no more time than the budget.
         """
         if self._refreshing is not None:
             await asyncio.wait({self._refreshing}, timeout=max(0.0, self.budget.left - _TO_END_S))
@@ -144,7 +144,7 @@ class ExecutionContext:
             await asyncio.gather(self._refreshing, return_exceptions=True)
 
     async def hold(self) -> HeldRequest:
-        """The booking request on an open connection. Raises BoxSilentError."""
+        """Returns the booking request, held on an open connection. Raises BoxSilentError."""
         held = self.gym.hold(self.request)
         try:
             async with asyncio.timeout(self.budget.for_answers):

@@ -1,4 +1,4 @@
-"""Executes what a delivery or the sweep asks for, within its budget; pipeline.py has the steps."""
+"""Runs the pipeline for a delivery or the sweep, within a budget of time."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,48 +15,48 @@ from prebooking.usecases.booking.record import DeliveryResult
 
 _log = structlog.get_logger()
 
-_TO_ANSWER_S = 0.1  # what is left of the budget for the answer itself
+_TO_ANSWER_S = 0.1  # of the budget, for the response itself
 
 DATABASE_UNAVAILABLE = DeliveryResult("database-unavailable", 2.0)
 
 
 class Executor:
-    """Executes a prebooking exactly once, however often it is asked to. `ended` is called when one may have ended."""
+    """Executes a prebooking once, however often it is asked to. Calls `on_ended` when one may have ended."""
 
     def __init__(
         self,
         pipeline: Pipeline,
         clock: Clock,
-        meter: Metrics,
+        metrics: Metrics,
         *,
         max_duration_s: float,
-        ended: Callable[[], None],
+        on_ended: Callable[[], None],
     ) -> None:
         self._pipeline = pipeline
         self._clock = clock
-        self._meter = meter
+        self._metrics = metrics
         self._max_duration_s = max_duration_s
-        self._ended = ended
+        self._on_ended = on_ended
 
     def stop(self) -> None:
-        """The process is about to end: what has not begun is given back, what has begun is finished."""
-        self._pipeline.shutdown.tell()
+        """Begins the shutdown: what has not begun is given back, what has begun is finished."""
+        self._pipeline.shutdown.begin()
 
     @property
     def stopping(self) -> bool:
-        return self._pipeline.shutdown.told
+        return self._pipeline.shutdown.in_progress
 
     async def execute(
         self, prebooking_id: UUID, version: int | None, arrived: float | None = None, *, settles: bool = False
     ) -> DeliveryResult:
-        """`version`: the one the message was published for; None from the sweep.
+        """Returns within MAX_DURATION_SECONDS − 2 s of `arrived`, on the monotonic clock; None: of the call.
 
-        `arrived`: when the delivery arrived, on the monotonic clock; each answer is due MAX_DURATION_SECONDS − 2 s
-        after it. `settles`: as far as the caller knows it is parked, and has time.
+        `version`: the one for which the message was published; None from the sweep. `settles`: as far as the caller
+        knows the prebooking is parked, and can wait.
         """
         now = self._clock.monotonic()
         budget = Budget(self._clock, now if arrived is None else arrived, self._max_duration_s)
-        # Every line in between tells whose it is, also where a sweep has started it and no request has an id.
+        # All log lines carry the prebooking, also where the sweep has started this and no request has an id.
         with structlog.contextvars.bound_contextvars(prebooking_id=str(prebooking_id)):
             try:
                 async with asyncio.timeout(budget.left - _TO_ANSWER_S):
@@ -65,8 +65,8 @@ class Executor:
                 _log.warning("execution_interrupted", reason=str(exc) or "out of time")
                 result = DATABASE_UNAVAILABLE
             if result.retry_after is None:
-                self._ended()
-            self._meter.delivered(result.outcome, by_sweep=version is None, left_s=budget.left)
+                self._on_ended()
+            self._metrics.delivered(result.outcome, by_sweep=version is None, left_s=budget.left)
             _log.info(
                 "delivery_answered" if version is not None else "sweep_executed",
                 outcome=result.outcome,

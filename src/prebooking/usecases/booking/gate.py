@@ -1,4 +1,4 @@
-"""Where prepared requests wait for their opening and leave in order: the earliest opening first, then first created."""
+"""Prepared requests wait at the gate and leave in order: of the earliest opening first, then the first created."""
 
 import asyncio
 import gc
@@ -26,11 +26,11 @@ _LONGEST_SLEEP_S = 0.5
 _LOOK_S = 0.001
 _WATCH_S = (0.001, 0.02)
 # Where opening follows upon opening, the event loop has at least twice as long between two of these watches: otherwise
-# nobody would be made ready for the next ones.
+# nothing would be prepared for the next ones.
 _WATCHED_PART = 0.5
 # So long before an opening nothing new is started: it could not be ready in time, and would hold up what is.
 _QUIET_S = 0.1
-# What has time waits that long before an opening, for the sake of what is made ready then.
+# Work that can wait pauses this long before an opening, for the sake of what is prepared then.
 _CALM_S = 2.0
 # For so long at most, while opening follows upon opening, no garbage is collected.
 _UNCOLLECTED_S = 2.0
@@ -45,16 +45,16 @@ class _Waiting:
 
 @dataclass(eq=False, slots=True)
 class _Group:
-    """Those who wait for one opening, first created first."""
+    """The requests that wait for one opening, first created first."""
 
     opened: asyncio.Future[None]
     waiting: list[_Waiting] = field(default_factory=list)
 
 
 class Gate:
-    """One for all openings of the process; it holds nothing that matters after a crash.
+    """One gate serves all openings of a process; it holds nothing that matters after a crash.
 
-    A single opener approaches the earliest of them: who watches for a later one would let an earlier one pass.
+    A single task watches for the earliest opening: one that watched for a later opening would let an earlier one pass.
     """
 
     def __init__(self, clock: Clock, now: Callable[[], float]) -> None:
@@ -82,15 +82,15 @@ class Gate:
             self._forget(opening, group, waiting)
 
     async def quiet(self) -> None:
-        """Returns at once, but in the last moments before openings that others wait for: then after these.
+        """Returns at once, but in the last moments before openings for which requests wait: then after these.
 
-        Not after those of which the last moments begin meanwhile: where one opening follows upon another, it would wait
-        for ever.
+        Openings whose last moments begin meanwhile are not waited for: where one opening follows upon another, it would
+        never return.
         """
         await self._opened(_QUIET_S)
 
     async def calm(self) -> None:
-        """The same for what has time: from two seconds before."""
+        """The same for work that can wait: from two seconds before an opening."""
         await self._opened(_CALM_S)
 
     async def _opened(self, ahead_s: float) -> None:
@@ -109,7 +109,7 @@ class Gate:
         self._opener = asyncio.create_task(self._open())
 
     async def _open(self) -> None:
-        """Ends when nobody waits any more."""
+        """Returns when nothing waits any more."""
         while self._waiting:
             await sleep_until(self._clock, self._now, self._earliest - _QUIET_S)
             until = self._clock.monotonic() + _UNCOLLECTED_S
@@ -119,7 +119,7 @@ class Gate:
                     if self._let_go():
                         os.sched_yield()  # whoever carries the bytes on may wait for this core
                     if self._is_near:
-                        await self._look()  # what follows a write has its turn before the next is watched for
+                        await self._look()  # what follows a write runs before the next opening is watched for
             await self._look()
 
     @property
@@ -141,7 +141,7 @@ class Gate:
 
     @property
     def _watch_s(self) -> float:
-        """For how long the event loop may be kept waiting."""
+        """Returns for how long the event loop may be blocked."""
         shortest, longest = _WATCH_S
         its_turn = (self._clock.monotonic() - self._watched) * _WATCHED_PART
         return min(2 * self._away, longest, max(shortest, its_turn))
@@ -152,7 +152,7 @@ class Gate:
         self._away = max(self._clock.monotonic() - before, self._away * _STEP, _WATCH_S[0])
 
     def _let_go(self) -> bool:
-        """Whoever is due leaves. Returns whether there was an opening."""
+        """Fires all that are due. Returns whether there was an opening."""
         opened = False
         while (opening := self._earliest) <= self._now():
             group = self._waiting.pop(opening)
@@ -164,7 +164,7 @@ class Gate:
         return opened
 
     def _forget(self, opening: float, group: _Group, waiting: _Waiting) -> None:
-        """It may have been cancelled; nothing is approached for nobody."""
+        """Drops a request that may have been cancelled, and its opening if no other waits for it."""
         if waiting in group.waiting:
             group.waiting.remove(waiting)
         if not group.waiting and self._waiting.get(opening) is group:
@@ -177,7 +177,7 @@ def _leave(waiting: _Waiting) -> None:
         return
     try:
         waiting.fire()
-    except Exception as exc:  # noqa: BLE001  # its waiter's trouble, not that of those behind it
+    except Exception as exc:  # noqa: BLE001  # it concerns its own waiter, not those behind it
         waiting.passed.set_exception(exc)
     else:
         waiting.passed.set_result(None)

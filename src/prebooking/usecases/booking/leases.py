@@ -1,7 +1,7 @@
-"""Claims, and keeps what is claimed until it has begun: a claim's lease is short, and renewed while its holder lives.
+"""Claims prebookings, and renews the leases of claims until they have begun: a lease is short.
 
-So a replica that is killed long before an opening keeps the others waiting for seconds; and one whose claim was
-cancelled or taken over hears of it, instead of making ready what may not leave.
+So a replica that is killed long before an opening keeps the others waiting for seconds only; and one whose claim was
+cancelled or taken over learns of it, instead of preparing what may not leave.
 """
 
 import asyncio
@@ -20,24 +20,24 @@ from prebooking.usecases.booking.gate import Gate
 
 _log = structlog.get_logger()
 
-#: What a claim asks for, and each renewal. A shorter one would not survive a call that is lost and repeated.
+#: Of each claim and each renewal. A shorter one would not survive a call that is lost and repeated.
 LEASE_S = 5.0
 _EVERY_S = 2.0
 _SOON_S = 0.3  # after a renewal that got no answer
-_FRESH_S = 1.0  # what was claimed or renewed that lately can wait for the next pass
+_FRESH_S = 1.0  # what was claimed or renewed less long ago can wait for the next pass
 _TRY_AGAIN_S = 0.2
 _AT_ONCE = 500  # in one call, which then takes the database some 30 ms
 
 
 class ClaimLostError(Exception):
-    """Another has the row, or nobody may have it any more; `answer` says which."""
+    """Another execution holds the row, or it has ended; `answer` says which."""
 
     def __init__(self, answer: Transition) -> None:
         super().__init__(answer.outcome)
         self.answer = answer
 
 
-class _Kept:
+class _RenewedClaim:
     def __init__(self, claim: Claim, token: UUID) -> None:
         self.held = Held(prebooking_id=claim.prebooking.id, token=token)
         self.renewed_at = claim.sent_at  #: asked for then, on the monotonic clock
@@ -46,15 +46,15 @@ class _Kept:
 
 
 class Leases:
-    """One task for all claims of a process, as long as it has any. It holds nothing that matters after a crash."""
+    """Renews all claims of a process in one task, while it has any. It holds nothing that matters after a crash."""
 
     def __init__(self, store: Store, gate: Gate, clock: Clock) -> None:
         self._store = store
         self._gate = gate
         self._clock = clock
-        self._kept: dict[UUID, _Kept] = {}
+        self._renewed: dict[UUID, _RenewedClaim] = {}
         self._renewing: asyncio.Task[None] | None = None
-        self._asking = False
+        self._calling = False
 
     async def claim(
         self,
@@ -66,9 +66,9 @@ class Leases:
         max_attempts: int,
         spare_s: float,
     ) -> Claim | Transition:
-        """Asks again with the same token where no answer comes, which may have been the claim.
+        """Repeats the call with the same token where no answer came, as the claim may have been made.
 
-        `spare_s`: of the budget, without which it is no use. Raises StoreUnavailableError.
+        `spare_s`: with less of the budget left it gives up. Raises StoreUnavailableError.
         """
         while True:
             try:
@@ -86,9 +86,10 @@ class Leases:
                 await self._clock.sleep(_TRY_AGAIN_S)
 
     async def begin(self, context: ExecutionContext, *, max_attempts: int, book_until_minutes: float) -> Transition:
-        """Asks again with the same token while the request could still be sent. Raises StoreUnavailableError.
+        """Sets `context.lease`, and repeats the call with the same token while the request could still be sent.
 
-        However often it is begun, and however late that arrives: it lasts at least until `context.lease` ends.
+        However often the call is repeated, and however late it arrives, the lease in the database lasts at least as
+        long. Raises StoreUnavailableError.
         """
         lease = context.lease = Lease.until(self._clock, context.budget.answer_by + BEGIN_GRACE_S)
         while True:
@@ -109,58 +110,58 @@ class Leases:
 
     @asynccontextmanager
     async def renewed(self, claim: Claim, token: UUID) -> AsyncIterator[None]:
-        """Raises ClaimLostError out of whatever runs inside, as soon as the database says so."""
-        kept = _Kept(claim, token)
+        """Renews the claim's lease. Raises ClaimLostError out of whatever runs inside, once the database says so."""
+        entry = _RenewedClaim(claim, token)
         try:
-            async with kept.interruption:
-                self._kept[token] = kept
+            async with entry.interruption:
+                self._renewed[token] = entry
                 if self._renewing is None:
                     self._renewing = asyncio.create_task(self._renew_all())
                 yield
         except TimeoutError as exc:
-            if kept.lost is not None and kept.interruption.expired():
-                raise ClaimLostError(kept.lost) from exc
+            if entry.lost is not None and entry.interruption.expired():
+                raise ClaimLostError(entry.lost) from exc
             raise
         finally:
-            self._kept.pop(token, None)
+            self._renewed.pop(token, None)
             if (
-                not self._kept and self._renewing is not None and not self._asking
+                not self._renewed and self._renewing is not None and not self._calling
             ):  # a call under way is not worth a connection
                 self._renewing.cancel()
                 self._renewing = None
 
     async def _renew_all(self) -> None:
         pause_s = _EVERY_S
-        while self._kept:
+        while self._renewed:
             await self._clock.sleep(pause_s * random.uniform(0.8, 1))  # noqa: S311  # spreads replicas
             await self._gate.quiet()
-            self._asking = True
+            self._calling = True
             pause_s = _EVERY_S if await self._renew_stale() else _SOON_S
-            self._asking = False
+            self._calling = False
         self._renewing = None
 
     async def _renew_stale(self) -> bool:
-        """Whether the database answered."""
+        """Returns whether the database answered."""
         old = self._clock.monotonic() - _FRESH_S
-        stale = [kept for kept in self._kept.values() if kept.renewed_at <= old]
+        stale = [entry for entry in self._renewed.values() if entry.renewed_at <= old]
         for first in range(0, len(stale), _AT_ONCE):
             try:
                 await self._renew(stale[first : first + _AT_ONCE])
             except (StoreUnavailableError, StoreRefusedError) as exc:
                 _log.warning("claims_not_renewed", claims=len(stale) - first, reason=str(exc))
                 return False
-            except Exception:  # noqa: BLE001  # an error of ours, in one pass
+            except Exception:  # noqa: BLE001  # a bug must not end the task that renews all claims
                 _log.exception("claims_not_renewed")
                 return False
         return True
 
-    async def _renew(self, some: list[_Kept]) -> None:
+    async def _renew(self, some: list[_RenewedClaim]) -> None:
         asked = self._clock.monotonic()
-        lost = await self._store.renew([kept.held for kept in some], lease_s=LEASE_S)
+        lost = await self._store.renew([entry.held for entry in some], lease_s=LEASE_S)
         now = asyncio.get_running_loop().time()
-        for kept in some:
-            kept.renewed_at = asked
-            # Whoever has begun or ended meanwhile is not waiting any more: to them it says nothing new.
-            if kept.held.token in lost and kept.held.token in self._kept:
-                kept.lost = lost[kept.held.token]
-                kept.interruption.reschedule(now)
+        for entry in some:
+            entry.renewed_at = asked
+            # A claim that has begun or ended meanwhile is not renewed any more: the answer says nothing new of it.
+            if entry.held.token in lost and entry.held.token in self._renewed:
+                entry.lost = lost[entry.held.token]
+                entry.interruption.reschedule(now)

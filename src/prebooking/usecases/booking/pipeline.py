@@ -40,7 +40,7 @@ RETRY_LATER = DeliveryResult("retry-later", 1.0)  # by another replica, or where
 
 
 class Pipeline:
-    """Executes prebookings, many at once, each by one call of `execute`."""
+    """Executes prebookings, each by one call of `execute`."""
 
     def __init__(
         self,
@@ -145,15 +145,15 @@ class Pipeline:
     async def _claim(
         self, prebooking_id: UUID, token: UUID, version: int | None, budget: Budget, *, settles: bool
     ) -> Claim | DeliveryResult:
-        """Returns a DeliveryResult where the row is not ours to execute, or this process can't take it now."""
+        """Returns the DeliveryResult where the row is not ours to execute, or this process can't take it now."""
         try:
             async with asyncio.timeout(budget.left - WORTH_STARTING_S):
-                await self._claims.acquire()  # in turn: whose it is nobody knows yet
+                await self._claims.acquire()  # first come, first served: the user is known only after the claim
         except TimeoutError:
             return RETRY_LATER
         try:
             await (self._gate.calm() if settles else self._gate.quiet())
-            if self.shutdown.told:
+            if self.shutdown.in_progress:
                 return RETRY_LATER
             claim = await self._leases.claim(
                 prebooking_id, token, version, budget, max_attempts=self._max_attempts, spare_s=WORTH_STARTING_S
@@ -167,7 +167,7 @@ class Pipeline:
         return claim
 
     async def _settle(self, context: ExecutionContext) -> Decision | None:
-        """An earlier claim's begin may have booked: nothing is sent before that is known."""
+        """An earlier claim that had begun may have booked: nothing is sent before that is known."""
         if not context.claim.begun:
             return None
         found = await settle(context)
@@ -186,18 +186,18 @@ class Pipeline:
         return await prepare(context)
 
     async def _hold(self, context: ExecutionContext) -> Decision | None:
-        """Holds the request on an open connection. Releases the permit: what is left is to wait."""
+        """Holds the request on an open connection, and releases the permit: from then on it only waits."""
         await self._gate.quiet()
         permit, reason = context.permit, None
         while context.budget.may_send():
             if permit and context.gym.silent:
-                permit.lend()
+                permit.release_early()
             try:
                 held = await context.hold()
             except BoxSilentError:
                 reason = Ending(Outcome.GYM_UNREACHABLE)
                 if permit:
-                    permit.lend()
+                    permit.release_early()
                 await self._reconnects.pause(context.box)
                 await self._gate.quiet()
                 continue
@@ -209,7 +209,7 @@ class Pipeline:
                 clock=self._clock,
                 now=context.now,
                 quiet=self._gate.quiet,
-                may_fire=context.may_send,
+                may_send=context.may_send,
             )
             if permit:
                 permit.release()
@@ -217,11 +217,11 @@ class Pipeline:
         return Release(reason or context.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED))
 
     async def _begin(self, context: ExecutionContext) -> Decision | None:
-        """Records that the request may leave; unconfirmed, nothing is sent."""
+        """Records that the request may leave. Nothing is sent unless the database confirms it."""
         with self._begin_stagger.take(context.opening) as ahead_s:
             await sleep_until(self._clock, context.now, context.opening - ahead_s)
         await self._gate.quiet()
-        if not context.budget.may_send():  # that wait may have been a long one
+        if not context.budget.may_send():  # the process may have been suspended
             return Release(context.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED))
         answer = await self._leases.begin(
             context, max_attempts=self._max_attempts, book_until_minutes=self._patience.book_until_minutes
@@ -236,7 +236,7 @@ class Pipeline:
         return NotOurs(answer)
 
     async def _pass_gate(self, context: ExecutionContext) -> Decision | None:
-        """At the opening. A process that stood still may come to it after its lease has ended: then nothing leaves."""
+        """Waits for the opening and sends. A process that stood still until its lease had ended sends nothing."""
         held, sent = context.held, False
         assert held is not None
 

@@ -1,7 +1,7 @@
-"""All that can be known before the opening: is the session alive, is the class there, is the user in it already?
+"""Finds out before the opening whether the session is alive, the class is listed, and the user is in it already.
 
-What isn't known in time is skipped, not failed: the box decides. A session that lives is left alone, however old: the
-looks before the opening had the time to refresh it (session_watch.py), and a refresh that goes wrong would end it.
+What isn't known in time is skipped, not failed: the box decides. A session that is alive is left alone, however old:
+the checks before the opening had the time to refresh it (sessions/watch.py), and a refresh that fails would end it.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _log = structlog.get_logger()
 _STOP_BEFORE_OPENING_S = 0.5
 _SIGN_IN_UNTIL_S = 0.3  # before the opening
 _AT_LEAST_S = 1.0
-_TO_USE_IT_S = 0.2  # what another one has refreshed must come so long before the request is built
+_TO_USE_IT_S = 0.2  # a session refreshed elsewhere must be read this long before the request is built
 
 
 async def prepare(context: ExecutionContext) -> Ending | None:
@@ -41,7 +41,7 @@ async def prepare(context: ExecutionContext) -> Ending | None:
         # The request can wait longer for a sign-in: without it, it would only be refused.
         by = max(until, context.opening - _SIGN_IN_UNTIL_S) if context.session.remembered else until
         left = by - now()
-        revived = await _known(context.revive(min(PATIENCE_S, left - _TO_USE_IT_S)), left)
+        revived = await _known(context.restore_session(min(PATIENCE_S, left - _TO_USE_IT_S)), left)
         if revived is False:
             return context.session_ended(Ending(Outcome.SESSION_EXPIRED))
         if revived is None:

@@ -1,4 +1,4 @@
-"""How an execution ends: finished, released, parked, or not ours; and what its delivery is answered."""
+"""Records how an execution ended: finished, released or parked; and returns the result of its delivery."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -22,42 +22,42 @@ _PASSES_IN_A_MINUTE = (Outcome.BOX_UNKNOWN, Outcome.SESSION_EXPIRED)
 
 @dataclass(frozen=True, slots=True)
 class DeliveryResult:
-    """What a delivery is answered. `retry_after` (seconds) asks for another delivery; None: this one is done with."""
+    """The response to a delivery. `retry_after` (seconds) asks for another delivery; None: none is needed."""
 
     outcome: str
     retry_after: float | None = None
 
 
 class ResultRecorder:
-    """Writes down how it ended, fenced by the claim's token."""
+    """Writes results to the store, fenced by the claim's token."""
 
     def __init__(
-        self, store: Store, clock: Clock, meter: Metrics, *, lead_s: float, max_attempts: int, patience: Patience
+        self, store: Store, clock: Clock, metrics: Metrics, *, lead_s: float, max_attempts: int, patience: Patience
     ) -> None:
         self._store = store
         self._clock = clock
-        self._meter = meter
+        self._metrics = metrics
         self._lead_s = lead_s
         self._max_attempts = max_attempts
         self._patience = patience
 
     def observe_lag(self, claim: Claim, delivered_at: float) -> None:
-        """How late QStash delivered a message: after its instant, or after it was published, if that was later."""
+        """Measures how late QStash delivered a first message: after its instant, or its publishing if later."""
         row = claim.prebooking
         if row.attempts == 1 and claim.last_outcome is None:
             due_at = max(not_before(row.available_at, self._lead_s), row.created_at.timestamp())
-            self._meter.lagged(max(0.0, delivered_at - due_at))
+            self._metrics.lagged(max(0.0, delivered_at - due_at))
 
     async def record(self, context: ExecutionContext, decision: Decision) -> DeliveryResult:
         """Raises StoreUnavailableError once the budget is used up."""
         if context.timings.shots and not context.timings.earlier_shots:
-            self._meter.fired(max(0.0, context.timings.shots[0].fired_at - context.opening))
+            self._metrics.fired(max(0.0, context.timings.shots[0].fired_at - context.opening))
         return await self._until_written(context.budget, lambda: self._write(context, decision))
 
     async def reject_incomplete(
         self, claim: Claim, token: UUID, timings: Timings, budget: Budget, reason: Outcome
     ) -> DeliveryResult:
-        """Without a session or a class nothing can be sent, and nothing that was begun can be settled."""
+        """Without a session, class or box nothing can be sent, and nothing that had begun can be settled."""
 
         async def write() -> DeliveryResult:
             if claim.begun:
@@ -67,7 +67,7 @@ class ResultRecorder:
         return await self._until_written(budget, write)
 
     async def _until_written(self, budget: Budget, write: Callable[[], Awaitable[DeliveryResult]]) -> DeliveryResult:
-        """Tries as long as the budget lasts: what is known now must be found out anew otherwise."""
+        """Repeats the write while the budget lasts: a later claim would have to find everything out anew."""
         while True:
             try:
                 return await write()
@@ -94,7 +94,7 @@ class ResultRecorder:
                 return self.not_claimed(answer)
 
     async def _not_booked(self, context: ExecutionContext, reason: Ending) -> DeliveryResult:
-        """Tried again: so many times, but for a gym that opens late, which is waited for however often it is asked."""
+        """Releases it for another of its attempts; those at a gym that opens late are not counted."""
         if reason.outcome is Outcome.TOO_EARLY:
             since_s = context.since_opening_s
             if self._patience.waits_for_opening(since_s):
@@ -125,13 +125,13 @@ class ResultRecorder:
         )
         if answer.outcome != "finished":
             return self.not_claimed(answer)
-        self._meter.ended(ending.outcome)
+        self._metrics.ended(ending.outcome)
         return DeliveryResult(ending.outcome)
 
     async def _release(
         self, context: ExecutionContext, reason: Ending | None, retry_s: float, *, counted: bool
     ) -> DeliveryResult:
-        """`counted`: it was an attempt; our own stop or crowd is none, nor is a gym that is late."""
+        """`counted`: it was an attempt; a shutdown, too much to do and a gym that opens late are none."""
         answer = await self._store.release(
             context.prebooking.id,
             context.token,
@@ -149,7 +149,7 @@ class ResultRecorder:
     async def _park(
         self, claim: Claim, token: UUID, timings: Timings, reason: Ending | None, retry_s: float | None
     ) -> DeliveryResult:
-        # What only says that nothing is known must not replace the last true reason.
+        # An outcome that says only that nothing is known must not replace the last true reason.
         if reason and reason.outcome in (Outcome.OUTCOME_UNKNOWN, Outcome.WAITING_LIST):
             reason = None
         answer = await self._store.park(
@@ -165,7 +165,7 @@ class ResultRecorder:
         return DeliveryResult("retry-later", max(_LEAST_RETRY_AFTER_S, answer.retry_after))
 
     def not_claimed(self, answer: Transition) -> DeliveryResult:
-        """The row is not ours to execute: the answer says whose, or when."""
+        """Returns the result where the row is not ours to execute: `answer` says why, or when it will be."""
         match answer.outcome:
             case "held":
                 return DeliveryResult("held", max(_LEAST_RETRY_AFTER_S, answer.retry_after))
@@ -179,7 +179,7 @@ class ResultRecorder:
                 return DeliveryResult(outcome)
 
     def _lost(self, answer: Transition) -> DeliveryResult:
-        """Another has taken it, or ended it (the old cron may, too)."""
+        """Another execution has taken it, or ended it (the old cron may, too)."""
         match answer.prebooking and answer.prebooking.status:
             case Status.COMPLETED | Status.FAILED:
                 return DeliveryResult("already_finished")

@@ -1,9 +1,9 @@
-"""A held request that is ready at the opening, however soon a server tires of a connection on which nothing happens.
+"""A held request that is ready at the opening, however soon a server closes idle connections.
 
-It is watched: once its connection is closed it is held anew, on another one. And it is renewed, before the old one is
-let go, so that at the opening its connection is in the middle of its life: neither so old that the server or something
-between (which says nothing) may end it just then, nor so young that there was no time for a second try. How long
-connections live is presumed, until one is closed. The instants are scattered, so that a crowd doesn't renew at once.
+Once its connection is closed, it is held anew on another one. And it is renewed in time, so that at the opening its
+connection is in the middle of its life: neither so old that the server or a middlebox may close it just then, nor so
+young that there was no time for a second attempt. How long connections live is presumed, until one is closed. The
+instants are scattered, so that not all are renewed at once.
 
 Not covered: a connection that is closed within the last tenth of a second. Its request is held anew after the opening,
 since nothing is started so shortly before (gate.py).
@@ -37,8 +37,8 @@ _TRY_AGAIN_S = 0.2
 class RenewedRequest:
     """See prebooking.domain.ports.HeldRequest. `hold` makes another such request; `opening` is by the clock of `now`.
 
-    `quiet`: see prebooking.usecases.booking.gate.Gate. `may_fire`: whether a request may leave that was not ready in
-    time.
+    `quiet`: see prebooking.usecases.booking.gate.Gate. `may_send`: whether a request that was not ready in time may
+    still leave.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class RenewedRequest:
         clock: Clock,
         now: Callable[[], float],
         quiet: Callable[[], Awaitable[None]],
-        may_fire: Callable[[], bool],
+        may_send: Callable[[], bool],
     ) -> None:
         self._held: HeldRequest | None = held
         self._hold = hold
@@ -58,7 +58,7 @@ class RenewedRequest:
         self._clock = clock
         self._now = now
         self._quiet = quiet
-        self._may_fire = may_fire
+        self._may_send = may_send
         self._life_s = _PRESUMED_LIFE_S
         self._took_s = 0.0  # to hold it anew, the last time
         self._fired = asyncio.Event()
@@ -69,7 +69,7 @@ class RenewedRequest:
             await self._held.ready()
 
     async def lost(self) -> float:
-        """Never: it is held anew."""
+        """Never returns: it is held anew."""
         return await asyncio.Future()
 
     def fire(self) -> None:
@@ -82,18 +82,18 @@ class RenewedRequest:
         return None if self._held is None else self._held.fired_at
 
     async def reply(self, *, within_s: float) -> Reply:
-        """Where it was being held anew at the opening it leaves here, as soon as that is done."""
+        """Sends it first, where it was being held anew at the opening, as soon as that is done."""
         asked = self._clock.monotonic()
         if self._fired.is_set() and self._held is None:
             await asyncio.wait({self._keeping}, timeout=within_s)
-            self._fire_late()
+            self._send_late()
         self._keeping.cancel()
         if not self._fired.is_set() or self._held is None:
             return Reply(Kind.NEVER_LEFT, words="no connection at the opening")
         return await self._held.reply(within_s=max(0.0, within_s - (self._clock.monotonic() - asked)))
 
-    def _fire_late(self) -> None:
-        if self._held is not None and self._may_fire():
+    def _send_late(self) -> None:
+        if self._held is not None and self._may_send():
             self._held.fire()
 
     async def aclose(self) -> None:
@@ -105,13 +105,13 @@ class RenewedRequest:
     async def _keep(self) -> None:
         renew_at, losses = self._renewal(), 0
         while True:
-            idle_s = await self._lost(renew_at)
+            idle_s = await self._closed_or_due(renew_at)
             if self._fired.is_set():
                 return
             if idle_s is not None:
                 losses += 1
                 self._life_s = min(self._life_s, idle_s)
-                await self._let_go()
+                await self._close()
                 await sleep_until(self._clock, self._now, self._after_loss(losses, idle_s))
             await self._renew()
             if self._fired.is_set():
@@ -125,7 +125,7 @@ class RenewedRequest:
             renew_at = self._renewal()
 
     def _after_loss(self, losses: int, idle_s: float) -> float:
-        """When to hold it anew. One may be lost by chance; then until the next can be expected to last."""
+        """Returns when to hold it anew. A first loss may be chance; after others, so late that the next should last."""
         now = self._now()
         renew_at = self._renewal()
         if losses > 1 and renew_at < inf:
@@ -135,7 +135,7 @@ class RenewedRequest:
         return now + random.uniform(0, max(0.0, min(_SCATTER_S, (self._opening - now) / 4)))  # noqa: S311  # no secret
 
     def _renewal(self) -> float:
-        """When to hold it anew, were it held now; `inf` if it would be young enough at the opening."""
+        """Returns when to hold anew what is held now; `inf` if it will be young enough at the opening."""
         youngest, oldest = (share * self._life_s for share in _AGE_AT_OPENING)
         earliest = max(oldest, _TO_TRY_S)
         if self._opening - self._now() <= earliest:
@@ -143,8 +143,8 @@ class RenewedRequest:
         latest = min(max(youngest, _TO_TRY_TWICE_S) + 2 * self._took_s, earliest)
         return self._opening - random.uniform(latest, earliest)  # noqa: S311  # no secret
 
-    async def _lost(self, until: float) -> float | None:
-        """How long the connection had been idle when it was closed; None: the instant has come."""
+    async def _closed_or_due(self, until: float) -> float | None:
+        """Returns how long the connection had been idle when it was closed; None if `until` came first."""
         assert self._held is not None
         lost = asyncio.ensure_future(self._held.lost())
         waiting: set[asyncio.Future[Any]] = {lost}
@@ -158,7 +158,7 @@ class RenewedRequest:
                 one.cancel()
 
     async def _renew(self) -> None:
-        """Holds another, then lets the old one go. Once the opening is past it is tried once."""
+        """Holds another, then closes the old one. After the opening it is tried once."""
         while True:
             await self._quiet()
             began = self._clock.monotonic()
@@ -177,7 +177,7 @@ class RenewedRequest:
         if old is not None:
             await old.aclose()
 
-    async def _let_go(self) -> None:
+    async def _close(self) -> None:
         old, self._held = self._held, None
         if old is not None:
             await old.aclose()

@@ -1,4 +1,4 @@
-"""From the first shot to a decision: each answer is an ending, a reason to resolve again, to release or to park."""
+"""Resolves the gym's replies into a decision: each ends it, sends the request again, or has it released or parked."""
 
 import asyncio
 import random
@@ -14,9 +14,9 @@ from prebooking.domain.timing import LAST_SHOT_S, Shot
 from prebooking.usecases.booking.context import Decision, ExecutionContext, Park, Release
 from prebooking.usecases.booking.settle import NotFound, present, settle
 
-_PAUSE_S = (0.1, 0.3)  # between shots, but for the second, which goes at once
-_LONGEST_PAUSE_S = 3.0  # between questions to the listing
-_PART = 0.1  # of the time since the first shot, where that is longer: a long budget is no reason for many shots
+_PAUSE_S = (0.1, 0.3)  # between requests, but for the second, which is sent at once
+_LONGEST_PAUSE_S = 3.0  # between requests for the listing
+_PART = 0.1  # of the time since the first request, where that is longer: a long budget is no reason for many requests
 _ENTRANCE_S = 2.0
 _JUST_OPENED_S = 1.0  # from then on the gym is late, and not merely its clock by a moment
 
@@ -27,10 +27,10 @@ class _Again:
 
 
 async def resolve(context: ExecutionContext) -> Decision:
-    """Follows up the request that was fired, until it is decided or the budget is used up."""
+    """Returns a decision about the request that was sent, at the latest when the budget is used up."""
     held = context.held
     assert held is not None
-    shots, began = 1, context.clock.monotonic()
+    sent, began = 1, context.clock.monotonic()
     while True:
         try:
             reply = await held.reply(within_s=max(0.0, context.budget.for_answers))
@@ -41,13 +41,13 @@ async def resolve(context: ExecutionContext) -> Decision:
         decision = await _decide(context, reply)
         if not isinstance(decision, _Again):
             return decision
-        again = await _shoot_again(context, decision.reason, began, first=shots == 1)
+        again = await _send_again(context, decision.reason, began, first=sent == 1)
         if again is None:
             return Park(decision.reason) if context.unsure else Release(decision.reason)
-        held, shots = again, shots + 1
+        held, sent = again, sent + 1
 
 
-async def _shoot_again(context: ExecutionContext, reason: Ending, began: float, *, first: bool) -> HeldRequest | None:
+async def _send_again(context: ExecutionContext, reason: Ending, began: float, *, first: bool) -> HeldRequest | None:
     while context.budget.may_send():
         pause_s = _pause(context, reason, began, first=first)
         if pause_s >= context.budget.left - LAST_SHOT_S:
@@ -100,7 +100,7 @@ async def _decide(context: ExecutionContext, reply: Reply) -> Decision | _Again:
 
 
 async def _settled(context: ExecutionContext, reply: Reply) -> Decision | _Again:
-    """What only the listing can tell."""
+    """Decides what only the listing can tell."""
     found = await settle(context)
     if isinstance(found, Ending):
         return found
@@ -122,7 +122,7 @@ async def _settled(context: ExecutionContext, reply: Reply) -> Decision | _Again
 
 
 async def _refused(context: ExecutionContext, ending: Ending) -> Decision:
-    """A refusal stands, unless an earlier shot may have booked: the listing may be older than that."""
+    """A refusal stands, unless an earlier request may have booked: the listing may be older than that."""
     if not context.unsure:
         return ending
     found = await settle(context)
@@ -130,14 +130,14 @@ async def _refused(context: ExecutionContext, ending: Ending) -> Decision:
 
 
 async def _logged_out(context: ExecutionContext, reply: Reply) -> Decision | _Again:
-    """The box says so; the account host knows."""
+    """Asks the account host, as the box may be wrong about the session."""
     ending = reply.ending(Outcome.SESSION_EXPIRED)
     try:
         async with asyncio.timeout(context.budget.for_answers):
             if await context.gym.whoami():
                 await _enter(context)
                 return _Again(ending)
-            if await context.revive():
+            if await context.restore_session():
                 return _Again(ending)
     except (BoxSilentError, TimeoutError):
         return _Again(ending)

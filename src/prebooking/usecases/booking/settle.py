@@ -1,4 +1,4 @@
-"""Finds out from the box what became of a begun request, by the listing asked for the right family member."""
+"""Finds out from the listing, for the right family member, what became of a request that had begun."""
 
 import asyncio
 import random
@@ -10,7 +10,7 @@ from prebooking.domain.ports import ListedClass
 from prebooking.usecases.booking.context import ExecutionContext
 
 _PAUSES_S = (0.3, 3.0)  # the first and the longest, each twice as long as the last
-_MOST_ASKED = 2  # in one go about what is parked: it is looked at again and again
+_MOST_ASKED = 2  # at once about what is parked: later claims ask again
 
 
 class NotFound(Enum):
@@ -23,7 +23,7 @@ class NotFound(Enum):
 
 
 def present(listed: ListedClass | None, booked: Outcome = Outcome.BOOKED) -> Ending | None:
-    """How the user stands in the class, if in it. `booked` says whether that was this prebooking's doing."""
+    """Returns the ending where the user is in the class or on its waiting list. `booked`: the outcome of a place."""
     if listed is None or listed.book_state not in (0, 1):
         return None
     outcome = booked if listed.book_state == 1 else Outcome.WAITING_LIST
@@ -31,7 +31,7 @@ def present(listed: ListedClass | None, booked: Outcome = Outcome.BOOKED) -> End
 
 
 async def settle(context: ExecutionContext) -> Ending | NotFound:
-    """Returns UNKNOWN when the budget ends first."""
+    """Returns how it ended, or why that is not known: UNKNOWN also when the budget ends first."""
     try:
         async with asyncio.timeout(context.budget.for_answers):
             return await _settle(context)
@@ -40,8 +40,8 @@ async def settle(context: ExecutionContext) -> Ending | NotFound:
 
 
 async def _settle(context: ExecutionContext) -> Ending | NotFound:
-    """Asks until it is told, ever more rarely. Once this claim has begun it insists; before, it gives up after a second
-    question, and where a host has been silent of late: what is parked can wait.
+    """Asks until the listing tells, ever more rarely. Before this claim has begun it gives up after a second time, and
+    where a host has been silent of late: what is parked can wait.
 
     Absent is believed only if the listing shows the class, the user isn't in it, and the session proves alive after
     it was asked: a dead one sees nobody's bookings.
@@ -65,7 +65,7 @@ async def _settle(context: ExecutionContext) -> Ending | NotFound:
             if await gym.whoami():
                 elsewhere = any(present(other) and _same_hour(other, listed) for other in listing.values())
                 return NotFound.ELSEWHERE if elsewhere else NotFound.ABSENT
-            if not await context.revive():
+            if not await context.restore_session():
                 return NotFound.UNKNOWN
         except BoxSilentError:
             if not context.begun and (gym.refuses or asked >= _MOST_ASKED):
@@ -75,5 +75,5 @@ async def _settle(context: ExecutionContext) -> Ending | NotFound:
 
 
 def _same_hour(one: ListedClass, other: ListedClass) -> bool:
-    """Two hours that nobody knows are not the same."""
+    """Returns False where an hour is unknown."""
     return one.hour is not None and one.hour == other.hour
