@@ -29,7 +29,7 @@ from prebooking_local.aimharder import AimHarder
 from prebooking_local.qstash.server import QStashServer
 from prebooking_local.supabase import Fault, Gateway
 
-STOPPING = "This server is stopping. Nothing is lost: try again."
+STOPPING = "This server is shutting down. Nothing was lost: try again."
 Outside = tuple[Gateway, QStashServer, AimHarder]
 
 

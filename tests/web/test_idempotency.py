@@ -136,7 +136,10 @@ async def test_a_key_that_is_none_is_refused_by_its_name(sweepless: World, subte
                 headers = [*speaking, (b"Idempotency-Key", key)]
                 refused = await sweepless.http.post(path, headers=headers, json=body)
                 assert refused.status_code == 422
-                fix = {"field": "Idempotency-Key", "message": "write 1 to 255 visible characters, such as a UUID"}
+                fix = {
+                    "field": "Idempotency-Key",
+                    "message": "must be 1 to 255 visible ASCII characters, such as a UUID",
+                }
                 assert refused.json()["errors"] == [fix]
     assert len(await rows(sweepless)) == 1
 

@@ -49,7 +49,7 @@ def assert_too_many_wait(answer: httpx.Response) -> None:
     assert (answer.status_code, answer.json()["code"]) == (429, "too-many")
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["detail"] == (
-        "You have 2 active prebookings, the most at once: cancel one, or wait for one to end."
+        "You have 2 active prebookings, the maximum: cancel one, or wait until one has ended."
     )
     assert "retry-after" not in answer.headers  # no time lifts it
 
@@ -59,7 +59,7 @@ def assert_too_many_in_a_minute(answer: httpx.Response) -> None:
     seconds = int(answer.headers["retry-after"])
     assert 1 <= seconds <= 60
     assert answer.json()["detail"] == (
-        f"You made, moved or retried 4 prebookings within a minute, the most: try again in {seconds} s."
+        f"You created, rescheduled or retried 4 prebookings within a minute, the maximum: try again in {seconds} s."
     )
 
 

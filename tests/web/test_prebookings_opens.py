@@ -58,7 +58,7 @@ NO_NUMBERS: list[Any] = [-1, 1.5, "four", True, [], 10**30, 2161]
 WRONG: list[tuple[dict[str, Any], str, str]] = [
     (wish(MADRID), "opens", "days_before"),
     (wish({"days_before": 4, "hours_before": 4, "starts": "08:00"} | MADRID), "opens.hours_before", "not both"),
-    (wish({"hours_before": 4, "at": "12:00", "starts": "08:00"} | MADRID), "opens.at", "goes with days_before"),
+    (wish({"hours_before": 4, "at": "12:00", "starts": "08:00"} | MADRID), "opens.at", "needs days_before"),
     (wish({"days_before": 4, "starts": "08:00"}), "opens.time_zone", "missing"),
     (wish({"days_before": 4} | MADRID), "opens.starts", "HH:MM"),
     (wish({"hours_before": 4} | MADRID), "opens.starts", "HH:MM"),
@@ -83,10 +83,10 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     (
         wish({"days_before": 4} | MADRID, classTimeUTC=f"{DAY[:4]}-07-15T23:00:00Z"),
         "booking_data.classTimeUTC",
-        "not on the class's day",
+        "not on booking_data.day",
     ),
     (wish({"days_before": 4, "at": "12:00"} | MADRID) | {"available_at": START}, "available_at", "not both"),
-    (wish(None), "available_at", "or give the box's rule"),
+    (wish(None), "available_at", "or the gym's rule"),
     (wish([]), "opens", "object"),
 ]
 

@@ -189,7 +189,7 @@ async def test_who_asks_too_often_is_told_when_to_come_back_and_aimharder_is_lef
             wait_s = answer.headers["retry-after"]
             assert 1 <= int(wait_s) <= 60
             assert answer.json()["detail"] == (
-                f"AimHarder was asked 3 times about your session within a minute: try again in {wait_s} s."
+                f"Your AimHarder session was checked 3 times within a minute, the maximum: try again in {wait_s} s."
             )
         assert len(world.gym.ledger.entries) == asked
         assert (await stored(world))[0]["aimharder_token"] == session["token"]

@@ -5,7 +5,7 @@ from enum import Enum, StrEnum, auto
 
 
 class Outcome(StrEnum):
-    """How an execution ends. `error_code` of a failed row is its outcome."""
+    """How an execution ended. The outcome of a failed prebooking is also its `error_code`."""
 
     BOOKED = "booked"
     ALREADY_BOOKED = "already_booked"

@@ -35,7 +35,7 @@ _FRESH_S = 20 * 60  # who is fresh five minutes before an opening is at it young
 
 
 class Status(StrEnum):
-    """pending → executing → completed | failed; the SQL functions alone move it (sql/README.md)."""
+    """The status of a prebooking: pending → executing → completed or failed. A pending one can be cancelled."""
 
     PENDING = "pending"
     EXECUTING = "executing"

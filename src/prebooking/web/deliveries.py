@@ -1,4 +1,4 @@
-"""What each delivery of QStash's goes through: a time limit, its signature, and the answer where it is malformed."""
+"""Common to all deliveries of QStash: the time limit, the signature, and the response to a malformed one."""
 
 import asyncio
 import base64
@@ -27,16 +27,16 @@ _LONGEST_MESSAGE_ID = 100
 
 @asynccontextmanager
 async def time_limit(services: Services, arrived: float) -> AsyncIterator[None]:
-    """Whatever a sender or the database do, a delivery is answered before a platform would kill it."""
+    """Raises Problem before the platform would kill a delivery that takes too long."""
     try:
         async with asyncio.timeout(Budget(services.clock, arrived, services.max_duration_s).left):
             yield
     except TimeoutError as exc:
-        raise Problem(503, "It took too long.", headers={"Retry-After": "2"}) from exc
+        raise Problem(503, "The delivery took too long: it is retried.", headers={"Retry-After": "2"}) from exc
 
 
 async def verified_body(request: Request, services: Services, limit: int = LARGEST_BODY) -> bytes:
-    """The body, of which nothing is read before it is known that QStash has signed one for this URL."""
+    """Returns the body. It is not read before the signature is verified for this URL. Raises Problem."""
     refuse_larger(request, limit)
     try:
         signed = services.signature_verifier.verify(
@@ -53,11 +53,13 @@ async def verified_body(request: Request, services: Services, limit: int = LARGE
 
 
 def not_signed() -> Problem:
-    return Problem(401, "This is not a delivery that QStash signed for this service.")
+    return Problem(
+        401, "This delivery is not signed by QStash for this service: check PUBLIC_URL and the signing keys."
+    )
 
 
 def message_id(request: Request) -> str:
-    """Unsigned, so for the log alone."""
+    """Returns the message id, for the log only: the header is not signed."""
     return re.sub(r"[^\w-]", "", request.headers.get("upstash-message-id", ""), flags=re.ASCII)[:_LONGEST_MESSAGE_ID]
 
 
@@ -67,14 +69,14 @@ def reject(request: Request, what: str, exc: Exception) -> Response:
 
 
 def malformed(what: str) -> Problem:
-    detail = f"It is signed, but {what}: it need not be tried again."
+    detail = f"The delivery is signed, but {what}: it must not be retried."
     return Problem(489, detail, headers={"Upstash-NonRetryable-Error": "true"})
 
 
 def failure_reason(callback: DeliveryFailure | NoticeFailure) -> str:
-    said = ""
+    body = ""
     with suppress(ValueError, TypeError):
-        said = base64.b64decode(callback.body or "").decode(errors="replace")
-    told = f"QStash gave up: HTTP {callback.status} {said}".strip()
-    # A proxy's page or a status may hold what no database stores: U+0000, half a surrogate pair.
-    return told.replace("\0", "").encode(errors="replace").decode()[:_LONGEST_REASON]
+        body = base64.b64decode(callback.body or "").decode(errors="replace")
+    reason = f"QStash gave up: HTTP {callback.status} {body}".strip()
+    # A proxy's page may contain what the database does not store: U+0000, a lone surrogate.
+    return reason.replace("\0", "").encode(errors="replace").decode()[:_LONGEST_REASON]

@@ -1,4 +1,4 @@
-"""Idempotency-Key: a POST that is sent again, since its answer was lost, is the same POST (IETF draft of that name)."""
+"""Idempotency-Key: a POST that is repeated because its response was lost has no second effect (IETF draft)."""
 
 import re
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _KEYS = UUID("7a4b1f0e-3c5d-4e0a-9b1c-6d2f8e7a9c31")
 
 def _visible(value: str) -> str:
     if not re.fullmatch(_VISIBLE, value):
-        raise ValueError("write 1 to 255 visible characters, such as a UUID")
+        raise ValueError("must be 1 to 255 visible ASCII characters, such as a UUID")
     return value
 
 
@@ -26,21 +26,22 @@ class Idempotency(BaseModel):
         Annotated[str, AfterValidator(_visible), WithJsonSchema({"type": "string", "pattern": _VISIBLE})] | None,
         Field(
             alias=_HEADER,
-            description="Of the client's making, such as a UUID: what is sent again with the same key is done once.",
+            description="A unique value that the client generates, such as a UUID. A request that is repeated"
+            " with the same key is executed once.",
         ),
     ] = None
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """What a request makes is called `id`. `key`: of the request itself, among its user's; None: it has none."""
+    """`id`: of the prebooking that the request creates. `key`: of the request, unique per user; None: it has no key."""
 
     id: UUID
     key: UUID | None
 
 
 def name_of(request: Request, user_email: str) -> Name:
-    """Made of its user, its path and its key; without a key, by chance. Raises Problem."""
+    """Returns ids derived from user, path and key; without a key, a random id. Raises Problem."""
     try:
         key = Idempotency.model_validate({_HEADER: request.headers.get(_HEADER)}).key
     except ValidationError as exc:

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem details, each with a code to act on and the request's id to ask about."""
+"""Errors as RFC 9457 problem details, each with a code for programs and the id of the request."""
 
 import json
 import math
@@ -34,7 +34,7 @@ _CODES = {
 }
 
 
-_OF_QSTASH = {489: "Not Retryable"}  # its own status for "don't try again"
+_OF_QSTASH = {489: "Not Retryable"}  # not registered: QStash's status for a delivery that must not be retried
 
 
 def title_of(status: int) -> str:
@@ -42,7 +42,7 @@ def title_of(status: int) -> str:
 
 
 class Problem(Exception):  # noqa: N818  # the RFC's own word
-    """Answers the request with this error."""
+    """Raised by a handler; the request is answered with this error."""
 
     def __init__(
         self,
@@ -61,8 +61,8 @@ class Problem(Exception):  # noqa: N818  # the RFC's own word
         self.extra = extra
 
     def details(self, instance: str, request_id: str) -> dict[str, Any]:
-        """As RFC 9457 writes it."""
-        told = ProblemDetails(
+        """Returns the members of the problem details object."""
+        problem = ProblemDetails(
             title=title_of(self.status),
             status=self.status,
             detail=self.detail,
@@ -71,14 +71,14 @@ class Problem(Exception):  # noqa: N818  # the RFC's own word
             request_id=request_id,
             **self.extra,
         )
-        return told.model_dump(exclude_none=True)
+        return problem.model_dump(exclude_none=True)
 
     def response(self, request: Request) -> JSONResponse:
         body = self.details(request.url.path, request.scope.get("request_id", ""))
         return JSONResponse(body, self.status, self.headers, media_type="application/problem+json")
 
     def as_http(self, request_id: str) -> bytes:
-        """The whole answer, for what never becomes a request, of which it is not known what was asked for."""
+        """Returns the complete HTTP response, for a connection whose request could not be parsed."""
         body = json.dumps(self.details("", request_id)).encode()
         head = (
             f"HTTP/1.1 {self.status} {title_of(self.status)}\r\ncontent-type: application/problem+json\r\n"
@@ -88,30 +88,30 @@ class Problem(Exception):  # noqa: N818  # the RFC's own word
         return head.encode() + body
 
 
-BROKEN = Problem(500, "Something broke on our side. It is logged under this request_id.")
+BROKEN = Problem(500, "An error occurred in this service. It is in the log under this request_id.")
 STOPPING = Problem(
-    503, "This server is stopping. Nothing is lost: try again.", code="stopping", headers={"Retry-After": "1"}
+    503, "This server is shutting down. Nothing was lost: try again.", code="stopping", headers={"Retry-After": "1"}
 )
 NOT_OPENED = Problem(
     503,
-    "This server could not open what it works with: its log says why. Nothing is lost: try again.",
+    "This server could not start completely: see `not_opened` in its log. Nothing was lost: try again.",
     code="not-opened",
     headers={"Retry-After": "2"},
 )
 DATABASE_DOWN = Problem(
-    503, "The database does not answer. Nothing is lost: try again in a moment.", headers={"Retry-After": "2"}
+    503, "The database does not respond. Nothing was lost: try again in a moment.", headers={"Retry-After": "2"}
 )
 
 
 def identity_unknown(retry_after: int = 2) -> Problem:
-    detail = "Who you are can't be checked right now: try again."
+    detail = "The access token can't be verified right now, because Supabase's keys can't be fetched: try again."
     return Problem(503, detail, code="identity-unavailable", headers={"Retry-After": str(retry_after)})
 
 
 def email_taken(email: str) -> Problem:
     detail = (
-        f"The e-mail address {email} belongs to another account here, which came with it first. If it is yours now, "
-        f"ask the operator to run `prebooking release-email {email}`: that ends what the other account has waiting."
+        f"The e-mail address {email} already belongs to another account in this service. If it is yours now, ask the "
+        f"operator to run `prebooking release-email {email}`, which cancels the pending prebookings of that account."
     )
     return Problem(403, detail, code="email-taken")
 
@@ -121,13 +121,13 @@ def invalid(field: str, message: str, *, code: str = "invalid-request") -> Probl
 
 
 def too_often(what: str, retry_after: float) -> Problem:
-    """`what` happened too often, and `retry_after` seconds from now it may again."""
+    """`what`: the limit that was reached. `retry_after`: seconds until it is lifted."""
     seconds = math.ceil(retry_after)
     return Problem(429, f"{what}: try again in {seconds} s.", code="too-many", headers={"Retry-After": str(seconds)})
 
 
 def invalid_from(error: ValidationError) -> Problem:
-    """All fields that are wrong, each with what would be right."""
+    """Names every invalid field and how to correct it."""
     errors = [
         {"field": ".".join(str(part) for part in found["loc"]) or "body", "message": _message(found)}
         for found in error.errors(include_url=False, include_context=False, include_input=False)
@@ -136,7 +136,7 @@ def invalid_from(error: ValidationError) -> Problem:
     return Problem(422, detail, code="invalid-request", errors=errors)
 
 
-# What a person can act on, where pydantic's own text speaks of its insides.
+# Messages for people, where pydantic's own text describes its internals.
 _FIXES = {
     "missing": "is missing",
     "model_type": "must be an object",
@@ -150,7 +150,7 @@ def _message(error: ErrorDetails) -> str:
 
 
 async def _on_problem(request: Request, exc: Exception) -> JSONResponse:
-    assert isinstance(exc, Problem)  # registered for it alone
+    assert isinstance(exc, Problem)  # registered for Problem only
     return exc.response(request)
 
 
@@ -162,7 +162,7 @@ async def _on_http_exception(request: Request, exc: Exception) -> JSONResponse:
 
 
 def _allowed(request: Request) -> str:
-    """The methods of all routes of this path; Starlette tells those of the first alone."""
+    """Returns the methods of all routes of this path; Starlette's header has those of the first only."""
     of_path = [route for route in request.app.routes if route.matches(request.scope)[0] != Match.NONE]
     return ", ".join(sorted({method for route in of_path for method in route.methods}))
 

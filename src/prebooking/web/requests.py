@@ -1,4 +1,4 @@
-"""What every request goes through: its id, and its body read within a limit that is counted, not believed."""
+"""Request ids, and reading of bodies within a limit that is counted, not taken from Content-Length."""
 
 import asyncio
 import json
@@ -19,12 +19,12 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 LARGEST_BODY = 16 * 1024
 SLOWEST_BODY_S = 10.0
-_LOOKS = 3  # of the event loop at its sockets: a hang-up is seen after what came before it
+_LOOKS = 3  # turns of the event loop: a disconnect is seen after the data before it
 _GIVEN_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
 class RequestId:
-    """Takes or makes the request's id; it is in the answer and in every log line."""
+    """Accepts or generates the request id, which is in the response and in every log line."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -48,7 +48,7 @@ def too_large(limit: int = LARGEST_BODY) -> Problem:
 
 
 def refuse_larger(request: Request, limit: int = LARGEST_BODY) -> None:
-    """Raises Problem for a body that says itself that it is too large: not a byte of it is read."""
+    """Raises Problem where Content-Length exceeds the limit, without reading the body."""
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > limit:
         raise too_large(limit)
@@ -62,8 +62,8 @@ async def read_body(request: Request, limit: int = LARGEST_BODY) -> bytes:
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > limit:
-                    # The connection stays open, and the server discards the rest: closing it could reset it over our
-                    # answer.
+                    # The connection stays open, and the server discards the rest: closing it could reset it before the
+                    # client has read the response.
                     raise too_large(limit)
     except TimeoutError as exc:
         detail = f"The body did not arrive within {SLOWEST_BODY_S:g} s."
@@ -72,7 +72,7 @@ async def read_body(request: Request, limit: int = LARGEST_BODY) -> bytes:
 
 
 async def read_json(request: Request, model: type[_Model], *, optional: bool = False) -> _Model:
-    """The body as `model`. `optional`: no body at all is an empty object."""
+    """Returns the body as `model`. `optional`: an absent body is an empty object. Raises Problem."""
     body = await read_body(request)
     await _still_wanted(request)
     if optional and not body:
@@ -81,19 +81,21 @@ async def read_json(request: Request, model: type[_Model], *, optional: bool = F
     if media_type != "application/json":
         raise Problem(415, "Send JSON, with the header Content-Type: application/json.")
     try:
-        said = json.loads(body)
+        content = json.loads(body)
     except json.JSONDecodeError as exc:
         raise Problem(400, f"The body is not JSON: {exc}") from exc
     except (ValueError, RecursionError) as exc:  # not UTF-8, a number of 5000 digits, nested without end
-        raise Problem(400, "The body is not JSON that can be read.") from exc
-    return _validated(model, said)
+        raise Problem(
+            400, "The body is not valid JSON: send UTF-8, without very long numbers or deep nesting."
+        ) from exc
+    return _validated(model, content)
 
 
 async def _still_wanted(request: Request) -> None:
-    """Raises ClientDisconnect when who asked has hung up.
+    """Raises ClientDisconnect if the client has disconnected.
 
-    A process that stood still finds the requests of those who have long asked another one: a prebooking that they made,
-    and may have cancelled, must not be made again.
+    A process that was suspended finds old requests, whose clients may have sent them to another replica meanwhile: a
+    prebooking that they created there, and may have cancelled, must not be created again.
     """
     if await has_hung_up(request):
         raise ClientDisconnect
@@ -106,8 +108,8 @@ async def has_hung_up(request: Request) -> bool:
     return await request.is_disconnected()
 
 
-def _validated(model: type[_Model], said: Any) -> _Model:
+def _validated(model: type[_Model], content: Any) -> _Model:
     try:
-        return model.model_validate(said)
+        return model.model_validate(content)
     except ValidationError as exc:
         raise invalid_from(exc) from exc

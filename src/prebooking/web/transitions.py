@@ -9,16 +9,16 @@ from prebooking.web.schemas.rows import as_json
 _REFUSALS = {
     "exists": (
         "prebooking-exists",
-        "You have a prebooking of this class already, with another opening: move that one.",
+        "You already have a prebooking of this class with another opening: reschedule that one.",
     ),
-    "booking_in_progress": ("booking-in-progress", "It is being booked right now: wait for its result."),
-    "already_finished": ("already-finished", "It has ended already."),
-    "not_failed": ("not-failed", "Only a failed prebooking can be retried; this one is still waiting."),
+    "booking_in_progress": ("booking-in-progress", "The prebooking is being booked right now: wait for its result."),
+    "already_finished": ("already-finished", "The prebooking has already ended."),
+    "not_failed": ("not-failed", "Only a failed prebooking can be retried; this one is still pending."),
 }
 
 
 def response(transition: Transition, status: int = 200, *, opening: str = "available_at") -> Response:
-    """The row as it is now, or the refusal in its HTTP form. `opening`: the field that told it."""
+    """Returns the current row. Raises Problem if the change was refused; `opening` is the field to name."""
     if transition.outcome in _REFUSALS:
         code, detail = _REFUSALS[transition.outcome]
         raise Problem(409, detail, code=code, prebooking_id=transition.prebooking and str(transition.prebooking.id))
@@ -27,28 +27,30 @@ def response(transition: Transition, status: int = 200, *, opening: str = "avail
     if transition.outcome == "key_reused":
         raise key_reused()
     if transition.outcome == "too_late":
-        raise invalid(opening, f"the class can be booked until {transition.give_up_at}: nothing is left to wait for")
+        raise invalid(
+            opening, f"the class could be booked only until {transition.give_up_at}: choose an earlier opening"
+        )
     if transition.prebooking is None:
         raise not_found()
     return JSONResponse(as_json(transition.prebooking), status)
 
 
 def too_many(refused: Transition) -> Problem:
-    """Which limit it is, and what to do about it. Only the one by the minute lifts by itself."""
+    """Names the limit and what to do. Only the limit per minute is lifted by waiting."""
     if not refused.retry_after:
-        detail = f"You have {refused.limit} active prebookings, the most at once: cancel one, or wait for one to end."
+        detail = f"You have {refused.limit} active prebookings, the maximum: cancel one, or wait until one has ended."
         return Problem(429, detail, code="too-many")
-    what = f"You made, moved or retried {refused.limit} prebookings within a minute, the most"
+    what = f"You created, rescheduled or retried {refused.limit} prebookings within a minute, the maximum"
     return too_often(what, refused.retry_after)
 
 
 def key_reused() -> Problem:
-    told = "was used for another wish: make a new key for each"
-    return invalid("Idempotency-Key", told, code="idempotency-key-reused")
+    fix = "was used for another request: generate a new key for each"
+    return invalid("Idempotency-Key", fix, code="idempotency-key-reused")
 
 
 def not_found() -> Problem:
-    return Problem(404, "There is no such prebooking of yours.")
+    return Problem(404, "You have no prebooking with this id.")
 
 
 # Examples for /openapi.json.
@@ -59,5 +61,5 @@ EXISTS, IN_PROGRESS, FINISHED, NOT_FAILED = (
 TOO_MANY = too_many(Transition(outcome="too_many", limit=30, retry_after=17))
 NOT_YOURS = not_found()
 TOO_LATE = invalid(
-    "available_at", "the class can be booked until 2030-11-28 17:00:00+00:00: nothing is left to wait for"
+    "available_at", "the class could be booked only until 2030-11-28 17:00:00+00:00: choose an earlier opening"
 )

@@ -17,66 +17,74 @@ from prebooking.web.schemas.responses import ProblemDetails
 _Json = dict[str, Any]
 
 _DESCRIPTION = """\
-Books gym classes at the instant at which they open.
+Books gym classes at the instant at which they open for booking.
 
-Every answer has an `X-Request-Id`: the one that was sent, where it is 8 to 64 letters, digits, `-` and `_`, else a new
-one. Every error is `application/problem+json` (RFC 9457) with a `code`. Times are RFC 3339 with an offset."""
+Every response has the header `X-Request-Id`: the value that the client sent, if it is 8 to 64 letters, digits, `-` and
+`_`, otherwise a generated one. Every error is `application/problem+json` (RFC 9457) with a `code`. Timestamps are RFC
+3339 with an offset."""
 
 _SECURITY_SCHEMES = {
     "accessToken": {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "The access token of a user who is signed in at Supabase.",
+        "description": "The Supabase access token of a signed-in user.",
     },
     "serviceKey": {
         "type": "http",
         "scheme": "bearer",
-        "description": "A trusted server's SERVICE_API_KEY. It speaks for the user whom X-User-Email names.",
+        "description": "The SERVICE_API_KEY, for a trusted server that acts for the user named by X-User-Email.",
     },
     "metricsKey": {
         "type": "http",
         "scheme": "bearer",
-        "description": "The METRICS_KEY, or the SERVICE_API_KEY where there is none.",
+        "description": "The METRICS_KEY, or the SERVICE_API_KEY where METRICS_KEY is not set.",
     },
-    "userEmail": {"type": "apiKey", "in": "header", "name": "X-User-Email"},
+    "userEmail": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-User-Email",
+        "description": "The e-mail address of the user for whom a trusted server acts.",
+    },
     "qstashSignature": {
         "type": "apiKey",
         "in": "header",
         "name": "Upstash-Signature",
-        "description": "A JWT of QStash's over the URL and the raw body.",
+        "description": "QStash's signature: a JWT over the URL and the raw body.",
     },
 }
 _HEADERS = {
-    "X-Request-Id": "The id under which this request is logged.",
-    "Retry-After": "Seconds to wait before another try.",
-    "Upstash-NonRetryable-Error": "Always true.",
-    "WWW-Authenticate": "How to say who is asking.",
+    "X-Request-Id": "The request id, which is also in the log.",
+    "Retry-After": "Seconds to wait before the next attempt.",
+    "Upstash-NonRetryable-Error": "Always `true`: QStash must not retry this delivery.",
+    "WWW-Authenticate": "The authentication scheme to use.",
 }
 _SOME_ID = "0c8f6b52-5d0f-4c9a-9f0e-2f6b1f4f7a11"
 _SOME_REQUEST_ID = "7c9f2d4be01a3c58"
 
 
 def openapi_route(routes: Sequence[ApiRoute], prefix: str = "") -> ApiRoute:
-    """Serves the document of these routes and of itself. `prefix`: the path below which they are reached."""
+    """Returns the route that serves the document of these routes and of itself. `prefix`: the path below which clients
+    reach them.
+    """
 
     async def openapi(request: Request) -> Response:
         body = body_for(request.scope.get("root_path") or prefix)
         return Response(body, headers={"Cache-Control": "public, max-age=300"}, media_type="application/json")
 
-    @lru_cache(maxsize=4)  # it takes longer than most answers
+    @lru_cache(maxsize=4)  # rendering takes longer than most responses
     def body_for(server: str) -> bytes:
-        return bytes(JSONResponse(told | ({"servers": [{"url": server}]} if server else {})).body)
+        return bytes(JSONResponse(rendered | ({"servers": [{"url": server}]} if server else {})).body)
 
     operation = Operation(
         id="getOpenApi",
         tag="service",
-        summary="This contract",
+        summary="Get this OpenAPI document",
         security=OPEN,
-        answers={200: ResponseSpec("OpenAPI 3.1.", dict[str, Any])},
+        responses={200: ResponseSpec("The OpenAPI 3.1 document.", dict[str, Any])},
     )
     route = ApiRoute("GET", "/openapi.json", openapi, operation)
-    told = document([*routes, route])
+    rendered = document([*routes, route])
     return route
 
 
@@ -94,18 +102,18 @@ def document(routes: Sequence[ApiRoute]) -> _Json:
 
 
 class _Terse(GenerateJsonSchema):
-    """Without what says nothing: a title that repeats a field's name, a default of null."""
+    """Leaves out titles that repeat a field's name, and defaults of null."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002  # as pydantic calls it
         return False
 
     def default_schema(self, schema: Any) -> _Json:
-        told = super().default_schema(schema)
-        return {name: value for name, value in told.items() if (name, value) != ("default", None)}
+        rendered = super().default_schema(schema)
+        return {name: value for name, value in rendered.items() if (name, value) != ("default", None)}
 
 
 class _Schemas:
-    """All types' schemas, made together so that they share their components."""
+    """The schemas of all types, generated together so that they share components."""
 
     def __init__(self, operations: Iterable[Operation]) -> None:
         wanted: list[tuple[Any, JsonSchemaMode]] = [(ProblemDetails, "serialization")]
@@ -113,7 +121,7 @@ class _Schemas:
         for operation in operations:
             in_parts |= dict.fromkeys(kind for kind in (operation.query, operation.headers) if kind)
             wanted += [(operation.body, "validation")] if operation.body else []
-            wanted += [(answer.type, "serialization") for answer in operation.answers.values() if answer.type]
+            wanted += [(spec.type, "serialization") for spec in operation.responses.values() if spec.type]
         wanted += [(kind, "validation") for kind in in_parts]
         inputs = [(kind, mode, TypeAdapter(kind)) for kind, mode in dict.fromkeys(wanted)]
         self._found, made = TypeAdapter.json_schemas(
@@ -126,7 +134,7 @@ class _Schemas:
         return dict(self._found[kind, mode])
 
     def parameters(self, kind: type | None, where: str, in_path: Container[str]) -> list[_Json]:
-        """A model's fields, each by itself, those in the path too; that one may be left out is no null."""
+        """Returns a parameter for each field of the model. An optional parameter may be absent, but is never null."""
         if kind is None:
             return []
         shape = self._in_parts[kind]
@@ -150,32 +158,38 @@ def _operation(route: ApiRoute, schemas: _Schemas) -> _Json:
     parameters = schemas.parameters(operation.query, "query", route.param_convertors)
     parameters += schemas.parameters(operation.headers, "header", route.param_convertors)
     parameters += [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "format": "uuid"},
+            "description": "The id of the prebooking.",
+        }
         for name in route.param_convertors
         if name not in {parameter["name"] for parameter in parameters}
     ]
-    told: _Json = {"operationId": operation.id, "tags": [operation.tag], "summary": operation.summary}
+    rendered: _Json = {"operationId": operation.id, "tags": [operation.tag], "summary": operation.summary}
     if operation.description:
-        told["description"] = operation.description
-    told["security"] = [{scheme: [] for scheme in together} for together in operation.security]
+        rendered["description"] = operation.description
+    rendered["security"] = [{scheme: [] for scheme in together} for together in operation.security]
     if parameters:
-        told["parameters"] = parameters
+        rendered["parameters"] = parameters
     if operation.body:
         content = {"application/json": {"schema": schemas.of(operation.body, "validation")}}
-        told["requestBody"] = {"required": not operation.body_optional, "content": content}
-    answers = {str(status): _answer(answer, schemas) for status, answer in operation.answers.items()}
-    told["responses"] = answers | _refusals(route, schemas)
-    return told
+        rendered["requestBody"] = {"required": not operation.body_optional, "content": content}
+    responses = {str(status): _response(spec, schemas) for status, spec in operation.responses.items()}
+    rendered["responses"] = responses | _problems(route, schemas)
+    return rendered
 
 
-def _answer(answer: ResponseSpec, schemas: _Schemas) -> _Json:
-    told: _Json = {"description": answer.description, "headers": _headers(answer.headers)}
-    if answer.type is not None:
-        told["content"] = {answer.media_type: {"schema": schemas.of(answer.type, "serialization")}}
-    return told
+def _response(spec: ResponseSpec, schemas: _Schemas) -> _Json:
+    rendered: _Json = {"description": spec.description, "headers": _headers(spec.headers)}
+    if spec.type is not None:
+        rendered["content"] = {spec.media_type: {"schema": schemas.of(spec.type, "serialization")}}
+    return rendered
 
 
-def _refusals(route: ApiRoute, schemas: _Schemas) -> _Json:
+def _problems(route: ApiRoute, schemas: _Schemas) -> _Json:
     by_status: dict[int, list[Problem]] = {}
     for problem in route.operation.problems:
         by_status.setdefault(problem.status, []).append(problem)
@@ -200,7 +214,7 @@ def _refusals(route: ApiRoute, schemas: _Schemas) -> _Json:
 
 
 def _headers(*given: Mapping[str, str]) -> _Json:
-    """Those that each of these answers has are promised; the others may be there."""
+    """Returns the headers; one that only some of these responses have is not required."""
     names = dict.fromkeys(["X-Request-Id", *(name for headers in given for name in headers)])
     return {
         name: {

@@ -1,4 +1,4 @@
-"""What a route takes, gives and refuses, declared beside its handler; /openapi.json is generated from it."""
+"""Declares the operation of a route beside its handler: parameters, body, responses and problems."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from starlette.routing import Route
 from prebooking.web.problems import BROKEN, DATABASE_DOWN, STOPPING, Problem, email_taken, identity_unknown, invalid
 from prebooking.web.requests import too_large
 
-#: Who may ask: any one of these, each a set of schemes that are needed together. Empty: everybody.
+#: Alternatives, each a set of security schemes that are required together. Empty: the operation is public.
 Security = Sequence[Sequence[str]]
 OPEN: Security = ()
 USER: Security = (("accessToken",), ("serviceKey", "userEmail"))
@@ -22,11 +22,11 @@ QSTASH: Security = (("qstashSignature",),)
 
 @dataclass(frozen=True, slots=True)
 class ResponseSpec:
-    """`type` is what pydantic makes a schema of; None: no body."""
+    """A successful response. pydantic makes the schema of `type`; None: the response has no body."""
 
     description: str
     type: Any = None
-    headers: Mapping[str, str] = field(default_factory=dict)  #: by name, what they say
+    headers: Mapping[str, str] = field(default_factory=dict)  #: descriptions by name
     media_type: str = "application/json"
 
 
@@ -41,15 +41,15 @@ class Operation:
     headers: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     body_optional: bool = False
-    answers: Mapping[int, ResponseSpec]
-    problems: Sequence[Problem] = ()  #: each as it may be answered: they are the examples
+    responses: Mapping[int, ResponseSpec]
+    problems: Sequence[Problem] = ()  #: the errors that it may answer; they become the examples
 
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
 class ApiRoute(Route):
-    """A route that says what it is."""
+    """A route with its operation."""
 
     def __init__(self, method: str, path: str, endpoint: Handler, operation: Operation) -> None:
         super().__init__(path, endpoint, methods=[method])
@@ -57,13 +57,13 @@ class ApiRoute(Route):
         self.operation = operation
 
 
-# What is refused alike wherever it applies.
+# Problems that many operations share.
 ALWAYS = (BROKEN, STOPPING)
 OF_USERS = (
     *(*ALWAYS, DATABASE_DOWN, identity_unknown()),
     Problem(401, "The access token has expired: sign in again or refresh it.", headers={"WWW-Authenticate": "Bearer"}),
     email_taken("ana@example.com"),
-    invalid("X-User-Email", "name the user by e-mail"),
+    invalid("X-User-Email", "must be the user's e-mail address, such as ana@example.com"),
 )
 BAD_BODY = (
     Problem(400, "The body is not JSON: Expecting ',' delimiter: line 1 column 27 (char 26)"),

@@ -1,4 +1,4 @@
-"""The user's boxes and what they offer, to choose from, asked for with the user's own session."""
+"""Routes of the user's gyms and their classes, requested from AimHarder with the user's session."""
 
 from datetime import date, datetime, time
 from typing import Annotated, Literal
@@ -20,29 +20,31 @@ from prebooking.web.services import services_of
 
 def _for_the_rule(value: str | None, info: ValidationInfo) -> str | None:
     if value is None and (info.data.get("days_before") is not None or info.data.get("hours_before") is not None):
-        raise ValueError("is missing: the rule is told on the box's wall clock, such as that of Europe/Madrid")
+        raise ValueError("is missing: a rule needs the gym's time zone, such as Europe/Madrid")
     return value
 
 
 class ClassesQuery(Rule):
-    """Which day; and the rule by which the box opens its classes, to be told when each opens."""
+    """The day, and optionally the gym's opening rule, by which `opens_at` is computed."""
 
-    subdomain: BoxLabel
+    subdomain: Annotated[BoxLabel, Field(description="The gym's sub-domain of aimharder.com.")]
     day: Day
     box_aimharder_id: Annotated[
-        BoxNumber | None, Field(description="Where AimHarder doesn't name the box as yours.")
+        BoxNumber | None,
+        Field(description="The gym's number at AimHarder, if AimHarder does not list the gym among yours."),
     ] = None
     time_zone: Annotated[
         TimeZone | None,
         AfterValidator(_for_the_rule),
         Field(
-            description="The box's, to be told when each class starts and, with a rule, opens.", validate_default=True
+            description="The gym's IANA time zone. With it `starts_at` is set and, with a rule, `opens_at`.",
+            validate_default=True,
         ),
     ] = None
 
 
 class BoxView(BaseModel):
-    """A box of yours. `subdomain` and `aimharder_id` are what a prebooking names it by."""
+    """A gym of the user's. A prebooking refers to it by `subdomain` and `aimharder_id`."""
 
     subdomain: str
     aimharder_id: str
@@ -50,13 +52,13 @@ class BoxView(BaseModel):
 
 
 class BoxList(BaseModel):
-    """As AimHarder tells them."""
+    """The user's gyms."""
 
     boxes: list[BoxView]
 
 
 class ClassView(BaseModel):
-    """`starts` and `ends` are on the box's wall clock, `starts_at` and `opens_at` instants, null where not told."""
+    """A class. `starts` and `ends` are local times, `starts_at` and `opens_at` timestamps. Unknown fields are null."""
 
     id: str
     name: str
@@ -74,7 +76,7 @@ class ClassView(BaseModel):
 
 
 class ClassList(BaseModel):
-    """The classes of one day in the order of the box's listing, at most a few seconds old."""
+    """The classes of one day in the order of the gym's listing, which is at most a few seconds old."""
 
     box_subdomain: str
     box_aimharder_id: str
@@ -104,13 +106,13 @@ async def classes(request: Request) -> Response:
         found = await services.class_listings.classes(user, query.subdomain, query.box_aimharder_id, query.day)
     except _REFUSALS as exc:
         raise _refusal(exc) from exc
-    told = ClassList(
+    listing = ClassList(
         box_subdomain=found.box.subdomain,
         box_aimharder_id=found.box.aimharder_id,
         day=query.day,
         classes=[_view(one, query) for one in found.classes],
     )
-    return JSONResponse(told.model_dump(mode="json"))
+    return JSONResponse(listing.model_dump(mode="json"))
 
 
 def _view(one: TimetabledClass, query: ClassesQuery) -> ClassView:
@@ -147,27 +149,29 @@ def _shown(at: time | None) -> str | None:
 
 
 def _missing() -> Problem:
-    detail = "You have connected no AimHarder session yet: sign in by POST /session, or send one by PUT /session."
+    detail = "You have not connected an AimHarder session: sign in by POST /session, or connect one by PUT /session."
     return Problem(409, detail, code="session-missing")
 
 
 def _ended() -> Problem:
-    detail = "Your AimHarder session has ended: sign in there again by POST /session, or send the new one by PUT."
+    detail = "Your AimHarder session has expired: sign in there again by POST /session, or connect a new one by PUT."
     return Problem(409, detail, code="session-expired")
 
 
 def _silent() -> Problem:
-    detail = "AimHarder does not answer: try again in a moment, or check the gym's sub-domain."
+    detail = "AimHarder does not respond: try again in a moment, or check the gym's sub-domain."
     return Problem(503, detail, code="gym-unreachable", headers={"Retry-After": "5"})
 
 
 def _unnamed() -> Problem:
-    fix = "AimHarder doesn't name this gym among yours: check its sub-domain, or give its number"
+    fix = "is missing: AimHarder does not list this gym among yours; check the sub-domain, or send the gym's number"
     return invalid("box_aimharder_id", fix)
 
 
 def _too_often(refused: TooOftenError) -> Problem:
-    return too_often(f"AimHarder was asked {refused.limit} times for you within a minute", refused.retry_after)
+    return too_often(
+        f"Your gyms and classes were requested {refused.limit} times within a minute, the maximum", refused.retry_after
+    )
 
 
 _REFUSALS = (SessionMissingError, SessionEndedError, BoxSilentError, BoxNumberUnknownError, TooOftenError)
@@ -195,8 +199,8 @@ ROUTES = [
         Operation(
             id="listBoxes",
             tag="boxes",
-            summary="Your gyms",
-            answers={200: ResponseSpec("As AimHarder tells them.", BoxList)},
+            summary="List the user's gyms",
+            responses={200: ResponseSpec("The user's gyms at AimHarder.", BoxList)},
             problems=(*OF_USERS, _missing(), _ended(), _silent(), _too_often(TooOftenError(60, 17))),
         ),
     ),
@@ -207,13 +211,14 @@ ROUTES = [
         Operation(
             id="listClasses",
             tag="boxes",
-            summary="The classes of a gym on one day",
-            description="Asked for with your own AimHarder session, and kept for five seconds. With the gym's rule of"
-            " opening (`days_before`, perhaps with `at`, or `hours_before`) each class says when it opens.",
+            summary="List the classes of a gym on one day",
+            description="Lists the classes with the user's AimHarder session; the list is cached for five seconds."
+            " With the gym's opening rule (`days_before`, optionally with `at`, or `hours_before`) each class has"
+            " `opens_at`.",
             query=ClassesQuery,
-            answers={200: ResponseSpec("What the gym lists.", ClassList)},
+            responses={200: ResponseSpec("The classes of the day.", ClassList)},
             problems=(
-                *(*OF_USERS, invalid("day", "is not a day: write it as YYYYMMDD"), _unnamed()),
+                *(*OF_USERS, invalid("day", "is not a day: write it as YYYYMMDD, such as 20301128"), _unnamed()),
                 *(_missing(), _ended(), _silent(), _too_often(TooOftenError(60, 17))),
             ),
         ),

@@ -1,4 +1,4 @@
-"""GET /prebookings/events: what changes of the user's prebookings, as it changes (server-sent events)."""
+"""GET /prebookings/events: changes of the user's prebookings as server-sent events."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ from prebooking.web.services import services_of
 _HEARTBEAT_S = 15.0
 _COME_BACK_MS = 2000
 _LONGEST_CURSOR = 16 * 1024
-# Proxies that gather or compress answers would keep the news to themselves.
+# Proxies that buffer or compress responses would hold the events back.
 _HEADERS = {"Cache-Control": "no-cache, no-store, no-transform", "X-Accel-Buffering": "no"}
 
 
@@ -40,7 +40,7 @@ async def follow(request: Request) -> Response:
 
 
 class _EventStream(Response):
-    """Lives until the client leaves or reads too slowly, the token expires, or the replica stops."""
+    """Streams until the client disconnects or reads too slowly, the token expires, or the replica stops."""
 
     def __init__(self, caller: Caller, clock: Clock) -> None:
         super().__init__(headers=_HEADERS, media_type="text/event-stream")
@@ -50,10 +50,10 @@ class _EventStream(Response):
         self._listening = AsyncExitStack()
         self._listener: Listener
 
-    async def open(self, changes: EventBroadcaster, since: str | None) -> None:
-        """What can go wrong does so here, where it can still be answered with a problem."""
+    async def open(self, events: EventBroadcaster, since: str | None) -> None:
+        """Raises Problem; once the stream has begun, no problem can be sent."""
         try:
-            self._listener = await self._listening.enter_async_context(changes.listen(self._caller.email, since))
+            self._listener = await self._listening.enter_async_context(events.listen(self._caller.email, since))
         except TooManyListenersError as exc:
             raise _too_many() from exc
         except CursorUnknownError as exc:
@@ -95,15 +95,15 @@ class _EventStream(Response):
                 reason = "stopping"
                 break
             await write(_event(change))
-            await asyncio.sleep(0)  # a write that needs no waiting gives nobody else a turn
+            await asyncio.sleep(0)  # a write that does not block would starve other tasks
         await write(f'event: end\ndata: {{"reason": "{reason}"}}\n\n', more=False)
 
     def _left(self) -> float:
-        """Seconds for which the token is good."""
+        """Returns for how many seconds the token is still valid."""
         return float("inf") if self._caller.until is None else self._caller.until - self._clock.wall()
 
     def _beat(self) -> str:
-        """Keeps the connection open and the client's cursor fresh; the comment is our clock's time."""
+        """Returns the comment that keeps the connection open, with the current cursor and this host's time."""
         now = datetime.fromtimestamp(self._clock.wall(), UTC).isoformat(timespec="milliseconds")
         return f": {now}\nid: {self._listener.cursor}\n\n"
 
@@ -121,21 +121,24 @@ async def _until_left(receive: Receive) -> None:
 
 
 def _too_many() -> Problem:
-    detail = "Too many event streams are open: close those that you don't read, and try again."
+    detail = "You have too many open event streams: close those that you don't read, then try again."
     return Problem(429, detail, code="too-many", headers={"Retry-After": "5"})
 
 
 def _unknown_cursor() -> Problem:
-    return invalid("Last-Event-ID", "is no place to go on from: leave it out, and list the prebookings anew")
+    return invalid("Last-Event-ID", "is not the id of an event: leave the header out, and list the prebookings again")
 
 
 _FOLLOW = """\
-Server-sent events; read them by `fetch`, whose headers can carry the token. Each `prebooking` event is a row of yours
-as it is after a change, whoever made it; of changes in quick succession only the last may come. Open the stream, then
-list your prebookings: nothing falls between. `Last-Event-ID` goes on from an earlier stream's last `id`; where more
-than a hundred changes were missed, `reset` comes in place of them: list anew, while the stream goes on. A comment
-every 15 s keeps the connection open. `end` says why it closes: `token-expired`, or `stopping` (come back at once). A
-client that does not read is cut off."""
+Streams changes as server-sent events. Read it with `fetch`, which can send the Authorization header. Open the stream
+first, then list the prebookings, so that no change is missed.
+
+* `prebooking`: a prebooking after a change, whoever made it. Of changes in quick succession only the last may be sent.
+* `reset`: more than 100 changes were missed since `Last-Event-ID`. List the prebookings again; the stream continues.
+* `end`: why the stream ends: `token-expired`, or `stopping` (reconnect at once).
+
+To resume, send the `id` of the last event as `Last-Event-ID`. A comment every 15 s keeps the connection open. A client
+that does not read is disconnected."""
 
 ROUTES = [
     ApiRoute(
@@ -145,9 +148,9 @@ ROUTES = [
         Operation(
             id="followPrebookings",
             tag="prebookings",
-            summary="Follow your prebookings",
+            summary="Stream changes of the user's prebookings",
             description=_FOLLOW,
-            answers={200: ResponseSpec("As long as you listen.", str, media_type="text/event-stream")},
+            responses={200: ResponseSpec("The event stream.", str, media_type="text/event-stream")},
             problems=(
                 *OF_USERS,
                 *(_unknown_cursor(), _too_many()),

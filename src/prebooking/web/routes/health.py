@@ -1,4 +1,4 @@
-"""Is it alive, and can it work?"""
+"""Liveness and readiness."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -14,7 +14,7 @@ async def healthz(_: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Whether the database and its functions are there, within the last second; 503 otherwise."""
+    """Responds 503 unless the database and its functions responded within the last second."""
     await services_of(request).readiness.check()
     return JSONResponse({"status": "ready"})
 
@@ -27,9 +27,9 @@ ROUTES = [
         Operation(
             id="isAlive",
             tag="service",
-            summary="Is it alive?",
+            summary="Liveness probe",
             security=OPEN,
-            answers={200: ResponseSpec("It answers.", Health)},
+            responses={200: ResponseSpec("The process responds.", Health)},
         ),
     ),
     ApiRoute(
@@ -39,9 +39,9 @@ ROUTES = [
         Operation(
             id="isReady",
             tag="service",
-            summary="Are the database and its functions there?",
+            summary="Readiness probe",
             security=OPEN,
-            answers={200: ResponseSpec("They are.", Health)},
+            responses={200: ResponseSpec("The database and its functions are available.", Health)},
             problems=(*ALWAYS, DATABASE_DOWN),
         ),
     ),

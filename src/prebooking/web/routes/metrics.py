@@ -1,4 +1,4 @@
-"""The figures of this replica, as Prometheus reads them."""
+"""GET /metrics: the metrics of this replica for Prometheus."""
 
 import hmac
 
@@ -11,7 +11,7 @@ from prebooking.web.services import services_of
 
 
 async def metrics(request: Request) -> Response:
-    """Open only where there is no key to ask for."""
+    """Requires METRICS_KEY, else SERVICE_API_KEY; public where neither is set."""
     services = services_of(request)
     _, _, key = request.headers.get("authorization", "").partition(" ")
     if services.metrics_key is not None and not hmac.compare_digest(key.encode(), services.metrics_key.encode()):
@@ -21,7 +21,7 @@ async def metrics(request: Request) -> Response:
 
 
 def _refused() -> Problem:
-    detail = "Send the header Authorization: Bearer <METRICS_KEY>, or <SERVICE_API_KEY> where that is not set."
+    detail = "Send the header Authorization: Bearer <METRICS_KEY>, or <SERVICE_API_KEY> if METRICS_KEY is not set."
     return Problem(401, detail, headers={"WWW-Authenticate": "Bearer"})
 
 
@@ -33,10 +33,11 @@ ROUTES = [
         Operation(
             id="getMetrics",
             tag="service",
-            summary="Figures for Prometheus",
-            description="Of the replica that answers. It asks for METRICS_KEY, else SERVICE_API_KEY, else for none.",
+            summary="Get the metrics",
+            description="Metrics of the replica that responds. Requires METRICS_KEY, or SERVICE_API_KEY if it is not"
+            " set; public if neither is set.",
             security=METRICS,
-            answers={200: ResponseSpec("Prometheus's text format.", str, media_type="text/plain")},
+            responses={200: ResponseSpec("The metrics in Prometheus's text format.", str, media_type="text/plain")},
             problems=(*ALWAYS, _refused()),
         ),
     ),

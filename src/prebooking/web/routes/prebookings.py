@@ -1,4 +1,4 @@
-"""What a user does with prebookings. Another's row looks like a missing one."""
+"""Routes of the user's prebookings. A prebooking of another user is answered as one that does not exist."""
 
 from dataclasses import replace
 from uuid import UUID
@@ -54,8 +54,8 @@ async def create(request: Request) -> Response:
 
 
 def _warned(row: Prebooking, box: Box) -> Prebooking:
-    """Told with the answer alone: AimHarder may name a gym of theirs late."""
-    message = f"AimHarder does not name {box.subdomain} among your gyms: look whether box_subdomain is right."
+    """Adds the warning to this response only: AimHarder may list a gym of the user's later."""
+    message = f"AimHarder does not list {box.subdomain} among your gyms: check box_subdomain."
     warning = {"code": "box_not_yours", "message": message, "since": row.created_at.isoformat()}
     return replace(row, warning=warning)
 
@@ -117,13 +117,16 @@ def _id(request: Request) -> UUID:
 
 
 _CREATE = """\
-`available_at` says when the class opens, or `opens` by which rule. Days count on the box's wall clock, over daylight
-saving changes too: a time that the clocks skip counts as if they had not been put forward yet, one that they show twice
-is the first. Hours are hours that pass. The same wish and opening again is no error while it waits: the answer is the
-prebooking that there is. Sent again with the same `Idempotency-Key`, it is answered as it was, also when that
-prebooking has ended; a limit that was met is not remembered."""
-_NO_START = invalid("opens.starts", "say when the class starts, as HH:MM on the box's wall clock")
-_AS_IT_IS_NOW = ResponseSpec("The prebooking as it is now.", responses.Prebooking)
+Creates a prebooking, which is booked when the class opens: at `available_at`, or at the instant that the rule `opens`
+gives. With `days_before` the opening is a local time at the gym, across daylight saving changes: a time that the change
+skips is read with the offset before the change, a time that occurs twice is the first one. `hours_before` is elapsed
+time.
+
+Repeating a request is safe: while a prebooking of the same class with the same opening is pending, the response is that
+prebooking. With the same `Idempotency-Key` it is also returned after it has ended. A request that exceeded a limit is
+not remembered."""
+_NO_START = invalid("opens.starts", "is missing: send the local time at which the class starts as HH:MM")
+_CURRENT = ResponseSpec("The prebooking in its current state.", responses.Prebooking)
 
 ROUTES = [
     ApiRoute(
@@ -133,13 +136,13 @@ ROUTES = [
         Operation(
             id="createPrebooking",
             tag="prebookings",
-            summary="Prebook a class",
+            summary="Create a prebooking",
             description=_CREATE,
             headers=Idempotency,
             body=NewPrebooking,
-            answers={
-                201: ResponseSpec("It is waiting for its opening.", responses.Prebooking),
-                200: ResponseSpec("You had it already.", responses.Prebooking),
+            responses={
+                201: ResponseSpec("The prebooking was created and waits for the opening.", responses.Prebooking),
+                200: ResponseSpec("The prebooking existed already and is returned unchanged.", responses.Prebooking),
             },
             problems=(*OF_USERS, *BAD_BODY, TOO_LATE, _NO_START, key_reused(), EXISTS, TOO_MANY),
         ),
@@ -151,10 +154,10 @@ ROUTES = [
         Operation(
             id="listPrebookings",
             tag="prebookings",
-            summary="List your prebookings",
+            summary="List the user's prebookings",
             query=Query,
-            answers={200: ResponseSpec("The newest first.", responses.PrebookingPage)},
-            problems=(*OF_USERS, invalid("limit", "give a number from 1 to 100")),
+            responses={200: ResponseSpec("The prebookings, newest first.", responses.PrebookingPage)},
+            problems=(*OF_USERS, invalid("limit", "must be a number from 1 to 100")),
         ),
     ),
     ApiRoute(
@@ -164,8 +167,8 @@ ROUTES = [
         Operation(
             id="getPrebooking",
             tag="prebookings",
-            summary="Read a prebooking",
-            answers={200: _AS_IT_IS_NOW},
+            summary="Get a prebooking",
+            responses={200: _CURRENT},
             problems=(*OF_USERS, NOT_YOURS),
         ),
     ),
@@ -176,9 +179,9 @@ ROUTES = [
         Operation(
             id="reschedulePrebooking",
             tag="prebookings",
-            summary="Move a prebooking that still waits to another opening",
+            summary="Reschedule a pending prebooking",
             body=NewOpening,
-            answers={200: _AS_IT_IS_NOW},
+            responses={200: _CURRENT},
             problems=(*OF_USERS, *BAD_BODY, TOO_LATE, NOT_YOURS, IN_PROGRESS, FINISHED, TOO_MANY),
         ),
     ),
@@ -190,8 +193,9 @@ ROUTES = [
             id="cancelPrebooking",
             tag="prebookings",
             summary="Cancel a prebooking",
-            description="Again is no error. Once its request may have left, it can't be cancelled any more.",
-            answers={200: ResponseSpec("The prebooking, cancelled.", responses.Prebooking)},
+            description="Cancelling a cancelled prebooking is not an error. Once the booking request may have been"
+            " sent, the prebooking can no longer be cancelled.",
+            responses={200: ResponseSpec("The prebooking was cancelled.", responses.Prebooking)},
             problems=(*OF_USERS, NOT_YOURS, IN_PROGRESS, FINISHED),
         ),
     ),
@@ -202,11 +206,11 @@ ROUTES = [
         Operation(
             id="retryPrebooking",
             tag="prebookings",
-            summary="Try a failed prebooking again",
+            summary="Retry a failed prebooking",
             headers=Idempotency,
             body=Retry,
             body_optional=True,
-            answers={200: _AS_IT_IS_NOW},
+            responses={200: _CURRENT},
             problems=(
                 *(*OF_USERS, *BAD_BODY, TOO_LATE, NOT_YOURS, key_reused()),
                 *(EXISTS, IN_PROGRESS, FINISHED, NOT_FAILED, TOO_MANY),

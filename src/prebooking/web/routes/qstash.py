@@ -1,4 +1,4 @@
-"""What QStash delivers: the opening of a prebooking, the failure of a message, a sweep."""
+"""Routes that only QStash calls: execution, failure callbacks, the test message and the sweep."""
 
 import asyncio
 import base64
@@ -32,7 +32,7 @@ from prebooking.web.services import services_of
 
 _log = structlog.get_logger()
 
-# A failure callback quotes the last answer, which may be a proxy's error page.
+# A failure callback quotes the last response, which may be a proxy's error page.
 _LARGEST_CALLBACK = 256 * 1024
 
 
@@ -55,7 +55,7 @@ async def execute(request: Request) -> Response:
 
 
 async def failed(request: Request) -> Response:
-    """QStash has given up on a message: the row loses it, the sweep goes on."""
+    """Failure callback of a message: the row is marked as having no message, and the sweep schedules a new one."""
     services = services_of(request)
     async with time_limit(services, services.clock.monotonic()):
         body = await verified_body(request, services, _LARGEST_CALLBACK)
@@ -72,7 +72,7 @@ async def failed(request: Request) -> Response:
 
 
 async def notice_failed(request: Request) -> Response:
-    """QStash has given up on a notice: it is published anew, signed anew."""
+    """Failure callback of a notification: it is published again with a new signature."""
     services = services_of(request)
     async with time_limit(services, services.clock.monotonic()):
         body = await verified_body(request, services, _LARGEST_CALLBACK)
@@ -87,7 +87,7 @@ async def notice_failed(request: Request) -> Response:
 
 
 async def ping(request: Request) -> Response:
-    """From `prebooking doctor`: that it arrives here, and is believed, is what it wants to know."""
+    """Records the test message by which `prebooking doctor` checks that QStash reaches the service."""
     services = services_of(request)
     async with time_limit(services, services.clock.monotonic()):
         body = await verified_body(request, services)
@@ -100,7 +100,7 @@ async def ping(request: Request) -> Response:
 
 
 async def sweep(request: Request) -> Response:
-    """One sweep, for hosts that sleep between requests: what it starts is waited for, within the budget."""
+    """Runs one sweep, for hosts that sleep between requests, and waits within the budget for what it starts."""
     services = services_of(request)
     arrived = services.clock.monotonic()
     async with time_limit(services, arrived):
@@ -116,10 +116,10 @@ async def sweep(request: Request) -> Response:
 
 
 _PENDING = {
-    "held": "Another delivery is executing it.",
-    "not-due": "It opens later.",
-    "retry-later": "It is tried again later.",
-    "database-unavailable": "The database does not answer.",
+    "held": "Another delivery is executing this prebooking.",
+    "not-due": "The class opens later.",
+    "retry-later": "The booking is attempted again later.",
+    "database-unavailable": "The database does not respond.",
 }
 
 
@@ -150,28 +150,28 @@ def _delivery(
     body: type[BaseModel] | None = None,
     problems: tuple[Problem, ...] = (),
 ) -> ApiRoute:
-    """A route that QStash alone may call; one with a body may be told that it is none of ours."""
+    """Returns a route that only QStash may call. One with a body may be answered 489, malformed."""
     operation = Operation(
         id=operation_id,
         tag="qstash",
         summary=summary,
         security=QSTASH,
         body=body,
-        answers={200: done},
+        responses={200: done},
         problems=(*_PROBLEMS, *problems, *((malformed("not a message of ours"),) if body else ())),
     )
     return ApiRoute("POST", f"/qstash/{name}", handler, operation)
 
 
-_NOTED = "Noted, or nothing to note."
+_NOTED = "The failure was recorded, or there was nothing to record."
 
 ROUTES = [
     _delivery(
         "prebooking-execute",
         execute,
         "executePrebooking",
-        "The message of a prebooking rings",
-        ResponseSpec("This message is done with.", Delivered),
+        "Execute a prebooking",
+        ResponseSpec("The execution has ended; QStash need not retry.", Delivered),
         body=ExecutePayload,
         problems=_NOT_YET,
     ),
@@ -179,7 +179,7 @@ ROUTES = [
         "prebooking-failed",
         failed,
         "noteDeliveryFailure",
-        "QStash has given up on a message",
+        "Failure callback of a prebooking's message",
         ResponseSpec(_NOTED, Delivered),
         body=DeliveryFailure,
     ),
@@ -187,16 +187,23 @@ ROUTES = [
         "notice-failed",
         notice_failed,
         "noteNoticeFailure",
-        "QStash could not deliver a notice",
+        "Failure callback of a notification",
         ResponseSpec(_NOTED, Noted),
         body=NoticeFailure,
     ),
-    _delivery("ping", ping, "ping", "Does QStash reach this service?", ResponseSpec("It does.", Noted), body=Ping),
+    _delivery(
+        "ping",
+        ping,
+        "ping",
+        "Test message of `prebooking doctor`",
+        ResponseSpec("The test message was recorded.", Noted),
+        body=Ping,
+    ),
     _delivery(
         "sweep",
         sweep,
         "sweep",
-        "One sweep, for hosts that sleep between requests",
-        ResponseSpec("What it found.", Swept),
+        "Run one sweep",
+        ResponseSpec("The sweep has run.", Swept),
     ),
 ]

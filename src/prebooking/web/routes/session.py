@@ -1,4 +1,4 @@
-"""The user's AimHarder session, which their prebookings are booked with. Its secrets come in and never go out."""
+"""Routes of the user's AimHarder session, with which prebookings are booked. Its secrets are never returned."""
 
 import re
 from datetime import UTC, datetime
@@ -17,30 +17,30 @@ from prebooking.web.requests import read_json
 from prebooking.web.services import services_of
 
 _COOKIE_NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # RFC 6265's token
-_COOKIE_VALUE = r"^[ -:<-~]*$"  # no end of the line, no semicolon: nothing that could begin another header or cookie
+_COOKIE_VALUE = r"^[ -:<-~]*$"  # no line break and no semicolon, which could begin another header or cookie
 _PRINTABLE = r"^[!-~]+$"
 
 
 def _cookie_name(value: str) -> str:
     if not re.fullmatch(_COOKIE_NAME, value):
-        raise ValueError("is not a cookie's name: letters, digits and the like, without spaces, ; or =")
+        raise ValueError("is not a cookie name: it has letters, digits and signs, without spaces, ; or =")
     return value
 
 
 def _cookie_value(value: str) -> str:
     if not re.fullmatch(_COOKIE_VALUE, value):
-        raise ValueError("must be printable ASCII without ; or a line's end, as the browser has it")
+        raise ValueError("must be printable ASCII without ; and line breaks: copy the value from the browser")
     return value
 
 
 def _printable(value: str) -> str:
     if not re.fullmatch(_PRINTABLE, value):
-        raise ValueError("must be printable ASCII without spaces, as AimHarder gave it")
+        raise ValueError("must be printable ASCII without spaces: copy it unchanged from AimHarder")
     return value
 
 
 class Cookie(BaseModel):
-    """As the browser has it."""
+    """A cookie of aimharder.com."""
 
     name: Annotated[
         str,
@@ -54,12 +54,12 @@ class Cookie(BaseModel):
 
 def _one_of_each(cookies: list[Cookie]) -> list[Cookie]:
     if len({cookie.name for cookie in cookies}) != len(cookies):
-        raise ValueError("two of them have the same name: send each cookie once, the newest")
+        raise ValueError("has two cookies of the same name: send only the newer one")
     return cookies
 
 
 class NewSession(BaseModel):
-    """A living sign-in at AimHarder: its cookies, its refresh token, and the fingerprint that it was made with."""
+    """An AimHarder session: its cookies, its refresh token, and the browser fingerprint of the sign-in."""
 
     cookies: Annotated[list[Cookie], Field(min_length=1, max_length=50), AfterValidator(_one_of_each)]
     token: Annotated[
@@ -75,16 +75,16 @@ class NewSession(BaseModel):
 
 
 class ConnectedSession(BaseModel):
-    """It was alive at `checked_at`, and is stored."""
+    """The session was alive at `checked_at`, and is stored."""
 
     alive: Literal[True]
     checked_at: datetime
 
 
 class SessionView(BaseModel):
-    """What prebookings are booked with. `alive`: as AimHarder says now; null: it doesn't answer.
+    """The user's AimHarder session. `alive`: what AimHarder says now; null: it does not respond.
 
-    `account_email`: of the AimHarder account that was signed in to here; `remembered`: whether its password is kept.
+    `account_email`: the AimHarder account that was signed in to here. `remembered`: whether its password is stored.
     """
 
     connected: bool
@@ -146,16 +146,18 @@ async def disconnect(request: Request) -> Response:
 
 
 def _dead() -> Problem:
-    return invalid("cookies", "AimHarder says that this session has ended: sign in there again, and send the new ones")
+    return invalid(
+        "cookies", "AimHarder says that this session has expired: sign in there again, and send the new cookies"
+    )
 
 
 def _unreachable() -> Problem:
-    detail = "AimHarder does not answer, so the session can't be checked, and nothing is stored: try again."
+    detail = "AimHarder does not respond, so the session was not checked and not stored: try again."
     return Problem(503, detail, code="gym-unreachable", headers={"Retry-After": "5"})
 
 
 def _too_often(refused: TooOftenError) -> Problem:
-    what = f"AimHarder was asked {refused.limit} times about your session within a minute"
+    what = f"Your AimHarder session was checked {refused.limit} times within a minute, the maximum"
     return too_often(what, refused.retry_after)
 
 
@@ -172,11 +174,13 @@ ROUTES = [
         Operation(
             id="connectSession",
             tag="session",
-            summary="Connect your AimHarder session",
-            description="It is checked, then stored in place of an earlier one. Its secrets are never returned."
-            " A remembered password is forgotten: it may be another account's.",
+            summary="Connect an AimHarder session",
+            description="Checks the session and stores it in place of an earlier one. Its secrets are never returned. A"
+            " remembered password is deleted, since it may belong to another account.",
             body=NewSession,
-            answers={200: ResponseSpec("It is alive, and prebookings will be booked with it.", ConnectedSession)},
+            responses={
+                200: ResponseSpec("The session is alive, and is used for bookings from now on.", ConnectedSession)
+            },
             problems=(*OF_USERS, *BAD_BODY, _dead(), _TOO_OFTEN, _unreachable()),
         ),
     ),
@@ -187,9 +191,10 @@ ROUTES = [
         Operation(
             id="getSession",
             tag="session",
-            summary="Is your AimHarder session alive?",
-            description="One that has ended is refreshed, as before a booking, where AimHarder still allows it.",
-            answers={200: ResponseSpec("What prebookings are booked with.", SessionView)},
+            summary="Check the AimHarder session",
+            description="Asks AimHarder whether the session is alive. An expired session is refreshed if AimHarder"
+            " allows it.",
+            responses={200: ResponseSpec("The state of the session.", SessionView)},
             problems=(*OF_USERS, _TOO_OFTEN),
         ),
     ),
@@ -200,10 +205,10 @@ ROUTES = [
         Operation(
             id="disconnectSession",
             tag="session",
-            summary="Forget your connected session",
-            description="With the account's e-mail and password. Again is no error. Sign-ins of the web application's"
-            " devices stay.",
-            answers={204: ResponseSpec("It is forgotten.")},
+            summary="Disconnect the AimHarder session",
+            description="Deletes the stored session with the account's e-mail address and password. Repeating it is not"
+            " an error. Sessions that the web application stored for its devices are kept.",
+            responses={204: ResponseSpec("The session was deleted.")},
             problems=OF_USERS,
         ),
     ),

@@ -1,4 +1,4 @@
-"""A member signs in to AimHarder by e-mail and password. Both come in and never go out."""
+"""POST /session: signs in to AimHarder by e-mail address and password, which are never returned."""
 
 from functools import partial
 from typing import Annotated
@@ -16,16 +16,16 @@ from prebooking.web.routes.classes import BoxView
 from prebooking.web.routes.session import SessionView, session_view
 from prebooking.web.services import services_of
 
-_LOCKED_S = 900  # nobody has recorded for how long AimHarder locks an account
+_LOCKED_S = 900  # an estimate: it is not known for how long AimHarder locks an account
 
-_EMAIL = "^[!-?A-~]+@[!-?A-~]+$"  # for the contract: what is surely one
+_EMAIL = "^[!-?A-~]+@[!-?A-~]+$"  # for /openapi.json: a subset that is certainly valid
 
 
 def _email(value: str) -> str:
     stripped = value.strip()
     name, _, host = stripped.rpartition("@")
     if not (name and host) or not stripped.isprintable() or " " in stripped:
-        raise ValueError("is not an e-mail address: write the one that you sign in to AimHarder with")
+        raise ValueError("is not an e-mail address: send the one of your AimHarder account")
     return stripped
 
 
@@ -33,12 +33,12 @@ def _password(value: SecretStr) -> SecretStr:
     try:
         value.get_secret_value().encode()
     except UnicodeEncodeError:
-        raise ValueError("has half a character: send it as UTF-8") from None  # which would quote it
+        raise ValueError("has an incomplete character: send it as UTF-8") from None  # its text quotes the password
     return value
 
 
 class SignIn(BaseModel):
-    """As on AimHarder's own page. `remember`: keep the password, encrypted, to sign in again before an opening."""
+    """AimHarder credentials. `remember`: store the password, encrypted, to sign in again when the session expires."""
 
     email: Annotated[
         str, Field(min_length=1, max_length=254, json_schema_extra={"pattern": _EMAIL}), AfterValidator(_email)
@@ -48,7 +48,7 @@ class SignIn(BaseModel):
 
 
 class SignedInView(SessionView):
-    """What prebookings are booked with from now on, and your gyms."""
+    """The new session, and the user's gyms."""
 
     boxes: list[BoxView]
 
@@ -56,13 +56,13 @@ class SignedInView(SessionView):
 async def sign_in(request: Request) -> Response:
     services = services_of(request)
     user = await services.users.email(request)
-    asked = await read_json(request, SignIn)
+    credentials = await read_json(request, SignIn)
     try:
         stored, boxes = await services.sign_ins.sign_in(
             user,
-            asked.email,
-            asked.password.get_secret_value(),
-            remember=asked.remember,
+            credentials.email,
+            credentials.password.get_secret_value(),
+            remember=credentials.remember,
             abandoned=partial(has_hung_up, request),
         )
     except CantRememberError as exc:
@@ -75,32 +75,32 @@ async def sign_in(request: Request) -> Response:
         raise _wrong() from exc
     except BoxSilentError as exc:
         raise _unreachable() from exc
-    # Where it is not the newest, the user has disconnected meanwhile, or has another session, of which nobody asked.
+    # If it is not the newest, the user has meanwhile disconnected or connected another session, which was not checked.
     alive = True if stored.newest else None if stored.state else False
     views = [BoxView(subdomain=box.subdomain, aimharder_id=box.aimharder_id, name=box.name) for box in boxes]
-    told = SignedInView(**session_view(stored.state, alive=alive).model_dump(), boxes=views)
-    return JSONResponse(told.model_dump(mode="json"))
+    view = SignedInView(**session_view(stored.state, alive=alive).model_dump(), boxes=views)
+    return JSONResponse(view.model_dump(mode="json"))
 
 
 def _wrong() -> Problem:
-    detail = "AimHarder says that this e-mail or password is wrong. Nothing was changed."
+    detail = "AimHarder says that the e-mail or password is wrong. Nothing was changed."
     return Problem(422, detail, code="wrong-credentials")
 
 
 def _cant_remember() -> Problem:
-    return invalid("remember", "passwords are not kept here, since nothing would encrypt them: sign in without")
+    return invalid("remember", "is not available, because the service has no key to encrypt passwords: send false")
 
 
 def _too_many_tries(retry_after: float) -> Problem:
-    return too_often("Too many tries to sign in to AimHarder", retry_after)
+    return too_often("There were too many attempts to sign in to AimHarder", retry_after)
 
 
 def _locked() -> Problem:
-    return too_often("AimHarder takes no sign-in to this account for a while, after too many tries", _LOCKED_S)
+    return too_often("AimHarder has locked this account for a while after too many attempts to sign in", _LOCKED_S)
 
 
 def _unreachable() -> Problem:
-    detail = "AimHarder does not answer as it should: try again. If it answers yet, GET /session will tell."
+    detail = "AimHarder does not respond as expected: try again. GET /session says whether the sign-in succeeded."
     return Problem(503, detail, code="gym-unreachable", headers={"Retry-After": "15"})
 
 
@@ -113,9 +113,10 @@ ROUTES = [
             id="signIn",
             tag="session",
             summary="Sign in to AimHarder",
-            description="The new session takes the place of an earlier one. A sign-in that is refused changes nothing.",
+            description="Signs in and stores the session in place of an earlier one. A refused sign-in changes"
+            " nothing.",
             body=SignIn,
-            answers={200: ResponseSpec("It is alive, and prebookings will be booked with it.", SignedInView)},
+            responses={200: ResponseSpec("The session is alive, and is used for bookings from now on.", SignedInView)},
             problems=(
                 *(*OF_USERS, *BAD_BODY, _wrong(), _cant_remember()),
                 *(_too_many_tries(600), _locked(), _unreachable()),

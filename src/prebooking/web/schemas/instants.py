@@ -1,4 +1,4 @@
-"""Instants as RFC 3339 writes them, and as Postgres does: without minutes of the offset, or a space for the T."""
+"""Parses timestamps of RFC 3339, and of Postgres, which may omit the minutes of the offset and writes a space for T."""
 
 import re
 from datetime import UTC, datetime, time, timedelta, timezone
@@ -20,12 +20,12 @@ _LEAP_SECOND = 60
 def _instant(value: Any) -> datetime:
     found = _RFC3339.fullmatch(value) if isinstance(value, str) else None
     if found is None:
-        raise ValueError(f"write an instant with its offset, {_EXAMPLE}")
+        raise ValueError(f"must be a timestamp with an offset, {_EXAMPLE}")
     if not found["offset"]:
         raise ValueError(f"needs an offset, {_EXAMPLE}")
     hour, minute, second = (int(found[name] or 0) for name in ("hour", "minute", "second"))
     hours, minutes = int(found["hours"] or 0), int(found["minutes"] or 0)
-    leap = second == _LEAP_SECOND  # the clocks here have none: it is the instant that ends the minute
+    leap = second == _LEAP_SECOND  # Python has no leap seconds: it is the instant that ends the minute
     try:
         local = datetime.fromisoformat(found["day"]).replace(
             hour=hour,
@@ -35,10 +35,10 @@ def _instant(value: Any) -> datetime:
             tzinfo=_zone(found["sign"], time(hours, minutes)),
         )
     except ValueError:
-        raise ValueError("is no date, time of day or offset that there is") from None
+        raise ValueError("has a date, a time of day or an offset that does not exist") from None
     if not _FIRST_YEAR <= local.year <= _LAST_YEAR:
-        raise ValueError("lies too far away")
-    return (local + timedelta(seconds=leap)).astimezone(UTC)  # Postgres knows no offset beyond 16 h
+        raise ValueError(f"must be from {_FIRST_YEAR} to {_LAST_YEAR}")
+    return (local + timedelta(seconds=leap)).astimezone(UTC)  # Postgres accepts no offset beyond 16 h
 
 
 def _zone(sign: str | None, offset: time) -> timezone:
@@ -47,5 +47,5 @@ def _zone(sign: str | None, offset: time) -> timezone:
 
 
 Instant = Annotated[
-    _Aware, BeforeValidator(_instant), Field(description="With its offset from UTC; from 2000 to 2100.")
+    _Aware, BeforeValidator(_instant), Field(description="A timestamp with an offset from UTC, from 2000 to 2100.")
 ]

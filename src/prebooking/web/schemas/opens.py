@@ -1,4 +1,4 @@
-"""An opening told by the box's rule instead of as an instant: read strictly, as the rest of a wish."""
+"""The opening as the gym's rule instead of as an instant."""
 
 import re
 from datetime import date, datetime, time, timedelta
@@ -25,18 +25,18 @@ _EXAMPLE = "such as Europe/Madrid"
 
 def _zone(value: str) -> str:
     if not is_zone(value):
-        raise ValueError(f"is not a time zone: write its name in the IANA database, {_EXAMPLE}")
+        raise ValueError(f"must be an IANA time zone, {_EXAMPLE}")
     return value
 
 
 def _time(value: Any) -> Any:
     if not isinstance(value, str) or not re.fullmatch(_TIME, value):
-        raise ValueError("write a time of day as HH:MM, from 00:00 to 23:59")
+        raise ValueError("must be a time of day as HH:MM, from 00:00 to 23:59")
     return time(int(value[:2]), int(value[3:]))
 
 
 def _whole(value: Any) -> Any:
-    """As a number, or as a query has numbers."""
+    """Accepts a number, and the text of one, which a query has."""
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,4}", value):
         return int(value)
     if isinstance(value, float) and value.is_integer():
@@ -56,7 +56,7 @@ def _hours(value: int) -> int:
 
 def _at_most(value: int, most: int) -> int:
     if not 0 <= value <= most:
-        raise ValueError(f"give a number from 0 to {most}")
+        raise ValueError(f"must be a number from 0 to {most}")
     return value
 
 
@@ -78,32 +78,38 @@ Hours = Annotated[
 
 def _with_days(value: time | None, info: ValidationInfo) -> time | None:
     if value is not None and info.data.get("days_before", 0) is None:
-        raise ValueError("goes with days_before: say how many days before the class")
+        raise ValueError("needs days_before: send how many days before the class it opens")
     return value
 
 
 def _without_days(value: int | None, info: ValidationInfo) -> int | None:
     if value is not None and info.data.get("days_before") is not None:
-        raise ValueError("give days_before or hours_before, not both")
+        raise ValueError("send days_before or hours_before, not both")
     return value
 
 
 class Rule(BaseModel):
-    """How a box opens its classes: so many days before, at the class's time or at another; or so many hours before."""
+    """The rule by which a gym opens its classes: a number of days before the class, at its time or at `at`, or a
+    number of hours before the class.
+    """
 
-    days_before: Annotated[Days | None, Field(description="Counted on the box's own calendar and wall clock.")] = None
+    days_before: Annotated[
+        Days | None, Field(description="Days before the class, counted in the gym's local calendar.")
+    ] = None
     at: Annotated[
         TimeOfDay | None,
         AfterValidator(_with_days),
-        Field(description="With days_before: the time of that day; else the class's own."),
+        Field(description="With `days_before`: the local time of day of the opening. Default: the time of the class."),
     ] = None
     hours_before: Annotated[
-        Hours | None, AfterValidator(_without_days), Field(description="Hours that pass until the class starts.")
+        Hours | None,
+        AfterValidator(_without_days),
+        Field(description="Hours before the class starts, as elapsed time."),
     ] = None
 
 
 class Opens(Rule):
-    """The box's rule, and what it starts from: the class's day is the booking's, its start is here."""
+    """A gym's opening rule, and the time and time zone of the class that it applies to."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -112,16 +118,16 @@ class Opens(Rule):
         }
     )
 
-    time_zone: Annotated[TimeZone, Field(description=f"The box's, by its IANA name, {_EXAMPLE}.")]
+    time_zone: Annotated[TimeZone, Field(description=f"The gym's IANA time zone, {_EXAMPLE}.")]
     starts: Annotated[
         TimeOfDay | None,
-        Field(description="When the class starts, on the box's wall clock; else booking_data.classTimeUTC tells it."),
+        Field(description="The local time at which the class starts. Default: taken from `booking_data.classTimeUTC`."),
     ] = None
 
     @model_validator(mode="after")
     def _is_any(self) -> Self:
         if self.days_before is None and self.hours_before is None:
-            raise ValueError("say when the box opens its classes: days_before (perhaps with at), or hours_before")
+            raise ValueError("needs days_before (optionally with at) or hours_before: when the gym opens its classes")
         return self
 
     @property
@@ -131,25 +137,28 @@ class Opens(Rule):
         )
 
     def starts_at(self, day: date) -> datetime | None:
-        """The class's start in UTC, where it is told here."""
+        """Returns when the class starts, in UTC, if `starts` is given."""
         return None if self.starts is None else on_the_wall_clock(day, self.starts, self.time_zone)
 
     def opens_at(self, day: date, class_time: datetime | None) -> datetime:
-        """In UTC. `class_time`: the class's start as an instant, where it is known. Raises Problem."""
+        """Returns the opening in UTC. `class_time`: the start of the class, if it is known. Raises Problem."""
         starts = self.starts
         if class_time is not None:
             local = class_time.astimezone(ZoneInfo(self.time_zone))
-            told = f"is {local:%Y-%m-%d %H:%M} in {self.time_zone}"
+            local_start = f"is {local:%Y-%m-%d %H:%M} in {self.time_zone}"
             if local.date() != day:
-                raise invalid("booking_data.classTimeUTC", f"{told}, which is not on the class's day {day:%Y%m%d}")
+                raise invalid(
+                    "booking_data.classTimeUTC",
+                    f"{local_start}, which is not on booking_data.day {day:%Y%m%d}: correct one of them",
+                )
             if starts is not None and starts != local.time().replace(second=0, microsecond=0, fold=0):
-                raise invalid("opens.starts", f"booking_data.classTimeUTC {told}: correct one, or leave one out")
+                raise invalid("opens.starts", f"booking_data.classTimeUTC {local_start}: correct one, or leave one out")
             if self.hours_before is not None:
                 return class_time - timedelta(hours=self.hours_before)
             starts = local.time()
         if starts is None and self.rule.needs_start:
             raise invalid(
                 "opens.starts",
-                "say when the class starts, as HH:MM on the box's wall clock (or booking_data.classTimeUTC)",
+                "is missing: send the local time at which the class starts as HH:MM, or booking_data.classTimeUTC",
             )
         return self.rule.opens_at(day, starts)

@@ -1,19 +1,19 @@
-"""The bodies of what QStash delivers."""
+"""Request schemas of the deliveries of QStash."""
 
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-_LARGEST_VERSION = 2**31 - 1  # as the column has it
+_LARGEST_VERSION = 2**31 - 1  # the column is an integer
 
 
 def _integral(value: Any) -> Any:
-    """1.0 is an integer, too, as JSON Schema sees it."""
+    """Accepts 1.0, which is an integer in JSON Schema."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class ExecutePayload(BaseModel):
-    """The body of a message. What it doesn't know it refuses: a later version may mean something else by it."""
+    """The message that executes a prebooking. Unknown fields are refused: a later version may give them a meaning."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -22,7 +22,7 @@ class ExecutePayload(BaseModel):
 
 
 class DeliveryFailure(BaseModel):
-    """What QStash tells of a message that it has given up on; the bodies are in Base64."""
+    """QStash's failure callback for a message that executes a prebooking. The bodies are in Base64."""
 
     sourceBody: str  # noqa: N815  # QStash's word
     status: Annotated[Any, WithJsonSchema({"type": "integer"})] = None
@@ -30,13 +30,13 @@ class DeliveryFailure(BaseModel):
 
 
 class Ping(BaseModel):
-    """The body of a doctor's message."""
+    """The test message of `prebooking doctor`."""
 
     ping: Annotated[str, Field(json_schema_extra={"format": "uuid"})]
 
 
 class NoticeFailure(BaseModel):
-    """What QStash tells of a notice that it could not deliver."""
+    """QStash's failure callback for a notification."""
 
     sourceMessageId: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=200)]  # noqa: N815  # QStash's word
     status: Any = None

@@ -24,7 +24,7 @@ _ID = r"[A-Za-z0-9_.:-]"
 _LARGEST_ID = 2**63 - 1
 _LARGEST_BOX = 10**18 - 1
 _LARGEST_PAGE = 100
-# The days that there are, 2000 to 2100, for clients that check before they ask.
+# Every valid day from 2000 to 2100, for clients that validate before they send.
 _DAY = (
     r"^((20[0-9]{2}|2100)((0[13578]|1[02])(0[1-9]|[12][0-9]|3[01])|(0[469]|11)(0[1-9]|[12][0-9]|30)"
     r"|02(0[1-9]|1[0-9]|2[0-8]))|20([02468][048]|[13579][26])0229)$"
@@ -37,7 +37,7 @@ def _day(value: str) -> str:
     except ValueError:
         year = 0
     if not _FIRST_YEAR <= year <= _LAST_YEAR:
-        raise ValueError("is not a day: write it as YYYYMMDD")
+        raise ValueError("is not a day: write it as YYYYMMDD, such as 20301128")
     return value
 
 
@@ -48,7 +48,7 @@ def _no_nul(value: str) -> str:
 
 
 def _number_or_text(value: Any) -> Any:
-    # 5.0 is an integer, too, as JSON Schema sees it.
+    # In JSON Schema 5.0 is an integer, too.
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST_ID:
@@ -58,27 +58,29 @@ def _number_or_text(value: Any) -> Any:
 
 def _box_number(value: str) -> str:
     if not re.fullmatch(r"[0-9]{1,18}", value):
-        raise ValueError("must be the gym's number: AimHarder's own page calls it boid or box")
+        raise ValueError("must be the gym's number, which AimHarder's own page calls boid or box")
     return value
 
 
 def _no_boolean(value: Any) -> Any:
-    if isinstance(value, bool):  # which Python takes for 0 or 1
+    if isinstance(value, bool):  # Python takes it for 0 or 1
         raise ValueError("must be 0 or 1")  # noqa: TRY004  # pydantic's way to refuse
     return value
 
 
 def _page_size(value: int) -> int:
     if not 1 <= value <= _LARGEST_PAGE:
-        raise ValueError(f"give a number from 1 to {_LARGEST_PAGE}")
+        raise ValueError(f"must be a number from 1 to {_LARGEST_PAGE}")
     return value
 
 
 def _one_opening(value: datetime | None, info: ValidationInfo) -> datetime | None:
     if value is None and "opens" in info.data and info.data["opens"] is None:
-        raise ValueError("is missing: say when the class opens for booking, or give the box's rule as `opens`")
+        raise ValueError(
+            "is missing: send the instant at which the class opens for booking, or the gym's rule as `opens`"
+        )
     if value is not None and info.data.get("opens") is not None:
-        raise ValueError("give available_at or opens, not both")
+        raise ValueError("send available_at or opens, not both")
     return value
 
 
@@ -125,25 +127,26 @@ Day = Annotated[
     str,
     AfterValidator(_day),
     WithJsonSchema({"type": "string", "pattern": _DAY}),
-    Field(description="The class's day, YYYYMMDD, in the gym's own calendar."),
+    Field(description="The day of the class as YYYYMMDD, in the gym's time zone."),
 ]
 
 
 class BookingData(BaseModel):
-    """Which class, and for whom. Only day, id, familyId and insist go to the gym."""
+    """The class to book and the family member to book it for. Only day, id, familyId and insist are sent to the gym."""
 
     day: Day
-    id: Annotated[Id, Field(description="The class, as AimHarder's listing calls it.")]
+    id: Annotated[Id, Field(description="AimHarder's id of the class, as in its listing.")]
     familyId: Annotated[  # noqa: N815  # AimHarder's word
-        _FamilyId, Field(description="Whom of the member's family; empty for the member.")
+        _FamilyId,
+        Field(description="AimHarder's id of the family member to book for; empty for the member themselves."),
     ] = None
     insist: Annotated[
         Literal[0, 1],
         BeforeValidator(_no_boolean),
-        Field(description="1 takes the waiting list when the class is full."),
+        Field(description="1: join the waiting list when the class is full."),
     ] = 0
     classTimeUTC: Annotated[  # noqa: N815
-        Instant | None, Field(description="When the class begins: from then on booking is not tried any more.")
+        Instant | None, Field(description="When the class starts. No booking is attempted after that.")
     ] = None
     activityName: _Text | None = None  # noqa: N815
     boxName: _Text | None = None  # noqa: N815
@@ -154,7 +157,7 @@ class BookingData(BaseModel):
 
 
 class NewPrebooking(BaseModel):
-    """A wish: this class, at the instant at which it opens for booking."""
+    """A class to book at the instant at which it opens for booking. Send either `available_at` or `opens`."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -176,19 +179,22 @@ class NewPrebooking(BaseModel):
         }
     )
 
-    box_subdomain: Annotated[BoxLabel, Field(description="What stands before .aimharder.com.")]
-    box_aimharder_id: Annotated[BoxNumber, Field(description="The gym's own number at AimHarder.")]
+    box_subdomain: Annotated[BoxLabel, Field(description="The gym's sub-domain of aimharder.com.")]
+    box_aimharder_id: Annotated[BoxNumber, Field(description="The gym's number at AimHarder.")]
     booking_data: BookingData
-    opens: Annotated[Opens | None, Field(description="The box's rule, in place of `available_at`.")] = None
+    opens: Annotated[Opens | None, Field(description="The gym's opening rule, instead of `available_at`.")] = None
     available_at: Annotated[
         Instant | None,
         AfterValidator(_one_opening),
-        Field(description="When the class opens for booking. In the past: now.", validate_default=True),
+        Field(
+            description="When the class opens for booking. If it is in the past, the class is booked at once.",
+            validate_default=True,
+        ),
     ] = None
 
     @property
     def opening(self) -> datetime:
-        """Given, or as the rule tells it. Raises Problem."""
+        """Returns the instant of the opening, as given or by the rule. Raises Problem."""
         if self.opens is None:
             assert self.available_at is not None
             return self.available_at
@@ -196,9 +202,8 @@ class NewPrebooking(BaseModel):
 
     @property
     def starts_at(self) -> datetime | None:
-        """The class's start, where anything here tells it."""
-        told = self.booking_data.classTimeUTC
-        return told or (self.opens.starts_at(self._date) if self.opens else None)
+        """Returns when the class starts, if the request says so."""
+        return self.booking_data.classTimeUTC or (self.opens.starts_at(self._date) if self.opens else None)
 
     @property
     def _date(self) -> date:
@@ -207,7 +212,7 @@ class NewPrebooking(BaseModel):
 
 
 class NewOpening(BaseModel):
-    """Another instant for a prebooking that still waits."""
+    """A new opening for a pending prebooking."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"available_at": "2030-11-24T07:30:00Z"}]})
 
@@ -215,7 +220,7 @@ class NewOpening(BaseModel):
 
 
 class Retry(BaseModel):
-    """When to try a failed prebooking again: at once, or at another instant."""
+    """When to retry a failed prebooking. Without `available_at` it is retried at once."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{}, {"available_at": "2030-11-24T07:30:00Z"}]})
 
@@ -223,14 +228,14 @@ class Retry(BaseModel):
 
 
 class Query(BaseModel):
-    """Which of the user's prebookings to list, the newest first."""
+    """Filters and pagination of the list."""
 
-    status: Annotated[Status | None, Field(description="Those in this status alone.")] = None
-    box_subdomain: Annotated[BoxLabel | None, Field(description="Those of this gym alone.")] = None
+    status: Annotated[Status | None, Field(description="Return only prebookings with this status.")] = None
+    box_subdomain: Annotated[BoxLabel | None, Field(description="Return only prebookings of this gym.")] = None
     limit: Annotated[
         int,
         AfterValidator(_page_size),
         WithJsonSchema({"type": "integer", "minimum": 1, "maximum": _LARGEST_PAGE}),
-        Field(description="How many at the most."),
+        Field(description="The maximum number of prebookings in the response."),
     ] = 50
-    cursor: Annotated[str | None, Field(description="`next_cursor` of the page before, as it is.")] = None
+    cursor: Annotated[str | None, Field(description="`next_cursor` of the previous page.")] = None

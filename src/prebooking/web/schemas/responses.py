@@ -1,4 +1,4 @@
-"""What the routes give, as /openapi.json tells it. The tests hold each answer that they get against it."""
+"""Response schemas, from which /openapi.json is generated. The tests validate every response against them."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,11 +11,11 @@ from typing_extensions import TypedDict
 from prebooking.domain.outcome import Outcome
 from prebooking.domain.prebooking import Prebooking as _Prebooking
 
-_OPEN = ConfigDict(extra="allow")  # rows that the web application wrote hold more, and not all of this
+_OPEN = ConfigDict(extra="allow")  # rows that the web application wrote have other fields, and may lack some of these
 
 
 class Booking(TypedDict, total=False):
-    """Which class, and for whom, as it was asked for. AimHarder's ids are strings here."""
+    """The class to book and the family member to book it for, as requested. AimHarder's ids are strings."""
 
     __pydantic_config__ = _OPEN  # type: ignore[misc]  # pydantic's own way to configure a TypedDict
 
@@ -29,7 +29,7 @@ class Booking(TypedDict, total=False):
 
 
 class Shot(TypedDict):
-    """One booking request that left. `left_out`: so many before it are not kept."""
+    """One booking request that was sent. `left_out`: the number of earlier requests that are not listed."""
 
     fired_at: datetime
     answered_at: datetime | None
@@ -38,9 +38,9 @@ class Shot(TypedDict):
 
 
 class Timings(TypedDict):
-    """The instants of the last execution; null: it did not come so far, or there was none.
+    """Timestamps of the last execution. A field is null if the execution ended before that step, or there was none.
 
-    `fire_lateness_ms`: the first shot's, after the opening.
+    `fire_lateness_ms`: time from the opening until the first booking request was sent.
     """
 
     delivered_at: datetime | None
@@ -55,16 +55,16 @@ class Timings(TypedDict):
 
 
 class Warned(TypedDict):
-    """What its user had better do before the opening. `message` is for them."""
+    """A problem that the user should solve before the opening. `message` is text for the user."""
 
     code: Literal["session_expired", "box_not_yours"]
-    reason: NotRequired[Literal["password_refused"]]  #: why it was not signed in again
+    reason: NotRequired[Literal["password_refused"]]  #: why the automatic sign-in failed
     message: str
     since: datetime
 
 
 class Result(TypedDict, total=False):
-    """What became of it. `message` is for the member."""
+    """The result of the booking. `message` is text for the user."""
 
     __pydantic_config__ = _OPEN  # type: ignore[misc]
 
@@ -78,10 +78,10 @@ class Result(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prebooking(_Prebooking):
-    """A prebooking. It ends completed, failed with the reason as `error_code`, or cancelled."""
+    """A prebooking. Its final status is completed, failed (with the reason in `error_code`) or cancelled."""
 
     booking_data: Booking
-    # Always there, so without a default here.
+    # Always present in a response, so without a default here.
     qstash_schedule_id: str | None
     warning: Warned | None
     result: Result | None
@@ -91,27 +91,27 @@ class Prebooking(_Prebooking):
 
 
 class PrebookingPage(BaseModel):
-    """The newest first. `next_cursor` asks for what comes after; null: this was all."""
+    """A page of prebookings, newest first. `next_cursor` requests the next page; null: this is the last page."""
 
     prebookings: list[Prebooking]
     next_cursor: str | None
 
 
 class Delivered(BaseModel):
-    """What became of a delivery."""
+    """The result of a delivery."""
 
     outcome: str
     prebooking_id: str
 
 
 class Noted(BaseModel):
-    """What became of a notice's failure."""
+    """Whether the delivery changed anything."""
 
     outcome: Literal["noted", "nothing_to_note"]
 
 
 class Found(BaseModel):
-    """How many prebookings there were to execute, to settle, to order a message for."""
+    """How many prebookings were due for execution, had to be settled, or had no message."""
 
     execute: int
     settle: int
@@ -119,27 +119,27 @@ class Found(BaseModel):
 
 
 class Swept(BaseModel):
-    """One sweep."""
+    """The result of a sweep."""
 
     outcome: Literal["swept"]
     found: Found
 
 
 class Health(BaseModel):
-    """`alive`: the process answers. `ready`: its database, too."""
+    """`alive`: the process responds. `ready`: the database responds, too."""
 
     status: Literal["alive", "ready"]
 
 
 class FieldError(BaseModel):
-    """A wrong field, and what would be right."""
+    """An invalid field, and how to correct it."""
 
     field: str
     message: str
 
 
 class ProblemDetails(BaseModel):
-    """An error (RFC 9457). `code` is for programs, `detail` for people, `request_id` to ask us about it."""
+    """An error (RFC 9457). `code` is for programs, `detail` is for people, `request_id` identifies it in the log."""
 
     type: str = "about:blank"
     title: str
