@@ -9,8 +9,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from tests.reliability.machine.leaping_loop import Clock, LeapingLoop
 from tests.support.fake_clock import FakeClock
+from tests.support.virtual_time_loop import Clock, VirtualTimeLoop
 
 from prebooking.usecases.booking.gate import Gate, Rank
 
@@ -23,7 +23,7 @@ class Busy:
     """A process whose event loop has other work: openings, and by how much each was met."""
 
     def __init__(self, seed: int) -> None:
-        self.loop = LeapingLoop()
+        self.loop = VirtualTimeLoop()
         self.clock = Clock(self.loop)
         self.clock.start(MORNING)
         self.gate = Gate(self.clock, self.clock.wall)

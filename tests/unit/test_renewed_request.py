@@ -10,8 +10,8 @@ from typing import Any, TypeVar, cast
 
 import pytest
 from structlog.testing import capture_logs
-from tests.reliability.machine.leaping_loop import Clock, LeapingLoop
 from tests.support.kept_opening import START, Opening
+from tests.support.virtual_time_loop import Clock, VirtualTimeLoop
 
 from prebooking.domain.outcome import Kind, Reply
 from prebooking_local.aimharder import aimharder_server
@@ -23,13 +23,13 @@ ON_TIME_S = 0.002
 
 def leaping(scenario: Callable[[Opening], Coroutine[Any, Any, _T]], lead_s: float) -> _T:
     async def run() -> _T:
-        clock = Clock(cast("LeapingLoop", asyncio.get_running_loop()))
+        clock = Clock(cast("VirtualTimeLoop", asyncio.get_running_loop()))
         clock.start(START)
         async with aimharder_server(clock=clock.nanoseconds) as gym:
             return await scenario(Opening(clock, gym, lead_s))
 
     random.seed(13)
-    with asyncio.Runner(loop_factory=LeapingLoop) as runner:
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(run())
 
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
-from tests.reliability.machine.leaping_loop import Clock, LeapingLoop
+from tests.support.virtual_time_loop import Clock, VirtualTimeLoop
 
 from prebooking.domain.errors import BoxSilentError, StoreUnavailableError
 from prebooking.domain.ports import Account, Gyms, NewTokens
@@ -207,7 +207,7 @@ class World:
 @pytest.mark.parametrize("seed", range(10))
 def test_no_session_is_lost(seed: int) -> None:
     random.seed(seed)  # of the service's own jitter
-    loop = LeapingLoop()
+    loop = VirtualTimeLoop()
     try:
         world = World(Clock(loop), seed)
         loop.run_until_complete(world.run())

@@ -60,7 +60,7 @@ class AnyVersion(Signalled):
     async def arm(self, point: str, action: Action, nth: int = 1) -> None:
         raise RuntimeError(f"no {point} to {action} here, the {nth}th time or ever")
 
-    def strikes(self) -> list[Armed]:
+    def triggered_faults(self) -> list[Armed]:
         return []
 
     def rotations(self) -> list[Rotating]:

@@ -25,15 +25,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from tests.reliability.faults import campaign_table, plan, sessions
 from tests.reliability.faults.canaries import Canaries
-from tests.reliability.faults.fault_schedule import Weather
+from tests.reliability.faults.fault_schedule import FaultSchedule
 from tests.reliability.faults.figures import Deliveries
 from tests.reliability.faults.fleet import Fleet
+from tests.reliability.faults.idle_members import IdleMembers
 from tests.reliability.faults.ledgers import Evidence, SignIns
 from tests.reliability.faults.names import ZONE, by_name
 from tests.reliability.faults.old_cron import OldCron
 from tests.reliability.faults.rows import SESSION_KEY, Rows
 from tests.reliability.faults.signers import MARK, Signers
-from tests.reliability.faults.sleepers import Sleepers
 from tests.reliability.faults.surroundings import free_port, stderr_to
 from tests.reliability.faults.users import Users
 from tests.reliability.faults.verdict import IN_TIME_S, LONGEST_PAUSE_S, Verdict, judge
@@ -62,14 +62,15 @@ class Campaign:
         self._rows = Rows(stack.database_url)
         self._deliveries = Deliveries(stack.service_url)
         self._canaries = Canaries(MARK)
-        self.weather = Weather(
-            stack, self._rows, names.put(f"*.{ZONE}", ("127.0.0.1",), ttl_s=1), self._dice("weather")
+        self.fault_schedule = FaultSchedule(
+            stack, self._rows, names.put(f"*.{ZONE}", ("127.0.0.1",), ttl_s=1), self._dice("fault_schedule")
         )
-        self._sleepers = Sleepers(stack, self._rows, self._dice("sleepers"), options.sleepers)
-        self._signers = Signers(stack, self._dice("signers"), self.weather.sign_in)
+        self._idle_members = IdleMembers(stack, self._rows, self._dice("idle_members"), options.idle_members)
+        self._signers = Signers(stack, self._dice("signers"), self.fault_schedule.sign_in)
         if options.beside:  # another version may know no sign-in
             self._signers.passwords.clear()
-        self.weather.members_sign_in, self.weather.signed_in = self._signers.sign_in, self._signers.signed_in
+        self.fault_schedule.members_sign_in = self._signers.sign_in
+        self.fault_schedule.signed_in = self._signers.signed_in
         self.users = Users(stack.service_url, self._dice("users"), self._signers.sign_in)
         port = int(stack.service_url.rpartition(":")[2])
         # Another version may know no name server but the system's.
@@ -78,17 +79,17 @@ class Campaign:
 
     async def start(self) -> None:
         await self._stack.control(self._stack.aimharder_url, "boxes", list(plan.BOXES))
-        await self._rows.keep_sessions()
+        await self._rows.record_sessions()
         passwords = self._signers.passwords
         await self._stack.enrol([Member(email, passwords.get(email, "secret"), email) for email in plan.members()])
-        await self._sleepers.enrol()
+        await self._idle_members.enrol()
         await self.fleet.start()
 
     async def close(self) -> None:
         await self.fleet.close()
         await self.users.close()
         await self._signers.close()
-        await self._sleepers.close()
+        await self._idle_members.close()
         await self._rows.close()
 
     async def run(self) -> tuple[Evidence, Deliveries, OldCron]:
@@ -97,17 +98,17 @@ class Campaign:
         openings, wishes = plan.draw(self._dice("plan"), count, starts_at, seconds)
         await self._stack.control(self._stack.aimharder_url, "classes", [one.as_class() for one in openings])
         cron = OldCron(self._stack, self._rows, self._dice("old cron"), starts_at + seconds)
-        trouble = [self.weather.blow(), self.fleet.reap(), self._sleepers.run()]
+        trouble = [self.fault_schedule.run(), self.fleet.disrupt(), self._idle_members.run()]
         signing_in = self._signers.run(seconds * _SIGN_IN_WITHIN)
         if self._options.old_cron == "on":
             trouble.append(cron.run())
         async with _meanwhile(self._watch(count), self.users.live(wishes), signing_in) as (watching, living, signing):
             async with _meanwhile(*trouble) as troubling:
                 await _until(starts_at + seconds, watching, living, signing, *troubling)
-            await self.weather.clear()
-            await self.fleet.rest()
+            await self.fault_schedule.clear()
+            await self.fleet.restore()
             calm_at, leases = time.time(), await self._rows.leases()
-            await self._sleepers.rest()
+            await self._idle_members.cancel_all()
             await asyncio.gather(living, signing)
             await self._drain(max([calm_at, *leases.values()]))
             await asyncio.sleep(max(0.0, calm_at + _ROTATED_S - time.time()))
@@ -132,7 +133,7 @@ class Campaign:
                     next_look = time.time() + _JOURNAL_EVERY_S
                 counts = await self._rows.counts()
                 told = (
-                    f"{self.fleet.count('kill')} kills, {self.weather.restarts} restarts of Postgres, "
+                    f"{self.fleet.count('kill')} kills, {self.fault_schedule.restarts} restarts of Postgres, "
                     f"{self._deliveries.count} deliveries, {counts['pending'] + counts['executing']} under way"
                 )
                 ended = counts["completed"] + counts["failed"] + counts["cancelled"]
@@ -150,7 +151,7 @@ class Campaign:
         canaries.look("the database's log", self._stack.postgres.log.read_text(errors="replace"))
         canaries.look("notices", json.dumps(self._ear.told))
         canaries.look("answers to sign-ins", "\n".join(one.said for one in self._signers.heard))
-        canaries.look("answers", "\n".join(repr(heard.said) for story in self.users.stories for heard in story.heard))
+        canaries.look("answers", "\n".join(repr(one.body) for log in self.users.user_logs for one in log.exchanges))
         canaries.look("what the gym got, but for the logins' bodies", json.dumps(requests))
         await canaries.look_at_rows(self._rows)
         return SignIns(
@@ -167,19 +168,19 @@ class Campaign:
         await self._read_messages()
         requests = (await self._stack.control(gym, "ledger"))["requests"]
         return Evidence(
-            stories=self.users.stories,
+            user_logs=self.users.user_logs,
             openings=openings,
             rows=await self._rows.all(),
             bookings=(await self._stack.control(gym, "bookings"))["bookings"],
             requests=requests,
-            spells=self.weather.spells,
+            fault_windows=self.fault_schedule.fault_windows,
             deaths=self.fleet.deaths,
             sessions=sessions.Ledger(
                 (await self._stack.control(gym, "sessions"))["sessions"],
                 requests,
                 await self._rows.stored_sessions(),
                 self.fleet.rotations(),
-                self.weather.spells,
+                self.fault_schedule.fault_windows,
             ),
             sign_ins=await self._sign_ins(requests),
             calm_at=calm_at,
@@ -240,7 +241,7 @@ async def main() -> int:
             campaign = await opened.enter_async_context(started(stack, ear, log, options))
         evidence, deliveries, cron = await campaign.run()
     verdict: Verdict = judge(evidence)
-    figures = campaign_table.figures(evidence, deliveries, verdict, campaign.fleet, campaign.weather, cron)
+    figures = campaign_table.figures(evidence, deliveries, verdict, campaign.fleet, campaign.fault_schedule, cron)
     _OUT.print(campaign_table.table(figures, title=f"The campaign of seed {options.seed}"))
     apart = list(campaign_table.apart(verdict))
     for text in (*campaign_table.complaints(verdict), *apart):
@@ -254,13 +255,15 @@ async def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=None, help="the same plan and weather again")
+    parser.add_argument("--seed", type=int, default=None, help="the same plan and fault_schedule again")
     parser.add_argument("--prebookings", type=int, default=None, help=f"default: {_RATE} a second")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=float, default=9.0)
     length.add_argument("--seconds", type=float, default=None)
     parser.add_argument("--replicas", type=int, default=3)
-    parser.add_argument("--sleepers", type=int, default=60, help="whose sessions are looked after, and nothing more")
+    parser.add_argument(
+        "--idle_members", type=int, default=60, help="whose sessions are looked after, and nothing more"
+    )
     parser.add_argument("--old-cron", choices=("on", "off"), default="on")
     parser.add_argument("--beside", metavar="SRC", help="the src folder of another version: every other replica's")
     parser.add_argument("--log-level", default="WARNING", help="of the replicas")

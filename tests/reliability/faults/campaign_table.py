@@ -8,12 +8,12 @@ from typing import Any
 
 from rich.table import Table
 from tests.reliability.faults.counted import LOGIN
-from tests.reliability.faults.fault_schedule import Weather
+from tests.reliability.faults.fault_schedule import FaultSchedule
 from tests.reliability.faults.figures import Deliveries, heal_times_s, lateness_ms, percentile
 from tests.reliability.faults.fleet import Fleet
-from tests.reliability.faults.ledgers import Case, Evidence
+from tests.reliability.faults.ledgers import Evidence, WishRecord
 from tests.reliability.faults.old_cron import OldCron
-from tests.reliability.faults.sessions import Fate, rotated
+from tests.reliability.faults.sessions import LossCause, rotated
 from tests.reliability.faults.verdict import Verdict
 
 _SHOWN = 40
@@ -25,14 +25,19 @@ _ROW = (
 
 
 def figures(
-    evidence: Evidence, deliveries: Deliveries, verdict: Verdict, fleet: Fleet, weather: Weather, cron: OldCron
+    evidence: Evidence,
+    deliveries: Deliveries,
+    verdict: Verdict,
+    fleet: Fleet,
+    fault_schedule: FaultSchedule,
+    cron: OldCron,
 ) -> dict[str, Any]:
     healed = heal_times_s(evidence, deliveries)
     late = lateness_ms(evidence, deliveries)
     statuses = deliveries.by_status()
     went_on = [death.until for death in evidence.deaths if death.how == "stop"]
     return {
-        "prebookings": len(evidence.stories),
+        "prebookings": len(evidence.user_logs),
         "rows": len(evidence.rows),
         "ended": dict(Counter(_end_of(row) for row in evidence.rows).most_common()),
         "deliveries": sum(statuses.values()),
@@ -45,11 +50,11 @@ def figures(
         "deploys": fleet.count("deploy"),
         "slowest deploy, s": round(fleet.slowest_deploy_s, 2),
         "crashes by themselves": fleet.count("crash"),
-        "Postgres restarts": weather.restarts,
-        "faults": dict(sorted(weather.strikes.items())),
+        "Postgres restarts": fault_schedule.restarts,
+        "faults": dict(sorted(fault_schedule.injected.items())),
         "sessions": {
             "rotations": rotated(evidence.sessions),
-            **{fate: sum(loss.fate is fate for loss in verdict.sessions_lost) for fate in Fate},
+            **{cause: sum(loss.cause is cause for loss in verdict.sessions_lost) for cause in LossCause},
         },
         "sign-ins": {
             "of members": sum(not one.own for one in evidence.sign_ins.tries),
@@ -105,13 +110,13 @@ def _list(figure: dict[str, Any]) -> str:
 def complaints(verdict: Verdict) -> Iterator[str]:
     """Each with the entries of its wish in all ledgers."""
     for column, found in verdict.complaints.items():
-        for case, text in found[:_SHOWN]:
-            if not isinstance(case, Case):
-                yield f"✗ {column}: {case.email}: {text}"
+        for record, text in found[:_SHOWN]:
+            if not isinstance(record, WishRecord):
+                yield f"✗ {column}: {record.email}: {text}"
                 continue
-            wish = case.story.wish
+            wish = record.log.wish
             yield f"\n✗ {column}: {wish.email}, class {wish.opening.class_id} of {wish.opening.box}: {text}"
-            yield from _ledgers(case)
+            yield from _ledgers(record)
         if len(found) > _SHOWN:
             yield f"… and {len(found) - _SHOWN} more of these"
 
@@ -119,23 +124,23 @@ def complaints(verdict: Verdict) -> Iterator[str]:
 def apart(verdict: Verdict) -> Iterator[str]:
     """The sessions that nobody could have kept, each with its reason."""
     for loss in verdict.sessions_lost:
-        if loss.fate is not Fate.LOST:
-            yield f"{loss.fate}: {loss.email}: {loss.text}"
+        if loss.cause is not LossCause.LOST:
+            yield f"{loss.cause}: {loss.email}: {loss.text}"
 
 
-def _ledgers(case: Case) -> Iterator[str]:
-    wish = case.story.wish
-    yield f"  opens {_clock(wish.opening.at.timestamp())}, room for {wish.opening.capacity}, {wish.fate}"
-    for one in case.story.heard:
-        said = one.said.get("status") if isinstance(one.said, dict) else one.said
-        yield f"  member   {_clock(one.asked_at)} {one.what} → {_clock(one.heard_at)} {one.status} {said}"
-    for row in case.rows:
+def _ledgers(record: WishRecord) -> Iterator[str]:
+    wish = record.log.wish
+    yield f"  opens {_clock(wish.opening.at.timestamp())}, room for {wish.opening.capacity}, {wish.follow_up}"
+    for one in record.log.exchanges:
+        said = one.body.get("status") if isinstance(one.body, dict) else one.body
+        yield f"  member   {_clock(one.asked_at)} {one.what} → {_clock(one.answered_at)} {one.status} {said}"
+    for row in record.rows:
         yield "  database " + ", ".join(f"{name}={_plain(row[name])}" for name in _ROW if row[name] is not None)
-    for request in case.requests:
+    for request in record.requests:
         stamps = f"{_clock(request['first_byte_ns'] / 1e9)} → {_clock((request['answered_ns'] or 0) / 1e9)}"
         told = {name: request[name] for name in ("target", "decided", "status", "fault", "delivered")}
         yield f"  gym      {stamps} {told}"
-    for booking in case.bookings:
+    for booking in record.bookings:
         yield f"  gym      {_clock(booking['made_ns'] / 1e9)} booking {booking['id']}, state {booking['state']}"
 
 

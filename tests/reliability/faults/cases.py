@@ -1,119 +1,117 @@
-"""The cells of the matrix: each point in what the service is doing when it comes there, each fault, each time."""
+"""The cases of the matrix: each point in what the service is doing when it comes there, each fault, each time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from tests.reliability.faults import fault_records as weathered
-from tests.reliability.faults import scenarios as plays
-from tests.reliability.faults import signing_in
-from tests.reliability.faults.aim import Play, Try
+from tests.reliability.faults import degraded_scenarios, scenarios, sign_in_scenarios
 from tests.reliability.faults.failpoints import Action
+from tests.reliability.faults.fault_injection import Occurrence, Scenario
 
-_CREATE = Play(plays.create)
-_CANCEL = Play(plays.cancel, opens_in_s=8, cancels=True)
-_RESCHEDULE = Play(plays.reschedule, opens_in_s=12)
-_RETRY = Play(plays.retry, opens_in_s=-1, signed_in=False)
-_LIST = Play(plays.look)
-_CONNECT = Play(plays.connect, signed_in=False)
-_SIGN_IN = Play(signing_in.sign_in, newest_session_stays=True)
-_SIGN_IN_AGAIN = Play(signing_in.sign_in_again, may_fail="session_expired")
-_SIGN_IN_AGAIN_LATE = Play(signing_in.sign_in_again_late, may_fail="session_expired")
-_LOOK_AT_SESSION = Play(plays.look_at_session)
-_DISCONNECT = Play(plays.disconnect)
-_NOTE = Play(plays.note, opens_in_s=4)
-_EXECUTE = Play(plays.execute)
-_FAIL = Play(plays.fail, may_fail="class_not_found")
-_RELEASE = Play(plays.release)
-_PARK = Play(plays.park)
-_REFRESH = Play(plays.refresh, may_fail="session_expired")
-_SWEEP = Play(plays.sweep, sweeps=True)
-_REFRESH_SLOWLY = Play(weathered.refresh_slowly, may_fail="session_expired")
-_LOOK_AFTER = Play(weathered.look_after, opens_in_s=600, cancels=True, past_opening=False, sweeps=True)
-_EXECUTE_UNSURE = Play(weathered.execute_unsure)
-_EXECUTE_EARLY = Play(weathered.execute_early)
-_EXECUTE_IDLE = Play(weathered.execute_idle)
-_EXECUTE_LATE_AT_NAMES = Play(weathered.execute_late_at_names)
-_EXECUTE_WITHOUT_NAMES = Play(weathered.execute_without_names)
+_CREATE = Scenario(scenarios.create)
+_CANCEL = Scenario(scenarios.cancel, opens_in_s=8, cancels=True)
+_RESCHEDULE = Scenario(scenarios.reschedule, opens_in_s=12)
+_RETRY = Scenario(scenarios.retry, opens_in_s=-1, signed_in=False)
+_LIST = Scenario(scenarios.look)
+_CONNECT = Scenario(scenarios.connect, signed_in=False)
+_SIGN_IN = Scenario(sign_in_scenarios.sign_in, newest_session_stays=True)
+_SIGN_IN_AGAIN = Scenario(sign_in_scenarios.sign_in_again, may_fail="session_expired")
+_SIGN_IN_AGAIN_LATE = Scenario(sign_in_scenarios.sign_in_again_late, may_fail="session_expired")
+_LOOK_AT_SESSION = Scenario(scenarios.look_at_session)
+_DISCONNECT = Scenario(scenarios.disconnect)
+_NOTE = Scenario(scenarios.note, opens_in_s=4)
+_EXECUTE = Scenario(scenarios.execute)
+_FAIL = Scenario(scenarios.fail, may_fail="class_not_found")
+_RELEASE = Scenario(scenarios.release)
+_PARK = Scenario(scenarios.park)
+_REFRESH = Scenario(scenarios.refresh, may_fail="session_expired")
+_SWEEP = Scenario(scenarios.sweep, sweeps=True)
+_REFRESH_SLOWLY = Scenario(degraded_scenarios.refresh_slowly, may_fail="session_expired")
+_LOOK_AFTER = Scenario(degraded_scenarios.look_after, opens_in_s=600, cancels=True, past_opening=False, sweeps=True)
+_EXECUTE_UNSURE = Scenario(degraded_scenarios.execute_unsure)
+_EXECUTE_EARLY = Scenario(degraded_scenarios.execute_early)
+_EXECUTE_IDLE = Scenario(degraded_scenarios.execute_idle)
+_EXECUTE_LATE_AT_NAMES = Scenario(degraded_scenarios.execute_late_at_names)
+_EXECUTE_WITHOUT_NAMES = Scenario(degraded_scenarios.execute_without_names)
 
 #: What each point meets. A deploy is met where a session is rotated: elsewhere tests/operating and rolling_deploy.py.
 FAULTS = (Action.KILL, Action.STOP, Action.LOSE)
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class Operation:
     """What the service is doing, the calls that it makes, and how each is reached."""
 
     name: str
     calls: tuple[str, ...]
-    first: Play
-    again: Play | None = None
-    settling: Play | None = None
+    first: Scenario
+    again: Scenario | None = None
+    settling: Scenario | None = None
     faults: tuple[Action, ...] = FAULTS
 
-    def play(self, when: Try) -> Play | None:
-        return {Try.FIRST: self.first, Try.AGAIN: self.again, Try.SETTLING: self.settling}[when]
+    def scenario(self, when: Occurrence) -> Scenario | None:
+        return {Occurrence.FIRST: self.first, Occurrence.AGAIN: self.again, Occurrence.SETTLING: self.settling}[when]
 
 
-EXECUTING = Story(
+EXECUTING = Operation(
     "executing",
     (
         *("store.claim", "gym.whoami", "gym.listing", "held.ready"),
         *("store.begin", "held.fire", "held.reply", "store.finish"),
     ),
     _EXECUTE,
-    replace(_EXECUTE, act=plays.execute_again),
-    replace(_EXECUTE, act=plays.settle),
+    replace(_EXECUTE, act=scenarios.execute_again),
+    replace(_EXECUTE, act=scenarios.settle),
 )
 _ROTATION = ("store.lease_session", "gym.refresh", "store.save_session")
-STORIES = (
-    Story("creating", ("store.create",), _CREATE, _CREATE),
-    Story(
+OPERATIONS = (
+    Operation("creating", ("store.create",), _CREATE, _CREATE),
+    Operation(
         "creating",
         ("messages.publish", "store.attach_message"),
         _CREATE,
         # What has no message is ordered by a sweep, after 10 s.
-        Play(plays.order_again, opens_in_s=13, sweeps=True),
+        Scenario(scenarios.order_again, opens_in_s=13, sweeps=True),
     ),
-    Story("cancelling", ("store.cancel", "messages.delete"), _CANCEL, _CANCEL),
-    Story(
+    Operation("cancelling", ("store.cancel", "messages.delete"), _CANCEL, _CANCEL),
+    Operation(
         "rescheduling",
         ("store.reschedule", "messages.publish", "messages.delete"),
         _RESCHEDULE,
         _RESCHEDULE,
     ),
-    Story(
+    Operation(
         "rescheduling",
         ("store.attach_message",),
         _RESCHEDULE,
-        replace(_RESCHEDULE, act=plays.reschedule_unnoted),
+        replace(_RESCHEDULE, act=scenarios.reschedule_unnoted),
     ),
-    Story("retrying", ("store.retry",), _RETRY, _RETRY),
-    Story("listing", ("store.list",), _LIST, _LIST),
-    Story("connecting a session", ("store.admit_check", "gym.whoami", "store.connect_session"), _CONNECT, _CONNECT),
-    Story(
+    Operation("retrying", ("store.retry",), _RETRY, _RETRY),
+    Operation("listing", ("store.list",), _LIST, _LIST),
+    Operation("connecting a session", ("store.admit_check", "gym.whoami", "store.connect_session"), _CONNECT, _CONNECT),
+    Operation(
         "signing in",
         ("store.admit_sign_in", "gym.login", "gym.enter", "gym.boxes", "store.store_sign_in"),
         _SIGN_IN,
         _SIGN_IN,
     ),
-    Story("signing in again", ("store.lease_sign_in", "store.save_sign_in_again"), _SIGN_IN_AGAIN, _SIGN_IN_AGAIN),
-    Story("signing in again in vain", ("store.end_sign_in_again",), _SIGN_IN_AGAIN_LATE, _SIGN_IN_AGAIN_LATE),
-    Story("looking at the session", ("store.read_session",), _LOOK_AT_SESSION, _LOOK_AT_SESSION),
-    Story("disconnecting the session", ("store.disconnect_session",), _DISCONNECT, _DISCONNECT),
-    Story("noting a failed delivery", ("store.note_delivery_failure",), _NOTE, _NOTE),
+    Operation("signing in again", ("store.lease_sign_in", "store.save_sign_in_again"), _SIGN_IN_AGAIN, _SIGN_IN_AGAIN),
+    Operation("signing in again in vain", ("store.end_sign_in_again",), _SIGN_IN_AGAIN_LATE, _SIGN_IN_AGAIN_LATE),
+    Operation("looking at the session", ("store.read_session",), _LOOK_AT_SESSION, _LOOK_AT_SESSION),
+    Operation("disconnecting the session", ("store.disconnect_session",), _DISCONNECT, _DISCONNECT),
+    Operation("noting a failed delivery", ("store.note_delivery_failure",), _NOTE, _NOTE),
     EXECUTING,
-    Story("failing", ("store.finish",), _FAIL, _FAIL),
-    Story("releasing", ("store.release",), _RELEASE, _RELEASE),
-    Story("parking", ("store.park",), _PARK, _PARK),
-    Story("refreshing the session", _ROTATION, _REFRESH, _REFRESH, faults=tuple(Action)),
-    Story("refreshing it slowly", ("gym.refresh", "store.save_session"), _REFRESH_SLOWLY, faults=tuple(Action)),
-    Story("looking after sessions", _ROTATION, _LOOK_AFTER, faults=tuple(Action)),
-    Story("executing, the account host silent", ("store.begin", "held.fire", "store.finish"), _EXECUTE_UNSURE),
-    Story("executing, the gym late", ("held.fire", "store.release", "store.finish"), _EXECUTE_EARLY),
-    Story("executing, the gym impatient", ("held.fire", "store.finish"), _EXECUTE_IDLE),
-    Story("executing, names slow", ("held.fire", "store.finish"), _EXECUTE_LATE_AT_NAMES),
-    Story("executing, no names", ("store.release",), _EXECUTE_WITHOUT_NAMES),
-    Story("sweeping", ("store.sweep",), _SWEEP, _SWEEP),
+    Operation("failing", ("store.finish",), _FAIL, _FAIL),
+    Operation("releasing", ("store.release",), _RELEASE, _RELEASE),
+    Operation("parking", ("store.park",), _PARK, _PARK),
+    Operation("refreshing the session", _ROTATION, _REFRESH, _REFRESH, faults=tuple(Action)),
+    Operation("refreshing it slowly", ("gym.refresh", "store.save_session"), _REFRESH_SLOWLY, faults=tuple(Action)),
+    Operation("looking after sessions", _ROTATION, _LOOK_AFTER, faults=tuple(Action)),
+    Operation("executing, the account host silent", ("store.begin", "held.fire", "store.finish"), _EXECUTE_UNSURE),
+    Operation("executing, the gym late", ("held.fire", "store.release", "store.finish"), _EXECUTE_EARLY),
+    Operation("executing, the gym impatient", ("held.fire", "store.finish"), _EXECUTE_IDLE),
+    Operation("executing, names slow", ("held.fire", "store.finish"), _EXECUTE_LATE_AT_NAMES),
+    Operation("executing, no names", ("store.release",), _EXECUTE_WITHOUT_NAMES),
+    Operation("sweeping", ("store.sweep",), _SWEEP, _SWEEP),
 )
 #: Frozen between its last look at the clock and the write, it sends its request when it goes on: nobody can prevent it.
 _RESIDUE = ("held.fire:before", Action.STOP)
@@ -128,12 +126,12 @@ _BEFORE_BEGIN = ("store.claim", "gym.whoami", "gym.listing", "held.ready", "stor
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    story: Story
+class Case:
+    operation: Operation
     point: str
     action: Action
-    when: Try
-    play: Play
+    when: Occurrence
+    scenario: Scenario
 
     @property
     def residue(self) -> bool:
@@ -148,19 +146,19 @@ class Cell:
     @property
     def begun(self) -> bool:
         """At this point of an execution the request may leave, or has left."""
-        return not (self.story.name == "failing" or self.point.startswith(_BEFORE_BEGIN))
+        return not (self.operation.name == "failing" or self.point.startswith(_BEFORE_BEGIN))
 
     def __str__(self) -> str:
-        return f"{self.point} while {self.story.name}: {self.action}, {self.when}"
+        return f"{self.point} while {self.operation.name}: {self.action}, {self.when}"
 
 
-def cells() -> Iterator[Cell]:
+def all_cases() -> Iterator[Case]:
     """All of them."""
-    for story in STORIES:
-        for call in story.calls:
+    for operation in OPERATIONS:
+        for call in operation.calls:
             for point in (f"{call}:before", f"{call}:after"):
-                for action in story.faults:
-                    for when in Try:
-                        play = story.play(when)
-                        if play is not None:
-                            yield Cell(story, point, action, when, play)
+                for action in operation.faults:
+                    for when in Occurrence:
+                        scenario = operation.scenario(when)
+                        if scenario is not None:
+                            yield Case(operation, point, action, when, scenario)

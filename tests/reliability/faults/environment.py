@@ -1,7 +1,7 @@
-"""Where one cell of the matrix plays: a member, a class and a database of its own, and replicas of its own.
+"""Where one case of the matrix scenarios: a member, a class and a database of its own, and replicas of its own.
 
-With a database of its own nobody but the cell's replicas can take its row: whom the fault meets is no matter of luck.
-QStash and the gym are the matrix's, one for all cells.
+With a database of its own nobody but the case's replicas can take its row: whom the fault meets is no matter of luck.
+QStash and the gym are the matrix's, one for all cases.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from prebooking_local.serving import PortBusyError, listen
 from prebooking_local.stack import Member, Stack
 from prebooking_local.supabase import supabase_gateway
 
-_TEMPLATE = "cells"
+_TEMPLATE = "cases"
 _CLIENT_S = 2.0  # a client's patience with one replica
 _PATIENCE_S = 120.0  # a session that died with its refresher is found dead once that one's lease has ended
 _LOOK_S = 0.1
@@ -45,11 +45,11 @@ class Ledgers:
 
 
 @dataclass(slots=True)
-class Stage:
+class Environment:
     stack: Stack
     member: Member
     box: Box
-    environment: dict[str, str]
+    settings: dict[str, str]
     database: asyncpg.Connection
     replicas: list[Replica] = field(default_factory=list)
     cancelled_ns: int | None = None  #: when a cancel was answered
@@ -63,7 +63,7 @@ class Stage:
         """One more replica; messages that it orders come to it. Ready once awaited."""
         port = port or _free_port()
         url = f"http://127.0.0.1:{port}"
-        replica = Replica(port, {**self.environment, "PUBLIC_URL": url, "PORT": str(port), **settings})
+        replica = Replica(port, {**self.settings, "PUBLIC_URL": url, "PORT": str(port), **settings})
         self.replicas.append(replica)
         await replica.ready()
         return replica
@@ -85,7 +85,7 @@ class Stage:
     async def signed_in(self) -> bool:
         """Whether the gym takes the session that the database has."""
         stored = await self.database.fetchval("select aimharder_cookies from public.auth_sessions")
-        return await self.box.takes(json.loads(stored))
+        return await self.box.accepts(json.loads(stored))
 
     async def stored_token(self) -> str | None:
         """The session's, as the database has it."""
@@ -180,43 +180,43 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class Theatre:
-    """What the stages of a run share."""
+class Infrastructure:
+    """What the environments of a run share."""
 
     stack: Stack
     names: NameServer
 
 
 @asynccontextmanager
-async def theatre(stack: Stack) -> AsyncIterator[Theatre]:
+async def open_infrastructure(stack: Stack) -> AsyncIterator[Infrastructure]:
     await migrate(await stack.postgres.create_database(_TEMPLATE))
     await put_boxes_up(stack)
     async with name_server() as names:
-        yield Theatre(stack, names)
+        yield Infrastructure(stack, names)
 
 
 @asynccontextmanager
-async def open_stage(
-    house: Theatre, number: int, box: str, settings: Iterable[tuple[str, str]]
-) -> AsyncIterator[Stage]:
+async def open_environment(
+    infrastructure: Infrastructure, number: int, box: str, settings: Iterable[tuple[str, str]]
+) -> AsyncIterator[Environment]:
     """Without a replica; the member is signed up at the gym but not signed in."""
-    stack, name = house.stack, f"{_TEMPLATE}_{number}"
+    stack, name = infrastructure.stack, f"{_TEMPLATE}_{number}"
     member = Member(f"member{number}@example.com", "secret", f"Member {number}")
     await stack.postgres.create_database(name, _TEMPLATE)
     database = await asyncpg.connect(stack.postgres.dsn(name))
     try:
         async with supabase_gateway(stack.postgres.dsn(name, user="authenticator"), pool_size=3) as gateway:
             zone = f"c{number}.{ZONE}"  # of its own, so that its names alone can be slow
-            environment = stack.environment | by_name(stack, house.names, zone)
-            environment |= {"SUPABASE_URL": gateway.url} | dict(settings)
-            named = house.names.put(f"*.{zone}", ("127.0.0.1",), ttl_s=1)
-            stage = Stage(stack, member, Box(stack, box, member.email, number, named), environment, database)
-            await stage.box.sign_up(member.password)
+            variables = stack.environment | by_name(stack, infrastructure.names, zone)
+            variables |= {"SUPABASE_URL": gateway.url} | dict(settings)
+            named = infrastructure.names.put(f"*.{zone}", ("127.0.0.1",), ttl_s=1)
+            environment = Environment(stack, member, Box(stack, box, member.email, number, named), variables, database)
+            await environment.box.sign_up(member.password)
             try:
-                yield stage
+                yield environment
             finally:
-                await stage.box.close()
-                for replica in stage.replicas:
+                await environment.box.close()
+                for replica in environment.replicas:
                     replica.kill()
                     await replica.gone()
     finally:

@@ -60,12 +60,12 @@ _SIGNALS = {Action.KILL: signal.SIGKILL, Action.STOP: signal.SIGSTOP, Action.DEP
 
 @dataclass(frozen=True, slots=True)
 class Armed:
-    """Strikes once, when the point is reached for the nth time: from now, or from the strike armed before it."""
+    """Triggered once, at the nth arrival at the point, counted from now or from when the one armed before was."""
 
     point: str
     action: Action
     nth: int = 1
-    at: float = 0.0  #: once it strikes: when, in epoch seconds
+    at: float = 0.0  #: when it was triggered, in epoch seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Rotating:
 
 
 class Failpoints:
-    """`report` is told of a strike before it strikes, and of a rotation before it is asked for."""
+    """Calls `report` before each fault is triggered, and before each rotation is requested."""
 
     def __init__(self, report: Callable[[Armed | Rotating], None]) -> None:
         self.report = report
@@ -88,8 +88,8 @@ class Failpoints:
             raise ValueError(f"no such failpoint: {armed.point}")
         self._armed[armed.point].append((armed, armed.nth))
 
-    def strikes(self, point: str) -> bool:
-        """Whether the call loses its request or answer here. A kill doesn't return, a stop returns late."""
+    def hits(self, point: str) -> bool:
+        """Returns whether the call loses its request or answer here. A kill doesn't return, a stop returns late."""
         waiting = self._armed[point]
         if not waiting:
             return False
@@ -127,10 +127,10 @@ class _Watched:
             return method
 
         async def call(*arguments: Any, **named: Any) -> Any:
-            if self._points.strikes(f"{self._port}.{name}:before"):
+            if self._points.hits(f"{self._port}.{name}:before"):
                 raise _lost(self._port)
             answer = await method(*arguments, **named)
-            if self._points.strikes(f"{self._port}.{name}:after"):
+            if self._points.hits(f"{self._port}.{name}:after"):
                 raise _lost(self._port)
             return answer
 
@@ -176,17 +176,17 @@ class _Held(_Watched):
     _lost: Kind | None = None
 
     def fire(self) -> None:
-        if self._points.strikes("held.fire:before"):
+        if self._points.hits("held.fire:before"):
             self._lost = Kind.NEVER_LEFT
             return
         self._inner.fire()
-        if self._points.strikes("held.fire:after"):
+        if self._points.hits("held.fire:after"):
             self._lost = Kind.NO_ANSWER
 
     async def reply(self, *, within_s: float) -> Reply:
-        if self._points.strikes("held.reply:before"):
+        if self._points.hits("held.reply:before"):
             self._lost = Kind.NO_ANSWER
         if self._lost is not None:
             return Reply(self._lost)
         reply = await self._inner.reply(within_s=within_s)
-        return Reply(Kind.NO_ANSWER) if self._points.strikes("held.reply:after") else reply
+        return Reply(Kind.NO_ANSWER) if self._points.hits("held.reply:after") else reply

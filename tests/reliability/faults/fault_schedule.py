@@ -1,4 +1,4 @@
-"""Bad weather over the gym, the database and QStash, each a while at a time, by the stand-ins' own switches."""
+"""Faults of the gym, the database and QStash, each for a while at a time, by the stand-ins' own switches."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 import httpx
-from tests.reliability.faults.forecast import (
+from tests.reliability.faults.fault_kinds import (
     database_faults,
     gym_fault,
     qstash_faults,
@@ -26,8 +26,8 @@ from prebooking_local.stack import Stack
 
 
 @dataclass(frozen=True, slots=True)
-class Spell:
-    """When it was bad, and where. Epoch seconds."""
+class FaultWindow:
+    """When a fault lasted, and where. Epoch seconds."""
 
     where: str  #: gym, database, qstash
     kind: str
@@ -36,37 +36,37 @@ class Spell:
     box: str | None = None
 
 
-class Weather:
-    """Blows until it is told to calm down; counts what it did."""
+class FaultSchedule:
+    """Injects faults until it is cancelled; counts them."""
 
     def __init__(self, stack: Stack, rows: Rows, zone: Zone, rng: Random) -> None:
         self._zone = zone
         self._stack = stack
         self._rows = rows
         self._rng = rng
-        self.spells: list[Spell] = []
-        self.strikes: Counter[str] = Counter()
+        self.fault_windows: list[FaultWindow] = []
+        self.injected: Counter[str] = Counter()
         self.restarts = 0
         self._restarting: asyncio.Task[None] | None = None
         self.signed_in: Callable[[], list[str]] = list  #: who has, with a password
         self.members_sign_in: Callable[[str], Awaitable[None]] = self.sign_in  #: each in their own way
 
-    async def blow(self) -> None:
+    async def run(self) -> None:
         """Returns when it is cancelled; see `clear`."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._turns(self._gym_spell, (0.5, 3.0)))
-            group.create_task(self._turns(self._slow_rotations, (1.0, 8.0)))
-            group.create_task(self._turns(self._account_host_silent, (15.0, 90.0)))
-            group.create_task(self._turns(self._names_spell, (5.0, 25.0)))
-            group.create_task(self._turns(self._database_spell, (0.5, 3.0), (5.0, 12.0)))
-            group.create_task(self._turns(self._qstash_spell, (0.5, 3.0), (5.0, 8.0)))
-            group.create_task(self._turns(self._sessions_die, (3.0, 9.0)))
-            group.create_task(self._turns(self._sessions_signed_in_die, (1.0, 3.0)))
-            group.create_task(self._turns(self._members_sign_in, (1.0, 2.0)))
-            group.create_task(self._turns(self._postgres_restarts, (15.0, 40.0)))
+            group.create_task(self._repeat(self._gym_faults, (0.5, 3.0)))
+            group.create_task(self._repeat(self._slow_rotations, (1.0, 8.0)))
+            group.create_task(self._repeat(self._account_host_silent, (15.0, 90.0)))
+            group.create_task(self._repeat(self._names_faults, (5.0, 25.0)))
+            group.create_task(self._repeat(self._database_faults, (0.5, 3.0), (5.0, 12.0)))
+            group.create_task(self._repeat(self._qstash_faults, (0.5, 3.0), (5.0, 8.0)))
+            group.create_task(self._repeat(self._sessions_die, (3.0, 9.0)))
+            group.create_task(self._repeat(self._sessions_signed_in_die, (1.0, 3.0)))
+            group.create_task(self._repeat(self._members_sign_in, (1.0, 2.0)))
+            group.create_task(self._repeat(self._postgres_restarts, (15.0, 40.0)))
 
     async def clear(self) -> None:
-        """Everything off, Postgres up, and every session alive: who has a dead one signs in again."""
+        """Removes all faults, waits for Postgres, and signs in every member whose session is dead."""
         if self._restarting is not None:
             await self._restarting
         self._zone.silent, self._zone.after_s = False, 0.0
@@ -87,31 +87,31 @@ class Weather:
         answer = await self._at_gym("sessions", [{"member": email}])
         await self._rows.sign_in(answer["members"][0])
 
-    async def _turns(self, spell: Callable[[], Awaitable[None]], *calms: tuple[float, float]) -> None:
-        """Calm for a while, then a spell, and so on."""
+    async def _repeat(self, window: Callable[[], Awaitable[None]], *calms: tuple[float, float]) -> None:
+        """Alternates pauses, each drawn from one of `calms`, with calls of `fault`."""
         while True:
             await asyncio.sleep(self._rng.uniform(*self._rng.choice(calms)))
-            await spell()
+            await window()
 
     @contextmanager
-    def _noted(self, where: str, kind: str, box: str | None = None) -> Iterator[None]:
+    def _recorded(self, where: str, kind: str, box: str | None = None) -> Iterator[None]:
         began = time.time()
         try:
             yield
         finally:
-            self.spells.append(Spell(where, kind, began, time.time(), box))
+            self.fault_windows.append(FaultWindow(where, kind, began, time.time(), box))
 
     # ---- the gym -------------------------------------------------------------------------------------------------
 
-    async def _gym_spell(self) -> None:
+    async def _gym_faults(self) -> None:
         kind, fault = gym_fault(self._rng)
         fault = {"times": self._rng.choice((2, 5, 20, 60))} | fault
-        with self._noted("gym", kind, fault.get("box")):
+        with self._recorded("gym", kind, fault.get("box")):
             number = (await self._at_gym("faults", fault))["faults"][0]
             await asyncio.sleep(self._rng.uniform(0.5, 4.0))
             left = (await self._at_gym("faults"))["faults"].get(str(number))
             await self._lift(f"{self._stack.aimharder_url}/_control/faults?id={number}")
-        self.strikes[f"gym: {kind}"] += 1 if kind == "refuse" else fault["times"] - (left["times"] if left else 0)
+        self.injected[f"gym: {kind}"] += 1 if kind == "refuse" else fault["times"] - (left["times"] if left else 0)
 
     async def _slow_rotations(self) -> None:
         fault = slow_rotations(self._rng)
@@ -120,22 +120,22 @@ class Weather:
     async def _account_host_silent(self) -> None:
         await self._while("account host silent", silent_account_host(), self._rng.choice((10.0, 30.0, 120.0)))
 
-    async def _names_spell(self) -> None:
-        """Nobody is told, or soon enough, where the gym is."""
+    async def _names_faults(self) -> None:
+        """The gym's name does not resolve, or too slowly."""
         kind, self._zone.after_s = slow_names(self._rng)
         self._zone.silent = not self._zone.after_s
-        with self._noted("gym", kind):
+        with self._recorded("gym", kind):
             await asyncio.sleep(self._rng.uniform(2.0, 10.0))
         self._zone.silent, self._zone.after_s = False, 0.0
-        self.strikes[f"gym: {kind}"] += 1
+        self.injected[f"gym: {kind}"] += 1
 
     async def _while(self, kind: str, faults: list[dict[str, Any]], seconds: float) -> None:
-        with self._noted("gym", kind):
+        with self._recorded("gym", kind):
             numbers = (await self._at_gym("faults", faults))["faults"]
             await asyncio.sleep(seconds)
             for number in numbers:
                 await self._lift(f"{self._stack.aimharder_url}/_control/faults?id={number}")
-        self.strikes[f"gym: {kind}"] += 1
+        self.injected[f"gym: {kind}"] += 1
 
     async def _sessions_die(self) -> None:
         await self._die(self._rng.sample(members(), self._rng.randint(1, 4)))
@@ -147,12 +147,12 @@ class Weather:
 
     async def _die(self, dying: list[str]) -> None:
         await self._at_gym("sessions/kill", [{"member": email} for email in dying])
-        self.strikes["gym: session dead"] += len(dying)
+        self.injected["gym: session dead"] += len(dying)
 
     async def _members_sign_in(self) -> None:
-        """Whoever was told that the session is dead does something about it."""
-        told = await self._rows.told_to_sign_in()
-        await asyncio.gather(*(self.members_sign_in(email) for email in told if self._rng.random() < 0.3))
+        """Members whose session was found dead sign in again, in time."""
+        found = await self._rows.with_dead_sessions()
+        await asyncio.gather(*(self.members_sign_in(email) for email in found if self._rng.random() < 0.3))
 
     async def _at_gym(self, what: str, content: Any = None) -> Any:
         """A switch of the gym; while its door is shut, once it is open again."""
@@ -172,35 +172,35 @@ class Weather:
 
     # ---- the database --------------------------------------------------------------------------------------------
 
-    async def _database_spell(self) -> None:
+    async def _database_faults(self) -> None:
         kind, seconds, faults = database_faults(self._rng)
-        with self._noted("database", kind):
+        with self._recorded("database", kind):
             set_ = await self._stack.control(self._stack.supabase_url, "faults", faults)
             await asyncio.sleep(seconds)
             left = await self._stack.control(self._stack.supabase_url, "faults")
             await self._stack.control(self._stack.supabase_url, "faults", [])
         was, is_ = _by_kind(set_), _by_kind(left)
         for one in was:
-            self.strikes[f"database: {one}"] += was[one] - is_[one]
+            self.injected[f"database: {one}"] += was[one] - is_[one]
 
     async def _postgres_restarts(self) -> None:
-        with self._noted("database", "restart"):
+        with self._recorded("database", "restart"):
             self._restarting = asyncio.create_task(self._stack.postgres.restart(immediate=True))
             await asyncio.shield(self._restarting)
         self.restarts += 1
 
     # ---- QStash --------------------------------------------------------------------------------------------------
 
-    async def _qstash_spell(self) -> None:
+    async def _qstash_faults(self) -> None:
         kind, switches = qstash_faults(self._rng)
-        with self._noted("qstash", kind):
+        with self._recorded("qstash", kind):
             await self._stack.control(self._stack.qstash_url, "faults", switches)
             await asyncio.sleep(self._rng.uniform(2.0, 8.0))
             left = await self._stack.control(self._stack.qstash_url, "faults")
             await self._stack.control(self._stack.qstash_url, "faults", dict.fromkeys(switches))
         for name, switch in switches.items():
-            struck = switch["next"] - left[name]["next"] if "next" in switch else 1
-            self.strikes[f"qstash: {name.removeprefix('api_').replace('_', ' ')}"] += struck
+            injected = switch["next"] - left[name]["next"] if "next" in switch else 1
+            self.injected[f"qstash: {name.removeprefix('api_').replace('_', ' ')}"] += injected
 
 
 def _by_kind(faults: list[dict[str, Any]]) -> Counter[str]:

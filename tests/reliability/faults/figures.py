@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from tests.reliability.faults.ledgers import Case, Evidence, cases, nanoseconds
+from tests.reliability.faults.ledgers import Evidence, WishRecord, nanoseconds, wish_records
 
 _LEAD_S = 3.5
 _CREATED_BEFORE_S = 5.0
@@ -93,14 +93,19 @@ def lateness_ms(evidence: Evidence, deliveries: Deliveries) -> dict[str, list[tu
     """Of first requests that nothing disturbed, with QStash on and with QStash down, by the gym's stamp; and whose."""
     late: dict[str, list[tuple[float, str]]] = defaultdict(list)
     cut = deliveries.cut_short(death.at for death in evidence.deaths if death.how == "kill")
-    for case in cases(evidence):
-        if len(case.rows) != 1 or not case.ours or not _is_plain(case.rows[0]) or str(case.rows[0]["id"]) in cut:
+    for record in wish_records(evidence):
+        if (
+            len(record.rows) != 1
+            or not record.ours
+            or not _is_plain(record.rows[0])
+            or str(record.rows[0]["id"]) in cut
+        ):
             continue
-        opening = case.rows[0]["available_at"]
-        qstash = _undisturbed(case, opening.timestamp(), evidence)
+        opening = record.rows[0]["available_at"]
+        qstash = _undisturbed(record, opening.timestamp(), evidence)
         if qstash is not None:
-            first = min(request["last_byte_ns"] or request["first_byte_ns"] for request in case.ours)
-            late[qstash].append(((first - nanoseconds(opening)) / 1e6, str(case.rows[0]["id"])))
+            first = min(request["last_byte_ns"] or request["first_byte_ns"] for request in record.ours)
+            late[qstash].append(((first - nanoseconds(opening)) / 1e6, str(record.rows[0]["id"])))
     return {state: sorted(late[state]) for state in ("on", "off")}
 
 
@@ -110,17 +115,19 @@ def _is_plain(row: dict[str, Any]) -> bool:
     return (row["version"], row["attempts"]) == (1, 1) and ahead_s > _CREATED_BEFORE_S
 
 
-def _undisturbed(case: Case, opens: float, evidence: Evidence) -> str | None:
+def _undisturbed(record: WishRecord, opens: float, evidence: Evidence) -> str | None:
     """How QStash was meanwhile: on, off; None if anything else was the matter."""
-    meanwhile = [spell for spell in evidence.spells if spell.began < opens + 0.1 and spell.ended > opens - _LEAD_S]
+    meanwhile = [
+        window for window in evidence.fault_windows if window.began < opens + 0.1 and window.ended > opens - _LEAD_S
+    ]
     spoilt = any(
         request["fault"] or not request["delivered"]
-        for request in case.member_requests
+        for request in record.member_requests
         if opens - _LEAD_S < request["first_byte_ns"] / 1e9 < opens + 0.1
     )
-    if spoilt or any(spell.where == "database" or spell.kind in _DELAYS for spell in meanwhile):
+    if spoilt or any(window.where == "database" or window.kind in _DELAYS for window in meanwhile):
         return None
-    at_qstash = [spell for spell in meanwhile if spell.where == "qstash"]
+    at_qstash = [window for window in meanwhile if window.where == "qstash"]
     if not at_qstash:
         return "on"
     down = at_qstash[0].kind == "down" and at_qstash[0].began < opens - _LEAD_S + 1 and at_qstash[0].ended > opens

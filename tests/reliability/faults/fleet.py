@@ -22,7 +22,7 @@ _AFTERWARDS_S = 4.0  # what a process does that was believed dead
 _LOOK_S = 0.02
 _PRELOADED = ["prebooking.main", "tests.reliability.faults.replica", "tests.reliability.faults.campaign"]
 _GRACE_S = 25.0  # what a replica that leaves may take
-#: Where a deploy strikes in the middle of a session's rotation.
+#: Where a deploy comes in the middle of a session's rotation.
 _ROTATING = tuple(point for point in POINTS if point.startswith(("gym.refresh", "store.save_session")))
 #: Between the last look at the clock and the write: a process frozen there is what only the same-hour rule can save.
 _UNGUARDED = "held.fire:before"
@@ -30,7 +30,7 @@ _UNGUARDED = "held.fire:before"
 
 @dataclass(slots=True)
 class Death:
-    """`point`: where it struck; None if none was reached in time."""
+    """`point`: where it was triggered; None if none was reached in time."""
 
     how: str  #: kill, stop, deploy, or crash, which is nobody's doing
     at: float  #: epoch seconds
@@ -38,9 +38,9 @@ class Death:
     until: float = 0.0  #: of a stop: when it went on
 
 
-def _death(how: str, struck: Armed | None) -> Death:
-    """At the point that struck, or here and now."""
-    return Death(how, struck.at, struck.point) if struck else Death(how, time.time())
+def _death(how: str, reached: Armed | None) -> Death:
+    """At the point that was reached, or here and now."""
+    return Death(how, reached.at, reached.point) if reached else Death(how, time.time())
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,8 @@ class Fleet:
         get_context("forkserver").set_forkserver_preload(_PRELOADED)
         await asyncio.gather(*(self._start_one() for _ in range(self._size)))
 
-    async def reap(self) -> None:
-        """Returns when it is cancelled; see `rest`."""
+    async def disrupt(self) -> None:
+        """Returns when it is cancelled; see `restore`."""
         async with asyncio.TaskGroup() as group:
             while True:
                 await asyncio.sleep(self._rng.uniform(*_EVERY_S))
@@ -87,11 +87,11 @@ class Fleet:
                     how = self._rng.choices((self._kill, self._stop, self._deploy), (82, 3, 15))[0]
                     group.create_task(how(victim))
 
-    async def rest(self) -> None:
-        """Only living replicas are left, as many as at first. Who was leaving leaves in peace."""
+    async def restore(self) -> None:
+        """Lets leaving replicas leave, and starts new ones: as many live as at first."""
         leaving = [replica for replica in self._all if replica not in self._serving and replica.alive]
         for replica in leaving:
-            replica.go_on()
+            replica.resume()
             replica.terminate()
         with suppress(TimeoutError):
             async with asyncio.timeout(_GRACE_S):
@@ -123,21 +123,21 @@ class Fleet:
         return sum(death.how == how for death in self.deaths)
 
     async def _kill(self, victim: Replica | AnyVersion) -> None:
-        struck = await self._reached(victim, self._rng.sample(POINTS, _ARMED), Action.KILL)
-        self._died(victim, _death("kill", struck))
+        reached = await self._reached(victim, self._rng.sample(POINTS, _ARMED), Action.KILL)
+        self._died(victim, _death("kill", reached))
         victim.kill()
         await self._start_one()
         await victim.gone()
 
     async def _stop(self, victim: Replica | AnyVersion) -> None:
         guarded = [point for point in POINTS if point != _UNGUARDED]
-        struck = await self._reached(victim, [self._rng.choice(guarded)], Action.STOP)
+        reached = await self._reached(victim, [self._rng.choice(guarded)], Action.STOP)
         victim.stop()
         stopped_for_s, now = self._rng.uniform(*_STOPPED_S), time.time()
-        self._died(victim, stop := _death("stop", struck))
+        self._died(victim, stop := _death("stop", reached))
         await self._start_one()
         await asyncio.sleep(now + stopped_for_s - time.time())
-        victim.go_on()
+        victim.resume()
         stop.until = time.time()  # on a busy machine the new one may have taken longer to start
         await asyncio.sleep(_AFTERWARDS_S)
         victim.terminate()
@@ -147,8 +147,8 @@ class Fleet:
         """The new one serves before the old one is asked to leave; half of them in the middle of a rotation."""
         await self._start_one()
         wanted = _ROTATING if self._rng.random() < 0.5 else ()
-        struck = await self._reached(victim, wanted, Action.DEPLOY, _ROTATES_WITHIN_S) if wanted else None
-        self._died(victim, deploy := _death("deploy", struck))
+        reached = await self._reached(victim, wanted, Action.DEPLOY, _ROTATES_WITHIN_S) if wanted else None
+        self._died(victim, deploy := _death("deploy", reached))
         victim.terminate()
         await victim.gone()
         self.slowest_deploy_s = max(self.slowest_deploy_s, time.time() - deploy.at)
@@ -160,16 +160,16 @@ class Fleet:
     async def _reached(
         self, victim: Replica | AnyVersion, points: Sequence[str], action: Action, within_s: float = _REACHED_WITHIN_S
     ) -> Armed | None:
-        """Arms the points; the strike, None if none is reached in time."""
+        """Arms the points; returns the first that is triggered, None if none is reached in time."""
         try:
             async with asyncio.timeout(within_s):
                 for point in points:
                     await victim.arm(point, action, self._rng.randint(1, 3))
-                while victim.alive and not victim.strikes():
+                while victim.alive and not victim.triggered_faults():
                     await asyncio.sleep(_LOOK_S)
-        except (TimeoutError, OSError, RuntimeError):  # or an earlier one struck while the next was armed
+        except (TimeoutError, OSError, RuntimeError):  # or an earlier one was triggered while the next was armed
             pass
-        return next(iter(victim.strikes()), None)
+        return next(iter(victim.triggered_faults()), None)
 
     async def _start_one(self) -> None:
         replica: Replica | AnyVersion

@@ -1,4 +1,4 @@
-"""The gym's side of a cell: its member and its class, its bad days, and its ledger."""
+"""The gym of one case: its member and class, the faults injected there, and its ledger."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -55,13 +55,13 @@ class Box:
         await self._control("classes/remove", {"box": self.name, "id": self.class_id})
         self._withdrawn = True
 
-    async def spoil(self, kind: str, path: str, *, lasting: bool = False, **more: Any) -> None:
-        """A bad day, for this member; `lasting`: beyond the strike."""
+    async def inject_fault(self, kind: str, path: str, *, lasting: bool = False, **more: Any) -> None:
+        """Injects a fault for this member. `lasting`: it outlasts the trigger of the case's own fault."""
         added = await self._control("faults", [{"kind": kind, "path": path, "member": self.email} | more])
         (self._lasting if lasting else self._faults).extend(added["faults"])
 
-    async def recover(self) -> None:
-        """All is as it should be, but for what lasts."""
+    async def clear_faults(self) -> None:
+        """Removes the faults, but for the lasting ones, and puts the class up again."""
         await self._lift(self._faults)
         self.zone.silent, self.zone.after_s = False, 0.0
         if self._withdrawn:
@@ -69,7 +69,7 @@ class Box:
             self._withdrawn = False
 
     async def close(self) -> None:
-        await self.recover()
+        await self.clear_faults()
         await self._lift(self._lasting)
 
     async def _lift(self, faults: list[int]) -> None:
@@ -92,8 +92,8 @@ class Box:
     async def end_sessions(self) -> None:
         await self._control("sessions/kill", [{"member": self.email}])
 
-    async def takes(self, cookies: list[dict[str, str]]) -> bool:
-        """Whether it is a living session."""
+    async def accepts(self, cookies: list[dict[str, str]]) -> bool:
+        """Returns whether the gym takes these cookies for a living session."""
         header = {"Cookie": "; ".join(f"{cookie['name']}={cookie['value']}" for cookie in cookies)}
         answer = await self.stack.http.get(f"{self.stack.aimharder_url}{WHOAMI}", headers=header)
         return bool(answer.json().get("data"))
@@ -108,8 +108,8 @@ class Box:
         stamps = (await self._control("stamps"))["stamps"]
         return [first_byte for path, member, first_byte, _ in stamps if (path, member) == (BOOK, self.email)]
 
-    async def told(self) -> list[str]:
-        """Every request of this member, for whoever wants to know what happened."""
+    async def request_log(self) -> list[str]:
+        """Returns a line for each request of this member."""
         entries = (await self._control("ledger"))["requests"]
         return [
             f"{datetime.fromtimestamp(entry['first_byte_ns'] / 1e9, UTC):%T.%f} {entry['path']} {entry['status']}"

@@ -8,21 +8,21 @@ from typing import Any
 
 from tests.reliability.faults import old_cron, sessions
 from tests.reliability.faults.counted import Try
-from tests.reliability.faults.fault_schedule import Spell
+from tests.reliability.faults.fault_schedule import FaultWindow
 from tests.reliability.faults.fleet import Death
 from tests.reliability.faults.plan import Opening
 from tests.reliability.faults.signers import SignedIn
-from tests.reliability.faults.users import Story
+from tests.reliability.faults.users import UserLog
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BOOK = "/api/book"
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class WishRecord:
     """One wish in all ledgers."""
 
-    story: Story
+    log: UserLog
     rows: list[dict[str, Any]]
     bookings: list[dict[str, Any]]  #: held by the gym
     requests: list[dict[str, Any]]  #: to book it, as the gym saw them
@@ -55,12 +55,12 @@ class SignIns:
 class Evidence:
     """All that is known at the end."""
 
-    stories: list[Story]
+    user_logs: list[UserLog]
     openings: list[Opening]
     rows: list[dict[str, Any]]
     bookings: list[dict[str, Any]]
     requests: list[dict[str, Any]]
-    spells: list[Spell]
+    fault_windows: list[FaultWindow]
     deaths: list[Death]
     sessions: sessions.Ledger
     sign_ins: SignIns
@@ -68,7 +68,7 @@ class Evidence:
     leases: Mapping[str, float]  #: when, at that time, each executing row could be claimed next (epoch seconds)
 
 
-def cases(evidence: Evidence) -> Iterator[Case]:
+def wish_records(evidence: Evidence) -> Iterator[WishRecord]:
     rows, bookings, requests = defaultdict(list), defaultdict(list), defaultdict(list)
     of_member, hours = defaultdict(list), defaultdict(set)
     days = {opening.class_id: (opening.box, opening.day) for opening in evidence.openings}
@@ -81,10 +81,10 @@ def cases(evidence: Evidence) -> Iterator[Case]:
         of_member[request["member"]].append(request)
         if request["path"] == _BOOK and request["form"].get("id", "").isdigit():
             requests[request["member"], int(request["form"]["id"])].append(request)
-    for story in evidence.stories:
-        key = story.wish.key
+    for log in evidence.user_logs:
+        key = log.wish.key
         held_then = hours[key[0], days[key[1]]] - {key[1]}
-        yield Case(story, rows[key], bookings[key], requests[key], of_member[key[0]], bool(held_then))
+        yield WishRecord(log, rows[key], bookings[key], requests[key], of_member[key[0]], bool(held_then))
 
 
 def nanoseconds(moment: datetime) -> int:
@@ -93,7 +93,3 @@ def nanoseconds(moment: datetime) -> int:
 
 def is_crons(request: dict[str, Any]) -> bool:
     return bool(request["target"].endswith(f"by={old_cron.BY}"))
-
-
-def booking_id(row: dict[str, Any]) -> str:
-    return str((row["result"] or {}).get("bookingId"))

@@ -1,4 +1,4 @@
-"""Can the campaign fail? The service is broken on purpose, in a copy, one way at a time; each must turn a column red.
+"""Can the campaign fail? Each mutant breaks a copy of the service in one way, which one column must show.
 
 python -m tests.reliability.faults.mutants            # all: about two minutes each
 python -m tests.reliability.faults.mutants no-sweep
@@ -25,7 +25,7 @@ from prebooking.adapters.migrations import migrate
 from prebooking_local.postgres import postgres
 
 _PROJECT = Path(__file__).parents[3]
-_COPIED = ("src", "sql", "tests/reliability/faults")
+_COPIED = ("src", "sql", "tests/reliability")
 _USECASES = "src/prebooking/usecases"
 _OUT = Console(width=160)
 
@@ -44,9 +44,9 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Break:
+class Mutant:
     what: str
-    turns_red: str  #: the column in which it shows
+    detected_as: str  #: the column in which it shows
     changes: tuple[Change, ...]
 
     def functions(self, in_force: Mapping[str, str]) -> dict[str, str]:
@@ -73,8 +73,8 @@ BROKEN = "sql/functions/98_broken.sql"
 _LOST_GUARD = """  elsif r.status <> 'executing' or r.claim_token is distinct from p_token then
     return prebooking.answer('lost', r);
 """
-BREAKS = {
-    "no-settling": Break(
+MUTANTS = {
+    "no-settling": Mutant(
         "a request without an answer is repeated without asking the gym what became of it",
         "double",
         (
@@ -97,7 +97,7 @@ BREAKS = {
             ),
         ),
     ),
-    "silence-is-refusal": Break(
+    "silence-is-refusal": Mutant(
         "a request without an answer counts as refused",
         "falsely failed",
         (
@@ -109,7 +109,7 @@ BREAKS = {
             ),
         ),
     ),
-    "logout-is-success": Break(
+    "logout-is-success": Mutant(
         "what says neither yes nor no counts as booked, as many a bot does it",
         "falsely completed",
         (
@@ -120,7 +120,7 @@ BREAKS = {
             ),
         ),
     ),
-    "cancel-while-begun": Break(
+    "cancel-while-begun": Mutant(
         "a cancel is confirmed while the request may already have left",
         "booked after cancel",
         (
@@ -133,7 +133,7 @@ BREAKS = {
             ),
         ),
     ),
-    "publish-or-undo": Break(
+    "publish-or-undo": Mutant(
         "a create whose message could not be ordered is undone",
         "lost",
         (
@@ -145,7 +145,7 @@ BREAKS = {
             ),
         ),
     ),
-    "no-sweep": Break(
+    "no-sweep": Mutant(
         "nothing but QStash's messages starts an execution",
         "stuck",
         (
@@ -156,7 +156,7 @@ BREAKS = {
             ),
         ),
     ),
-    "no-tokens": Break(
+    "no-tokens": Mutant(
         "begin and finish don't ask whose claim it is, and a claim doesn't ask whether there is one",
         "double",
         (
@@ -166,7 +166,7 @@ BREAKS = {
             Change("claim_prebooking", "elsif prebooking.lease_end(r) > t then", "elsif false then"),
         ),
     ),
-    "finish-without-token": Break(
+    "finish-without-token": Mutant(
         "finish doesn't ask whose claim it is",
         "none, as each worker stops at the end of its budget, before its lease ends",
         (Change("finish_booking", _LOST_GUARD, ""),),
@@ -181,13 +181,13 @@ async def functions_in_force() -> dict[str, str]:
         await migrate(dsn)
         connection = await asyncpg.connect(dsn)
         try:
-            names = {change.where for broken in BREAKS.values() for change in broken.changes if change.is_sql}
+            names = {change.where for mutant in MUTANTS.values() for change in mutant.changes if change.is_sql}
             return {name: await sql_mutants.in_force(connection, name) for name in names}
         finally:
             await connection.close()
 
 
-def verdict_of(broken: Break, in_force: Mapping[str, str], options: argparse.Namespace) -> dict[str, int]:
+def verdict_of(mutant: Mutant, in_force: Mapping[str, str], options: argparse.Namespace) -> dict[str, int]:
     """By a campaign over a copy of the project."""
     with tempfile.TemporaryDirectory(prefix="prebooking-broken-") as folder:
         copy = Path(folder)
@@ -195,7 +195,7 @@ def verdict_of(broken: Break, in_force: Mapping[str, str], options: argparse.Nam
             shutil.copytree(
                 _PROJECT / part, copy / part, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", "results")
             )
-        broken.apply(copy, in_force)
+        mutant.apply(copy, in_force)
         size = [
             "--seconds",
             str(options.seconds),
@@ -219,23 +219,23 @@ def verdict_of(broken: Break, in_force: Mapping[str, str], options: argparse.Nam
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", choices=[[], *BREAKS], help="default: all")
+    parser.add_argument("names", nargs="*", choices=[[], *MUTANTS], help="default: all")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--prebookings", type=int, default=900)
     parser.add_argument("--seed", type=int, default=7)
     options = parser.parse_args()
-    table = Table("break", "what is broken", "should show as", "shows as")
-    green = 0
+    table = Table("mutant", "what is broken", "should show as", "shows as")
+    undetected = 0
     in_force = asyncio.run(functions_in_force())
-    for name in options.names or BREAKS:
-        broken = BREAKS[name]
-        red = {column: n for column, n in verdict_of(broken, in_force, options).items() if n}
-        green += broken.turns_red not in red and not broken.turns_red.startswith("none")
-        shown = ", ".join(f"{column} {n}" for column, n in red.items()) or "nothing"
-        table.add_row(name, broken.what, broken.turns_red, shown)
+    for name in options.names or MUTANTS:
+        mutant = MUTANTS[name]
+        shown_in = {column: n for column, n in verdict_of(mutant, in_force, options).items() if n}
+        undetected += mutant.detected_as not in shown_in and not mutant.detected_as.startswith("none")
+        shown = ", ".join(f"{column} {n}" for column, n in shown_in.items()) or "nothing"
+        table.add_row(name, mutant.what, mutant.detected_as, shown)
         _OUT.print(f"{name}: {shown}")
     _OUT.print(table)
-    return 1 if green else 0
+    return 1 if undetected else 0
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ _FIRST_DAY = date(2026, 12, 1)
 _CLASS_IDS = 1000
 
 
-class Fate(StrEnum):
+class FollowUp(StrEnum):
     """What a member does after the create."""
 
     WAIT = "wait"
@@ -69,8 +69,8 @@ class Wish:
     insist: int
     create_at: float
     first_guess: datetime  #: the opening as first asked for; it is moved to the true one, or from it
-    fate: Fate
-    fate_at: float
+    follow_up: FollowUp
+    follow_up_at: float
     moved_to: datetime
     looks_at: float | None  #: when the member looks what became of it
 
@@ -127,28 +127,28 @@ def _group(rng: Random, size: int, again: list[str]) -> list[str]:
 def _wish(rng: Random, email: str, opening: Opening, starts_at: float) -> Wish:
     opens = opening.at.timestamp()
     create_at = max(starts_at + rng.uniform(0, 3), opens - _lead(rng))
-    guess, moved_to, fate, fate_at = opening.at, opening.at, Fate.WAIT, 0.0
+    guess, moved_to, follow_up, follow_up_at = opening.at, opening.at, FollowUp.WAIT, 0.0
     dice = rng.random()
     if dice < 0.09:
-        fate = Fate.CANCEL
+        follow_up = FollowUp.CANCEL
         spread = ((create_at - opens, -4.0), (-4.0, 0.1), (-0.1, 2.0))
-        fate_at = max(create_at + 0.2, opens + rng.uniform(*rng.choice(spread)))
+        follow_up_at = max(create_at + 0.2, opens + rng.uniform(*rng.choice(spread)))
     elif dice < 0.14 and create_at < opens - 3:
-        fate = Fate.MOVE
+        follow_up = FollowUp.MOVE
         later = opening.at + timedelta(seconds=round(rng.uniform(2, 10), 2))
         if rng.random() < 0.5:
             moved_to = later
         else:
             guess = later
-        fate_at = rng.uniform(create_at + 0.2, opens)
+        follow_up_at = rng.uniform(create_at + 0.2, opens)
     return Wish(
         email=email,
         opening=opening,
         insist=int(rng.random() < 0.2),
         create_at=create_at,
         first_guess=guess,
-        fate=fate,
-        fate_at=fate_at,
+        follow_up=follow_up,
+        follow_up_at=follow_up_at,
         moved_to=moved_to,
         looks_at=opens + rng.uniform(4, 12) if rng.random() < 0.4 else None,
     )

@@ -1,8 +1,8 @@
-"""Is each point of the matrix still reached, in each story and at each time? Nothing is healed and nothing judged.
+"""Is each point of the matrix still reached, in each operation and at each time? Nothing is judged.
 
-    python -m tests.reliability.faults.reach        # a minute: a part of CI, so that no cell of the matrix rots
+    python -m tests.reliability.faults.reach        # a minute: a part of CI, so that no case of the matrix rots
 
-A change of the service can take a point away from the play that leads to it. The matrix calls that a failure, but
+A change of the service can take a point away from the scenario that leads to it. The matrix calls that a failure, but
 takes long; this says the same in a fraction of the time, and names what can't be reached any more.
 """
 
@@ -11,43 +11,46 @@ import random
 import sys
 
 from rich.console import Console
-from tests.reliability.faults.cases import Cell, cells
-from tests.reliability.faults.environment import theatre
+from tests.reliability.faults.cases import Case, all_cases
+from tests.reliability.faults.environment import open_infrastructure
 from tests.reliability.faults.failpoints import Action
-from tests.reliability.faults.runner import Terms, reaches
+from tests.reliability.faults.runner import Conditions, reaches
 
 from prebooking_local.stack import UNLIMITED, Ports, outside
 
 _OUT = Console(width=160)
 _AT_ONCE = 16
-_TRIES = 3  # a busy machine may keep a play from its point; a change of the service does so each time
+_TRIES = 3  # a busy machine may keep a scenario from its point; a change of the service does so each time
 
 
-def once_each() -> list[Cell]:
-    """One cell for all the faults of a point: how it is reached, none of them changes."""
-    return [cell for cell in cells() if cell.action is Action.LOSE]
+def once_each() -> list[Case]:
+    """One case for all the faults of a point: how it is reached, none of them changes."""
+    return [case for case in all_cases() if case.action is Action.LOSE]
 
 
 async def main() -> int:
     chosen = once_each()
     random.shuffle(chosen)
     places = asyncio.Semaphore(_AT_ONCE)
-    async with outside(Ports(0, 0, 0, 0), LOG_LEVEL="CRITICAL", **UNLIMITED) as stack, theatre(stack) as house:
+    async with (
+        outside(Ports(0, 0, 0, 0), LOG_LEVEL="CRITICAL", **UNLIMITED) as stack,
+        open_infrastructure(stack) as infrastructure,
+    ):
 
-        async def is_reached(cell: Cell) -> bool:
+        async def is_reached(case: Case) -> bool:
             for _ in range(_TRIES):
                 async with places:
-                    if await reaches(house, cell, Terms()):
+                    if await reaches(infrastructure, case, Conditions()):
                         return True
             return False
 
-        reached = await asyncio.gather(*(is_reached(cell) for cell in chosen))
-    lost = [cell for cell, is_ in zip(chosen, reached, strict=True) if not is_]
-    for cell in lost:
+        reached = await asyncio.gather(*(is_reached(case) for case in chosen))
+    lost = [case for case, is_ in zip(chosen, reached, strict=True) if not is_]
+    for case in lost:
         _OUT.print(
-            f"✗ {cell.point} while {cell.story.name}, {cell.when}: never reached", style="bold red", markup=False
+            f"✗ {case.point} while {case.operation.name}, {case.when}: never reached", style="bold red", markup=False
         )
-    _OUT.print(f"{len(chosen) - len(lost)} of {len(chosen)} points are reached, counted by story and time.")
+    _OUT.print(f"{len(chosen) - len(lost)} of {len(chosen)} points are reached, counted by operation and time.")
     return 1 if lost else 0
 
 

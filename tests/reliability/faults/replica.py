@@ -24,7 +24,13 @@ _FORKS = multiprocessing.get_context("forkserver")
 # Also what the programs of this folder import: each child imports its main module once more.
 _FORKS.set_forkserver_preload(
     [
-        *("replica", "prebooking.main", "prebooking_local.stack", "prebooking.adapters.migrations", "rich.progress"),
+        *(
+            "tests.reliability.faults.replica",
+            "prebooking.main",
+            "prebooking_local.stack",
+            "prebooking.adapters.migrations",
+            "rich.progress",
+        ),
         *("uvicorn.lifespan.on", "uvicorn.protocols.http.auto", "uvicorn.protocols.websockets.auto"),
         "anyio._backends._asyncio",
     ]
@@ -42,7 +48,7 @@ class Replica(Signalled):
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self._pipe, theirs = _FORKS.Pipe()
-        self._struck: list[Armed] = []
+        self._triggered: list[Armed] = []
         self._rotating: list[Rotating] = []
         self._acknowledgements = 0
         self._process = _FORKS.Process(target=_serve, args=(port, dict(environment), theirs), daemon=True)
@@ -72,18 +78,18 @@ class Replica(Signalled):
         self._pipe.send(None)
         await self._acknowledged()
 
-    async def struck(self, point: str, action: Action, times: int = 1) -> None:
-        """Returns once that has struck so often. Raises RuntimeError when it no longer can."""
+    async def triggered(self, point: str, action: Action, times: int = 1) -> None:
+        """Returns once it was triggered so often. Raises RuntimeError when it no longer can be."""
         while True:
             dead = not self.alive  # before the look, or its last word could be missed
-            if sum((armed.point, armed.action) == (point, action) for armed in self.strikes()) >= times:
+            if sum((armed.point, armed.action) == (point, action) for armed in self.triggered_faults()) >= times:
                 return
             if dead:
                 raise RuntimeError("the replica has ended: what it said stands above")
             await asyncio.sleep(0.01)
 
-    def strikes(self) -> list[Armed]:
-        """All strikes so far."""
+    def triggered_faults(self) -> list[Armed]:
+        """Returns all faults triggered so far."""
         with suppress(EOFError, ConnectionResetError):
             while self._pipe.poll():
                 said = self._pipe.recv()
@@ -92,12 +98,12 @@ class Replica(Signalled):
                 elif isinstance(said, Rotating):
                     self._rotating.append(said)
                 else:
-                    self._struck.append(said)
-        return self._struck
+                    self._triggered.append(said)
+        return self._triggered
 
     def rotations(self) -> list[Rotating]:
         """All tokens that it has asked the gym to rotate."""
-        self.strikes()
+        self.triggered_faults()
         return self._rotating
 
     async def _acknowledged(self) -> None:
@@ -106,7 +112,7 @@ class Replica(Signalled):
                 if not self.alive:
                     raise RuntimeError("the replica has ended: what it said stands above")
                 await asyncio.sleep(0.002)
-                self.strikes()
+                self.triggered_faults()
         self._acknowledgements -= 1
 
     async def gone(self) -> None:

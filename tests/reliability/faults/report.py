@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.reliability.faults.aim import Try
-from tests.reliability.faults.cases import STORIES, Story, cells
+from tests.reliability.faults.cases import OPERATIONS, Operation, all_cases
 from tests.reliability.faults.failpoints import Action
+from tests.reliability.faults.fault_injection import Occurrence
 from tests.reliability.faults.runner import Result
 
 README = Path(__file__).with_name("README.md")
 _BEGIN, _END = "<!-- matrix: begin -->", "<!-- matrix: end -->"
-_PLAYED = {(cell.action, cell.when) for cell in cells()}
-_COLUMNS = [(action, when) for action in Action for when in Try if (action, when) in _PLAYED]
+_COLUMNS_RUN = {(case.action, case.when) for case in all_cases()}
+_COLUMNS = [(action, when) for action in Action for when in Occurrence if (action, when) in _COLUMNS_RUN]
 _TITLES = {Action.KILL: "killed", Action.STOP: "stopped", Action.LOSE: "lost", Action.DEPLOY: "deployed"}
 
 
@@ -23,15 +23,15 @@ class Report:
     lax: Sequence[Result]  #: stops of an execution that has begun, at a gym that takes a second booking
 
     def text(self) -> str:
-        found = {(r.cell.story, r.cell.point, r.cell.action, r.cell.when): r for r in self.matrix}
+        found = {(r.case.operation, r.case.point, r.case.action, r.case.when): r for r in self.matrix}
         lines = [
             "| point | while | " + " | ".join(f"{_TITLES[action]} {when}" for action, when in _COLUMNS) + " |",
             "|---|---|" + "--:|" * len(_COLUMNS),
         ]
-        for story, point in _rows():
-            shown = [_shown(found.get((story, point, action, when))) for action, when in _COLUMNS]
+        for operation, point in _rows():
+            shown = [_shown(found.get((operation, point, action, when))) for action, when in _COLUMNS]
             if any(shown):
-                lines.append(f"| `{point}` | {story.name} | {' | '.join(shown)} |")
+                lines.append(f"| `{point}` | {operation.name} | {' | '.join(shown)} |")
         return "\n".join([*lines, "", *self._sentences()])
 
     def write(self) -> None:
@@ -40,17 +40,17 @@ class Report:
         README.write_text(f"{head}{_BEGIN}\n\n{self.text()}\n\n{_END}{tail}")
 
     def _sentences(self) -> list[str]:
-        lines = [f"* {_right(self.matrix)} cells ended right."]
+        lines = [f"* {_right(self.matrix)} cases ended right."]
         if self.qstash_off:
-            before = [result for result in self.qstash_off if not result.cell.begun]
-            after = [result for result in self.qstash_off if result.cell.begun]
+            before = [result for result in self.qstash_off if not result.case.begun]
+            after = [result for result in self.qstash_off if result.case.begun]
             lines.append(
                 f"* Kills of an execution with QStash off and all settings at their defaults: {_right(self.qstash_off)}"
                 " ended right, counted from the strike, or from the opening if that was later, after"
                 f" {_longest(before)} s at the latest where nothing had begun, {_longest(after)} s where it had."
             )
         if self.lax:
-            twice = [f"`{result.cell.point}`" for result in self.lax if result.bookings > 1]
+            twice = [f"`{result.case.point}`" for result in self.lax if result.bookings > 1]
             lines.append(
                 "* Stops of an execution that had begun, at a gym that takes a second booking of the same hour:"
                 f" {len(twice)} of {len(self.lax)} booked twice{': ' if twice else ''}{', '.join(twice)}."
@@ -58,8 +58,13 @@ class Report:
         return lines
 
 
-def _rows() -> list[tuple[Story, str]]:
-    return [(story, f"{call}:{when}") for story in STORIES for call in story.calls for when in ("before", "after")]
+def _rows() -> list[tuple[Operation, str]]:
+    return [
+        (operation, f"{call}:{when}")
+        for operation in OPERATIONS
+        for call in operation.calls
+        for when in ("before", "after")
+    ]
 
 
 def _shown(result: Result | None) -> str:
@@ -67,7 +72,7 @@ def _shown(result: Result | None) -> str:
         return ""
     if result.wrong or result.healed_s is None:
         return "✗"
-    marks = "†" * result.cell.residue + "‡" * any(
+    marks = "†" * result.case.residue + "‡" * any(
         outcome in result.outcomes for outcome in ("session_expired", "class_not_found")
     )
     return f"{result.healed_s:.1f}{marks}{'§' * result.lost_session}"

@@ -2,7 +2,7 @@
 
     python -m tests.reliability.faults.rolling_deploy                        # this version over itself
     python -m tests.reliability.faults.rolling_deploy --from ../other/src # another version, replaced by this one
-    python -m tests.reliability.faults.rolling_deploy --deploy off           # the same opening left in peace
+    python -m tests.reliability.faults.rolling_deploy --deploy off           # the same opening left alone
 
 Each new replica serves before the old one is asked to leave (SIGTERM): 6 s and 3 s before the opening, and at it. It
 ends with 0 only if the gym and the database agree that each was booked once.
@@ -31,7 +31,7 @@ from prebooking_local.stack import UNLIMITED, Member, Ports, Stack, outside
 _SOURCE = str(Path(__file__).parents[3] / "src")
 _OUT = Console(width=None if sys.stdout.isatty() else 120)
 _BOX = {"slug": "mygym", "boid": 7}
-_BEFORE_S = (6.0, 3.0, 0.0)  # when each old replica is told to leave, before the opening
+_BEFORE_S = (6.0, 3.0, 0.0)  # when each old replica gets SIGTERM, before the opening
 _LEAD_S, _DURATION_S = 10, 18
 _AT_ONCE = 20
 
@@ -42,8 +42,8 @@ class Deploy:
         self._options = options
         self._port = port
         self._replicas: list[AnyVersion] = []
-        self.told_s: list[float] = []  #: when each was told to leave, after the opening
-        self.held: dict[str, set[str]] = {}  #: by row, the claims when a replica was told to leave
+        self.terminated_s: list[float] = []  #: when each got SIGTERM, after the opening
+        self.held: dict[str, set[str]] = {}  #: by row, the claims when a replica got SIGTERM
 
     async def start(self, source: str) -> AnyVersion:
         replica = AnyVersion(self._port, self._stack.environment, source, grace_s=_DURATION_S)
@@ -60,7 +60,7 @@ class Deploy:
             for row, token in await database.fetch(claims):
                 self.held.setdefault(row, set()).add(token)
             replica.terminate()
-            self.told_s.append(time.time() - opens_at.timestamp())
+            self.terminated_s.append(time.time() - opens_at.timestamp())
         await asyncio.gather(*(replica.gone() for replica in old))
 
     async def close(self) -> None:
@@ -80,14 +80,14 @@ async def main() -> int:
         deploy = Deploy(stack, options, port)
         database = await asyncpg.connect(stack.database_url)
         try:
-            return await play(stack, deploy, database, options)
+            return await run(stack, deploy, database, options)
         finally:
             await deploy.close()
             await database.close()
             await stack.http.aclose()
 
 
-async def play(stack: Stack, deploy: Deploy, database: asyncpg.Connection, options: argparse.Namespace) -> int:
+async def run(stack: Stack, deploy: Deploy, database: asyncpg.Connection, options: argparse.Namespace) -> int:
     members = [Member(f"m{n:04}@example.com", "secret", f"Member {n}") for n in range(options.members)]
     await stack.control(stack.aimharder_url, "boxes", _BOX)
     await stack.enrol(members)
@@ -144,9 +144,9 @@ async def judged(stack: Stack, deploy: Deploy, database: asyncpg.Connection, ope
     for name, times in (("their replica left before it had begun", moved), ("the others", kept)):
         table.add_row(name, str(len(times)), *_spread(times))
     _OUT.print(table)
-    told = ", ".join(f"{at:+.1f} s" for at in deploy.told_s) or "none"
+    terminated = ", ".join(f"{at:+.1f} s" for at in deploy.terminated_s) or "none"
     outcomes = Counter((json.loads(row["result"] or "{}") or {}).get("outcome", row["status"]) for row in rows)
-    _OUT.print(f"Told to leave: {told}. Outcomes: {dict(outcomes)}.")
+    _OUT.print(f"SIGTERM at: {terminated}. Outcomes: {dict(outcomes)}.")
     _OUT.print(f"Lost {len(lost)}, double {len(double)}, early {early}.")
     return 1 if lost or double or early else 0
 

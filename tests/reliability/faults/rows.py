@@ -15,35 +15,36 @@ from prebooking.adapters.supabase.session_vault import SessionVault
 from prebooking.adapters.supabase.sessions import open_cookies, open_token
 
 _PATIENCE_S = 30.0
-#: What became of the sessions, kept beside them: each row as it was from then on, whoever wrote it.
-_KEEP_SESSIONS = """
-create schema if not exists witness;
-create table if not exists witness.sessions (id bigint generated always as identity, email text, token text,
-  cookies jsonb, told_dead boolean, at timestamptz default pg_catalog.clock_timestamp());
-create or replace function witness.note() returns trigger language plpgsql security definer set search_path = '' as $$
+#: A log of all states of the sessions, whoever wrote them.
+_RECORD_SESSIONS = """
+create schema if not exists session_log;
+create table if not exists session_log.sessions (id bigint generated always as identity, email text, token text,
+  cookies jsonb, marked_dead boolean, at timestamptz default pg_catalog.clock_timestamp());
+create or replace function session_log.note() returns trigger
+language plpgsql security definer set search_path = '' as $$
 begin
   if tg_op = 'DELETE' then
-    insert into witness.sessions (email) values (pg_catalog.lower(old.user_email));
+    insert into session_log.sessions (email) values (pg_catalog.lower(old.user_email));
   elsif tg_op = 'INSERT' or (old.aimharder_token, old.aimharder_cookies, old.last_token_update_error)
       is distinct from (new.aimharder_token, new.aimharder_cookies, new.last_token_update_error) then
-    insert into witness.sessions (email, token, cookies, told_dead) values (pg_catalog.lower(new.user_email),
+    insert into session_log.sessions (email, token, cookies, marked_dead) values (pg_catalog.lower(new.user_email),
       new.aimharder_token, new.aimharder_cookies, new.last_token_update_error is not null);
   end if;
   return null;
 end $$;
-create or replace trigger witness after insert or update or delete on public.auth_sessions
-  for each row execute function witness.note();
+create or replace trigger session_log after insert or update or delete on public.auth_sessions
+  for each row execute function session_log.note();
 
-create table if not exists witness.tries (account text, own boolean, at timestamptz);
-create or replace function witness.note_try() returns trigger language plpgsql security definer set search_path = ''
+create table if not exists session_log.tries (account text, own boolean, at timestamptz);
+create or replace function session_log.note_try() returns trigger language plpgsql security definer set search_path = ''
 as $$ begin
-  insert into witness.tries values (new.account_email, tg_table_name = 'own_sign_ins', new.tried_at);
+  insert into session_log.tries values (new.account_email, tg_table_name = 'own_sign_ins', new.tried_at);
   return null;
 end $$;
-create or replace trigger witness after insert on prebooking.sign_in_tries for each row
-  execute function witness.note_try();
-create or replace trigger witness after insert on prebooking.own_sign_ins for each row
-  execute function witness.note_try();
+create or replace trigger session_log after insert on prebooking.sign_in_tries for each row
+  execute function session_log.note_try();
+create or replace trigger session_log after insert on prebooking.own_sign_ins for each row
+  execute function session_log.note_try();
 """
 #: Sessions and passwords are encrypted with it.
 SESSION_KEY = base64.b64encode(b"the session key of the campaigns").decode()
@@ -58,7 +59,7 @@ class Stored:
     email: str
     token: str | None
     auth: str | None
-    told_dead: bool
+    marked_dead: bool
     at: float
 
 
@@ -111,23 +112,23 @@ class Rows:
                 row[column] = json.loads(row[column]) if row[column] is not None else None
         return rows
 
-    async def keep_sessions(self) -> None:
+    async def record_sessions(self) -> None:
         """From now on it is written down what the sessions were."""
         async with self._line:
             connection = await asyncpg.connect(self._url)
             try:
-                await connection.execute(_KEEP_SESSIONS)
+                await connection.execute(_RECORD_SESSIONS)
             finally:
                 await connection.close()
 
     async def stored_sessions(self) -> list[Stored]:
         """All that they were, in order."""
-        found = await self.fetch("select email, token, cookies, told_dead, at from witness.sessions order by id")
+        found = await self.fetch("select email, token, cookies, marked_dead, at from session_log.sessions order by id")
         return [_stored(one) for one in found]
 
     async def sign_in_tries(self) -> list[Try]:
         """All that were counted, those that a success has cleared included."""
-        found = await self.fetch("select account, own, at from witness.tries order by at")
+        found = await self.fetch("select account, own, at from session_log.tries order by at")
         return [Try(one["account"], one["own"], one["at"].timestamp()) for one in found]
 
     async def remembered(self) -> dict[str, bool]:
@@ -135,7 +136,7 @@ class Rows:
         found = await self.fetch("select user_email, password is not null as kept from prebooking.accounts")
         return {one["user_email"]: one["kept"] for one in found}
 
-    async def told_to_sign_in(self) -> list[str]:
+    async def with_dead_sessions(self) -> list[str]:
         """The members whose session the service found dead."""
         found = await self.fetch(
             "select user_email from public.auth_sessions where last_token_update_error is not null"

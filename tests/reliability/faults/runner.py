@@ -1,4 +1,4 @@
-"""One cell of the matrix, played: the fault strikes, another replica heals, the ledgers decide."""
+"""Runs one case of the matrix: the fault is triggered, another replica repairs, the ledgers decide."""
 
 import asyncio
 import time
@@ -10,14 +10,14 @@ from pprint import pformat
 from typing import Any
 
 from tests.reliability.faults import judge
-from tests.reliability.faults.aim import Aim, NeverStruckError, Play, Try
-from tests.reliability.faults.cases import Cell
-from tests.reliability.faults.environment import Ledgers, Stage, Theatre, open_stage
+from tests.reliability.faults.cases import Case
+from tests.reliability.faults.environment import Environment, Infrastructure, Ledgers, open_environment
 from tests.reliability.faults.failpoints import Action
+from tests.reliability.faults.fault_injection import FaultInjection, NotReachedError, Occurrence, Scenario
 from tests.reliability.faults.gym import LAX, STRICT
 
-_CELL_S = 200.0
-_STRIKE_S = 45.0
+_CASE_S = 200.0
+_TRIGGER_S = 45.0
 _SAVED_S = 15.0  # until what was being rotated at the end is saved
 _WATCHED_S = 1.5  # beyond the opening of what was cancelled
 _NUMBERS = count(1)
@@ -26,10 +26,10 @@ _PATIENT = {"MAX_DURATION_SECONDS": "14"}
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """Under which a cell is played."""
+class Conditions:
+    """Under which a case is run."""
 
-    rings: bool = True  #: QStash delivers; else the replica that the fault meets sweeps
+    qstash_delivers: bool = True  #: QStash delivers; else the replica that the fault meets sweeps
     settings: tuple[tuple[str, str], ...] = (("LEAD_SECONDS", "1"), ("MAX_DURATION_SECONDS", "7"))  #: short leases
     survivor: tuple[tuple[str, str], ...] = (("SWEEP_SECONDS", "1"),)
     box: str = STRICT
@@ -37,8 +37,8 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    cell: Cell
-    healed_s: float | None  #: from the strike, or from the opening if that was later, to the right end
+    case: Case
+    healed_s: float | None  #: from the fault, or from the opening if that was later, to the right end
     outcomes: Sequence[str]
     bookings: int  #: at the gym
     lost_session: bool
@@ -46,43 +46,43 @@ class Result:
     evidence: str
 
     @property
-    def never_struck(self) -> bool:
-        return any(NeverStruckError.__name__ in what for what in self.wrong)
+    def not_reached(self) -> bool:
+        return any(NotReachedError.__name__ in what for what in self.wrong)
 
 
-async def run(house: Theatre, cell: Cell, terms: Terms) -> Result:
-    """Plays it, once more if its point was not reached: then the machine was too busy for what leads there."""
-    result = await _run(house, cell, terms)
-    return await _run(house, cell, terms) if result.never_struck else result
+async def run(infrastructure: Infrastructure, case: Case, conditions: Conditions) -> Result:
+    """Scenarios it, once more if its point was not reached: then the machine was too busy for what leads there."""
+    result = await _run(infrastructure, case, conditions)
+    return await _run(infrastructure, case, conditions) if result.not_reached else result
 
 
-async def _run(house: Theatre, cell: Cell, terms: Terms) -> Result:
-    async with open_stage(house, next(_NUMBERS), terms.box, terms.settings) as stage:
+async def _run(infrastructure: Infrastructure, case: Case, conditions: Conditions) -> Result:
+    async with open_environment(infrastructure, next(_NUMBERS), conditions.box, conditions.settings) as environment:
         healed_s: float | None = None
         wrong: list[str] = []
         try:
-            async with asyncio.timeout(_CELL_S):
-                healed_s, wrong = await _play(stage, cell, terms)
-                if cell.residue and terms.box == LAX:
+            async with asyncio.timeout(_CASE_S):
+                healed_s, wrong = await _run_scenario(environment, case, conditions)
+                if case.residue and conditions.box == LAX:
                     wrong = []  # it may have booked twice: that is counted
         except* (TimeoutError, AssertionError, RuntimeError) as group:
             wrong = [f"{type(exc).__name__}: {exc}".rstrip(": ") for exc in _leaves(group)]
-        ledgers = await stage.ledgers()
-        evidence = await _evidence(stage, ledgers) if wrong else ""
+        ledgers = await environment.ledgers()
+        evidence = await _evidence(environment, ledgers) if wrong else ""
         outcomes = [judge.outcome(row) for row in ledgers.rows]
-        lost_session = bool(await stage.sessions_lost(within_s=0))
-        return Result(cell, healed_s, outcomes, len(ledgers.bookings), lost_session, wrong, evidence)
+        lost_session = bool(await environment.sessions_lost(within_s=0))
+        return Result(case, healed_s, outcomes, len(ledgers.bookings), lost_session, wrong, evidence)
 
 
-async def reaches(house: Theatre, cell: Cell, terms: Terms) -> bool:
-    """Whether its point is reached at all: it ends there, and nothing is judged."""
-    async with open_stage(house, next(_NUMBERS), terms.box, terms.settings) as stage:
-        await _set_up(stage, cell, terms)
-        aim = _aim(stage, cell)
-        acting = asyncio.create_task(cell.play.act(stage, aim))
+async def reaches(infrastructure: Infrastructure, case: Case, conditions: Conditions) -> bool:
+    """Whether its point is reached at all: it ends there."""
+    async with open_environment(infrastructure, next(_NUMBERS), conditions.box, conditions.settings) as environment:
+        await _set_up(environment, case, conditions)
+        fault = _fault_of(environment, case)
+        acting = asyncio.create_task(case.scenario.act(environment, fault))
         try:
-            async with asyncio.timeout(_STRIKE_S):
-                await aim.struck()
+            async with asyncio.timeout(_TRIGGER_S):
+                await fault.triggered()
         except (TimeoutError, RuntimeError):
             return False
         finally:
@@ -91,93 +91,98 @@ async def reaches(house: Theatre, cell: Cell, terms: Terms) -> bool:
     return True
 
 
-async def _set_up(stage: Stage, cell: Cell, terms: Terms) -> None:
-    if cell.play.signed_in:
-        await stage.sign_in()
-    await stage.start(_of_the_first(cell, terms))
-    await stage.box.open_class(cell.play.opens_in_s)
+async def _set_up(environment: Environment, case: Case, conditions: Conditions) -> None:
+    if case.scenario.signed_in:
+        await environment.sign_in()
+    await environment.start(_of_the_first(case, conditions))
+    await environment.box.open_class(case.scenario.opens_in_s)
 
 
-def _aim(stage: Stage, cell: Cell) -> Aim:
-    return Aim(stage.first, cell.point, cell.action, again=cell.when is Try.AGAIN)
+def _fault_of(environment: Environment, case: Case) -> FaultInjection:
+    return FaultInjection(environment.first, case.point, case.action, again=case.when is Occurrence.AGAIN)
 
 
-async def _play(stage: Stage, cell: Cell, terms: Terms) -> tuple[float, list[str]]:
+async def _run_scenario(environment: Environment, case: Case, conditions: Conditions) -> tuple[float, list[str]]:
     """Seconds to heal, and what went wrong."""
-    play = cell.play
-    await _set_up(stage, cell, terms)
-    struck_at = await _strike(stage, cell, terms)
-    ledgers = await _final(stage, play)
-    if cell.action is Action.DEPLOY:
-        await stage.first.gone()
-    dead = play.may_fail != "session_expired" or not await stage.signed_in()
+    scenario = case.scenario
+    await _set_up(environment, case, conditions)
+    triggered_at = await _trigger(environment, case, conditions)
+    ledgers = await _final(environment, scenario)
+    if case.action is Action.DEPLOY:
+        await environment.first.gone()
+    dead = scenario.may_fail != "session_expired" or not await environment.signed_in()
     verdict = partial(
         judge.wrongs,
-        opens_ns=stage.box.opens_ns,
-        to_be_cancelled=play.cancels,
-        cancelled_ns=stage.cancelled_ns,
-        true_reason=play.may_fail if dead else None,
+        opens_ns=environment.box.opens_ns,
+        to_be_cancelled=scenario.cancels,
+        cancelled_ns=environment.cancelled_ns,
+        true_reason=scenario.may_fail if dead else None,
     )
     wrong = verdict(ledgers)
-    if cell.action is Action.STOP:
-        token = await stage.stored_token()
-        after = await _once_it_goes_on(stage, play)
-        if play.newest_session_stays and await stage.stored_token() != token:
+    if case.action is Action.STOP:
+        token = await environment.stored_token()
+        after = await _once_it_goes_on(environment, scenario)
+        if scenario.newest_session_stays and await environment.stored_token() != token:
             wrong.append("once it went on: its sign-in took the place of a newer one")
-        changes = judge.changes(ledgers, after, requests=cell.residue)
+        changes = judge.changes(ledgers, after, requests=case.residue)
         wrong += [f"once it went on: {what}" for what in changes + verdict(after)]
-    if not cell.loses_session:
-        wrong += await stage.sessions_lost(within_s=_SAVED_S)
-    since = struck_at if play.cancels else max(struck_at, stage.box.opens_at.timestamp())
+    if not case.loses_session:
+        wrong += await environment.sessions_lost(within_s=_SAVED_S)
+    since = triggered_at if scenario.cancels else max(triggered_at, environment.box.opens_at.timestamp())
     return max(0.0, judge.ended_at(ledgers) - since), wrong
 
 
-def _of_the_first(cell: Cell, terms: Terms) -> dict[str, str]:
+def _of_the_first(case: Case, conditions: Conditions) -> dict[str, str]:
     """Settings of the replica that the fault meets."""
-    settings = {} if cell.play.sweeps or not terms.rings else {"SWEEP_SECONDS": "0"}
-    if cell.action is Action.STOP and not cell.begun:
+    settings = {} if case.scenario.sweeps or not conditions.qstash_delivers else {"SWEEP_SECONDS": "0"}
+    if case.action is Action.STOP and not case.begun:
         settings |= _PATIENT
     return settings
 
 
-async def _strike(stage: Stage, cell: Cell, terms: Terms) -> float:
-    """Returns when another replica lives and the client is done; the moment of the strike."""
-    aim = _aim(stage, cell)
+async def _trigger(environment: Environment, case: Case, conditions: Conditions) -> float:
+    """Returns when another replica lives and the client is done; the moment of the fault."""
+    fault = _fault_of(environment, case)
     async with asyncio.TaskGroup() as both:
-        both.create_task(cell.play.act(stage, aim))
+        both.create_task(case.scenario.act(environment, fault))
         try:
-            async with asyncio.timeout(_STRIKE_S):
-                await aim.struck()
+            async with asyncio.timeout(_TRIGGER_S):
+                await fault.triggered()
         except TimeoutError:
-            raise NeverStruckError from None
-        struck_at = time.time()
-        await stage.box.recover()
-        if cell.action is Action.KILL:
-            await stage.first.gone()
-        if cell.action in (Action.KILL, Action.DEPLOY):
-            await stage.start(dict(terms.survivor), stage.first.port)
+            raise NotReachedError from None
+        triggered_at = time.time()
+        await environment.box.clear_faults()
+        if case.action is Action.KILL:
+            await environment.first.gone()
+        if case.action in (Action.KILL, Action.DEPLOY):
+            await environment.start(dict(conditions.survivor), environment.first.port)
         else:
-            await stage.start(dict(terms.survivor))
-    return struck_at
+            await environment.start(dict(conditions.survivor))
+    return triggered_at
 
 
-async def _final(stage: Stage, play: Play) -> Ledgers:
-    await stage.until_final()
-    if play.cancels and play.past_opening:
-        await stage.until_past_opening(_WATCHED_S)
-    return await stage.ledgers()
+async def _final(environment: Environment, scenario: Scenario) -> Ledgers:
+    await environment.until_final()
+    if scenario.cancels and scenario.past_opening:
+        await environment.until_past_opening(_WATCHED_S)
+    return await environment.ledgers()
 
 
-async def _once_it_goes_on(stage: Stage, play: Play) -> Ledgers:
+async def _once_it_goes_on(environment: Environment, scenario: Scenario) -> Ledgers:
     """The stopped one should find that there is nothing left to do."""
-    stage.first.go_on()
-    await stage.first.idle()
-    return await _final(stage, play)
+    environment.first.resume()
+    await environment.first.idle()
+    return await _final(environment, scenario)
 
 
-async def _evidence(stage: Stage, ledgers: Ledgers) -> str:
+async def _evidence(environment: Environment, ledgers: Ledgers) -> str:
     rows = [{name: value for name, value in row.items() if value is not None} for row in ledgers.rows]
-    seen = {"opens_at": stage.box.opens_at, "rows": rows, "gym": await stage.box.told(), "bookings": ledgers.bookings}
+    seen = {
+        "opens_at": environment.box.opens_at,
+        "rows": rows,
+        "gym": await environment.box.request_log(),
+        "bookings": ledgers.bookings,
+    }
     return pformat(seen, width=200)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from tests.reliability.faults.fault_schedule import Spell
+from tests.reliability.faults.fault_schedule import FaultWindow
 from tests.reliability.faults.fleet import Death, Rotation
 from tests.reliability.faults.rows import Stored
 
@@ -23,10 +23,10 @@ _INSTANT_S = 3.0
 _AT_ONCE_S = 0.05  # a killed process hangs up as it dies
 
 
-class Fate(StrEnum):
+class LossCause(StrEnum):
     LOST = "lost"
     KILLED = "lost to a SIGKILL in the very instant"
-    UNSAID = "lost by an answer that the gym never sent"
+    UNANSWERED = "lost by an answer that the gym never sent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Ledger:
     requests: Sequence[Mapping[str, Any]]
     stored: Sequence[Stored]
     rotations: Sequence[Rotation] = ()
-    spells: Sequence[Spell] = ()
+    fault_windows: Sequence[FaultWindow] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Loss:
     """A session that the gym has rotated away from us."""
 
     email: str
-    fate: Fate
+    cause: LossCause
     text: str
 
 
@@ -78,18 +78,18 @@ def _loss(
     if not ours:
         return None  # nobody has handed it to the service
     if session["ended_by"] == "a stale token":
-        return Loss(email, Fate.LOST, "it was shown a token that it had replaced, and ended")
+        return Loss(email, LossCause.LOST, "it was shown a token that it had replaced, and ended")
     last = stored[ours[-1]]
     if last.token == newest["token"]:
         dead = last.auth != newest["auth"]
-        return Loss(email, Fate.LOST, "stored with a cookie that the gym had replaced") if dead else None
+        return Loss(email, LossCause.LOST, "stored with a cookie that the gym had replaced") if dead else None
     answer = answers.get(newest["token"])
     if answer is None or any(one.token == newest["token"] for one in stored):
-        return Loss(email, Fate.LOST, "an older token stands in the place of the newest")
+        return Loss(email, LossCause.LOST, "an older token stands in the place of the newest")
     ends = [one.at for one in stored[ours[-1] + 1 :]]
     if session["ended_by"] == "the gym":
         ends.append(session["ended_ns"] / 1e9)
-    if last.told_dead and last.at > newest["at_ns"] / 1e9:
+    if last.marked_dead and last.at > newest["at_ns"] / 1e9:
         ends = []  # it was lost before it was replaced
     return _unsaved(email, renewals, answer, min(ends, default=math.inf), ledger)
 
@@ -103,17 +103,19 @@ def _unsaved(
     if ends < answered_at + _SAVED_WITHIN_S:
         return None
     if answer["fault"] not in (None, "slow"):
-        return Loss(email, Fate.UNSAID, f"the gym rotated it, and then: {answer['fault']}")
+        return Loss(email, LossCause.UNANSWERED, f"the gym rotated it, and then: {answer['fault']}")
     left_at = answer["left_ns"] / 1e9 if answer["left_ns"] else math.inf
     killed = _killed(renewals[-2]["token"], rotated_at, answered_at, ledger)
     if killed is not None and killed.at - left_at > _AT_ONCE_S:
         killed = None  # it had hung up long before
     if killed is not None:
         after_s = killed.at - rotated_at
-        return Loss(email, Fate.KILLED, f"SIGKILL at {killed.point or 'no point'}, {after_s:.3f} s after the rotation")
+        return Loss(
+            email, LossCause.KILLED, f"SIGKILL at {killed.point or 'no point'}, {after_s:.3f} s after the rotation"
+        )
     heard = "and heard" if answer["delivered"] else f"its asker hung up after {left_at - rotated_at:.3f} s"
     return Loss(
-        email, Fate.LOST, f"answered {answered_at - rotated_at:.3f} s after the rotation, {heard}; never stored"
+        email, LossCause.LOST, f"answered {answered_at - rotated_at:.3f} s after the rotation, {heard}; never stored"
     )
 
 
@@ -123,7 +125,7 @@ def _killed(token: str, rotated_at: float, answered_at: float, ledger: Ledger) -
     death = max(asked, key=lambda one: one.asked.at).death if asked else None
     if death is None or death.how != "kill":
         return None
-    away = [(spell.began, spell.ended) for spell in ledger.spells if spell.where == "database"]
+    away = [(window.began, window.ended) for window in ledger.fault_windows if window.where == "database"]
     return death if death.at - answered_at - _covered(away, answered_at, death.at) <= _INSTANT_S else None
 
 

@@ -21,7 +21,7 @@ class Signalled(ABC):
     def stop(self) -> None:
         self._signal(signal.SIGSTOP)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         self._signal(signal.SIGCONT)
 
     def terminate(self) -> None:

@@ -1,12 +1,12 @@
-"""A few cells of the kill matrix, so that it stays alive; `make faults` plays all of them."""
+"""A few cases of the kill matrix, so that it stays alive; `make faults` scenarios all of them."""
 
 import asyncio
 import os
 
 import pytest
-from tests.reliability.faults.cases import cells
-from tests.reliability.faults.environment import theatre
-from tests.reliability.faults.runner import Terms, run
+from tests.reliability.faults.cases import all_cases
+from tests.reliability.faults.environment import open_infrastructure
+from tests.reliability.faults.runner import Conditions, run
 
 from prebooking_local.stack import UNLIMITED, Ports, outside
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(
     "FAULT_TESTS" not in os.environ, reason="kills real processes, which wants a quiet machine: FAULT_TESTS=1"
 )
 
-CELLS = {
+CASES = {
     "store.create:after while creating: kill, first",
     "messages.publish:after while creating: lose, first",
     "store.cancel:after while cancelling: kill, first",
@@ -26,8 +26,11 @@ CELLS = {
 
 
 async def test_what_is_killed_stopped_or_lost_ends_right_by_the_ledgers() -> None:
-    chosen = [cell for cell in cells() if str(cell) in CELLS]
-    assert len(chosen) == len(CELLS)
-    async with outside(Ports(0, 0, 0, 0), LOG_LEVEL="CRITICAL", **UNLIMITED) as stack, theatre(stack) as house:
-        results = await asyncio.gather(*(run(house, cell, Terms()) for cell in chosen))
-    assert {str(result.cell): (result.wrong, result.evidence) for result in results if result.wrong} == {}
+    chosen = [case for case in all_cases() if str(case) in CASES]
+    assert len(chosen) == len(CASES)
+    async with (
+        outside(Ports(0, 0, 0, 0), LOG_LEVEL="CRITICAL", **UNLIMITED) as stack,
+        open_infrastructure(stack) as infrastructure,
+    ):
+        results = await asyncio.gather(*(run(infrastructure, case, Conditions()) for case in chosen))
+    assert {str(result.case): (result.wrong, result.evidence) for result in results if result.wrong} == {}

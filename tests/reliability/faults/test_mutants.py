@@ -7,7 +7,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 from tests.reliability.faults import sql_mutants
-from tests.reliability.faults.mutants import BREAKS, Break
+from tests.reliability.faults.mutants import MUTANTS, Mutant
 from tests.reliability.machine.mutants import CASES, SqlMutant
 
 from prebooking.adapters import migrations
@@ -33,19 +33,19 @@ async def connection(migrated: str) -> AsyncIterator[asyncpg.Connection]:
         await connection.close()
 
 
-async def in_force(connection: asyncpg.Connection, broken: Break) -> dict[str, str]:
-    return {c.where: await sql_mutants.in_force(connection, c.where) for c in broken.changes if c.is_sql}
+async def in_force(connection: asyncpg.Connection, mutant: Mutant) -> dict[str, str]:
+    return {c.where: await sql_mutants.in_force(connection, c.where) for c in mutant.changes if c.is_sql}
 
 
-@pytest.mark.parametrize("name", BREAKS)
-async def test_what_a_break_replaces_is_there_once_and_another_then(
+@pytest.mark.parametrize("name", MUTANTS)
+async def test_what_a_mutant_replaces_is_there_once_and_another_then(
     name: str, copy: Path, connection: asyncpg.Connection, server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the files of the copy, and in the functions of each database that the copy migrates."""
-    broken = BREAKS[name]
-    files = {change.where: (copy / change.where).read_text() for change in broken.changes if not change.is_sql}
-    functions = await in_force(connection, broken)
-    broken.apply(copy, functions)
+    mutant = MUTANTS[name]
+    files = {change.where: (copy / change.where).read_text() for change in mutant.changes if not change.is_sql}
+    functions = await in_force(connection, mutant)
+    mutant.apply(copy, functions)
     assert [where for where, text in files.items() if (copy / where).read_text() == text] == []
 
     monkeypatch.setattr(migrations, "files", lambda _: copy / "src/prebooking")
@@ -54,8 +54,8 @@ async def test_what_a_break_replaces_is_there_once_and_another_then(
     await migrations.migrate(dsn)
     broken_one = await asyncpg.connect(dsn)
     try:
-        assert await in_force(broken_one, broken) == broken.functions(functions)
-        assert [function for function, text in broken.functions(functions).items() if text == functions[function]] == []
+        assert await in_force(broken_one, mutant) == mutant.functions(functions)
+        assert [function for function, text in mutant.functions(functions).items() if text == functions[function]] == []
     finally:
         await broken_one.close()
         await server.drop_database(database)

@@ -3,9 +3,9 @@
 from itertools import product
 
 import pytest
-from tests.reliability.faults.aim import Try
-from tests.reliability.faults.cases import FAULTS, cells
+from tests.reliability.faults.cases import FAULTS, all_cases
 from tests.reliability.faults.failpoints import CALLS, POINTS
+from tests.reliability.faults.fault_injection import Occurrence
 
 from prebooking.domain.ports import Gym, HeldRequest, Messages, Store
 
@@ -33,10 +33,10 @@ def test_each_method_of_a_port_has_its_points(name: str, port: type) -> None:
 
 
 def test_each_point_meets_each_fault_the_first_time_and_again() -> None:
-    played = {(cell.point, cell.action, cell.when) for cell in cells()}
-    assert set(product(POINTS, FAULTS, (Try.FIRST, Try.AGAIN))) <= played
+    run = {(case.point, case.action, case.when) for case in all_cases()}
+    assert set(product(POINTS, FAULTS, (Occurrence.FIRST, Occurrence.AGAIN))) <= run
 
 
 def test_no_cell_is_played_twice() -> None:
-    names = [str(cell) for cell in cells()]
+    names = [str(case) for case in all_cases()]
     assert len(names) == len(set(names))

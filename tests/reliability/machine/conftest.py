@@ -1,14 +1,14 @@
-"""The stage, opened once for all runs of a module."""
+"""The environment, opened once for all runs of a module."""
 
 from collections.abc import Iterator
 
 import pytest
-from tests.reliability.machine.play import Play, open_play
+from tests.reliability.machine.runner import Runner, open_runner
 
 from prebooking_local.postgres import Postgres
 
 
 @pytest.fixture(scope="module")
-def play(server: Postgres) -> Iterator[Play]:
-    with open_play(server) as opened:
+def runner(server: Postgres) -> Iterator[Runner]:
+    with open_runner(server) as opened:
         yield opened

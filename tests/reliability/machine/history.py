@@ -85,7 +85,7 @@ class Row:
         return self.image["booking_started_at"] is not None
 
     @property
-    def may_fire(self) -> bool:
+    def may_send(self) -> bool:
         """Its claim has begun: a request may be on its way."""
         return self.status == "executing" and self.begun and self.image["begun_token"] == self.image["claim_token"]
 

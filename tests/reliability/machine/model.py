@@ -35,7 +35,7 @@ class Model:
     def of(self, email: str) -> list[Row]:
         return [row for row in self.rows.values() if row.email == email]
 
-    def take_in(self, change: Change, asked: str | None) -> None:
+    def apply(self, change: Change, asked: str | None) -> None:
         """`asked`: the function behind what the user has asked for in this step, if anything."""
         change.check()
         row = change.new
@@ -106,12 +106,12 @@ def to_retry(row: Row, opening: datetime | None, now: datetime, *, wish_is_taken
 
 def check_problem(answer: Any) -> None:
     """RFC 9457, with a code to act on and an id to ask about."""
-    told = answer.json()
+    problem = answer.json()
     assert answer.headers["content-type"] == "application/problem+json", answer.text
-    assert told["status"] == answer.status_code, answer.text
-    assert told["code"], answer.text
-    assert told["request_id"] == answer.headers["x-request-id"] != "", answer.text
-    assert {"type", "title", "detail", "instance"} <= told.keys(), answer.text
+    assert problem["status"] == answer.status_code, answer.text
+    assert problem["code"], answer.text
+    assert problem["request_id"] == answer.headers["x-request-id"] != "", answer.text
+    assert {"type", "title", "detail", "instance"} <= problem.keys(), answer.text
     assert answer.status_code < 500 or answer.status_code == UNAVAILABLE[0], answer.text
     if answer.status_code == UNAVAILABLE[0]:
         assert int(answer.headers["retry-after"]) >= 1, answer.text

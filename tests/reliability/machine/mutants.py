@@ -1,7 +1,7 @@
 """The service, broken on purpose: the machine must find each of these, or it proves nothing.
 
 Not part of the suite: `pytest tests/reliability/machine/mutants.py -s` prints how many runs each took, and writes the
-table in README.md once all have been played. Those that the machine can't find say why; the same runs of the service
+table in README.md after a complete run. Those that the machine can't find say why; the same runs of the service
 as it is must find nothing.
 """
 
@@ -17,9 +17,9 @@ from hypothesis import Phase
 from hypothesis.errors import Flaky
 from tests.reliability.faults import sql_mutants
 from tests.reliability.machine import mutants_table
-from tests.reliability.machine.play import Play, open_play, play_runs
-from tests.reliability.machine.stage import Stage
-from tests.reliability.machine.troubles import Troubles
+from tests.reliability.machine.environment import Environment
+from tests.reliability.machine.fault_rules import FaultRules
+from tests.reliability.machine.runner import Runner, open_runner, run_machine
 
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Ending, Kind, Outcome
@@ -34,12 +34,12 @@ _SEED = 20270301
 _RUNS, _AT_ONCE = 600, 20
 _FRUITLESS_RUNS = 200  # where nothing should be found
 
-Mutant = Callable[[Stage], AbstractAsyncContextManager[None]]
+Mutant = Callable[[Environment], AbstractAsyncContextManager[None]]
 
 
 def code(target: Any, name: str, replacement: Any) -> Mutant:
     @asynccontextmanager
-    async def mutated(_: Stage) -> AsyncIterator[None]:
+    async def mutated(_: Environment) -> AsyncIterator[None]:
         with patch.object(target, name, replacement):
             yield
 
@@ -54,14 +54,14 @@ class SqlMutant:
     replacements: tuple[tuple[str, str], ...]
 
     @asynccontextmanager
-    async def __call__(self, stage: Stage) -> AsyncIterator[None]:
-        breaking = sql_mutants.mutated(stage.database, self.function, *self.replacements)
-        with stage.loop.asking_outside():
+    async def __call__(self, environment: Environment) -> AsyncIterator[None]:
+        breaking = sql_mutants.mutated(environment.database, self.function, *self.replacements)
+        with environment.loop.outside_call():
             await breaking.__aenter__()
         try:
             yield
         finally:
-            with stage.loop.asking_outside():
+            with environment.loop.outside_call():
                 await breaking.__aexit__(None, None, None)
 
 
@@ -183,11 +183,11 @@ CASES = [
 ]
 
 
-class Watched(Troubles):
-    """Keeps what is found. Hypothesis plays it again to tell of it, and a broken service does not do the same twice."""
+class Watched(FaultRules):
+    """Keeps what is found. Hypothesis repeats it to report it, and a broken service does not do the same twice."""
 
-    def __init__(self, play: Play, found: list[str]) -> None:
-        super().__init__(play)
+    def __init__(self, runner: Runner, found: list[str]) -> None:
+        super().__init__(runner)
         self._found = found
 
     def teardown(self) -> None:
@@ -202,9 +202,9 @@ _played: dict[str, str] = {}
 
 
 @pytest.fixture
-def play(server: Postgres) -> Iterator[Play]:
-    """A stage of its own: a service that was broken may leave the next one broken too."""
-    with open_play(server) as opened:
+def runner(server: Postgres) -> Iterator[Runner]:
+    """A environment of its own: a service that was broken may leave the next one broken too."""
+    with open_runner(server) as opened:
         yield opened
 
 
@@ -215,32 +215,32 @@ def _table() -> Iterator[None]:
         mutants_table.write([_played[case.name] for case in CASES], most=_RUNS)
 
 
-def hunt(play: Play, most: int) -> tuple[int, str | None]:
+def search(runner: Runner, most: int) -> tuple[int, str | None]:
     """How many runs it took, and what was found."""
     runs, found = 0, list[str]()
 
-    def machine() -> Troubles:
+    def machine() -> FaultRules:
         nonlocal runs
         runs += not found
-        return Watched(play, found)
+        return Watched(runner, found)
 
     for number in range(_SEED, _SEED + most // _AT_ONCE):
         with suppress(AssertionError, Flaky):
-            play_runs(machine, runs=_AT_ONCE, steps=30, number=number, phases=[Phase.generate])
+            run_machine(machine, runs=_AT_ONCE, steps=30, number=number, phases=[Phase.generate])
         if found:
             return runs, found[0]
     return runs, None
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_machine_finds_it(play: Play, case: Case) -> None:
-    with play.within(case.mutant(play.stage)):
-        runs, found = hunt(play, _FRUITLESS_RUNS if case.survives else _RUNS)
+def test_the_machine_finds_it(runner: Runner, case: Case) -> None:
+    with runner.within(case.mutant(runner.environment)):
+        runs, found = search(runner, _FRUITLESS_RUNS if case.survives else _RUNS)
     assert found or case.survives, f"not in {runs} runs"
     shown = mutants_table.shown(found) if found else f"not found: {case.survives}"
     _played[case.name] = f"| {case.name} | {runs if found else '-'} | {shown} |"
     print(f"\n{_played[case.name]}")  # noqa: T201
 
 
-def test_the_machine_finds_nothing_where_nothing_is_broken(play: Play) -> None:
-    assert hunt(play, _FRUITLESS_RUNS)[1] is None
+def test_the_machine_finds_nothing_where_nothing_is_broken(runner: Runner) -> None:
+    assert search(runner, _FRUITLESS_RUNS)[1] is None

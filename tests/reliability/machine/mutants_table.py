@@ -11,7 +11,7 @@ _LONGEST = 60
 
 
 def write(lines: Sequence[str], *, most: int) -> None:
-    """`most`: so many runs were played where nothing was found."""
+    """`most`: so many runs were made where nothing was found."""
     head, _, rest = _README.read_text().partition(_BEGIN)
     table = "\n".join(["| broken on purpose | runs | found as |", "|---|--:|---|", *lines])
     when = f"At {_commit()}, {datetime.now(UTC):%d %b %Y}, in at most {most} runs of 30 steps each:"

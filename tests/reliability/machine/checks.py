@@ -1,4 +1,4 @@
-"""What is looked at after each step, and how a run must end."""
+"""The checks after each step, and how a run must end."""
 
 import json
 import sys
@@ -9,36 +9,36 @@ from typing import Any, TypeVar, cast
 
 import httpx
 from hypothesis.stateful import RuleBasedStateMachine, invariant
-from tests.reliability.machine.gym_day import CLASSES, ROOMY
+from tests.reliability.machine.environment import LEAD_S, MAX_DURATION_S, Delivery
+from tests.reliability.machine.gym_setup import CLASSES, ROOMY
 from tests.reliability.machine.history import Change, Row, shown
+from tests.reliability.machine.ledger_checker import LedgerChecker
 from tests.reliability.machine.model import UNAVAILABLE, Answer, Model, check_problem
-from tests.reliability.machine.play import Play
-from tests.reliability.machine.stage import LEAD_S, MAX_DURATION_S, Delivery
-from tests.reliability.machine.witness import Witness
+from tests.reliability.machine.runner import Runner
 from tests.support import signing
 
 _T = TypeVar("_T")
 
 ANSWERED_WITHIN_S = MAX_DURATION_S - 1.5
 LATER = {"held", "not-due", "retry-later"}
-# What an old message is not told, since it rings for nothing; and what it is told.
+# What an old message is not answered, since nothing is left to wake; and what it is answered.
 WAITING = {"held", "not-due"}
-FOR_NOTHING = {"stale", "already_finished", "cancelled"}
+NOTHING_TO_DO = {"stale", "already_finished", "cancelled"}
 # A row is answered as it was made; its message comes after.
 _OF_THE_MESSAGE = ("qstash_schedule_id", "updated_at")
 _ROUNDS = 12
 
 
-class Bookkeeping(RuleBasedStateMachine):
-    def __init__(self, play: Play) -> None:
+class Checks(RuleBasedStateMachine):
+    def __init__(self, runner: Runner) -> None:
         super().__init__()
-        self.stage = play.stage
-        self._run = play.run
-        self.run(self.stage.begin())
-        self.gym = self.stage.world.gym
+        self.environment = runner.environment
+        self._run = runner.run
+        self.run(self.environment.begin())
+        self.gym = self.environment.world.gym
         self.model = Model()
-        self.witness = Witness(self.gym)
-        self.spoilt: set[str] = set()  #: the SQL functions whose calls may have been in trouble
+        self.ledger = LedgerChecker(self.gym)
+        self.faulty: set[str] = set()  #: the SQL functions whose calls may have been in trouble
         self._changed: list[Row] = []
 
     # ---- asking
@@ -47,15 +47,15 @@ class Bookkeeping(RuleBasedStateMachine):
         return cast("_T", self._run(asked))
 
     def now(self) -> datetime:
-        return self.stage.clock.now()
+        return self.environment.clock.now()
 
     def sync(self, asked: str | None = None) -> list[Change]:
         """Takes in what has become of the rows. `asked`: the function behind what a user has just asked for."""
-        changes = self.run(self.stage.changes())
+        changes = self.run(self.environment.changes())
         for change in changes:
-            self.model.take_in(change, asked)
+            self.model.apply(change, asked)
             self._check_message(change)
-        self.witness.take_in(changes)
+        self.ledger.observe(changes)
         self._changed += [change.new for change in changes]
         return changes
 
@@ -70,7 +70,7 @@ class Bookkeeping(RuleBasedStateMachine):
     ) -> None:
         """Asks for a change of that row, and checks the answer. `right`: what is right to say in a state, at a time."""
         asked_at, states = self.now(), [row]
-        answer = self.run(self.stage.ask(row.email, method, f"/prebookings/{row.id}{path}", **content))
+        answer = self.run(self.environment.ask(row.email, method, f"/prebookings/{row.id}{path}", **content))
         changes = self.sync(asked=function)
         states += [c.new for c in changes if c.new.id == row.id and c.function != function]
         expected = {one for state in states for at in (asked_at, self.now()) for one in right(state, at)}
@@ -80,34 +80,34 @@ class Bookkeeping(RuleBasedStateMachine):
         self, answer: httpx.Response, function: str, expected: set[Answer], made: list[Row], states: list[Row]
     ) -> None:
         """`made`: what the call itself has changed. `states`: in which it may have found the row."""
-        told = answer.json()
-        said = (answer.status_code, None if answer.is_success else told["code"])
-        assert said in expected or (said == UNAVAILABLE and function in self.spoilt), (said, expected, answer.text)
+        body = answer.json()
+        said = (answer.status_code, None if answer.is_success else body["code"])
+        assert said in expected or (said == UNAVAILABLE and function in self.faulty), (said, expected, answer.text)
         assert len(made) <= 1, made
         if not answer.is_success:
             check_problem(answer)
             assert not made or said == UNAVAILABLE, made
             return
         right = [_as_made(row.shown) for row in made or states]
-        assert _as_made(shown(told)) in right, (told, right)
+        assert _as_made(shown(body)) in right, (body, right)
 
     # ---- what holds after each step
 
     @invariant()
     def nothing_is_wrong(self) -> None:
         self.sync()
-        for delivery in self.stage.answered():
+        for delivery in self.environment.answered():
             self._check_delivery(delivery)
         changed, self._changed = self._changed, []
         for row in {row.id: row for row in changed}.values():
-            self.witness.check_once(row)
+            self.ledger.check_requests(row)
         for email in sorted({row.email for row in changed}):
             self._check_list(email)
 
     def _check_list(self, email: str) -> None:
         """The API shows what the database has."""
         states = {row.id: [row] for row in self.model.of(email)}
-        answer = self.run(self.stage.ask(email, "GET", "/prebookings?limit=100"))
+        answer = self.run(self.environment.ask(email, "GET", "/prebookings?limit=100"))
         for change in self.sync():
             states.setdefault(change.new.id, []).append(change.new)
         assert answer.is_success, answer.text
@@ -119,11 +119,11 @@ class Bookkeeping(RuleBasedStateMachine):
             assert shown(row) in right, (row, right)
 
     def _check_message(self, change: Change) -> None:
-        """The message on a row rings for that row, that version and that opening."""
+        """The message on a row is for that row, that version and that opening."""
         if change.function != "attach_message":
             return
         row = change.new
-        message = self.stage.message(row.image["qstash_schedule_id"])
+        message = self.environment.message(row.image["qstash_schedule_id"])
         assert json.loads(message.order.body) == {"prebooking_id": row.id, "version": row.version}, change
         assert message.not_before == floor(row.opening.timestamp()) - LEAD_S, change
 
@@ -135,25 +135,25 @@ class Bookkeeping(RuleBasedStateMachine):
         if not answer.is_success:
             check_problem(answer)
             code = answer.json()["code"]
-            assert code in LATER or (code == UNAVAILABLE[1] and self.spoilt), answer.text
+            assert code in LATER or (code == UNAVAILABLE[1] and self.faulty), answer.text
             assert delivery.path == signing.EXECUTE or code == UNAVAILABLE[1], answer.text
             assert not delivery.is_old or code not in WAITING, answer.text
         elif delivery.path == signing.EXECUTE:
-            # A 2xx ends the message: nothing may be left for it to ring for.
+            # A 2xx ends the message: nothing may be left for it to wake.
             row = self.model.rows[delivery.prebooking_id or ""]
             assert not row.active or row.version != delivery.version, (answer.text, row.image)
-            assert not delivery.is_old or answer.json()["outcome"] in FOR_NOTHING, answer.text
+            assert not delivery.is_old or answer.json()["outcome"] in NOTHING_TO_DO, answer.text
 
     # ---- how it ends
 
     def teardown(self) -> None:
-        """Faults over, time moves on, the sweep sweeps: then everything must have ended, for a true reason."""
+        """Clears the faults and sweeps while time passes: then everything must have ended, for a true reason."""
         if sys.exc_info()[0] is not None:  # it has failed already
-            self.run(self.stage.kill())
-            self.run(self.stage.wait(None))
+            self.run(self.environment.kill())
+            self.run(self.environment.wait(None))
             return
-        self.run(self.stage.calm())
-        self.run(self.stage.wait(None))
+        self.run(self.environment.clear_faults())
+        self.run(self.environment.wait(None))
         self.nothing_is_wrong()
         hopeful = [row.id for row in self.model.rows.values() if self.nothing_speaks_against(row)]
         for horizon in (timedelta(), timedelta(hours=24)):
@@ -171,13 +171,13 @@ class Bookkeeping(RuleBasedStateMachine):
 
     def nothing_speaks_against(self, row: Row) -> bool:
         """That it will be booked: a fresh row, a living session, a class with room, no other place at that hour."""
-        happened, (email, class_id, family_id) = self.witness.happened, row.wish
+        incidents, (email, class_id, family_id) = self.ledger.incidents, row.wish
         others = [(email, str(other), family_id) for other in CLASSES]
         return (
             (row.status, row.image["attempts"], class_id) == ("pending", 0, str(ROOMY))
             and max(self.now(), row.opening) + timedelta(minutes=1) < row.give_up_at
-            and not happened & {"class filled", "class cancelled", f"{email} signed out"}
-            and not any(self.witness.holds(wish) for wish in others)
+            and not incidents & {"class filled", "class cancelled", f"{email} signed out"}
+            and not any(self.ledger.holds(wish) for wish in others)
             and not any(other.id != row.id for wish in others for other in self.model.active(wish))
         )
 
@@ -186,14 +186,14 @@ class Bookkeeping(RuleBasedStateMachine):
             if not self.active():
                 return
             self.go_to(min(_next_try(row) for row in self.active()) + timedelta(milliseconds=1))
-            self.stage.deliver(signing.SWEEP, b"")
-            self.run(self.stage.wait(None))
+            self.environment.deliver(signing.SWEEP, b"")
+            self.run(self.environment.wait(None))
             self.nothing_is_wrong()
 
     def go_to(self, instant: datetime) -> None:
         seconds = (instant - self.now()).total_seconds()
         if seconds > 0:
-            self.run(self.stage.skip(seconds))
+            self.run(self.environment.skip(seconds))
 
 
 def _as_made(row: dict[str, Any]) -> dict[str, Any]:

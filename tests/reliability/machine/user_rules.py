@@ -6,8 +6,18 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 from tests.reliability.machine import model
-from tests.reliability.machine.bookkeeping import Bookkeeping
-from tests.reliability.machine.gym_day import ANA, CLASSES, DAY, FAMILY, MEMBERS, ROOMY, Manners, put_up, put_up_another
+from tests.reliability.machine.checks import Checks
+from tests.reliability.machine.gym_setup import (
+    ANA,
+    CLASSES,
+    DAY,
+    FAMILY,
+    MEMBERS,
+    ROOMY,
+    GymPolicy,
+    put_up,
+    put_up_another,
+)
 from tests.reliability.machine.history import Row
 from tests.support.world import BOX
 
@@ -22,13 +32,13 @@ classes = st.sampled_from(CLASSES)
 families = st.sampled_from(FAMILY)
 
 
-class Users(Bookkeeping):
-    @initialize(manners=st.sampled_from(Manners), opens_in=openings)
-    def a_day_begins(self, manners: Manners, opens_in: float) -> None:
-        self.manners = manners
-        put_up(self.gym, manners)
+class UserRules(Checks):
+    @initialize(policy=st.sampled_from(GymPolicy), opens_in=openings)
+    def a_day_begins(self, policy: GymPolicy, opens_in: float) -> None:
+        self.policy = policy
+        put_up(self.gym, policy)
         for email in MEMBERS:
-            self.run(self.stage.sign_in(email))
+            self.run(self.environment.sign_in(email))
         self._create(ANA, {"day": DAY, "id": ROOMY}, self._in(opens_in))
 
     @rule(
@@ -65,7 +75,7 @@ class Users(Bookkeeping):
             "booking_data": wish,
             "available_at": opening.isoformat(),
         }
-        answer = self.run(self.stage.ask(email, "POST", "/prebookings", json=body))
+        answer = self.run(self.environment.ask(email, "POST", "/prebookings", json=body))
         changes = self.sync(asked="create_prebooking")
         made = [c.new for c in changes if c.function == "create_prebooking"]
         after = [c.new for c in changes if c.new.wish == key and c.new not in made]
@@ -116,22 +126,22 @@ class Users(Bookkeeping):
         email = next(one for one in MEMBERS if one != known.email)
         content = {"json": {"available_at": self.now().isoformat()}} if method == "PATCH" else {}
         path = f"/prebookings/{known.id}" + ("/retry" if method == "POST" else "")
-        answer = self.run(self.stage.ask(email, method, path, **content))
+        answer = self.run(self.environment.ask(email, method, path, **content))
         self.sync()
         function = {"DELETE": "cancel", "PATCH": "reschedule", "POST": "retry"}.get(method, "list") + "_prebooking"
         self.check_answer(answer, function, {model.NOT_FOUND}, [], [])
 
     @rule(email=members, class_id=classes, family_id=families)
     def book_by_hand(self, email: str, class_id: int, family_id: str) -> None:
-        if not self.witness.holds((email, str(class_id), family_id)):
-            self.witness.happened.add("by hand")
+        if not self.ledger.holds((email, str(class_id), family_id)):
+            self.ledger.incidents.add("by hand")
             gym = self.gym.gym
             person, now_ns = Person(email, family_id), self.gym.site.clock()
             gym.reserve(gym.classes[BOX.slug, class_id], person, state=1, now_ns=now_ns)
 
     @rule(email=members)
     def sign_in(self, email: str) -> None:
-        self.run(self.stage.sign_in(email))
+        self.run(self.environment.sign_in(email))
 
     def row(self, pick: int, *wanted: str) -> Row:
         """One of those whose status is wanted, or of all; where there is none at all, a new one."""
@@ -141,7 +151,7 @@ class Users(Bookkeeping):
 
     def new_row(self) -> Row:
         """Of a class that nobody has asked for yet; made on a calm day, so that it is there."""
-        self.run(self.stage.calm())
+        self.run(self.environment.clear_faults())
         self._create(ANA, {"day": DAY, "id": put_up_another(self.gym)}, self.now())
         return self.row(0)
 

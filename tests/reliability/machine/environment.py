@@ -1,4 +1,4 @@
-"""The whole service on real parts in leaping time: one replica over HTTP, Postgres, and the stand-ins around it."""
+"""The whole service in virtual time: one replica over HTTP, real Postgres, and the stand-ins around it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -13,8 +13,8 @@ import asyncpg
 import httpx
 from tests.postgres.functions import settable_clock
 from tests.reliability.machine import history
-from tests.reliability.machine.leaping_loop import Clock, LeapingLoop
 from tests.support import signing
+from tests.support.virtual_time_loop import Clock, VirtualTimeLoop
 from tests.support.world import World, open_world
 
 from prebooking import composition
@@ -23,6 +23,7 @@ from prebooking.adapters.supabase import rpc as supabase_rpc
 from prebooking.concurrency.shutdown import Shutdown
 from prebooking.usecases.booking.executor import Executor
 from prebooking.usecases.booking.record import DeliveryResult
+from prebooking.usecases.sessions.refresh import SessionRefresher
 from prebooking_local.aimharder import Fault as GymFault
 from prebooking_local.aimharder import aimharder_server
 from prebooking_local.postgres import Postgres
@@ -39,11 +40,10 @@ MAX_DURATION_S = 10.0
 _DATABASE = "machine_tests"
 _UNLIMITED = 10**6  # the model knows no limits by user
 _KILLED = "killed"
-_DYING = (
-    "Executor.execute",
-    "Sessions.refresh",
-    "Sessions._rotate",
-)  # what a kill cuts off; the rest of a process only serves these
+#: What a kill cuts off; the rest of a process only serves these.
+_MORTAL = tuple(
+    method.__qualname__ for method in (Executor.execute, SessionRefresher.refresh, SessionRefresher._rotate)
+)
 
 
 class MortalExecutor(Executor):
@@ -82,8 +82,8 @@ class Delivery:
 
 
 @dataclass(slots=True)
-class Stage:
-    loop: LeapingLoop
+class Environment:
+    loop: VirtualTimeLoop
     clock: Clock
     database: asyncpg.Connection
     world: World
@@ -93,7 +93,7 @@ class Stage:
 
     async def begin(self) -> None:
         """Empty tables, a gym as new, no faults, and the clock at START. QStash delivers nothing by itself."""
-        with self.loop.asking_outside():
+        with self.loop.outside_call():
             await self.database.execute(
                 "truncate machine.history restart identity;"
                 "delete from public.prebookings; delete from public.auth_sessions; delete from prebooking.retries"
@@ -104,29 +104,29 @@ class Stage:
         self.world.services.sweeper._orders._taken()
         self.world.services.executor._pipeline._opening_clock.__init__(self.clock)  # type: ignore[misc]
         self.world.gym.site.reset()
-        await self.calm()
+        await self.clear_faults()
         broker = self.world.qstash.qstash.broker
         broker.pending.clear()
         broker.finished.clear()
         self.world.qstash.qstash.faults.change({"down": {"value": True}})
         broker.heed_faults()
 
-    async def spoil(self, fault: GymFault) -> int:
-        """A bad day at the gym; its number there."""
+    async def inject_gym_fault(self, fault: GymFault) -> int:
+        """Returns the fault's number at the gym."""
         return self.world.gym.faults.add(fault)
 
-    async def calm(self) -> None:
-        """All faults are over."""
+    async def clear_faults(self) -> None:
+        """Removes all faults."""
         self.world.gateway.faults.set()
         self.world.gym.faults.clear()
         faults = ("api_status", "api_limit", "api_refused", "api_hangs", "api_answer_lost")
         self.world.qstash.qstash.faults.change(dict.fromkeys(faults))
 
     async def changes(self) -> list[history.Change]:
-        """What has become of the rows since the last look."""
-        while self.loop.asked_outside:
+        """Returns the changes of rows since the last call."""
+        while self.loop.has_outside_calls:
             await asyncio.sleep(0)
-        with self.loop.asking_outside():
+        with self.loop.outside_call():
             found = await self.database.fetch("select * from machine.history where n > $1 order by n", self._read_until)
         if found:
             self._read_until = found[-1]["n"]
@@ -143,23 +143,23 @@ class Stage:
         self.under_way.append(delivery)
         return delivery
 
-    def ring(self, prebooking_id: str, version: int) -> Delivery:
+    def wake(self, prebooking_id: str, version: int) -> Delivery:
         return self.deliver(signing.EXECUTE, signing.body_of(prebooking_id, version), prebooking_id, version)
 
     def _answered(self, delivery: Delivery) -> None:
         delivery.took_s = self.loop.time() - delivery.sent_at - (self.stopped_s - delivery.stopped_s)
 
     def answered(self) -> list[Delivery]:
-        """Those that are no longer under way, each once."""
+        """Returns those that are no longer under way, each once."""
         done = [delivery for delivery in self.under_way if delivery.asked.done()]
         self.under_way = [delivery for delivery in self.under_way if not delivery.asked.done()]
         return done
 
-    async def wait(self, patience_s: float | None, deliveries: Sequence[Delivery] | None = None) -> None:
-        """Until they (or all) are answered, or for so long."""
+    async def wait(self, timeout_s: float | None, deliveries: Sequence[Delivery] | None = None) -> None:
+        """Returns once they (or all) are answered, or after so long."""
         asked = [delivery.asked for delivery in (self.under_way if deliveries is None else deliveries)]
         if asked:
-            await asyncio.wait(asked, timeout=patience_s)
+            await asyncio.wait(asked, timeout=timeout_s)
 
     async def until(self, reached: Callable[[], bool]) -> None:
         while not reached():
@@ -178,7 +178,7 @@ class Stage:
         await self._jump(seconds)
 
     async def stop(self, seconds: float) -> None:
-        """Everything here stands still for so long, and goes on in the middle of what it was doing."""
+        """Suspends everything for so long; it continues in the middle of what it was doing."""
         self.stopped_s += seconds
         await self._jump(seconds)
 
@@ -189,14 +189,14 @@ class Stage:
         await asyncio.sleep(0.001)
 
     async def kill(self) -> None:
-        """The replica dies in whatever it was awaiting, and starts anew."""
-        while doomed := [task for task in asyncio.all_tasks() if _name(task) in _DYING]:
+        """Cancels the replica's work wherever it awaits, as a SIGKILL would end it; it starts anew."""
+        while doomed := [task for task in asyncio.all_tasks() if _name(task) in _MORTAL]:
             for task in doomed:
                 asyncio.Task.cancel(task)  # also those that nobody else can cancel
             await asyncio.wait(doomed, timeout=0.01)
 
     async def deploy(self) -> None:
-        """The replica is told to stop, ends in peace, and a new one is there."""
+        """Stops the replica gracefully and starts a new one."""
         executor = self.world.services.executor
         assert isinstance(executor, MortalExecutor)
         executor.stop()
@@ -204,14 +204,14 @@ class Stage:
         executor.start()
 
     def message(self, message_id: str) -> Message:
-        """What QStash was ordered."""
+        """Returns the message as QStash accepted it."""
         broker = self.world.qstash.qstash.broker
         found = broker.pending.get(message_id)
         return found or next(message for message in broker.finished if message.id == message_id)
 
     async def sign_in(self, email: str) -> None:
-        """The user's session at the gym, as the web application stores it."""
-        with self.loop.asking_outside():
+        """Stores a session of the user, as the web application does."""
+        with self.loop.outside_call():
             await self.database.execute("delete from public.auth_sessions where user_email = $1", email)
             await self.world.member(email, family=[{"id": "77"}])
 
@@ -221,7 +221,7 @@ def _name(task: asyncio.Task[Any]) -> str:
 
 
 @asynccontextmanager
-async def open_stage(server: Postgres, loop: LeapingLoop) -> AsyncIterator[Stage]:
+async def open_environment(server: Postgres, loop: VirtualTimeLoop) -> AsyncIterator[Environment]:
     clock = Clock(loop)
     clock.start(START)
     perform = gateway_call.perform
@@ -230,7 +230,7 @@ async def open_stage(server: Postgres, loop: LeapingLoop) -> AsyncIterator[Stage
         """The database's clock shows ours; its own goes on too fast and too slow."""
         settings = {**call.settings, "prebooking.tests_now": clock.now().isoformat()}
         clock.wall()  # no two transactions see the same instant
-        with loop.asking_outside():
+        with loop.outside_call():
             return await perform(database, replace(call, settings=settings))
 
     async with AsyncExitStack() as stack:
@@ -238,7 +238,7 @@ async def open_stage(server: Postgres, loop: LeapingLoop) -> AsyncIterator[Stage
         stack.enter_context(patch.object(composition, "SystemClock", lambda: clock))
         stack.enter_context(patch.object(supabase_rpc, "clock", clock))
         stack.enter_context(patch.object(composition, "Executor", MortalExecutor))
-        with loop.asking_outside():
+        with loop.outside_call():
             await server.drop_database(_DATABASE)
             dsn = await server.create_database(_DATABASE)
             await migrate(dsn)
@@ -260,4 +260,4 @@ async def open_stage(server: Postgres, loop: LeapingLoop) -> AsyncIterator[Stage
         )
         # A client of the tests' own patience: it stops when everything stops.
         world.http = await stack.enter_async_context(httpx.AsyncClient(base_url=world.url, timeout=None))
-        yield Stage(loop, clock, database, world)
+        yield Environment(loop, clock, database, world)

@@ -21,14 +21,14 @@ _PATIENCE_S = 60.0
 _DAYS, _FIRST_DAY = 300, datetime(2027, 2, 1, tzinfo=UTC)
 
 
-class Sleepers:
+class IdleMembers:
     """Each asks for a class, cancels it after a while, and asks anew, so that its session is looked at again."""
 
     def __init__(self, stack: Stack, rows: Rows, rng: Random, count: int) -> None:
         self._stack = stack
         self._rows = rows
         self._rng = rng
-        self._emails = [f"sleeper{i:03}@example.com" for i in range(count)]
+        self._emails = [f"idle{i:03}@example.com" for i in range(count)]
         self._waiting: dict[str, str] = {}  #: by e-mail: the prebooking
         self._http = httpx.AsyncClient(
             base_url=stack.service_url, timeout=6, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
@@ -38,12 +38,12 @@ class Sleepers:
         await self._stack.enrol([Member(email, "secret", email) for email in self._emails])
 
     async def run(self) -> None:
-        """Returns when it is cancelled; see `rest`."""
+        """Returns when it is cancelled; see `cancel_all`."""
         async with asyncio.TaskGroup() as group:
             for email in self._emails:
                 group.create_task(self._sleep(email))
 
-    async def rest(self) -> None:
+    async def cancel_all(self) -> None:
         """They want nothing any more, so that nothing of theirs is looked at."""
         await asyncio.gather(*(self._cancel(email) for email in self._emails))
 

@@ -1,8 +1,8 @@
-"""Time that leaps: an event loop that goes straight to its next timer when nobody in it has anything to do.
+"""Virtual time: an event loop that jumps to its next timer as soon as nothing in it is ready to run.
 
 The service, its stand-ins and the test's own client share this one loop, over real sockets. So when none of them is
-readable and no callback is ready, everybody waits for a timer. Deadlines, leases and patience then pass as in life and
-in their order, and hours of them cost milliseconds. Postgres alone is outside: while it is asked, time all but stands.
+readable and no callback is ready, everything waits for a timer. Deadlines, leases and timeouts then pass in their real
+order, and hours of them cost milliseconds. Postgres alone is outside: during its calls time is all but stopped.
 """
 
 import asyncio
@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from math import ceil
 
 _SECOND = 1_000_000_000  # time is whole nanoseconds: a float of the years that many runs take is too coarse
-_SLOWER = 20  # while Postgres is asked, a timer's second takes so many
-_LOOKS = 2  # at the sockets before a leap: the kernel may be carrying a byte from one of ours to another
+_SLOWER = 20  # during a call of Postgres a timer's second takes so many
+_LOOKS = 2  # at the sockets before a jump: the kernel may be carrying a byte from one of ours to another
 _LOOK_NS = 20_000  # what a look at the clock costs, so that watching it ends
 
 
@@ -23,13 +23,13 @@ class _Selector(selectors.DefaultSelector):
     def __init__(self) -> None:
         super().__init__()
         self.now_ns = 0
-        self.asked_outside = 0
+        self.outside_calls = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         if ready or (timeout is not None and timeout <= 0):
             return ready
-        if self.asked_outside:
+        if self.outside_calls:
             ready = super().select(None if timeout is None else timeout * _SLOWER)
         for _ in range(_LOOKS):
             if ready:
@@ -41,41 +41,41 @@ class _Selector(selectors.DefaultSelector):
         return ready
 
 
-class LeapingLoop(asyncio.SelectorEventLoop):
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
-        self._leaping = _Selector()
-        super().__init__(self._leaping)
+        self._virtual = _Selector()
+        super().__init__(self._virtual)
         self._clock_resolution = 1e-5  # asyncio's own: how far ahead of its instant a timer may end
 
     @property
     def now_ns(self) -> int:
-        return self._leaping.now_ns
+        return self._virtual.now_ns
 
     def time(self) -> float:
-        return self._leaping.now_ns / _SECOND
+        return self._virtual.now_ns / _SECOND
 
     @property
-    def asked_outside(self) -> bool:
-        return self._leaping.asked_outside > 0
+    def has_outside_calls(self) -> bool:
+        return self._virtual.outside_calls > 0
 
     def jump(self, nanoseconds: int) -> None:
         """So much passes at once: timers that end meanwhile are late, as for a process that was stopped."""
-        self._leaping.now_ns += nanoseconds
+        self._virtual.now_ns += nanoseconds
 
     @contextmanager
-    def asking_outside(self) -> Iterator[None]:
-        """Somebody out of this loop is at work, and no leap must overtake the answer."""
-        self._leaping.asked_outside += 1
+    def outside_call(self) -> Iterator[None]:
+        """Holds time back while something outside this loop works, so that no jump overtakes its answer."""
+        self._virtual.outside_calls += 1
         try:
             yield
         finally:
-            self._leaping.asked_outside -= 1
+            self._virtual.outside_calls -= 1
 
 
 class Clock:
     """Everybody's clock in that loop: the service's, QStash's, the gym's and the database's."""
 
-    def __init__(self, loop: LeapingLoop) -> None:
+    def __init__(self, loop: VirtualTimeLoop) -> None:
         self._loop = loop
         self._started_ns = 0
         self._start = datetime.fromtimestamp(0, UTC)

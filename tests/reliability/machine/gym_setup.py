@@ -1,9 +1,9 @@
-"""The gym of a run: its classes, its members, its manners."""
+"""The gym of a run: its classes, its members, its policy."""
 
 from datetime import timedelta
 from enum import Enum
 
-from tests.reliability.machine.stage import START
+from tests.reliability.machine.environment import START
 from tests.support.world import BOX
 
 from prebooking_local.aimharder import AimHarder, GymClass
@@ -18,7 +18,7 @@ CLASSES = (SCARCE, ROOMY, ANOTHER_HOUR)
 _SPARE = range(600, 720)  # each at an hour of its own
 
 
-class Manners(Enum):
+class GymPolicy(Enum):
     """How a gym meets a second booking, and what its listing is worth; see bad_days.LATE."""
 
     STRICT = "refuses two bookings at one hour"
@@ -26,8 +26,8 @@ class Manners(Enum):
     FORGETFUL = "refuses two at one hour, and its listing lags behind"
 
 
-def put_up(gym: AimHarder, manners: Manners) -> None:
-    gym.gym.put_box(BOX.model_copy(update={"same_hour_refused": manners is not Manners.LAX}))
+def put_up(gym: AimHarder, policy: GymPolicy) -> None:
+    gym.gym.put_box(BOX.model_copy(update={"same_hour_refused": policy is not GymPolicy.LAX}))
     _put_class(gym, SCARCE, "08:00", capacity=1)
     _put_class(gym, ROOMY, "08:00")
     _put_class(gym, ANOTHER_HOUR, "19:00")

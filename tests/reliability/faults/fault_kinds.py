@@ -1,4 +1,4 @@
-"""What the weather brings: faults of the gym, the database and QStash, drawn from the seed.
+"""The faults that a schedule draws from: of the gym, the database and QStash, drawn from the seed.
 
 What is outside stays outside (see campaign.md): a request is carried out at most 6 s after its arrival, a listing is
 at most 4 s old, a rotation is answered within 7 s or never, and only in the gym that refuses the same hour twice.

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
+from tests.reliability.machine.environment import LEAD_S, Delivery
 from tests.reliability.machine.history import Row
-from tests.reliability.machine.stage import LEAD_S, Delivery
-from tests.reliability.machine.users import ACTIVE, Users, classes, openings, picks
+from tests.reliability.machine.user_rules import ACTIVE, UserRules, classes, openings, picks
 from tests.support import signing
 from tests.support.world import BOX
 
@@ -18,7 +18,7 @@ patiences = st.sampled_from([None, None, 0.05, 1.2, 3.0])
 occasions = st.sampled_from(["message", "late message", "sweep"])
 
 
-class Neighbours(Users):
+class ExternalRules(UserRules):
     def waiting(self, pick: int) -> Row:
         """One that is to be executed."""
         row = self.row(pick, *ACTIVE)
@@ -32,50 +32,52 @@ class Neighbours(Users):
             ahead = LEAD_S if occasion == "message" else -1.1
             self.go_to(max(row.opening, row.instant("retry_at") or row.opening) - timedelta(seconds=ahead))
         version = self.model.rows[row.id].version
-        return self.stage.deliver(signing.SWEEP, b"") if occasion == "sweep" else self.stage.ring(row.id, version)
+        if occasion == "sweep":
+            return self.environment.deliver(signing.SWEEP, b"")
+        return self.environment.wake(row.id, version)
 
     @rule(pick=picks, occasion=occasions)
     def execute_undisturbed(self, pick: int, occasion: str) -> None:
         self.execute(self.waiting(pick), occasion)
-        self.run(self.stage.wait(None))
+        self.run(self.environment.wait(None))
 
     @rule(pick=picks, copies=st.integers(1, 2), patience=patiences)
     def deliver(self, pick: int, copies: int, patience: float | None) -> None:
         row = self.waiting(pick)
         for _ in range(copies):
             self.execute(row, "message")
-        self.run(self.stage.wait(patience))
+        self.run(self.environment.wait(patience))
 
     @rule(pick=picks, shift=st.sampled_from([0, -1, 1]))
     def deliver_now(self, pick: int, shift: int) -> None:
         """Early, late, after the end, for another version: whenever QStash likes."""
-        self._ring_now(self.row(pick), shift)
+        self._deliver_now(self.row(pick), shift)
 
     @rule(pick=picks, opens_in=openings)
     def deliver_what_was_moved(self, pick: int, opens_in: float) -> None:
-        """It could not be taken back, and rings for the opening of before."""
+        """The old message could not be deleted, and is delivered for the earlier opening."""
         self.reschedule(pick, opens_in, active=True)
-        self._ring_now(self.row(pick, *ACTIVE), -1)
+        self._deliver_now(self.row(pick, *ACTIVE), -1)
 
-    def _ring_now(self, known: Row, shift: int) -> None:
-        delivery = self.stage.ring(known.id, max(1, known.version + shift))
+    def _deliver_now(self, known: Row, shift: int) -> None:
+        delivery = self.environment.wake(known.id, max(1, known.version + shift))
         delivery.is_old = (delivery.version or 0) < known.version
-        self.run(self.stage.wait(None, [delivery]))
+        self.run(self.environment.wait(None, [delivery]))
 
     @rule(pick=picks, shift=st.sampled_from([0, 0, -1]))
     def give_up_delivering(self, pick: int, shift: int) -> None:
         known = self.row(pick)
         callback = signing.callback_of(known.id, max(1, known.version + shift))
-        self.run(self.stage.wait(None, [self.stage.deliver(signing.FAILED, callback)]))
+        self.run(self.environment.wait(None, [self.environment.deliver(signing.FAILED, callback)]))
 
     @rule(patience=patiences)
     def sweep(self, patience: float | None) -> None:
-        self.stage.deliver(signing.SWEEP, b"")
-        self.run(self.stage.wait(patience))
+        self.environment.deliver(signing.SWEEP, b"")
+        self.run(self.environment.wait(patience))
 
     @rule(class_id=classes, change=st.sampled_from(["filled", "emptied", "cancelled", "taken up again"]))
     def a_class_changes(self, class_id: int, change: str) -> None:
-        self.witness.happened |= {"class filled", "class cancelled"} & {f"class {change}"}
+        self.ledger.incidents |= {"class filled", "class cancelled"} & {f"class {change}"}
         gym_class: GymClass = self.gym.gym.classes[BOX.slug, class_id]
         match change:
             case "filled":
@@ -89,7 +91,7 @@ class Neighbours(Users):
 
     @rule(seconds=st.sampled_from([0.3, 1.0, 2.5, 6.0, 21.0, 60.0]))
     def time_passes(self, seconds: float) -> None:
-        self.run(self.stage.pass_time(seconds))
+        self.run(self.environment.pass_time(seconds))
 
     @rule(pick=picks, column=st.sampled_from(["available_at", "lease_until", "retry_at"]))
     def the_instant_comes(self, pick: int, column: str) -> None:

@@ -5,10 +5,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
-from tests.reliability.machine.gym_day import MEMBERS, Manners
+from tests.reliability.machine.external_rules import ExternalRules, occasions, patiences
+from tests.reliability.machine.gym_setup import MEMBERS, GymPolicy
 from tests.reliability.machine.history import BY_USERS, Row
-from tests.reliability.machine.neighbours import Neighbours, occasions, patiences
-from tests.reliability.machine.users import members, picks
+from tests.reliability.machine.user_rules import members, picks
 
 from prebooking_local.aimharder import Fault as GymFault
 from prebooking_local.supabase import Fault as CallFault
@@ -60,12 +60,12 @@ gym_faults = st.one_of(*map(st.sampled_from, (NO_STATEMENT, NO_ANSWER, STATEMENT
 several = st.integers(1, 4)
 
 
-class Troubles(Neighbours):
-    manners: Manners
+class FaultRules(ExternalRules):
+    policy: GymPolicy
 
     @rule(function=st.sampled_from(OTHERS), fault=st.sampled_from(CALLS_FAIL), times=several)
     def calls_fail(self, function: str, fault: dict[str, Any], times: int) -> None:
-        self._spoil_calls(function, fault | {"times": times})
+        self._inject_call_fault(function, fault | {"times": times})
 
     @rule(
         pick=picks,
@@ -80,14 +80,16 @@ class Troubles(Neighbours):
     ) -> None:
         row = self.waiting(pick)
         if function in SESSIONS:
-            self._spoil_gym({"kind": "logout", "path": WHOAMI, "times": 1})
-        self._spoil_calls(function, fault | {"times": times})
+            self._inject_gym_fault({"kind": "logout", "path": WHOAMI, "times": 1})
+        self._inject_call_fault(function, fault | {"times": times})
         self.execute(row, occasion)
-        self.run(self.stage.wait(patience))
+        self.run(self.environment.wait(patience))
 
     @rule(fault=st.sampled_from(ORDERS_FAIL), times=several)
     def orders_fail(self, fault: dict[str, Any], times: int) -> None:
-        self.stage.world.qstash.qstash.faults.change({name: value | {"next": times} for name, value in fault.items()})
+        self.environment.world.qstash.qstash.faults.change(
+            {name: value | {"next": times} for name, value in fault.items()}
+        )
 
     @rule(pick=picks, occasion=occasions, patience=patiences, fault=gym_faults, times=several)
     def execute_on_a_bad_day(
@@ -95,42 +97,42 @@ class Troubles(Neighbours):
     ) -> None:
         row = self.waiting(pick)
         if fault in (LATE, STALE):
-            fault = STALE if self.manners is Manners.FORGETFUL else LATE
+            fault = STALE if self.policy is GymPolicy.FORGETFUL else LATE
         if fault.get("path") == REFRESH:
-            self._spoil_gym({"kind": "logout", "path": WHOAMI, "times": 1})
+            self._inject_gym_fault({"kind": "logout", "path": WHOAMI, "times": 1})
         many = times if fault is not LATE else 1
-        self._spoil_gym({"times": None if fault["kind"] == "refuse" else many} | fault)
+        self._inject_gym_fault({"times": None if fault["kind"] == "refuse" else many} | fault)
         self.execute(row, occasion)
-        self.run(self.stage.wait(patience))
+        self.run(self.environment.wait(patience))
 
     @rule(email=members)
     def a_session_ends(self, email: str) -> None:
-        self.witness.happened.add(f"{email} signed out")
+        self.ledger.incidents.add(f"{email} signed out")
         self.gym.accounts.kill(email, self.gym.site.clock())
 
     @rule()
     def all_is_calm(self) -> None:
-        self.run(self.stage.calm())
-        self.run(self.stage.wait(None))
+        self.run(self.environment.clear_faults())
+        self.run(self.environment.wait(None))
 
     # ---- the service itself
 
     @rule()
     def die(self) -> None:
-        self.witness.happened.add("interrupted")
-        self.run(self.stage.kill())
+        self.ledger.incidents.add("interrupted")
+        self.run(self.environment.kill())
 
     @rule()
     def deploy(self) -> None:
         self.model.deployed = True
-        self.run(self.stage.deploy())
+        self.run(self.environment.deploy())
         self.nothing_is_wrong()
         self.model.deployed = False
 
     @rule(pick=picks, occasion=occasions, function=st.sampled_from(EXECUTING), done=st.booleans())
     def die_at_the_database(self, pick: int, occasion: str, function: str, *, done: bool) -> None:
         row = self.waiting(pick)
-        fault = self._spoil_calls(function, {"kind": "lose_answer" if done else "drop", "times": 1})
+        fault = self._inject_call_fault(function, {"kind": "lose_answer" if done else "drop", "times": 1})
         self._die_when(lambda: fault.times == 0, row, occasion)
         fault.times = 0
 
@@ -143,45 +145,48 @@ class Troubles(Neighbours):
     def die_at_the_gym(self, pick: int, occasion: str, path: str, *, done: bool) -> None:
         row = self.waiting(pick)
         if path == REFRESH:
-            self._spoil_gym({"kind": "logout", "path": WHOAMI, "times": 1})
-        number, faults = self._spoil_gym({"kind": "hang", "path": path, "handled": done, "times": 1}), self.gym.faults
+            self._inject_gym_fault({"kind": "logout", "path": WHOAMI, "times": 1})
+        number, faults = (
+            self._inject_gym_fault({"kind": "hang", "path": path, "handled": done, "times": 1}),
+            self.gym.faults,
+        )
         self._die_when(lambda: number not in faults.active, row, occasion)
         faults.active.pop(number, None)
 
     @rule(seconds=st.sampled_from([2.0, 9.0, 25.0]))
     def everything_stops(self, seconds: float) -> None:
         """As a suspended process does: it goes on in the middle of what it was doing."""
-        self.spoilt.add("time")
-        self.witness.happened |= {"interrupted", "gym_unreachable"}
-        self.run(self.stage.stop(seconds))
+        self.faulty.add("time")
+        self.ledger.incidents |= {"interrupted", "gym_unreachable"}
+        self.run(self.environment.stop(seconds))
 
     def _die_when(self, reached: Callable[[], bool], row: Row, occasion: str) -> None:
         delivery = self.execute(row, occasion)
-        self.run(self.stage.until(lambda: reached() or delivery.asked.done()))
+        self.run(self.environment.until(lambda: reached() or delivery.asked.done()))
         self.die()
 
     # ---- and what it may explain
 
-    def _spoil_calls(self, function: str, fault: dict[str, Any]) -> CallFault:
-        self.spoilt.add(function)
-        self.witness.happened.add("interrupted")
+    def _inject_call_fault(self, function: str, fault: dict[str, Any]) -> CallFault:
+        self.faulty.add(function)
+        self.ledger.incidents.add("interrupted")
         if function in SESSIONS:
-            self.witness.happened |= _SIGNED_OUT
-        spoilt = CallFault(function=function, **fault)
-        self.stage.world.gateway.faults.active.insert(0, spoilt)
-        return spoilt
+            self.ledger.incidents |= _SIGNED_OUT
+        faulty = CallFault(function=function, **fault)
+        self.environment.world.gateway.faults.active.insert(0, faulty)
+        return faulty
 
-    def _spoil_gym(self, fault: dict[str, Any]) -> int:
+    def _inject_gym_fault(self, fault: dict[str, Any]) -> int:
         kind, path = fault["kind"], fault.get("path")
         if kind == "status" and fault["status"] in (403, 429):
-            self.witness.happened.add("blocked")
+            self.ledger.incidents.add("blocked")
         elif kind == "html_text":
-            self.witness.happened.add("refuses")
+            self.ledger.incidents.add("refuses")
         elif kind not in ("logout", "clock", "stale"):
-            self.witness.happened |= {"gym_unreachable", "interrupted"}
+            self.ledger.incidents |= {"gym_unreachable", "interrupted"}
         if kind == "logout" or path == REFRESH:
-            self.witness.happened |= _SIGNED_OUT
-        return self.run(self.stage.spoil(GymFault.model_validate(fault)))
+            self.ledger.incidents |= _SIGNED_OUT
+        return self.run(self.environment.inject_gym_fault(GymFault.model_validate(fault)))
 
 
 _SIGNED_OUT = {f"{email} signed out" for email in MEMBERS}

@@ -1,4 +1,4 @@
-"""The fault of a cell, when it strikes, and the play that leads to it."""
+"""The fault of a case, when it is triggered, and the scenario that leads to it."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -6,25 +6,25 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from tests.reliability.faults.environment import Stage
+from tests.reliability.faults.environment import Environment
 from tests.reliability.faults.failpoints import Action
 from tests.reliability.faults.replica import Replica
 
 
-class Try(StrEnum):
-    """When the fault strikes."""
+class Occurrence(StrEnum):
+    """At which arrival at its point the fault is triggered."""
 
     FIRST = "first"  #: the first time that the point is reached
     AGAIN = "again"  #: the next time, after a try that failed there, or an execution that was released before
     SETTLING = "settling"  #: when it is executed again after a begin of unknown outcome
 
 
-class NeverStruckError(AssertionError):
+class NotReachedError(AssertionError):
     """The point was not reached in time, or could not be."""
 
 
 @dataclass(slots=True)
-class Aim:
+class FaultInjection:
     """The fault, and whom it is for."""
 
     replica: Replica
@@ -32,34 +32,34 @@ class Aim:
     action: Action
     again: bool
     _times: int = 1
-    _taken: asyncio.Event = field(default_factory=asyncio.Event)
+    _armed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def call(self) -> str:
         return self.point.partition(":")[0]
 
-    async def take(self) -> None:
-        """From now on it strikes where the point is reached."""
+    async def arm(self) -> None:
+        """From now on it is triggered where the point is reached."""
         await self.replica.arm(self.point, self.action)
-        self._taken.set()
+        self._armed.set()
 
-    async def take_twice(self, first_at: str = "") -> None:
+    async def arm_twice(self, first_at: str = "") -> None:
         """Where it is for the second time, the first one loses its request or answer, there or at another point."""
         if self.again:
             await self.replica.arm(first_at or self.point, Action.LOSE)
             self._times += (first_at or self.point, Action.LOSE) == (self.point, self.action)
-        await self.take()
+        await self.arm()
 
-    async def struck(self) -> None:
-        await self._taken.wait()
-        await self.replica.struck(self.point, self.action, self._times)
+    async def triggered(self) -> None:
+        await self._armed.wait()
+        await self.replica.triggered(self.point, self.action, self._times)
 
 
-Act = Callable[[Stage, Aim], Coroutine[Any, Any, None]]
+Act = Callable[[Environment, FaultInjection], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Play:
+class Scenario:
     """`act` returns when the client is done. `opens_in_s`: the opening, seen from its start."""
 
     act: Act

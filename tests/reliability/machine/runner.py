@@ -1,4 +1,4 @@
-"""Runs of the state machine on one stage, opened once: it is synchronous, and the stage's loop runs when it asks."""
+"""Runs the state machine, which is synchronous, on one environment, whose event loop runs only during its calls."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -8,8 +8,8 @@ from typing import Any, TypeVar, cast
 
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import RuleBasedStateMachine, get_state_machine_test
-from tests.reliability.machine.leaping_loop import LeapingLoop
-from tests.reliability.machine.stage import Stage, open_stage
+from tests.reliability.machine.environment import Environment, open_environment
+from tests.support.virtual_time_loop import VirtualTimeLoop
 
 from prebooking_local.postgres import Postgres
 
@@ -17,8 +17,8 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Play:
-    stage: Stage
+class Runner:
+    environment: Environment
     run: Callable[[Coroutine[Any, Any, Any]], Any]
 
     @contextmanager
@@ -31,14 +31,14 @@ class Play:
 
 
 @contextmanager
-def open_play(server: Postgres) -> Iterator[Play]:
-    with asyncio.Runner(loop_factory=LeapingLoop) as runner:
-        opening = open_stage(server, cast("LeapingLoop", runner.get_loop()))
-        play = Play(runner.run(_entered(opening)), runner.run)
+def open_runner(server: Postgres) -> Iterator[Runner]:
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as loop:
+        opening = open_environment(server, cast("VirtualTimeLoop", loop.get_loop()))
+        runner = Runner(loop.run(_entered(opening)), loop.run)
         try:
-            yield play
+            yield runner
         finally:
-            runner.run(_left(opening))
+            loop.run(_left(opening))
 
 
 async def _entered(context: AbstractAsyncContextManager[_T]) -> _T:
@@ -49,7 +49,7 @@ async def _left(context: AbstractAsyncContextManager[Any]) -> None:
     await context.__aexit__(None, None, None)
 
 
-def play_runs(
+def run_machine(
     machine: Callable[[], RuleBasedStateMachine],
     *,
     runs: int,
