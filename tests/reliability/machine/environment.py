@@ -24,6 +24,8 @@ from prebooking.concurrency.shutdown import Shutdown
 from prebooking.usecases.booking.executor import Executor
 from prebooking.usecases.booking.record import DeliveryResult
 from prebooking.usecases.sessions.refresh import SessionRefresher
+from prebooking.usecases.sessions.revive import SessionReviver
+from prebooking.usecases.sessions.sign_in_again import AutomaticSignIn
 from prebooking_local.aimharder import Fault as GymFault
 from prebooking_local.aimharder import aimharder_server
 from prebooking_local.postgres import Postgres
@@ -42,7 +44,13 @@ _UNLIMITED = 10**6  # the model knows no limits by user
 _KILLED = "killed"
 #: What a kill cuts off; the rest of a process only serves these.
 _MORTAL = tuple(
-    method.__qualname__ for method in (Executor.execute, SessionRefresher.refresh, SessionRefresher._rotate)
+    method.__qualname__
+    for method in (
+        Executor.execute,
+        SessionReviver.revive,
+        SessionRefresher._rotate,
+        AutomaticSignIn._sign_in,
+    )
 )
 
 
