@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any
 
 import asyncpg
+from tests.reliability.oracle import Facts, Request, Row, Violation, granted, violations
 
 from prebooking_local.stack import Member, Stack
 
@@ -75,12 +76,34 @@ async def deliveries(stack: Stack, row: dict[str, Any]) -> list[tuple[int, str]]
             await asyncio.sleep(0.01)
 
 
-async def lateness_ms(stack: Stack, wanted: Wish) -> list[float]:
-    """Of each booking request that reached the gym, by the gym's stamp of its first byte."""
+async def broken_promises(stack: Stack, wanted: Wish) -> list[Violation]:
+    """What the oracle finds wrong, by the gym's ledger and the database's row; no failure is true here."""
+    row = await until(stack, wanted, "true")
+    bookings = (await stack.control(stack.aimharder_url, "bookings"))["bookings"]
+    facts = Facts(
+        rows=[Row.read(row | {"result": json.loads(row["result"] or "null")})],
+        bookings={str(one["id"]): one["state"] for one in bookings if str(one["class_id"]) == str(wanted.class_id)},
+        requests=[
+            Request(entry["first_byte_ns"], _opening_ns(wanted), granted(entry["decided"]))
+            for entry in await _booking_requests(stack, wanted)
+        ],
+    )
+    return violations(facts)
+
+
+def _opening_ns(wanted: Wish) -> int:
+    return int(wanted.opens_at.timestamp() * 1_000_000) * 1000
+
+
+async def _booking_requests(stack: Stack, wanted: Wish) -> list[dict[str, Any]]:
     ledger = (await stack.control(stack.aimharder_url, "ledger"))["requests"]
-    opening_ns = int(wanted.opens_at.timestamp() * 1_000_000) * 1000
     return [
-        (entry["first_byte_ns"] - opening_ns) / 1e6
+        entry
         for entry in ledger
         if entry["path"] == "/api/book" and str(entry["form"].get("id")) == str(wanted.class_id)
     ]
+
+
+async def lateness_ms(stack: Stack, wanted: Wish) -> list[float]:
+    """Of each booking request that reached the gym, by the gym's stamp of its first byte."""
+    return [(entry["first_byte_ns"] - _opening_ns(wanted)) / 1e6 for entry in await _booking_requests(stack, wanted)]

@@ -5,7 +5,7 @@ import signal
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from tests.processes.one_wish import lateness_ms, until, wish
+from tests.processes.one_wish import broken_promises, lateness_ms, until, wish
 from tests.reliability.faults.replica import Replica
 
 from prebooking_local.serving import listen, url_of
@@ -34,7 +34,8 @@ async def test_a_deploy_before_the_opening_hands_it_to_the_next_replica_in_time(
             row = await until(stack, wanted, ENDED)
             assert (row["status"], row["attempts"]) == ("completed", 1)
             [late] = await lateness_ms(stack, wanted)
-            assert 0 <= late < 1000
+            assert late < 1000
+            assert await broken_promises(stack, wanted) == []
         finally:
             new.kill()
 
@@ -50,5 +51,6 @@ async def test_a_deploy_at_the_opening_finishes_what_has_begun(stack: Stack) -> 
         row = await until(stack, wanted, ENDED)
         assert row["status"] == "completed"
         [late] = await lateness_ms(stack, wanted)
-        assert 0 <= late < 1000
+        assert late < 1000
+        assert await broken_promises(stack, wanted) == []
         await asyncio.wait_for(stack.processes["service"].wait(), 12)

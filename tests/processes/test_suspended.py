@@ -18,7 +18,7 @@ from uuid import uuid4
 import asyncpg
 import psutil
 import pytest
-from tests.processes.one_wish import ANA, Wish, lateness_ms, until, wish
+from tests.processes.one_wish import ANA, Wish, broken_promises, lateness_ms, until, wish
 
 from prebooking_local.stack import Stack, service
 
@@ -101,6 +101,7 @@ async def test_what_wakes_after_its_lease_from_a_suspend_sends_nothing(
         assert await lateness_ms(stack, wanted) == []
         row = await until(stack, wanted, "true")
         assert row["status"] == "cancelled"
+        assert await broken_promises(stack, wanted) == []
 
 
 async def test_what_wakes_within_its_lease_books_late(stack: Stack, tmp_path: Path) -> None:
@@ -111,3 +112,4 @@ async def test_what_wakes_within_its_lease_books_late(stack: Stack, tmp_path: Pa
         row = await until(stack, wanted, "status not in ('pending', 'executing')")
         assert row["status"] == "completed"
         assert len(await lateness_ms(stack, wanted)) == 1
+        assert await broken_promises(stack, wanted) == []

@@ -70,6 +70,12 @@ class Request:
     booking_id: str | None = None  #: the booking that the gym made for it
 
 
+def granted(decided: Any) -> str | None:
+    """Returns the id of the booking that the gym made, by what its ledger says it decided; None if it made none."""
+    made = isinstance(decided, dict) and decided.get("bookState") in (BOOKED, WAITING_LIST) and "id" in decided
+    return str(decided["id"]) if made else None
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What is known of one class that one person wants."""

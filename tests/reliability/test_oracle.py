@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.reliability.oracle import BOOKED, WAITING_LIST, Facts, Kind, Request, Row, violations
+from tests.reliability.oracle import BOOKED, WAITING_LIST, Facts, Kind, Request, Row, granted, violations
 
 OPENS_NS = 1_000_000_000_000
 BOOKED_ROW = Row("completed", "booked", "1")
@@ -118,3 +118,18 @@ def test_each_promise_has_a_case_that_breaks_it() -> None:
 )
 def test_a_row_is_read_from_its_columns(columns: dict[str, Any], row: Row) -> None:
     assert Row.read(columns) == row
+
+
+@pytest.mark.parametrize(
+    ("decided", "booking_id"),
+    [
+        ({"bookState": 1, "id": 7}, "7"),
+        ({"bookState": 0, "id": "7"}, "7"),
+        ({"bookState": -1}, None),
+        ({"logout": 1}, None),
+        ("a page", None),
+        (None, None),
+    ],
+)
+def test_what_the_gym_granted_is_read_from_its_ledger(decided: Any, booking_id: str | None) -> None:
+    assert granted(decided) == booking_id

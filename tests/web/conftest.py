@@ -1,4 +1,4 @@
-"""Replicas whose sweep doesn't run, so that only what a test does happens."""
+"""Replicas whose sweep doesn't run, so that only what a test does happens; the database's adapter alone."""
 
 from collections.abc import AsyncIterator
 
@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 from tests.support.world import World, open_world
 
+from prebooking.adapters.supabase.store import SupabaseStore, open_store
 from prebooking_local.aimharder import AimHarder
 from prebooking_local.qstash.server import QStashServer
 from prebooking_local.supabase import Gateway
@@ -25,3 +26,18 @@ async def brief(database: asyncpg.Connection, outside: Outside) -> AsyncIterator
     """With a budget of 4 s, for gyms that hang."""
     async with open_world(database, *outside, sweep_seconds=0, lead_seconds=0, max_duration_seconds=6) as running:
         yield running
+
+
+@pytest.fixture
+def gateway(outside: Outside) -> Gateway:
+    """Supabase's, without faults."""
+    outside[0].faults.set()
+    return outside[0]
+
+
+@pytest.fixture
+async def store(database: asyncpg.Connection, gateway: Gateway) -> AsyncIterator[SupabaseStore]:
+    """The service's adapter of the rows, through that gateway."""
+    async with open_store(gateway.url, gateway.secret_key, "a replica") as running:
+        yield running
+    gateway.faults.set()

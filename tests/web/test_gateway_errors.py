@@ -1,11 +1,9 @@
 """What stands before the database answers in its place: which of it passes, and what the rest is called."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-import asyncpg
 import pytest
 from tests.support.world import World
 
@@ -14,8 +12,6 @@ from prebooking.adapters.supabase.store import SupabaseStore, open_store
 from prebooking.domain.errors import StoreTrouble, StoreUnavailableError
 from prebooking.domain.ports import Limits
 from prebooking.domain.prebooking import Box
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
 from prebooking_local.supabase import Fault, Gateway
 
 ANA = "ana@example.com"
@@ -32,19 +28,6 @@ BODIES = (
     ("", "text/plain"),
 )
 KEY_REFUSED = '{"message": "Invalid API key", "hint": "Double check your Supabase API key."}'
-
-
-@pytest.fixture
-def gateway(outside: tuple[Gateway, QStashServer, AimHarder]) -> Gateway:
-    outside[0].faults.set()
-    return outside[0]
-
-
-@pytest.fixture
-async def store(database: asyncpg.Connection, gateway: Gateway) -> AsyncIterator[SupabaseStore]:
-    async with open_store(gateway.url, gateway.secret_key, "a replica") as running:
-        yield running
-    gateway.faults.set()
 
 
 async def create(store: SupabaseStore) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import partialmethod
 from typing import Any
@@ -17,25 +16,11 @@ from prebooking.adapters.supabase.store import SupabaseStore, open_store
 from prebooking.domain.errors import StoreUnavailableError
 from prebooking.domain.ports import Claim, Limits, Transition
 from prebooking.domain.prebooking import Box, Status
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
 from prebooking_local.supabase import Fault, Gateway
 
 ANA = "ana@example.com"
 BOX = Box(subdomain="mygym", aimharder_id="7")
 LIMITS = Limits(active=15, per_minute=30)
-
-
-@pytest.fixture
-def gateway(outside: tuple[Gateway, QStashServer, AimHarder]) -> Gateway:
-    outside[0].faults.set()
-    return outside[0]
-
-
-@pytest.fixture
-async def store(database: asyncpg.Connection, gateway: Gateway) -> AsyncIterator[SupabaseStore]:
-    async with open_store(gateway.url, gateway.secret_key, "a replica") as running:
-        yield running
 
 
 async def create(store: SupabaseStore, prebooking_id: UUID | None = None) -> Transition:

@@ -24,6 +24,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 from tests.reliability.faults.any_version import AnyVersion
+from tests.reliability.oracle import Facts, Request, Row, granted, violations
 
 from prebooking_local.serving import listen
 from prebooking_local.stack import UNLIMITED, Member, Ports, Stack, outside
@@ -129,15 +130,25 @@ async def judged(stack: Stack, deploy: Deploy, database: asyncpg.Connection, ope
         if request["path"] == "/api/book":
             arrived.setdefault(request["member"], []).append((request["last_byte_ns"] - opened_ns) / 1e6)
     bookings = (await stack.control(stack.aimharder_url, "bookings"))["bookings"]
-    booked = Counter(booking["member"] for booking in bookings)
     moved: list[float] = []
     kept: list[float] = []
     for row in rows:
         handed_over = bool(deploy.held.get(str(row["id"]), set()) - {row["by"]})
         (moved if handed_over else kept).extend(arrived.get(row["user_email"], [])[:1])
-    lost = [row for row in rows if row["status"] != "completed" or not booked[row["user_email"]]]
-    double = [member for member, number in booked.items() if number > 1]
-    early = sum(at < 0 for times in arrived.values() for at in times)
+    wrong = Counter[str]()
+    for row in rows:
+        mine = [request for request in requests if request["member"] == row["user_email"]]
+        facts = Facts(
+            rows=[Row.read({**row, "result": json.loads(row["result"] or "null")})],
+            bookings={str(one["id"]): one["state"] for one in bookings if one["member"] == row["user_email"]},
+            requests=[
+                Request(request["first_byte_ns"], opened_ns, granted(request["decided"]))
+                for request in mine
+                if request["path"] == "/api/book"
+            ],
+        )
+        wrong.update(violation.kind for violation in violations(facts))
+        wrong["not booked"] += row["status"] != "completed"
     table = Table(title=f"{len(rows)} for one opening, three replicas")
     for name in ("", "members", "p50 ms", "p99 ms", "last ms"):
         table.add_column(name, justify="right" if name else "left")
@@ -147,8 +158,8 @@ async def judged(stack: Stack, deploy: Deploy, database: asyncpg.Connection, ope
     terminated = ", ".join(f"{at:+.1f} s" for at in deploy.terminated_s) or "none"
     outcomes = Counter((json.loads(row["result"] or "{}") or {}).get("outcome", row["status"]) for row in rows)
     _OUT.print(f"SIGTERM at: {terminated}. Outcomes: {dict(outcomes)}.")
-    _OUT.print(f"Lost {len(lost)}, double {len(double)}, early {early}.")
-    return 1 if lost or double or early else 0
+    _OUT.print(f"Wrong: {', '.join(f'{what} {count}' for what, count in (+wrong).items()) or 'nothing'}.")
+    return 1 if +wrong else 0
 
 
 def _spread(times: list[float]) -> list[str]:

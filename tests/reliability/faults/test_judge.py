@@ -8,10 +8,14 @@ from tests.reliability.faults.environment import Ledgers
 from tests.reliability.faults.judge import changes, ended_at, wrongs
 
 OPENS_NS = 1_000_000_000
-BOOKED = {"status": "completed", "error_code": None, "result": {"outcome": "booked", "bookingId": 1}}
-FOUND = {"status": "completed", "error_code": None, "result": {"outcome": "already_booked", "bookingId": 1}}
-CANCELLED = {"status": "cancelled", "error_code": None, "result": None}
-GONE = {"status": "failed", "error_code": "class_not_found", "result": {"outcome": "class_not_found"}}
+BOOKED: dict[str, Any] = {"status": "completed", "error_code": None, "result": {"outcome": "booked", "bookingId": 1}}
+FOUND: dict[str, Any] = {
+    "status": "completed",
+    "error_code": None,
+    "result": {"outcome": "already_booked", "bookingId": 1},
+}
+CANCELLED: dict[str, Any] = {"status": "cancelled", "error_code": None, "result": None}
+GONE: dict[str, Any] = {"status": "failed", "error_code": "class_not_found", "result": {"outcome": "class_not_found"}}
 BOOKING = {"id": "1", "state": 1}
 
 
@@ -73,7 +77,7 @@ def test_anything_else_is_wrong(rows: list[dict[str, Any]], bookings: list[dict[
 
 
 def test_what_changes_after_the_end_is_named() -> None:
-    row = BOOKED | {"id": "a", "version": 1}
+    row: dict[str, Any] = {**BOOKED, "id": "a", "version": 1}
     before = Ledgers([row], [BOOKING], [OPENS_NS])
     assert changes(before, before, requests=False) == []
     assert changes(before, Ledgers([row], [BOOKING], [OPENS_NS, OPENS_NS]), requests=True) == []

@@ -13,7 +13,7 @@ from tests.reliability.faults.counted import Complaint, forgotten, too_many, unc
 from tests.reliability.faults.ledgers import Evidence, WishRecord, nanoseconds, wish_records
 from tests.reliability.faults.reasons import is_true
 from tests.reliability.faults.sessions import Loss, LossCause, losses
-from tests.reliability.oracle import BOOKED, WAITING_LIST, Facts, Kind, Request, Row, violations
+from tests.reliability.oracle import Facts, Kind, Request, Row, granted, violations
 
 from prebooking.domain.timing import PARK_DELAYS_S, PARK_JITTER
 
@@ -92,10 +92,9 @@ def _facts(record: WishRecord, evidence: Evidence) -> Facts:
 
 
 def _request(record: WishRecord, request: dict[str, Any]) -> Request:
-    first_byte_ns, decided = request["first_byte_ns"], request["decided"] or {}
+    first_byte_ns = request["first_byte_ns"]
     opens_ns = min(nanoseconds(opening) for opening in record.log.openings_at(first_byte_ns / 1e9))
-    granted = str(decided["id"]) if decided.get("bookState") in (BOOKED, WAITING_LIST) and "id" in decided else None
-    return Request(first_byte_ns, opens_ns, granted)
+    return Request(first_byte_ns, opens_ns, granted(request["decided"]))
 
 
 def _lost(record: WishRecord, _: Evidence) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.reliability import oracle
 from tests.reliability.machine.history import MAX_ATTEMPTS, REARMING, Change, Row, Wish
-from tests.reliability.oracle import BOOKED, WAITING_LIST, Facts, Request, violations
+from tests.reliability.oracle import Facts, Request, granted, violations
 
 from prebooking_local.aimharder import AimHarder, Entry
 
@@ -32,12 +32,10 @@ class Sent:
     opening: datetime
 
     def as_request(self) -> Request:
-        decided = self.entry.decided
-        granted = isinstance(decided, dict) and decided.get("bookState") in (BOOKED, WAITING_LIST) and "id" in decided
         return Request(
             first_byte_ns=self.entry.request.first_byte_ns,
             opens_ns=(self.opening - EPOCH) // timedelta(microseconds=1) * 1000,
-            booking_id=str(decided["id"]) if granted else None,
+            booking_id=granted(self.entry.decided),
         )
 
 
