@@ -9,7 +9,7 @@ import sys
 import time
 
 import structlog
-from tests.support.kept_opening import Opening
+from tests.support.held_requests import Opening
 
 from prebooking.adapters.clock import SystemClock
 from prebooking.domain.outcome import Kind

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 from playwright.async_api import Browser, async_playwright
-from tests.browser.watching import ANA, Watched
+from tests.browser.page_checks import ANA, Watched
 from tests.support.world import PASSWORD, World, open_world
 
 from prebooking_local.aimharder import AimHarder

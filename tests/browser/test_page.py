@@ -5,7 +5,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from playwright.async_api import expect
-from tests.browser.watching import ANA, Watched
+from tests.browser.page_checks import ANA, Watched
 from tests.support.executions import until
 from tests.support.world import PASSWORD
 

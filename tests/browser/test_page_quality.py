@@ -10,7 +10,7 @@ import httpx
 import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
-from tests.browser.watching import Watched
+from tests.browser.page_checks import Watched
 from tests.support.world import World
 
 import prebooking.web.console

@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
-from tests.browser.watching import Watched
+from tests.browser.page_checks import Watched
 
 from prebooking_local.serving import serve_asgi
 

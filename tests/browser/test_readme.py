@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.browser.watching import ANA, Watched
+from tests.browser.page_checks import ANA, Watched
 from tests.support.world import World
 
 README = (Path(__file__).parents[2] / "src/prebooking/web/README.md").read_text(encoding="utf-8")

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from playwright.async_api import Locator, expect
-from tests.browser.watching import ANA, Watched
+from tests.browser.page_checks import ANA, Watched
 from tests.support.executions import LOGIN
 from tests.web.signing_in import ACCOUNT, KEY, PASSWORD, enrol
 

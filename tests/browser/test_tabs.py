@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from playwright.async_api import Locator, Page, Request, expect
-from tests.browser.watching import ANA, Watched
+from tests.browser.page_checks import ANA, Watched
 
 _TABS = 10
 _BECOME = """state => {

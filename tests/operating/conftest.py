@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from tests.operating.patient import Patient
+from tests.operating.examined_service import ExaminedService
 from tests.support.world import open_world
 
 from prebooking.adapters.migrations import migrate
@@ -16,17 +16,17 @@ from prebooking_local.supabase import Gateway, supabase_gateway
 
 
 @pytest.fixture
-async def patient(
+async def examined(
     database: asyncpg.Connection, outside: tuple[Gateway, QStashServer, AimHarder]
-) -> AsyncIterator[Patient]:
+) -> AsyncIterator[ExaminedService]:
     """It has a member with a session."""
     async with open_world(database, *outside) as world:
         world.qstash.qstash.broker.dead_letters._letters.clear()
         await world.member("ana@example.com")
-        patient = Patient(world)
-        await patient.forget_schedule()
-        yield patient
-        await patient.forget_schedule()
+        examined = ExaminedService(world)
+        await examined.forget_schedule()
+        yield examined
+        await examined.forget_schedule()
 
 
 @pytest.fixture

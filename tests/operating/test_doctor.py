@@ -16,8 +16,8 @@ from rich.console import Console
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+from tests.operating.examined_service import ExaminedService
 from tests.operating.misconfigurations import REFUSED
-from tests.operating.patient import Patient
 from tests.support.executions import ANA
 from tests.support.webhook_receiver import receiver
 from tests.support.world import open_world
@@ -63,12 +63,12 @@ async def migrated_away(another: Another, statement: str) -> Gateway:
 # ---- nothing wrong -----------------------------------------------------------------------------------------------
 
 
-async def test_a_good_stack_is_healthy(patient: Patient) -> None:
-    world = patient.world
+async def test_a_good_stack_is_healthy(examined: ExaminedService) -> None:
+    world = examined.world
     row = await world.prebook(ANA, world.open_class())
     await world.finished(ANA, row["id"])
     await world.prebook(ANA, world.open_class(3600, class_id=2), id=2)
-    findings = await patient.findings()
+    findings = await examined.findings()
     assert [one for one in findings if one.state is State.BAD] == []
     assert {one.subject for one in findings} == {
         *(
@@ -87,17 +87,17 @@ async def test_a_good_stack_is_healthy(patient: Patient) -> None:
 
 
 @pytest.mark.parametrize("settings", [{"sweep_seconds": 0}, {"notify": True}, {"keys": True}])
-async def test_a_good_stack_of_another_kind_is_healthy_too(patient: Patient, settings: dict[str, Any]) -> None:
+async def test_a_good_stack_of_another_kind_is_healthy_too(examined: ExaminedService, settings: dict[str, Any]) -> None:
     """One that sleeps, one that tells its users, one that encrypts."""
     if "sweep_seconds" in settings:
-        await patient.world.services.scheduler.schedule_sweep(2)
-        assert await patient.wrong(**settings) == {}
+        await examined.world.services.scheduler.schedule_sweep(2)
+        assert await examined.wrong(**settings) == {}
     elif "notify" in settings:
         async with receiver() as ear:
-            assert await patient.wrong(**ear.settings) == {}
+            assert await examined.wrong(**ear.settings) == {}
     else:
         key = base64.b64encode(secrets.token_bytes(32)).decode()
-        assert await patient.wrong(session_encryption_keys=[key]) == {}
+        assert await examined.wrong(session_encryption_keys=[key]) == {}
 
 
 # ---- settings ----------------------------------------------------------------------------------------------------
@@ -134,15 +134,15 @@ def test_wrong_settings_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Any
     ],
 )
 async def test_a_database_that_does_not_answer_us(
-    patient: Patient, changed: dict[str, str], check: str, fix: str
+    examined: ExaminedService, changed: dict[str, str], check: str, fix: str
 ) -> None:
-    wrong = await patient.wrong(**changed)
+    wrong = await examined.wrong(**changed)
     assert set(wrong) == {check}
     assert fix in wrong[check].fix
 
 
-async def test_the_publishable_key_in_place_of_the_secret_one(patient: Patient) -> None:
-    wrong = await patient.wrong(SUPABASE_SECRET_KEY=patient.world.gateway.publishable_key)
+async def test_the_publishable_key_in_place_of_the_secret_one(examined: ExaminedService) -> None:
+    wrong = await examined.wrong(SUPABASE_SECRET_KEY=examined.world.gateway.publishable_key)
     assert set(wrong) == {"key"}
     assert "not the publishable one" in wrong["key"].fix
 
@@ -162,17 +162,17 @@ async def test_the_publishable_key_in_place_of_the_secret_one(patient: Patient) 
     ],
 )
 async def test_a_database_that_is_not_as_it_should_be(
-    patient: Patient, another: Another, statement: str, check: str, fix: str
+    examined: ExaminedService, another: Another, statement: str, check: str, fix: str
 ) -> None:
     gateway = await migrated_away(another, statement)
-    wrong = await patient.wrong(supabase_url=gateway.url, SUPABASE_SECRET_KEY=gateway.secret_key, within_s=0.3)
+    wrong = await examined.wrong(supabase_url=gateway.url, SUPABASE_SECRET_KEY=gateway.secret_key, within_s=0.3)
     assert set(wrong) == {check}
     assert fix in wrong[check].fix
 
 
-async def test_sessions_that_nobody_can_read_here(patient: Patient) -> None:
-    await patient.world.database.execute("update public.auth_sessions set aimharder_token = 'enc:v1:0123abcd:AAAA'")
-    wrong = await patient.wrong()
+async def test_sessions_that_nobody_can_read_here(examined: ExaminedService) -> None:
+    await examined.world.database.execute("update public.auth_sessions set aimharder_token = 'enc:v1:0123abcd:AAAA'")
+    wrong = await examined.wrong()
     assert set(wrong) == {"session-keys"}
     assert "0123abcd" in wrong["session-keys"].told
 
@@ -188,48 +188,48 @@ async def test_sessions_that_nobody_can_read_here(patient: Patient) -> None:
         ({"qstash_current_signing_key": "x" * 32, "qstash_next_signing_key": "y" * 32}, "signing-keys", "region"),
     ],
 )
-async def test_another_account(patient: Patient, changed: dict[str, str], check: str, fix: str) -> None:
-    wrong = await patient.wrong(**changed)
+async def test_another_account(examined: ExaminedService, changed: dict[str, str], check: str, fix: str) -> None:
+    wrong = await examined.wrong(**changed)
     assert set(wrong) == {check}
     assert fix in wrong[check].fix
 
 
-async def test_keys_that_were_rolled_once(patient: Patient) -> None:
-    keys = patient.settings()
-    wrong = await patient.wrong(
+async def test_keys_that_were_rolled_once(examined: ExaminedService) -> None:
+    keys = examined.settings()
+    wrong = await examined.wrong(
         qstash_current_signing_key="x" * 32,
         qstash_next_signing_key=keys.qstash_current_signing_key.get_secret_value(),
     )
     assert "before you roll again" in wrong["signing-keys"].fix
 
 
-async def test_a_host_that_sleeps_without_a_schedule(patient: Patient) -> None:
-    await patient.forget_schedule()
-    wrong = await patient.wrong(sweep_seconds=0)
+async def test_a_host_that_sleeps_without_a_schedule(examined: ExaminedService) -> None:
+    await examined.forget_schedule()
+    wrong = await examined.wrong(sweep_seconds=0)
     assert set(wrong) == {"schedule"}
     assert "schedule-sweep" in wrong["schedule"].fix
 
 
-async def test_a_schedule_that_calls_another_host_or_is_paused(patient: Patient) -> None:
-    await patient.world.services.scheduler.schedule_sweep(2)
-    client = patient.world.services.scheduler._messages._client  # type: ignore[attr-defined]
+async def test_a_schedule_that_calls_another_host_or_is_paused(examined: ExaminedService) -> None:
+    await examined.world.services.scheduler.schedule_sweep(2)
+    client = examined.world.services.scheduler._messages._client  # type: ignore[attr-defined]
     await client.schedule.pause("prebooking-sweep")
-    assert "paused" in (await patient.wrong(sweep_seconds=0))["schedule"].told
+    assert "paused" in (await examined.wrong(sweep_seconds=0))["schedule"].told
     await client.schedule.create(
         destination=f"{NOWHERE}/qstash/sweep", cron="*/2 * * * *", schedule_id="prebooking-sweep"
     )
-    assert NOWHERE in (await patient.wrong(sweep_seconds=0))["schedule"].told
-    await patient.forget_schedule()
+    assert NOWHERE in (await examined.wrong(sweep_seconds=0))["schedule"].told
+    await examined.forget_schedule()
 
 
-async def test_dead_letters(patient: Patient) -> None:
-    patient.world.qstash.qstash.faults.change({"signing_key": {"value": "x" * 32, "next": 1}})
-    client = patient.world.services.scheduler._messages._client  # type: ignore[attr-defined]
-    await client.message.publish_json(url=f"{patient.world.url}/qstash/prebooking-execute", body={}, retries=0)
-    letters = patient.world.qstash.qstash.broker.dead_letters
+async def test_dead_letters(examined: ExaminedService) -> None:
+    examined.world.qstash.qstash.faults.change({"signing_key": {"value": "x" * 32, "next": 1}})
+    client = examined.world.services.scheduler._messages._client  # type: ignore[attr-defined]
+    await client.message.publish_json(url=f"{examined.world.url}/qstash/prebooking-execute", body={}, retries=0)
+    letters = examined.world.qstash.qstash.broker.dead_letters
     while not letters.newest_first():
         await asyncio.sleep(0.01)
-    wrong = await patient.wrong()
+    wrong = await examined.wrong()
     assert set(wrong) == {"dead-letters"}
     assert "HTTP 401" in wrong["dead-letters"].told
     assert "prebooking dlq" in wrong["dead-letters"].fix
@@ -238,16 +238,16 @@ async def test_dead_letters(patient: Patient) -> None:
 # ---- the way from outside ----------------------------------------------------------------------------------------
 
 
-async def test_nobody_at_the_public_url(patient: Patient) -> None:
-    wrong = await patient.wrong(public_url=NOWHERE)
+async def test_nobody_at_the_public_url(examined: ExaminedService) -> None:
+    wrong = await examined.wrong(public_url=NOWHERE)
     assert set(wrong) == {"reach"}
     assert "no answer" in wrong["reach"].told
 
 
 @pytest.mark.parametrize(("status", "told"), [(404, "something else answers"), (502, "HTTP 502")])
-async def test_somebody_else_at_the_public_url(patient: Patient, status: int, told: str) -> None:
+async def test_somebody_else_at_the_public_url(examined: ExaminedService, status: int, told: str) -> None:
     async with somebody_else(status, "bad gateway") as url:
-        wrong = await patient.wrong(public_url=url)
+        wrong = await examined.wrong(public_url=url)
     assert set(wrong) == {"reach"}
     assert told in wrong["reach"].told
 
@@ -255,15 +255,15 @@ async def test_somebody_else_at_the_public_url(patient: Patient, status: int, to
 async def test_a_service_that_has_another_public_url(database: asyncpg.Connection, outside: Outside) -> None:
     async with open_world(database, *outside, public_url="https://another.example.com") as world:
         await world.member(ANA)
-        wrong = await Patient(world).wrong()
+        wrong = await ExaminedService(world).wrong()
     assert set(wrong) == {"reach"}
     assert "PUBLIC_URL=" in wrong["reach"].fix
 
 
-async def test_a_service_with_another_database_is_noted(patient: Patient, another: Another) -> None:
+async def test_a_service_with_another_database_is_noted(examined: ExaminedService, another: Another) -> None:
     _, gateway = another
     changed = {"supabase_url": gateway.url, "SUPABASE_SECRET_KEY": gateway.secret_key}
-    findings = await patient.findings(**changed, within_s=0.5)
+    findings = await examined.findings(**changed, within_s=0.5)
     (reach,) = [one for one in findings if one.check == "reach"]
     assert (reach.state, "compare SUPABASE_URL" in reach.fix) == (State.NOTE, True)
 
@@ -271,22 +271,22 @@ async def test_a_service_with_another_database_is_noted(patient: Patient, anothe
 # ---- the rest ----------------------------------------------------------------------------------------------------
 
 
-async def test_an_aimharder_that_is_not_there(patient: Patient) -> None:
-    wrong = await patient.wrong(aimharder_account_url=NOWHERE)
+async def test_an_aimharder_that_is_not_there(examined: ExaminedService) -> None:
+    wrong = await examined.wrong(aimharder_account_url=NOWHERE)
     assert set(wrong) == {"aimharder"}
     assert "AIMHARDER_PROXY" in wrong["aimharder"].fix
 
 
-async def test_an_aimharder_that_blocks_us(patient: Patient) -> None:
+async def test_an_aimharder_that_blocks_us(examined: ExaminedService) -> None:
     async with somebody_else(403) as url:
-        assert "proxy in the gym's country" in (await patient.wrong(aimharder_account_url=url))["aimharder"].fix
+        assert "proxy in the gym's country" in (await examined.wrong(aimharder_account_url=url))["aimharder"].fix
 
 
-async def test_a_clock_that_is_wrong(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_clock_that_is_wrong(examined: ExaminedService, monkeypatch: pytest.MonkeyPatch) -> None:
 
     behind = SimpleNamespace(time=lambda: time.time() - 7, monotonic=time.monotonic)
     monkeypatch.setattr("prebooking.operator.inspection.time", behind)
-    wrong = await patient.wrong()
+    wrong = await examined.wrong()
     assert "database-clock" in wrong
     assert "7.0 s behind" in wrong["database-clock"].told
     assert "NTP" in wrong["database-clock"].fix
@@ -311,20 +311,20 @@ async def test_rows_that_no_sweep_has_taken_up(
         await world.services.scheduler.schedule_sweep(30)
         await world.prebook(ANA, datetime.now(UTC) + SOON)
         await database.execute(f"update public.prebookings set {values}")
-        wrong = await Patient(world).wrong(sweep_seconds=0)
-        await Patient(world).forget_schedule()
+        wrong = await ExaminedService(world).wrong(sweep_seconds=0)
+        await ExaminedService(world).forget_schedule()
     assert set(wrong) == {check}
     assert "sweep" in wrong[check].fix
 
 
-async def test_notices_that_nobody_takes(patient: Patient) -> None:
-    await patient.world.database.execute(
+async def test_notices_that_nobody_takes(examined: ExaminedService) -> None:
+    await examined.world.database.execute(
         "insert into prebooking.notices (key, kind, prebooking, created_at, try_after, failure)"
         " values ('1', 'booked', '{}', now() - interval '1 hour', now() + interval '1 hour',"
         " 'QStash gave up: HTTP 500')"
     )
     async with receiver() as ear:
-        wrong = await patient.wrong(**ear.settings)
+        wrong = await examined.wrong(**ear.settings)
     assert set(wrong) == {"notices"}
     assert "HTTP 500" in wrong["notices"].told
 
@@ -338,17 +338,17 @@ async def test_notices_that_nobody_takes(patient: Patient) -> None:
         ("created_at = created_at", "done"),
     ],
 )
-async def test_it_says_how_far_the_move_from_the_cron_is(patient: Patient, values: str, step: str) -> None:
-    await patient.world.prebook(ANA, datetime.now(UTC) + SOON)
-    await patient.world.database.execute(f"update public.prebookings set {values}")
-    (found,) = [one for one in await patient.findings() if one.check == "step"]
+async def test_it_says_how_far_the_move_from_the_cron_is(examined: ExaminedService, values: str, step: str) -> None:
+    await examined.world.prebook(ANA, datetime.now(UTC) + SOON)
+    await examined.world.database.execute(f"update public.prebookings set {values}")
+    (found,) = [one for one in await examined.findings() if one.check == "step"]
     assert found.told.startswith(step)
 
 
-async def test_no_secret_is_told(patient: Patient) -> None:
+async def test_no_secret_is_told(examined: ExaminedService) -> None:
     console = Console(record=True, width=100)
-    settings = patient.settings()
-    for findings in (await patient.findings(), await patient.findings(qstash_token="of-another-region")):
+    settings = examined.settings()
+    for findings in (await examined.findings(), await examined.findings(qstash_token="of-another-region")):
         show(findings, console)
     told = console.export_text()
     for secret in (settings.qstash_token, settings.supabase_secret_key, settings.qstash_current_signing_key):

@@ -11,9 +11,9 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 from rich.console import Console
+from tests.operating.examined_service import ExaminedService
 from tests.operating.imposter import Imposter, imposter, page
 from tests.operating.misconfigurations import MISCONFIGURATIONS, NO_NAME, Wrong
-from tests.operating.patient import Patient
 from tests.support.executions import ANA
 from tests.support.world import open_world
 
@@ -30,12 +30,12 @@ from prebooking_local.supabase import Gateway
 class Scene:
     """One good stack for all, and a server that takes the place of any part."""
 
-    patient: Patient
+    examined: ExaminedService
     imposter: Imposter
     database: asyncpg.Connection
 
     def filled(self, value: Any) -> Any:
-        world = self.patient.world
+        world = self.examined.world
         if not isinstance(value, str):
             return value
         for name, url in {
@@ -54,29 +54,29 @@ class Scene:
         if wrong.sql:
             await self.database.execute(wrong.sql)
         settings = {name: self.filled(value) for name, value in wrong.settings.items()}
-        return await self.patient.findings(within_s=2.0, **settings)
+        return await self.examined.findings(within_s=2.0, **settings)
 
 
 @pytest.fixture(scope="module")
 async def shared(
     migrated: str, outside: tuple[Gateway, QStashServer, AimHarder]
-) -> AsyncIterator[tuple[Patient, Imposter, asyncpg.Connection]]:
+) -> AsyncIterator[tuple[ExaminedService, Imposter, asyncpg.Connection]]:
     database = await asyncpg.connect(migrated)
     await database.execute("truncate public.prebookings, public.auth_sessions, prebooking.notices cascade")
     async with open_world(database, *outside, sweep_seconds=0) as world, imposter() as one:
         world.qstash.qstash.broker.dead_letters._letters.clear()
-        yield Patient(world), one, database
+        yield ExaminedService(world), one, database
     await database.close()
 
 
 @pytest.fixture
-async def scene(shared: tuple[Patient, Imposter, asyncpg.Connection]) -> AsyncIterator[Scene]:
+async def scene(shared: tuple[ExaminedService, Imposter, asyncpg.Connection]) -> AsyncIterator[Scene]:
     """A member with a session and a prebooking that waits."""
-    patient, one, database = shared
-    await patient.world.member(ANA)
-    await patient.world.prebook(ANA, datetime.now(UTC) + timedelta(hours=5))
-    yield Scene(patient, one, database)
-    patient.world.qstash.qstash.broker.dead_letters._letters.clear()
+    examined, one, database = shared
+    await examined.world.member(ANA)
+    await examined.world.prebook(ANA, datetime.now(UTC) + timedelta(hours=5))
+    yield Scene(examined, one, database)
+    examined.world.qstash.qstash.broker.dead_letters._letters.clear()
     await database.execute("truncate public.prebookings, public.auth_sessions, prebooking.notices cascade")
 
 
@@ -198,7 +198,7 @@ async def test_a_check_that_breaks_is_a_finding_and_the_others_are_made(
 )
 async def test_no_value_of_a_setting_ends_it_in_a_trace(scene: Scene, settings: dict[str, Any]) -> None:
     """Also those that the start refuses today: the settings are made without being looked at."""
-    good = scene.patient.settings()
+    good = scene.examined.settings()
     key = settings.pop("SUPABASE_SECRET_KEY", None)
     changed = {
         name: SecretStr(value) if "token" in name or "secret" in name else value for name, value in settings.items()
@@ -235,12 +235,12 @@ def test_an_environment_that_cannot_be_read_is_a_finding(
 
 
 async def test_a_schedule_left_over_at_another_address_is_noted(scene: Scene) -> None:
-    client = scene.patient.world.services.scheduler._messages._client  # type: ignore[attr-defined]
+    client = scene.examined.world.services.scheduler._messages._client  # type: ignore[attr-defined]
     await client.schedule.create(
         destination="http://127.0.0.1:1/qstash/sweep", cron="0 0 1 1 *", schedule_id="of-before"
     )
     try:
-        (noted,) = [one for one in await scene.patient.findings() if one.check == "schedule-elsewhere"]
+        (noted,) = [one for one in await scene.examined.findings() if one.check == "schedule-elsewhere"]
     finally:
         await client.schedule.delete("of-before")
     assert (noted.state, "127.0.0.1:1/qstash/sweep" in noted.told) == (State.NOTE, True)
@@ -249,7 +249,7 @@ async def test_a_schedule_left_over_at_another_address_is_noted(scene: Scene) ->
 
 async def test_dead_letters_of_an_earlier_address_are_seen(scene: Scene) -> None:
     """Where they are about prebookings of this database, and only there."""
-    client = scene.patient.world.services.scheduler._messages._client  # type: ignore[attr-defined]
+    client = scene.examined.world.services.scheduler._messages._client  # type: ignore[attr-defined]
     (ours,) = await scene.database.fetch("select id from public.prebookings")
     for prebooking_id in (ours["id"], "00000000-0000-0000-0000-000000000000"):
         await client.message.publish_json(
@@ -257,11 +257,11 @@ async def test_dead_letters_of_an_earlier_address_are_seen(scene: Scene) -> None
             body={"prebooking_id": str(prebooking_id), "version": 1},
             retries=0,
         )
-    letters = scene.patient.world.qstash.qstash.broker.dead_letters
+    letters = scene.examined.world.qstash.qstash.broker.dead_letters
     async with asyncio.timeout(10):
         while len(letters.newest_first()) < 2:
             await asyncio.sleep(0.02)
-    (wrong,) = [one for one in await scene.patient.findings() if one.check == "dead-letters"]
+    (wrong,) = [one for one in await scene.examined.findings() if one.check == "dead-letters"]
     assert wrong.state is State.BAD
     assert "1 messages" in wrong.told
     assert "http://127.0.0.1:1, which is not PUBLIC_URL" in wrong.told

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from tests.operating.patient import Patient
+from tests.operating.examined_service import ExaminedService
 from tests.operating.test_doctor import somebody_else
 from tests.support.executions import ANA
 
@@ -27,12 +27,12 @@ def console() -> Console:
     return Console(record=True, width=WIDE)
 
 
-async def test_status_shows_the_next_openings_and_the_last_results(patient: Patient) -> None:
-    world = patient.world
+async def test_status_shows_the_next_openings_and_the_last_results(examined: ExaminedService) -> None:
+    world = examined.world
     done = await world.prebook(ANA, world.open_class(), activityName="[b]WOD[/b]")
     await world.finished(ANA, done["id"])
     await world.prebook(ANA, world.open_class(3 * 3600 + 60, class_id=2), id=2, activityName="Yoga")
-    seen = await status.ask(patient.settings(), 10)
+    seen = await status.ask(examined.settings(), 10)
     out = console()
     status.show(seen, out)
     told = out.export_text()
@@ -57,8 +57,10 @@ def test_distances_are_told_in_the_unit_that_tells_them_well(seconds: int, told:
     assert humanize(timedelta(seconds=seconds)) == told
 
 
-async def looked(patient: Patient, *, redrive: bool = False, clear: bool = False) -> tuple[list[dlq.Case], int, int]:
-    settings = patient.settings()
+async def looked(
+    examined: ExaminedService, *, redrive: bool = False, clear: bool = False
+) -> tuple[list[dlq.Case], int, int]:
+    settings = examined.settings()
     key = settings.supabase_secret_key.get_secret_value()
     async with (
         open_rpc(settings.supabase_url, key, "dlq") as rpc,
@@ -69,50 +71,50 @@ async def looked(patient: Patient, *, redrive: bool = False, clear: bool = False
         return cases, again, await dlq.clear(cases, account) if clear else 0
 
 
-async def dies(patient: Patient, row: dict[str, Any]) -> None:
+async def dies(examined: ExaminedService, row: dict[str, Any]) -> None:
     """Its message comes hours early and is believed by nobody, and neither is the failure callback."""
-    letters = patient.world.qstash.qstash.broker.dead_letters
+    letters = examined.world.qstash.qstash.broker.dead_letters
     async with asyncio.timeout(20):
         while not any(row["id"] in letter.message.order.body.decode() for letter in letters.newest_first()):
             await asyncio.sleep(0.02)
 
 
-async def test_a_dead_letter_of_a_waiting_row_is_ordered_anew_for_its_opening(patient: Patient) -> None:
-    world = patient.world
+async def test_a_dead_letter_of_a_waiting_row_is_ordered_anew_for_its_opening(examined: ExaminedService) -> None:
+    world = examined.world
     world.qstash.qstash.faults.change(
         {"shift_s": {"value": -20_000, "next": 1}, "signing_key": {"value": "x" * 32, "next": 6}}
     )
     row = await world.prebook(ANA, world.open_class(18_000), id=2)
-    await dies(patient, row)
-    cases, *_ = await looked(patient)
+    await dies(examined, row)
+    cases, *_ = await looked(examined)
     (case,) = [one for one in cases if one.prebooking and str(one.prebooking.id) == row["id"]]
     assert (case.about, case.worth_it, case.letter.status) == ("a pending prebooking", True, 401)
     assert case.letter.by_us is True
 
     await world.database.execute("update public.prebookings set armed_at = armed_at - interval '1 minute'")
-    _, again, _ = await looked(patient, redrive=True)
+    _, again, _ = await looked(examined, redrive=True)
     assert again == 1
     async with asyncio.timeout(15):
         while len(world.messages(row["id"])) < 2:
             await asyncio.sleep(0.05)
-    assert (await looked(patient))[0] == []
+    assert (await looked(examined))[0] == []
 
 
-async def test_what_has_ended_is_not_worth_it_and_can_be_cleared(patient: Patient) -> None:
-    world = patient.world
+async def test_what_has_ended_is_not_worth_it_and_can_be_cleared(examined: ExaminedService) -> None:
+    world = examined.world
     world.qstash.qstash.faults.change(
         {"shift_s": {"value": -20_000, "next": 1}, "signing_key": {"value": "x" * 32, "next": 6}}
     )
     row = await world.prebook(ANA, world.open_class(18_000), id=2)
-    await dies(patient, row)
+    await dies(examined, row)
     await world.http.delete(f"/prebookings/{row['id']}", headers=world.speaking_for(ANA))
-    cases, again, cleared = await looked(patient, redrive=True, clear=True)
+    cases, again, cleared = await looked(examined, redrive=True, clear=True)
     assert ([case.worth_it for case in cases], again, cleared) == ([False], 0, 1)
-    assert (await looked(patient))[0] == []
+    assert (await looked(examined))[0] == []
 
 
-async def test_what_rang_at_a_former_address_is_ours_and_whose_answer_it_got_is_told(patient: Patient) -> None:
-    world = patient.world
+async def test_what_rang_at_a_former_address_is_ours_and_whose_answer_it_got_is_told(examined: ExaminedService) -> None:
+    world = examined.world
     row = await world.prebook(ANA, world.open_class(18_000), id=2)
     client = world.services.scheduler._messages._client  # type: ignore[attr-defined]  # the adapter's
     async with somebody_else(401, "<html>Log in\x1b[2J</html>") as former:
@@ -120,7 +122,7 @@ async def test_what_rang_at_a_former_address_is_ours_and_whose_answer_it_got_is_
             url=f"{former}/qstash/prebooking-execute", body={"prebooking_id": row["id"], "version": 1}, retries=0
         )
         async with asyncio.timeout(10):
-            while not (cases := (await looked(patient))[0]):
+            while not (cases := (await looked(examined))[0]):
                 await asyncio.sleep(0.05)
     (case,) = cases
     assert (case.letter.status, case.letter.by_us, case.worth_it) == (401, False, True)
@@ -130,8 +132,8 @@ async def test_what_rang_at_a_former_address_is_ours_and_whose_answer_it_got_is_
     assert "HTTP 401, not from this service: <html>Log in\\x1b[2J</html>" in out.export_text()
 
 
-async def test_a_dead_notice_is_told_anew(patient: Patient) -> None:
-    world = patient.world
+async def test_a_dead_notice_is_told_anew(examined: ExaminedService) -> None:
+    world = examined.world
     client = world.services.scheduler._messages._client  # type: ignore[attr-defined]  # the adapter's
     answer = await client.message.publish(
         url="http://127.0.0.1:1/hook", body=b"{}", label="prebooking-notice", retries=0
@@ -142,25 +144,27 @@ async def test_a_dead_notice_is_told_anew(patient: Patient) -> None:
         answer.message_id,
     )
     async with asyncio.timeout(10):
-        while not (await looked(patient))[0]:
+        while not (await looked(examined))[0]:
             await asyncio.sleep(0.05)
-    (case,), again, _ = await looked(patient, redrive=True)
+    (case,), again, _ = await looked(examined, redrive=True)
     assert (case.about, again) == ("a notice", 1)
     assert await world.database.fetchval("select told_at is null from prebooking.notices")
 
 
-async def test_the_letters_of_other_services_are_none_of_ours(patient: Patient) -> None:
-    client = patient.world.services.scheduler._messages._client  # type: ignore[attr-defined]
+async def test_the_letters_of_other_services_are_none_of_ours(examined: ExaminedService) -> None:
+    client = examined.world.services.scheduler._messages._client  # type: ignore[attr-defined]
     await client.message.publish_json(url="http://127.0.0.1:1/elsewhere", body={}, retries=0)
-    letters = patient.world.qstash.qstash.broker.dead_letters
+    letters = examined.world.qstash.qstash.broker.dead_letters
     async with asyncio.timeout(10):
         while not letters.newest_first():
             await asyncio.sleep(0.02)
-    assert (await looked(patient))[0] == []
+    assert (await looked(examined))[0] == []
 
 
-async def test_the_commands_speak_to_people_and_to_machines(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = patient.settings()
+async def test_the_commands_speak_to_people_and_to_machines(
+    examined: ExaminedService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = examined.settings()
     monkeypatch.setattr("prebooking.operator.commands.read_or_tell", lambda: settings)
     for command in (
         lambda out, as_json: doctor_command(out, as_json=as_json, within_s=5),
@@ -178,9 +182,9 @@ HOSTILE = "\x1b[2J\x1b]0;owned\x07WOD\r\n[red]\u202egnp\u2028\x9b31m"
 HARMLESS = "\\x1b[2J\\x1b]0;owned\\x07WOD"
 
 
-async def test_a_terminal_obeys_nothing_that_outsiders_wrote(patient: Patient) -> None:
+async def test_a_terminal_obeys_nothing_that_outsiders_wrote(examined: ExaminedService) -> None:
     """The gym's words, a class's name, an e-mail, a box: by their own hand, or the web application's."""
-    world = patient.world
+    world = examined.world
     await world.prebook(ANA, world.open_class(3 * 3600, class_id=2), id=2)
     ended = await world.prebook(ANA, world.open_class())
     await world.finished(ANA, ended["id"])
@@ -196,11 +200,11 @@ async def test_a_terminal_obeys_nothing_that_outsiders_wrote(patient: Patient) -
     letter = DeadLetter(
         id="1", message_id="1", url=HOSTILE, body="", label="", created_at=datetime.now(UTC), status=500, said=HOSTILE
     )
-    seen = await status.ask(patient.settings(), 10)
+    seen = await status.ask(examined.settings(), 10)
     out = console()
     status.show(seen, out)
     dlq.show([dlq.Case(letter, HOSTILE, worth_it=False)], out)
-    doctor.show(await patient.findings(), out)
+    doctor.show(await examined.findings(), out)
     told = out.export_text()
     assert told.count(HARMLESS) >= 4
     assert not set(told) & set("\x1b\x07\r\u202e\u2028\x9b")

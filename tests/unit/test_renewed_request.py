@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 
 import pytest
 from structlog.testing import capture_logs
-from tests.support.kept_opening import START, Opening
+from tests.support.held_requests import START, Opening
 from tests.support.virtual_time_loop import Clock, VirtualTimeLoop
 
 from prebooking.domain.outcome import Kind, Reply

@@ -82,11 +82,14 @@ def test_what_changes_after_the_end_is_named() -> None:
     assert changes(before, before, requests=False) == []
     assert changes(before, Ledgers([row], [BOOKING], [OPENS_NS, OPENS_NS]), requests=True) == []
     assert changes(before, Ledgers([row], [BOOKING], [OPENS_NS, OPENS_NS]), requests=False)
-    assert changes(before, Ledgers([row | GONE], [BOOKING], [OPENS_NS]), requests=False)
+    assert changes(before, Ledgers([{**row, **GONE}], [BOOKING], [OPENS_NS]), requests=False)
     assert changes(before, Ledgers([row], [], [OPENS_NS]), requests=False)
 
 
 def test_the_end_is_the_first_rows() -> None:
     first, second = datetime(2026, 12, 1, tzinfo=UTC), datetime(2026, 12, 2, tzinfo=UTC)
-    rows = [{"executed_at": None, "updated_at": second}, {"executed_at": first, "updated_at": second}]
+    rows: list[dict[str, Any]] = [
+        {"executed_at": None, "updated_at": second},
+        {"executed_at": first, "updated_at": second},
+    ]
     assert ended_at(Ledgers(rows, [], [])) == first.timestamp()

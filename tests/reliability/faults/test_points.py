@@ -9,7 +9,7 @@ from tests.reliability.faults.fault_injection import Occurrence
 
 from prebooking.domain.ports import Gym, HeldRequest, Messages, Store
 
-#: The chores book nothing: tests/web/test_notices.py and test_session_watch.py end them between their calls.
+#: The chores book nothing: tests/web/test_notifications.py and test_session_watch.py end them between their calls.
 CHORES = {
     *("take_notices", "mark_sent", "note_untold", "take_session_looks", "note_session_look"),
     *("remove_old", "note_ping", "forward"),

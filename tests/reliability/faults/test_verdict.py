@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.reliability.faults import old_cron, sessions
-from tests.reliability.faults.ledgers import Evidence
+from tests.reliability.faults.ledgers import Evidence, SignIns
 from tests.reliability.faults.plan import FollowUp, Opening, Wish
 from tests.reliability.faults.users import Exchange, UserLog
 from tests.reliability.faults.verdict import Column, judge
@@ -69,6 +69,8 @@ def columns(
         deaths=[],
         sessions=sessions.Ledger([], asked, []),
         calm_at=AT,
+        sign_ins=SignIns(tries=[], remembered={}, told_remembered=[], odd=[], found={}, looked_at={}),
+        leases={},
     )
     return {column for column, found in judge(evidence).complaints.items() if found}
 

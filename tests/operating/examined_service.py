@@ -12,7 +12,7 @@ from prebooking_local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_T
 
 
 @dataclass(frozen=True)
-class Patient:
+class ExaminedService:
     """A good stack, and its examination with other settings."""
 
     world: World
