@@ -138,8 +138,8 @@ def _ledgers(record: WishRecord) -> Iterator[str]:
         yield "  database " + ", ".join(f"{name}={_plain(row[name])}" for name in _ROW if row[name] is not None)
     for request in record.requests:
         stamps = f"{_clock(request['first_byte_ns'] / 1e9)} → {_clock((request['answered_ns'] or 0) / 1e9)}"
-        told = {name: request[name] for name in ("target", "decided", "status", "fault", "delivered")}
-        yield f"  gym      {stamps} {told}"
+        shown = {name: request[name] for name in ("target", "decided", "status", "fault", "delivered")}
+        yield f"  gym      {stamps} {shown}"
     for booking in record.bookings:
         yield f"  gym      {_clock(booking['made_ns'] / 1e9)} booking {booking['id']}, state {booking['state']}"
 

@@ -105,7 +105,7 @@ async def main(options: argparse.Namespace) -> int:
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Does all end right, whatever strikes where?")
+    parser = argparse.ArgumentParser(description="Does everything end right, whichever fault comes where?")
     parser.add_argument("--points", nargs="+", metavar="TEXT", help="those whose name has it, such as store.begin")
     parser.add_argument("--action", nargs="+", type=Action, choices=list(Action), default=list(Action))
     parser.add_argument("--when", nargs="+", type=Occurrence, choices=list(Occurrence), default=list(Occurrence))

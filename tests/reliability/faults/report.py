@@ -46,7 +46,7 @@ class Report:
             after = [result for result in self.qstash_off if result.case.begun]
             lines.append(
                 f"* Kills of an execution with QStash off and all settings at their defaults: {_right(self.qstash_off)}"
-                " ended right, counted from the strike, or from the opening if that was later, after"
+                " ended right, counted from the fault, or from the opening if that was later, after"
                 f" {_longest(before)} s at the latest where nothing had begun, {_longest(after)} s where it had."
             )
         if self.lax:
