@@ -16,7 +16,7 @@ export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test check bench faults installation format lock
+.PHONY: help install run demo test proofs check bench faults installation format lock
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,8 +48,11 @@ run: $(SERVICE) ## Everything on this machine, with one demo prebooking; Ctrl-C 
 demo: $(SERVICE) ## 30 members want one class that opens in 10 s
 	@$(BIN)/prebooking demo
 
-test: $(TOOLS) ## All tests, with branch coverage
-	@$(BIN)/pytest --numprocesses 3 --dist worksteal --cov --cov-report=term
+test: $(TOOLS) ## All tests but the long ones (4 minutes; ARGS="--cov" adds branch coverage)
+	@$(BIN)/pytest --numprocesses 4 --dist worksteal -m "not proof and not installation" $(ARGS)
+
+proofs: $(TOOLS) ## The long tests: whole processes, a browser, explorations, made-up input (8 minutes)
+	@$(BIN)/pytest --numprocesses 2 --dist worksteal -m proof $(ARGS)
 
 check: $(TOOLS) ## Format, lint, strict types, import direction, licences: looks, changes nothing
 	@$(BIN)/ruff format --check --quiet

@@ -12,14 +12,22 @@ from prebooking_local.postgres import Postgres, postgres
 from prebooking_local.qstash.server import QStashServer
 from prebooking_local.supabase import Gateway
 
-# Here the real deadlines, of a second or two, run against the wall clock.
+#: Real deadlines, of a second or two, run against the wall clock here.
 _IN_REAL_TIME = {"browser", "contract", "local", "operating", "processes", "test_timeouts.py", "web"}
+#: Whole processes, a browser, explorations and made-up input: `make proofs`. See README.md.
+_PROOFS = {
+    *("browser", "fuzz", "machine", "model", "processes"),
+    *("test_claim_race.py", "test_misconfigurations.py", "test_model_replay.py", "test_schemathesis.py"),
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A machine that is starved for a second fails one of these: what fails thrice is wrong. `-ra` tells the reruns."""
+    """Marks the proofs; and what a machine that is starved for a second fails once: what fails thrice is wrong."""
     for item in items:
-        if _IN_REAL_TIME.intersection(item.path.relative_to(item.config.rootpath).parts):
+        parts = item.path.relative_to(item.config.rootpath).parts
+        if _PROOFS.intersection(parts):
+            item.add_marker(pytest.mark.proof)
+        if _IN_REAL_TIME.intersection(parts):
             item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=2))
 
 
