@@ -107,6 +107,7 @@ class Environment:
                 "delete from public.prebookings; delete from public.auth_sessions; delete from prebooking.retries"
             )
         self._read_until = 0
+        self.under_way.clear()  # of a run that was given up
         self.clock.start(START)
         # A new process: the monotonic clock starts anew, too.
         self.world.services.sweeper._orders._taken()
