@@ -57,7 +57,7 @@ class Surroundings:
     async def awake(self, budget: Budget) -> AsyncIterator[None]:
         yield
 
-    async def execute(self, prebooking_id: Any, version: int, arrived: float) -> DeliveryResult:
+    async def execute(self, prebooking_id: Any, version: int, budget: Budget) -> DeliveryResult:
         assert 1 <= version < 2**31
         return DeliveryResult("unknown_prebooking", None)
 

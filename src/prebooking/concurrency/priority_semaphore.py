@@ -10,8 +10,8 @@ from enum import IntEnum
 class Priority(IntEnum):
     """The lowest is served first."""
 
-    CLAIMED = 0  #: what is claimed: behind a hundred claims it would come too late
-    CLAIM = 1  #: what an opening waits for, whoever looks at their page meanwhile
+    CLAIMED = 0  #: calls for what is claimed: behind a hundred claims they would come too late
+    CLAIM = 1  #: what an opening waits for, however many users load their pages meanwhile
     OTHER = 2
 
 

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
 from math import inf
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -101,7 +102,7 @@ class Sweeper:
         self._waking: asyncio.Task[None] | None = None
         self._refused = Refused(clock)
 
-    async def sweep(self, arrived: float | None = None) -> Work:
+    async def sweep(self, budget: Budget | None = None) -> Work:
         """One pass: what it found is under way when it returns (see `settled`). Raises StoreUnavailableError."""
         work = await self._store.sweep(
             lead_s=self._lead_s, max_delay_s=self._max_delay_s, address=self._address, per_minute=self._per_minute
@@ -110,10 +111,10 @@ class Sweeper:
         self._opening_clock.compare(work.now, work.sent_at, self._clock.monotonic())
         due = [i for i in work.execute if i not in self._under_way]
         for prebooking_id in due:
-            self._start(prebooking_id, self._executor.execute(prebooking_id, None, arrived))
+            self._start(prebooking_id, self._executor.execute(prebooking_id, None, budget))
         self._to_settle = deque(i for i in work.settle if i not in self._under_way)
         due += self._to_settle
-        self._settle(arrived)
+        self._settle(budget)
         if work.publish and _PUBLISHING not in self._under_way and not self._orders.paused:
             self._start(_PUBLISHING, self._publish(self._refused.worth_ordering(work.publish)))
         self._meter.swept(found=len(due) + len(work.publish))
@@ -148,7 +149,7 @@ class Sweeper:
     async def _sweep_while_awake(self) -> None:
         await self._alarm.nap(inf, _FIRST_S)
         while True:
-            await self._pass(max(budget.arrived for budget in self._deliveries))
+            await self._pass(max(self._deliveries, key=attrgetter("arrived")))
 
     async def close(self) -> None:
         """At the end of the process: what is executing ends by its budget; messages can wait for another sweep."""
@@ -161,19 +162,19 @@ class Sweeper:
         while self._under_way:
             await asyncio.wait(self._under_way.values(), return_when=asyncio.FIRST_COMPLETED)
 
-    def _settle(self, arrived: float | None) -> None:
+    def _settle(self, budget: Budget | None) -> None:
         """A few at a time, one after the other."""
         while self._to_settle and len(self._settling) < _SETTLED_AT_ONCE and not self._executor.stopping:
             prebooking_id = self._to_settle.popleft()
             if prebooking_id in self._under_way:
                 continue
             self._settling.add(prebooking_id)
-            settling = self._executor.execute(prebooking_id, None, arrived, settles=True)
-            self._start(prebooking_id, settling, then=partial(self._settled, prebooking_id, arrived))
+            settling = self._executor.execute(prebooking_id, None, budget, settles=True)
+            self._start(prebooking_id, settling, then=partial(self._settled, prebooking_id, budget))
 
-    def _settled(self, prebooking_id: UUID, arrived: float | None) -> None:
+    def _settled(self, prebooking_id: UUID, budget: Budget | None) -> None:
         self._settling.discard(prebooking_id)
-        self._settle(arrived)
+        self._settle(budget)
 
     def _start(self, key: UUID, work: Coroutine[Any, Any, object], *, then: Callable[[], None] = lambda: None) -> None:
         """Beside the sweep, which goes on: a slow gym or QStash must not keep the next opening waiting."""
@@ -192,11 +193,11 @@ class Sweeper:
         while True:
             await self._pass()
 
-    async def _pass(self, arrived: float | None = None) -> None:
+    async def _pass(self, budget: Budget | None = None) -> None:
         """Sweeps once, then naps until there is something to do."""
         now = inf  # unknown: whatever is made meanwhile ends the nap
         try:
-            work = await self.sweep(arrived)
+            work = await self.sweep(budget)
             now, nap = work.now.timestamp(), self._nap(work)
         except StoreUnavailableError as exc:
             _log.warning("sweep_interrupted", reason=str(exc))

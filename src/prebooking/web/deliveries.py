@@ -25,11 +25,16 @@ _LONGEST_REASON = 300
 _LONGEST_MESSAGE_ID = 100
 
 
+def budget_of(services: Services) -> Budget:
+    """Returns the time that a delivery has which arrives now."""
+    return Budget(services.clock, services.clock.monotonic(), services.max_duration_s)
+
+
 @asynccontextmanager
-async def time_limit(services: Services, arrived: float) -> AsyncIterator[None]:
+async def time_limit(budget: Budget) -> AsyncIterator[None]:
     """Raises Problem before the platform would kill a delivery that takes too long."""
     try:
-        async with asyncio.timeout(Budget(services.clock, arrived, services.max_duration_s).left):
+        async with asyncio.timeout(budget.left):
             yield
     except TimeoutError as exc:
         raise Problem(503, "The delivery took too long: it is retried.", headers={"Retry-After": "2"}) from exc

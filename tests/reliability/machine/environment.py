@@ -21,6 +21,7 @@ from prebooking import composition
 from prebooking.adapters.migrations import migrate
 from prebooking.adapters.supabase import rpc as supabase_rpc
 from prebooking.concurrency.shutdown import Shutdown
+from prebooking.domain.timing import Budget
 from prebooking.usecases.booking.executor import Executor
 from prebooking.usecases.booking.record import DeliveryResult
 from prebooking.usecases.sessions.refresh import SessionRefresher
@@ -62,9 +63,9 @@ class MortalExecutor(Executor):
         self._pipeline.shutdown = Shutdown()
 
     async def execute(
-        self, prebooking_id: UUID, version: int | None, arrived: float | None = None, *, settles: bool = False
+        self, prebooking_id: UUID, version: int | None, budget: Budget | None = None, *, settles: bool = False
     ) -> DeliveryResult:
-        work = asyncio.create_task(super().execute(prebooking_id, version, arrived, settles=settles))
+        work = asyncio.create_task(super().execute(prebooking_id, version, budget, settles=settles))
         await asyncio.wait({work})
         return DeliveryResult(_KILLED) if work.cancelled() else work.result()
 

@@ -19,7 +19,7 @@ _PATIENCE_S = 1.5
 
 @asynccontextmanager
 async def admitted(permits: FairSemaphore, context: ExecutionContext) -> AsyncIterator[None]:
-    # It is claimed: so it waits no longer than this, or until this long before its opening, and else comes again later.
+    """Holds a permit as `context.permit`, unless the gym is silent. Raises NoPermitError where too many wait."""
     if context.gym.silent:  # it needs nothing of this machine but patience
         yield
         return

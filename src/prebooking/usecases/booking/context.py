@@ -1,4 +1,4 @@
-"""What the steps of the pipeline share of one execution, and the decisions with which they stop it."""
+"""The context of one execution, which the steps of the pipeline share, and the decisions that end it."""
 
 import asyncio
 from collections.abc import Callable
@@ -56,6 +56,8 @@ Decision = Ending | Release | Park | GiveBack | NotOurs
 
 @dataclass(slots=True, kw_only=True)
 class ExecutionContext:
+    """One claimed prebooking, and what is known of it so far."""
+
     claim: Claim
     prebooking: Prebooking
     token: UUID
@@ -78,7 +80,7 @@ class ExecutionContext:
     lease: Lease | None = None  #: of its begin; the database's lasts at least as long
     unsure: bool = False  #: a request of this claim got no clear answer: no refusal is believed any more
     day_is_empty: bool = False  #: the gym lists no class at all on that day, as far as was asked
-    starts_at: datetime | None = None  #: the class's start, as the gym's listing tells it
+    starts_at: datetime | None = None  #: the class's start, by the gym's listing
     entered: bool = False  #: the living session was shown to the box
     password_refused: bool = False  #: the remembered one, so the session could not be signed in again
     _revived: bool = False
@@ -93,10 +95,10 @@ class ExecutionContext:
         return self.budget.may_send() and self.lease is not None and self.lease.holds
 
     async def restore_session(self, patience_s: float = PATIENCE_S) -> bool:
-        """Refreshes the dead session, or signs it in again, once an execution. Raises BoxSilentError when nobody can
-        tell.
+        """Refreshes the dead session, or signs it in again, once an execution. Returns whether it is alive then.
 
-        Whoever loses patience leaves it running, and the next one to ask waits for that same one.
+        Raises BoxSilentError where that is not known. A caller that is cancelled leaves the refresh running, and the
+        next one waits for the same one.
         `patience_s`: see Sessions.refresh.
         """
         if self._revived:

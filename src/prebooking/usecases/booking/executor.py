@@ -47,15 +47,14 @@ class Executor:
         return self._pipeline.shutdown.in_progress
 
     async def execute(
-        self, prebooking_id: UUID, version: int | None, arrived: float | None = None, *, settles: bool = False
+        self, prebooking_id: UUID, version: int | None, budget: Budget | None = None, *, settles: bool = False
     ) -> DeliveryResult:
-        """Returns within MAX_DURATION_SECONDS − 2 s of `arrived`, on the monotonic clock; None: of the call.
+        """Returns within `budget`: the delivery's, or None for one that starts now.
 
         `version`: the one for which the message was published; None from the sweep. `settles`: as far as the caller
         knows the prebooking is parked, and can wait.
         """
-        now = self._clock.monotonic()
-        budget = Budget(self._clock, now if arrived is None else arrived, self._max_duration_s)
+        budget = budget or Budget(self._clock, self._clock.monotonic(), self._max_duration_s)
         # All log lines carry the prebooking, also where the sweep has started this and no request has an id.
         with structlog.contextvars.bound_contextvars(prebooking_id=str(prebooking_id)):
             try:

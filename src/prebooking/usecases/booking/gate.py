@@ -21,14 +21,14 @@ Rank = tuple[datetime, UUID]  #: created_at, and the id between equals
 _STEP = 0.9
 _STEP_DOWN_TO_S = 0.02
 _LONGEST_SLEEP_S = 0.5
-# The last stretch is looked at each millisecond, which tells how long the event loop stays away; the very last is
+# The last stretch is slept through in milliseconds, which shows how long the event loop stays away; the very last is
 # watched without leaving, for as long as the loop might stay away, within these bounds.
 _LOOK_S = 0.001
 _WATCH_S = (0.001, 0.02)
 # Where opening follows upon opening, the event loop has at least twice as long between two of these watches: otherwise
 # nothing would be prepared for the next ones.
 _WATCHED_PART = 0.5
-# So long before an opening nothing new is started: it could not be ready in time, and would hold up what is.
+# This long before an opening nothing new is started: it could not be ready in time, and would delay what is.
 _QUIET_S = 0.1
 # Work that can wait pauses this long before an opening, for the sake of what is prepared then.
 _CALM_S = 2.0
@@ -117,7 +117,7 @@ class Gate:
                 while self._is_near and self._clock.monotonic() < until:
                     await self._approach()
                     if self._let_go():
-                        os.sched_yield()  # whoever carries the bytes on may wait for this core
+                        os.sched_yield()  # the process that carries the bytes on may wait for this core
                     if self._is_near:
                         await self._look()  # what follows a write runs before the next opening is watched for
             await self._look()

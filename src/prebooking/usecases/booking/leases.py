@@ -24,7 +24,7 @@ _log = structlog.get_logger()
 LEASE_S = 5.0
 _EVERY_S = 2.0
 _SOON_S = 0.3  # after a renewal that got no answer
-_FRESH_S = 1.0  # what was claimed or renewed less long ago can wait for the next pass
+_FRESH_S = 1.0  # a claim made or renewed later than this long ago waits for the next pass
 _TRY_AGAIN_S = 0.2
 _AT_ONCE = 500  # in one call, which then takes the database some 30 ms
 

@@ -30,7 +30,7 @@ class Reconnects:
                 del self._waiting[box]
 
     def connected(self, box: str) -> None:
-        """Ends the pauses of all who wait for this box."""
+        """Ends all pauses for this box."""
         for connected in self._waiting.get(box, ()):
             if not connected.done():
                 connected.set_result(None)

@@ -12,9 +12,9 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from prebooking.domain.timing import Budget
 from prebooking.usecases.booking.record import DeliveryResult
 from prebooking.web.deliveries import (
+    budget_of,
     failure_reason,
     malformed,
     message_id,
@@ -38,18 +38,17 @@ _LARGEST_CALLBACK = 256 * 1024
 
 async def execute(request: Request) -> Response:
     services = services_of(request)
-    arrived = services.clock.monotonic()
-    async with time_limit(services, arrived):
+    budget = budget_of(services)
+    async with time_limit(budget):
         body = await verified_body(request, services)
     try:
         ring = ExecutePayload.model_validate_json(body)
         prebooking_id = UUID(ring.prebooking_id)
     except (ValidationError, ValueError) as exc:
         return reject(request, "not a prebooking's message", exc)
-    budget = Budget(services.clock, arrived, services.max_duration_s)
     async with services.sweeper.awake(budget):
         with structlog.contextvars.bound_contextvars(message_id=message_id(request)):
-            verdict = await services.executor.execute(prebooking_id, ring.version, arrived)
+            verdict = await services.executor.execute(prebooking_id, ring.version, budget)
     await services.background_tasks.before_sleeping(budget.left)
     return _answer(verdict, prebooking_id)
 
@@ -57,7 +56,7 @@ async def execute(request: Request) -> Response:
 async def failed(request: Request) -> Response:
     """Failure callback of a message: the row is marked as having no message, and the sweep schedules a new one."""
     services = services_of(request)
-    async with time_limit(services, services.clock.monotonic()):
+    async with time_limit(budget_of(services)):
         body = await verified_body(request, services, _LARGEST_CALLBACK)
         try:
             callback = DeliveryFailure.model_validate(json.loads(body))
@@ -74,7 +73,7 @@ async def failed(request: Request) -> Response:
 async def notice_failed(request: Request) -> Response:
     """Failure callback of a notification: it is published again with a new signature."""
     services = services_of(request)
-    async with time_limit(services, services.clock.monotonic()):
+    async with time_limit(budget_of(services)):
         body = await verified_body(request, services, _LARGEST_CALLBACK)
         try:
             callback = NoticeFailure.model_validate_json(body)
@@ -89,7 +88,7 @@ async def notice_failed(request: Request) -> Response:
 async def ping(request: Request) -> Response:
     """Records the test message by which `prebooking doctor` checks that QStash reaches the service."""
     services = services_of(request)
-    async with time_limit(services, services.clock.monotonic()):
+    async with time_limit(budget_of(services)):
         body = await verified_body(request, services)
         try:
             ping_id = UUID(Ping.model_validate_json(body).ping)
@@ -102,11 +101,10 @@ async def ping(request: Request) -> Response:
 async def sweep(request: Request) -> Response:
     """Runs one sweep, for hosts that sleep between requests, and waits within the budget for what it starts."""
     services = services_of(request)
-    arrived = services.clock.monotonic()
-    async with time_limit(services, arrived):
+    budget = budget_of(services)
+    async with time_limit(budget):
         await verified_body(request, services)
-        work = await services.sweeper.sweep(arrived)
-    budget = Budget(services.clock, arrived, services.max_duration_s)
+        work = await services.sweeper.sweep(budget)
     with suppress(TimeoutError):
         async with asyncio.timeout(budget.left):
             await services.sweeper.settled()
