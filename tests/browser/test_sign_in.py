@@ -90,7 +90,7 @@ async def test_a_locked_account_is_told_and_each_press_is_one_try(page: Watched)
         await member.sign_in("wrong one")
         await expect(member.dialog.locator("[aria-busy]")).to_have_count(0)
     await member.sign_in()
-    await expect(member.dialog.get_by_role("alert")).to_contain_text(re.compile("too many tries", re.IGNORECASE))
+    await expect(member.dialog.get_by_role("alert")).to_contain_text(re.compile("too many attempts", re.IGNORECASE))
     assert len(page.world.gym.ledger.of(LOGIN)) == 5
 
 

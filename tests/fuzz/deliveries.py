@@ -46,11 +46,11 @@ class Surroundings:
 
     def __init__(self) -> None:
         self.clock = SystemClock()
-        self.deliveries = DELIVERIES
+        self.signature_verifier = DELIVERIES
         self.max_duration_s = 10.0
         self.executor = self
         self.store = self
-        self.chores = self
+        self.background_tasks = self
         self.sweeper = self
 
     @asynccontextmanager
