@@ -395,7 +395,10 @@ async def test_an_exception_in_the_middle_of_the_pipeline(
         await mark(world)
         monkeypatch.setattr(AimHarderGym, "listing", breaks)
         row = await booked_or_not(world)
-        assert any("An error occurred in this service" in str(attempt.body) for attempt in world.messages(row["id"])[0].attempts)
+        assert any(
+            "An error occurred in this service" in str(attempt.body)
+            for attempt in world.messages(row["id"])[0].attempts
+        )
 
 
 async def test_a_session_that_can_not_be_read(

@@ -187,4 +187,4 @@ def _stored(row: asyncpg.Record) -> Stored:
         token = open_token(_VAULT, token, email)
     cookies = cookies_of(row["cookies"], email) if row["cookies"] is not None else []
     auth = next((cookie["value"] for cookie in cookies if cookie["name"] == "amhrdrauth"), None)
-    return Stored(email, token, auth, bool(row["told_dead"]), row["at"].timestamp())
+    return Stored(email, token, auth, bool(row["marked_dead"]), row["at"].timestamp())
