@@ -54,7 +54,7 @@ from prebooking.web.token_checks import RefusedTokens, TokenCheck
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """The outside systems, behind their ports."""
+    """The outside systems behind their ports."""
 
     store: Store
     messages: Messages
@@ -62,7 +62,7 @@ class Outside:
     notification_sender: NotificationSender | None = None  #: None: no NOTIFY_WEBHOOK_URL is set
 
 
-#: What may stand between the service and the outside: nothing here, failpoints in the fault tests.
+#: Wraps the outside systems; the fault tests insert failpoints.
 Around = Callable[[Outside], Outside]
 
 
@@ -79,7 +79,7 @@ async def open_services(
         store, messages = outside.store, outside.messages
         gyms = GuardedGyms(outside.gyms, CircuitBreakers(clock))
         effects = Effects(clock)
-        stack.push_async_callback(effects.drain)  # what was sent is stored before the store is closed
+        stack.push_async_callback(effects.drain)  # the results of sent requests are stored before the store is closed
         sessions = SessionRefresher(store, gyms, clock, effects)
         reviver = SessionReviver(sessions, AutomaticSignIn(store, gyms, clock, effects), store, clock)
         gate = Gate(clock, opening_clock.now)
@@ -176,7 +176,7 @@ async def open_services(
 
 @asynccontextmanager
 async def _open_outside(settings: Settings, opening_clock: OpeningClock, resolver: Resolver) -> AsyncIterator[Outside]:
-    """One client of each a replica."""
+    """Opens one client of each outside system."""
     async with (
         aclosing(resolver),
         open_store(

@@ -1,4 +1,4 @@
-"""All events that a log line may tell of: a closed vocabulary, so that an alarm on one stays true."""
+"""All events of the log and their fields: a closed set, so that alarms on them stay valid."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""One line an event: JSON for machines, pretty in a terminal. Everything goes to standard error, without secrets."""
+"""Logging to standard error, without secrets: one line per event, as JSON or, in a terminal, as text."""
 
 import logging
 import sys
@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from types import TracebackType
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
 
+from prebooking.domain.plain_text import printable
 from prebooking.redaction import Redactor
+
+_MULTILINE = ("exception", "stack")
 
 
 def configure_logs(level: str, secrets: Mapping[str, str] | None = None) -> None:
-    """`secrets`: values that no line may show, whatever it is about, and the setting that each is."""
+    """Configures structlog and the standard library. `secrets`: values to redact, each with the name of its setting."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -20,10 +23,11 @@ def configure_logs(level: str, secrets: Mapping[str, str] | None = None) -> None
     ]
     redactor = Redactor(secrets)
     pretty = sys.stderr.isatty()
-    last: Processor = (
-        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    # JSON escapes control characters itself.
+    renderers: list[Processor] = (
+        [_escape, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if pretty
-        else structlog.processors.JSONRenderer()
+        else [structlog.processors.JSONRenderer()]
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -37,9 +41,9 @@ def configure_logs(level: str, secrets: Mapping[str, str] | None = None) -> None
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,  # no locals: they hold keys
-                redactor,  # after all that makes text
-                last,
+                structlog.processors.format_exc_info,  # without locals, which contain keys
+                redactor,  # after everything that renders text
+                *renderers,
             ],
         )
     )
@@ -48,14 +52,23 @@ def configure_logs(level: str, secrets: Mapping[str, str] | None = None) -> None
     root.setLevel(level.upper())
     logging.captureWarnings(capture=True)
     sys.excepthook = _on_uncaught
-    # They log each URL with its query.
+    # They log every URL with its query.
     for name in ("httpx", "httpcore", "hpack"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
+def _escape(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Escapes control characters in texts of outsiders, which a terminal would obey. Tracebacks keep their lines."""
+    return {name: _escaped(name, value) if isinstance(value, str) else value for name, value in event.items()}
+
+
+def _escaped(name: str, value: str) -> str:
+    return "\n".join(map(printable, value.split("\n"))) if name in _MULTILINE else printable(value)
+
+
 class _Handler(logging.StreamHandler):  # type: ignore[type-arg]  # generic for the type checker alone
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # the library's name
-        """The library's own would print the arguments, with what is in them."""
+        """Does not print the arguments, as the standard library does: they may contain secrets."""
         self.stream.write(f"a log line of {record.name} ({record.pathname}:{record.lineno}) could not be written\n")
 
 

@@ -24,7 +24,7 @@ _log = structlog.get_logger()
 def create_app(around: Around = lambda outside: outside, resolver: Resolver | None = None) -> Starlette:
     """The ASGI factory: `uvicorn --factory prebooking.main:create_app --loop asyncio`. Raises SettingsError.
 
-    `resolver`: where the gyms' names lead to; None: to what the system's name servers say.
+    `resolver`: resolves the gyms' host names; None: by the system's name servers.
     """
     settings = read_settings(Settings)
     configure_logs(settings.log_level, secrets_of(settings))
@@ -41,7 +41,7 @@ def create_app(around: Around = lambda outside: outside, resolver: Resolver | No
 
 
 def console_of(settings: Settings) -> Console | None:
-    """What the page at / is told; None where there is none."""
+    """Returns the configuration of the page at /, or None if it is switched off."""
     if not settings.console or settings.supabase_publishable_key is None:
         return None
     return Console(
@@ -56,7 +56,7 @@ def console_of(settings: Settings) -> Console | None:
 async def open_replica(
     settings: Settings, around: Around = lambda outside: outside, resolver: Resolver | None = None
 ) -> AsyncIterator[Services]:
-    """The services, and the sweep and the chores of a living replica beside them."""
+    """Opens the services, and runs the sweep and the background tasks beside them."""
     async with open_services(settings, around, resolver) as services:
         loops = [
             asyncio.create_task(loop())
@@ -68,14 +68,14 @@ async def open_replica(
             services.executor.stop()
             services.effects.stop()
             services.events.stop()
-            for running in loops:
-                running.cancel()
+            for task in loops:
+                task.cancel()
 
         try:
             with on_shutdown_signal(stop):
                 yield services
         finally:
-            for running in loops:
-                running.cancel()
+            for task in loops:
+                task.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
             await services.sweeper.close()

@@ -1,7 +1,7 @@
-"""Keeps secrets out of the log, at its sink: by the name they stand under, by their value, by their shape.
+"""Redacts secrets in log lines by name, by value and by shape.
 
-Values: those of the settings, in whose place their names are shown. Sessions come and go with the executions, so theirs
-are known by name and shape: their cookies, AimHarder's token, and any long opaque run of characters.
+The values are those of the settings, which are replaced by the names of the settings. The secrets of sessions are not
+known in advance: they are recognized by name and shape, such as cookies, AimHarder's token and long opaque strings.
 """
 
 import re
@@ -14,10 +14,10 @@ from structlog.typing import EventDict, WrappedLogger
 
 HIDDEN = "[redacted]"
 
-_SHORTEST_VALUE = 8  # a shorter one would be found everywhere
+_SHORTEST_VALUE = 8  # a shorter one would match everywhere
 _SHORTEST_OPAQUE = 16  # a shorter one of letters alone may be a word, one of letters and digits a part of an id
 _PLAIN = (int, float, bool, type(None))
-_IDS = ("_id", "_ids")  # long and opaque, and what a log line is looked for by
+_IDS = ("_id", "_ids")  # ids are long and opaque, but needed to find a log line
 
 _NAMES = (
     *("cookie", "cookies", "set-cookie", "authorization", "proxy-authorization", "apikey", "api-key", "x-api-key"),
@@ -26,11 +26,11 @@ _NAMES = (
     *("service-api-key", "supabase-secret-key", "supabase-service-role-key", "supabase-jwt-secret", "qstash-token"),
     *("qstash-current-signing-key", "qstash-next-signing-key", "session-encryption-keys", "database-url"),
     *("qstash-current-signing-key-2", "qstash-next-signing-key-2", "qstash-forward-headers"),
-    # AimHarder's own
+    # AimHarder's cookies
     *("amhrdrauth", "awsalb", "awsalbcors", "awsalbtg", "awsalbtgcors", "phpsessid"),
 )
 _BY_NAME = frozenset(name.replace("-", "") for name in _NAMES)
-# In texts: `name: …` to the end of the line, as headers are; `name=…` to the end of the word; with quotes to theirs.
+# In texts: `name: …` to the end of the line, like a header; `name=…` to the end of the word; or a quoted value.
 _NAMED = re.compile(
     r"(?P<name>(?<![a-z0-9])(?:"
     + "|".join(sorted((name.replace("-", "[-_]?") for name in _NAMES), key=len, reverse=True))
@@ -39,7 +39,7 @@ _NAMED = re.compile(
     r"(?:(?<=[\"'])(?:(?!(?P=quote)).)+|(?<==)[^\s;,&\"'()\[{]+|(?<=[:\s])[^\s\"'\[{(][^\r\n\"']*)",
     re.IGNORECASE,
 )
-# What each name has in it: looking for a dozen words is fifty times quicker than for that expression.
+# Every name contains one of these: searching a dozen words is fifty times faster than that expression.
 _IN_NAMES = (
     "cookie",
     "auth",
@@ -54,7 +54,7 @@ _IN_NAMES = (
     "database",
     "forward",
 )
-# What has to be in a text for its shape to be, and the shape.
+# A text that every match contains, and the expression.
 _SHAPES = tuple(
     (sign, re.compile(shape))
     for sign, shape in (
@@ -65,11 +65,11 @@ _SHAPES = tuple(
         ("|", r"\b\d+\|\d{9,11}\|\w+"),  # AimHarder's token
         ("://", r"(?<=://)[^\s/@:]*:[^\s/]*(?=@)"),  # user and password in a URL
         ("Illegal header", r"(?<=Illegal header )(?:value|name) b?([\"']).*?\1"),
-        ("Failing row", r"(?<=Failing row contains )\(.*"),  # Postgres quotes it whole
+        ("Failing row", r"(?<=Failing row contains )\(.*"),  # Postgres quotes the whole row
         ("value", r"(?<=['\"]value['\"]: )(['\"]).*?\1"),  # of {name, value}
     )
 )
-_LONG_RUN = re.compile(r"(?<![\w%+=|-])(?!msg_)(?=[^\W\d]*\d)[\w%+=|-]{40,}")  # opaque; a message id may be seen
+_LONG_RUN = re.compile(r"(?<![\w%+=|-])(?!msg_)(?=[^\W\d]*\d)[\w%+=|-]{40,}")  # opaque; a message id may be shown
 _SHORTEST_RUN = 40
 _LONGEST_TEXT = 20_000
 
@@ -77,12 +77,12 @@ _LONGEST_TEXT = 20_000
 class Redactor:
     """A structlog processor, and a function of texts.
 
-    `secrets`: values that are hidden wherever they stand, each with the name of its setting, which is shown instead.
+    `secrets`: values to replace wherever they occur, each with the name of its setting.
     """
 
     def __init__(self, secrets: Mapping[str, str] | None = None) -> None:
         self._names = {form: f"[{name}]" for secret, name in (secrets or {}).items() for form in _spellings(secret)}
-        longest_first = sorted(self._names, key=len, reverse=True)  # one may be a part of another
+        longest_first = sorted(self._names, key=len, reverse=True)  # one may contain another
         self._values = re.compile("|".join(_alone(form) for form in longest_first))
         self._shown = re.compile("|".join(re.escape(name) for name in sorted(set(self._names.values()))))
 
@@ -107,7 +107,7 @@ class Redactor:
         return text
 
     def _hidden(self, found: re.Match[str]) -> str:
-        """What is hidden for its shape has the name of its setting in it, where it was one's value."""
+        """Returns the name of the setting if the match contains its replaced value, otherwise the generic text."""
         name = self._shown.search(found[0]) if self._names else None
         return name[0] if name else HIDDEN
 

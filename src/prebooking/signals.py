@@ -1,4 +1,4 @@
-"""Hears of the end of the process when it is announced: an ASGI server tells its app only after the last request."""
+"""Calls back when the process is asked to stop: an ASGI server tells its application only after the last request."""
 
 import asyncio
 import signal
@@ -7,29 +7,29 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_ANNOUNCEMENTS = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextmanager
-def on_shutdown_signal(told: Callable[[], None]) -> Iterator[None]:
-    """Calls `told` in the running loop at the first word of a stop, besides whoever listened before: the server.
+def on_shutdown_signal(callback: Callable[[], None]) -> Iterator[None]:
+    """Calls `callback` in the running loop on SIGTERM and SIGINT, then the earlier handler, which is the server's.
 
-    Outside the main thread, where no signal can be heard, it does nothing.
+    Does nothing outside the main thread, where signals can't be handled.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     loop = asyncio.get_running_loop()
-    before = {number: signal.getsignal(number) for number in _ANNOUNCEMENTS}
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
 
-    def hear(number: int, frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(told)
+    def handle(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(callback)
         handler = before[signal.Signals(number)]
         if callable(handler):
             handler(number, frame)
 
-    for number in _ANNOUNCEMENTS:
-        signal.signal(number, hear)
+    for number in _SIGNALS:
+        signal.signal(number, handle)
     try:
         yield
     finally:

@@ -100,7 +100,7 @@ MISCONFIGURATIONS: dict[str, Wrong] = {
         settings={"supabase_url": NO_NAME},
         check="database",
         told="its name is not found",
-        fix="the name in SUPABASE_URL",
+        fix="the host name in SUPABASE_URL",
     ),
     "nobody listens": Wrong(
         settings={"supabase_url": NOWHERE}, check="database", told="nobody listens", fix="host and port in SUPABASE_URL"
@@ -108,25 +108,27 @@ MISCONFIGURATIONS: dict[str, Wrong] = {
     "https where http is spoken": Wrong(
         settings={"supabase_url": "https@imposter"}, check="database", told="TLS", fix="http or https in SUPABASE_URL"
     ),
-    "the gateway's own 502 as JSON": _database(_KONG_502, "its gateway says HTTP 502", "what is behind it doesn't"),
+    "the gateway's own 502 as JSON": _database(_KONG_502, "its gateway says HTTP 502", "not the database behind it"),
     "the gateway's own 502 as text": _database(Answer(502, "bad gateway"), "its gateway says HTTP 502", "behind it"),
     "Cloudflare's 522": _database(page(522, "Connection timed out"), "HTTP 522", "the project's status"),
     "a paused project": _database(page(540, "Project paused"), "is paused", "restore the project"),
     "basic auth before Supabase": _database(
-        Answer(401, "", {"www-authenticate": 'Basic realm="x"'}), "a password of its own", "a proxy that protects it"
+        Answer(401, "", {"www-authenticate": 'Basic realm="x"'}), "a password of its own", "behind a proxy with a login"
     ),
-    "a firewall before Supabase": _database(page(403, "Forbidden"), "lets this host not through", "allow its address"),
+    "a firewall before Supabase": _database(
+        page(403, "Forbidden"), "does not let this host through", "allow its address"
+    ),
     "rate-limited by the gateway": _database(
-        said(429, {"message": "API rate limit exceeded"}), "asked too often", "rate limit"
+        said(429, {"message": "API rate limit exceeded"}), "rate-limited", "rate limit"
     ),
-    "a web site in Supabase's place": _database(page(404, "Not Found"), "something else answers", "where /rest/v1 is"),
-    "a web application that answers all": _database(page(200, "Welcome"), "something else answers", "/rest/v1"),
+    "a web site in Supabase's place": _database(page(404, "Not Found"), "another server responds", "where /rest/v1 is"),
+    "a web application that answers all": _database(page(200, "Welcome"), "another server responds", "/rest/v1"),
     "a redirect to Supabase": _database(Answer(301, "", {"location": _ELSEWHERE}), "it redirects", _ELSEWHERE),
     "the dashboard's address": Wrong(
         settings={"supabase_url": "@imposter/dashboard/project/abc"},
         answers={"/": page(404)},
         check="database",
-        told="something else answers",
+        told="another server responds",
         fix="the dashboard's address",
     ),
     "functions that are missing": _database(
@@ -139,7 +141,9 @@ MISCONFIGURATIONS: dict[str, Wrong] = {
         said(500, {"code": "57014", "message": "canceling statement"}), "too slow", "autovacuum", "slow"
     ),
     # ---- Supabase: keys
-    "another project's secret key": _key("sb_secret_of_another_project", "refuses the key", "copy the secret key"),
+    "another project's secret key": _key(
+        "sb_secret_of_another_project", "refuses the key", "to the secret key of the project"
+    ),
     "a publishable key": _key("sb_publishable_0123456789", "publishable key"),
     "the legacy anon key": _key(key_of(role="anon"), "the role anon"),
     "a legacy key of another project": Wrong(
@@ -149,22 +153,22 @@ MISCONFIGURATIONS: dict[str, Wrong] = {
         },
         check="key",
         told="of the project xyz",
-        fix="of one project",
+        fix="of the same project",
     ),
-    "a legacy key that has expired": _key(key_of(role="service_role", exp=1), "has expired"),
-    "half of a legacy key": _key(key_of(role="service_role")[:30], "part of it is missing"),
+    "a legacy key that has expired": _key(key_of(role="service_role", exp=1), "expired legacy key"),
+    "half of a legacy key": _key(key_of(role="service_role")[:30], "incomplete legacy key"),
     "an account's access token": _key("sbp_0123456789abcdef", "access token of the Supabase account"),
     "the JWT secret of another project": Wrong(
         settings={"supabase_jwt_secret": "y" * 40, "supabase_publishable_key": key_of(role="anon")},
         check="jwt-secret",
         told="another project's",
-        fix="copy the legacy JWT secret",
+        fix="set it to the legacy JWT secret",
     ),
     "an API key as JWT secret": Wrong(
         settings={"supabase_jwt_secret": "sb_secret_" + "y" * 40},
         check="jwt-secret",
         told="is an API key",
-        fix="copy the legacy JWT secret",
+        fix="set it to the legacy JWT secret",
     ),
     # ---- users
     "another issuer": Wrong(
@@ -183,16 +187,14 @@ MISCONFIGURATIONS: dict[str, Wrong] = {
     "no signing keys published": _auth(
         {".well-known/jwks.json": said(200, {"keys": []})}, "token-keys", "its tokens are HS256", "SUPABASE_JWT_SECRET"
     ),
-    "no Auth behind the gateway": _auth(
-        {"": Answer(404, "no Route")}, "token-keys", "HTTP 404", "Auth behind /auth/v1"
-    ),
+    "no Auth behind the gateway": _auth({"": Answer(404, "no Route")}, "token-keys", "HTTP 404", "Auth at /auth/v1"),
     "Auth that is down": _auth(
         {".well-known/jwks.json": Answer(503, "name resolution failed")}, "token-keys", "HTTP 503", "SUPABASE_URL"
     ),
     "e-mails that nobody confirms": _auth(
         {"settings": said(200, {"mailer_autoconfirm": True, "disable_signup": False})},
         "confirm-email",
-        "taken for its owner",
+        "another person's address",
         '"Confirm email"',
     ),
     "anonymous sign-ins": _auth(
@@ -209,12 +211,12 @@ MISCONFIGURATIONS: dict[str, Wrong] = {
     "the wrong region": _qstash(
         said(404, {"error": "user u_1 not found in this region"}), "token", "in the region of", "qstash-us-east-1"
     ),
-    "another service at QSTASH_URL": _qstash(page(200, "Hello"), "reachable", "something else answers", "QSTASH_URL"),
+    "another service at QSTASH_URL": _qstash(page(200, "Hello"), "reachable", "another server responds", "QSTASH_URL"),
     "a redirect at QSTASH_URL": _qstash(
         Answer(301, "", {"location": _ELSEWHERE}), "reachable", "it redirects", _ELSEWHERE
     ),
     "a token that was revoked": _qstash(said(401, {"error": "unauthorized"}), "token", "refuses", "copy QSTASH_TOKEN"),
-    "a read-only token": _qstash(said(403, {"error": "forbidden"}), "token", "HTTP 403", "not the read-only"),
+    "a read-only token": _qstash(said(403, {"error": "forbidden"}), "token", "HTTP 403", "not to the read-only"),
     "the day's limit used up": _qstash(said(429, {"error": "Exceeded daily rate limit"}), "token", "HTTP 429", "plan"),
     "QStash in trouble": _qstash(said(503, {"error": "try later"}), "reachable", "503", "QSTASH_URL"),
     "a signing key as token": Wrong(
@@ -241,27 +243,27 @@ MISCONFIGURATIONS: dict[str, Wrong] = {
     "the next signing key is another": Wrong(
         settings={"qstash_next_signing_key": "y" * 32},
         check="signing-keys",
-        told="after a roll no delivery is believed",
-        fix="copy both",
+        told="after a roll every delivery is refused",
+        fix="set both",
     ),
     "a sleeping host without a schedule": Wrong(
-        settings={"sweep_seconds": 0}, check="schedule", told="nothing repairs", fix="schedule-sweep"
+        settings={"sweep_seconds": 0}, check="schedule", told="nothing is repaired", fix="schedule-sweep"
     ),
     # ---- PUBLIC_URL
     "nobody at PUBLIC_URL": Wrong(
-        settings={"public_url": NOWHERE}, check="reach", told="nobody listens there", fix="that it is running"
+        settings={"public_url": NOWHERE}, check="reach", told="nobody listens there", fix="that the service runs"
     ),
     "PUBLIC_URL's name is not found": Wrong(
         settings={"public_url": NO_NAME}, check="reach", told="its name is not found", fix="DNS"
     ),
-    "another service at PUBLIC_URL": _reach(page(404), "something else answers", "point PUBLIC_URL at this service"),
-    "a web page at PUBLIC_URL": _reach(page(200, "Welcome"), "something else answers", "point PUBLIC_URL"),
-    "a static host at PUBLIC_URL": _reach(page(405), "something else answers", "point PUBLIC_URL"),
+    "another service at PUBLIC_URL": _reach(page(404), "another server responds", "point PUBLIC_URL at this service"),
+    "a web page at PUBLIC_URL": _reach(page(200, "Welcome"), "another server responds", "point PUBLIC_URL"),
+    "a static host at PUBLIC_URL": _reach(page(405), "another server responds", "point PUBLIC_URL"),
     "Vercel's deployment protection": _reach(_VERCEL, "Vercel's deployment protection", "QSTASH_FORWARD_HEADERS"),
     "basic auth before the service": _reach(
         Answer(401, "", {"www-authenticate": 'Basic realm="x"'}), "asks for a password", "POST /qstash/*"
     ),
-    "a proxy's 401 without a word": _reach(Answer(401, "no"), "something before the service", "POST /qstash/*"),
+    "a proxy's 401 without a word": _reach(Answer(401, "no"), "a proxy in front of the service", "POST /qstash/*"),
     "a Cloudflare challenge": _reach(_CHALLENGE, "a Cloudflare challenge", "POST /qstash/*"),
     "Google's identity-aware proxy": _reach(
         page(401, "Invalid IAP credentials", x_goog_iap_generated_response="true"), "identity-aware", "POST /qstash/*"
@@ -281,11 +283,11 @@ MISCONFIGURATIONS: dict[str, Wrong] = {
         "redirects",
         "PUBLIC_URL=https://www.example.com",
     ),
-    "a path that is too much": _reach(_OUR_404, "no such path", "take the path away", "/api"),
-    "a route in PUBLIC_URL": _reach(page(404), "something else", "without /qstash", "/qstash/prebooking-execute"),
-    "other signing keys there": _reach(_OUR_401, "does not believe QStash", "PUBLIC_URL=@imposter"),
+    "a path that is too much": _reach(_OUR_404, "no such path", "remove the surplus path", "/api"),
+    "a route in PUBLIC_URL": _reach(page(404), "another server", "without /qstash", "/qstash/prebooking-execute"),
+    "other signing keys there": _reach(_OUR_401, "refuses QStash's signature", "PUBLIC_URL=@imposter"),
     "no database there": _reach(_OUR_503, "has no database there", "compare SUPABASE_URL"),
-    "a proxy with nothing behind it": _reach(Answer(502, "bad gateway"), "HTTP 502", "see that the service runs"),
+    "a proxy with nothing behind it": _reach(Answer(502, "bad gateway"), "HTTP 502", "check that the service runs"),
     # ---- AimHarder
     "a box's name that is not found": Wrong(
         settings={"aimharder_box_url": f"{NO_NAME}/{{box}}"},
@@ -298,10 +300,10 @@ MISCONFIGURATIONS: dict[str, Wrong] = {
         "it redirects to https://aimharder.com/",
         "AIMHARDER_BOX_URL",
     ),
-    "a box that is none": _gym(page(404), "something else answers", "AIMHARDER_BOX_URL"),
-    "a box in trouble": _gym(page(500, "oops"), "is in trouble", "AIMHARDER_BOX_URL"),
+    "a box that is none": _gym(page(404), "another server responds", "AIMHARDER_BOX_URL"),
+    "a box in trouble": _gym(page(500, "oops"), "responds with an error", "AIMHARDER_BOX_URL"),
     "a box that blocks us": _gym(page(403), "blocks this host", "AIMHARDER_PROXY"),
-    "a block page of a box": _gym(page(200, "captcha"), "no JSON", "AIMHARDER_BOX_URL"),
+    "a block page of a box": _gym(page(200, "captcha"), "not JSON", "AIMHARDER_BOX_URL"),
     "an account host that redirects": _gym(
         Answer(301, "", {"location": "https://www.aimharder.com/"}),
         "it redirects",
@@ -311,34 +313,34 @@ MISCONFIGURATIONS: dict[str, Wrong] = {
     "nobody at the login host": Wrong(
         settings={"aimharder_login_url": NOWHERE}, check="login", told="nobody listens", fix="AIMHARDER_LOGIN_URL"
     ),
-    "a login host in trouble": _gym(Answer(503), "is in trouble", "AIMHARDER_LOGIN_URL", "login"),
-    "an account host that is none": _gym(page(404), "something else answers", "AIMHARDER_ACCOUNT_URL", "aimharder"),
-    "an account host in trouble": _gym(Answer(503), "is in trouble", "AIMHARDER_ACCOUNT_URL", "aimharder"),
+    "a login host in trouble": _gym(Answer(503), "responds with an error", "AIMHARDER_LOGIN_URL", "login"),
+    "an account host that is none": _gym(page(404), "another server responds", "AIMHARDER_ACCOUNT_URL", "aimharder"),
+    "an account host in trouble": _gym(Answer(503), "responds with an error", "AIMHARDER_ACCOUNT_URL", "aimharder"),
     "an account host that limits us": _gym(Answer(429), "HTTP 429", "AIMHARDER_PROXY", "aimharder"),
     "a proxy that is not there": Wrong(
         settings={"aimharder_proxy": NOWHERE},
         check="aimharder",
         told="through AIMHARDER_PROXY",
-        fix="AIMHARDER_PROXY first",
+        fix="first that AIMHARDER_PROXY responds",
     ),
     "a proxy that wants a password": Wrong(
         settings={"aimharder_proxy": "@imposter"},
         answers={"": Answer(407)},
         check="aimharder",
-        told="asks for a password",
+        told="requires a password",
         fix="user:password@",
     ),
     # ---- rows, and the rest
     "rows late for their opening": _row(
         "available_at = now() - interval '30 seconds', armed_at = now() - interval '1 hour'",
         "late",
-        "nobody has begun to book",
-        "no replica took it up",
+        "nothing has begun to book",
+        "check that a replica runs",
     ),
     "messages that ring elsewhere": _row(
         "qstash_schedule_id = 'msg_1', message_address = 'https://old.example.com'",
         "messages-elsewhere",
-        "rings at https://old.example.com",
+        "a message for https://old.example.com",
         "prebooking sweep",
     ),
     "no session key here": Wrong(
@@ -351,30 +353,37 @@ MISCONFIGURATIONS: dict[str, Wrong] = {
     "SCHEDULE_FOR_NOW in production": Wrong(
         settings={"schedule_for_now": True, "public_url": NO_NAME},
         check="schedule-for-now",
-        told="opens at once",
+        told="booked at once",
         fix="unset SCHEDULE_FOR_NOW",
     ),
     "any origin": Wrong(
-        settings={"frontend_origins": "*"}, check="origins", told="any web page", fix="name the pages", state=State.NOTE
+        settings={"frontend_origins": "*"},
+        check="origins",
+        told="every web page",
+        fix="list the origins",
+        state=State.NOTE,
     ),
 }
 
 # What is refused at the start, and told by doctor as a finding like the others.
 REFUSED: dict[str, tuple[Mapping[str, str], str]] = {
     "a missing variable": ({"SUPABASE_URL": ""}, "SUPABASE_URL is missing"),
-    "PostgREST's path": ({"SUPABASE_URL": "https://project.supabase.co/rest/v1"}, "SUPABASE_URL: must end before"),
+    "PostgREST's path": ({"SUPABASE_URL": "https://project.supabase.co/rest/v1"}, "SUPABASE_URL: must not include"),
     "the database's address": ({"SUPABASE_URL": "postgresql://db.project.supabase.co"}, "SUPABASE_URL: "),
     "a line break in a key": ({"SUPABASE_SECRET_KEY": "sb_secret_\nof_two_lines"}, "SUPABASE_SECRET_KEY: has a line"),
     "a short JWT secret": ({"SUPABASE_JWT_SECRET": "short"}, "SUPABASE_JWT_SECRET: is too short"),
-    "QStash's path": ({"QSTASH_URL": "https://qstash.upstash.io/v2"}, "QSTASH_URL: must end before /v2"),
-    "quotes around the token": ({"QSTASH_TOKEN": '"token"'}, "QSTASH_TOKEN: stands in quotes"),
+    "QStash's path": ({"QSTASH_URL": "https://qstash.upstash.io/v2"}, "QSTASH_URL: must not include /v2"),
+    "quotes around the token": ({"QSTASH_TOKEN": '"token"'}, "QSTASH_TOKEN: is in quotes"),
     "the header in place of the token": ({"QSTASH_TOKEN": "Bearer token"}, "QSTASH_TOKEN: has a space"),
     "one signing key twice": ({"QSTASH_NEXT_SIGNING_KEY": "sig_current_0123456789abc"}, "are equal"),
     "PUBLIC_URL without a scheme": ({"PUBLIC_URL": "prebooking.example.com"}, "PUBLIC_URL: must be an http(s) URL"),
     "PUBLIC_URL with a query": ({"PUBLIC_URL": "https://prebooking.example.com/?a=1"}, "PUBLIC_URL: must not have"),
-    "an origin with a path": ({"FRONTEND_ORIGINS": "https://app.example.com/a"}, "FRONTEND_ORIGINS: write each"),
-    "a placeholder": ({"AIMHARDER_BOX_URL": "https://<box>.aimharder.com"}, "AIMHARDER_BOX_URL: has a placeholder"),
-    "another placeholder": ({"AIMHARDER_BOX_URL": "https://{gym}.aimharder.com"}, "write {box} where"),
+    "an origin with a path": ({"FRONTEND_ORIGINS": "https://app.example.com/a"}, "FRONTEND_ORIGINS: must be origins"),
+    "a placeholder": (
+        {"AIMHARDER_BOX_URL": "https://<box>.aimharder.com"},
+        "AIMHARDER_BOX_URL: has an unknown placeholder",
+    ),
+    "another placeholder": ({"AIMHARDER_BOX_URL": "https://{gym}.aimharder.com"}, "write {box} for"),
     "a private gym": ({"AIMHARDER_ACCOUNT_URL": "http://10.0.0.1"}, "AIMHARDER_ACCOUNT_URL: is a private address"),
     "a proxy of another kind": ({"AIMHARDER_PROXY": "socks5://127.0.0.1:1080"}, "AIMHARDER_PROXY: "),
     "a lead that is too long": ({"LEAD_SECONDS": "9"}, "leaves too little"),

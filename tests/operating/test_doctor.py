@@ -22,8 +22,8 @@ from tests.support.executions import ANA
 from tests.support.webhook_receiver import receiver
 from tests.support.world import open_world
 
-from prebooking.operator.doctor import read_or_tell, show
 from prebooking.operator.findings import State
+from prebooking.operator.report import read_or_report, show
 from prebooking_local.aimharder import AimHarder
 from prebooking_local.qstash.server import QStashServer
 from prebooking_local.serving import listen, serve_asgi, url_of
@@ -117,10 +117,10 @@ def test_wrong_settings_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Any
     monkeypatch.chdir(tmp_path)
     for variable, value in (complete | dict(environment)).items():
         monkeypatch.setenv(variable, value)
-    read = read_or_tell()
+    read = read_or_report()
     assert isinstance(read, list)
     assert [(one.state, bool(one.fix)) for one in read] == [(State.BAD, True)]
-    assert told in f"{read[0].told}: {read[0].fix}"
+    assert told in f"{read[0].message}: {read[0].fix}"
 
 
 # ---- the database ------------------------------------------------------------------------------------------------
@@ -174,7 +174,7 @@ async def test_sessions_that_nobody_can_read_here(examined: ExaminedService) -> 
     await examined.world.database.execute("update public.auth_sessions set aimharder_token = 'enc:v1:0123abcd:AAAA'")
     wrong = await examined.wrong()
     assert set(wrong) == {"session-keys"}
-    assert "0123abcd" in wrong["session-keys"].told
+    assert "0123abcd" in wrong["session-keys"].message
 
 
 # ---- QStash ------------------------------------------------------------------------------------------------------
@@ -214,11 +214,11 @@ async def test_a_schedule_that_calls_another_host_or_is_paused(examined: Examine
     await examined.world.services.scheduler.schedule_sweep(2)
     client = examined.world.services.scheduler._messages._client  # type: ignore[attr-defined]
     await client.schedule.pause("prebooking-sweep")
-    assert "paused" in (await examined.wrong(sweep_seconds=0))["schedule"].told
+    assert "paused" in (await examined.wrong(sweep_seconds=0))["schedule"].message
     await client.schedule.create(
         destination=f"{NOWHERE}/qstash/sweep", cron="*/2 * * * *", schedule_id="prebooking-sweep"
     )
-    assert NOWHERE in (await examined.wrong(sweep_seconds=0))["schedule"].told
+    assert NOWHERE in (await examined.wrong(sweep_seconds=0))["schedule"].message
     await examined.forget_schedule()
 
 
@@ -231,7 +231,7 @@ async def test_dead_letters(examined: ExaminedService) -> None:
         await asyncio.sleep(0.01)
     wrong = await examined.wrong()
     assert set(wrong) == {"dead-letters"}
-    assert "HTTP 401" in wrong["dead-letters"].told
+    assert "HTTP 401" in wrong["dead-letters"].message
     assert "prebooking dlq" in wrong["dead-letters"].fix
 
 
@@ -241,15 +241,15 @@ async def test_dead_letters(examined: ExaminedService) -> None:
 async def test_nobody_at_the_public_url(examined: ExaminedService) -> None:
     wrong = await examined.wrong(public_url=NOWHERE)
     assert set(wrong) == {"reach"}
-    assert "no answer" in wrong["reach"].told
+    assert "no response" in wrong["reach"].message
 
 
-@pytest.mark.parametrize(("status", "told"), [(404, "something else answers"), (502, "HTTP 502")])
+@pytest.mark.parametrize(("status", "told"), [(404, "another server responds"), (502, "HTTP 502")])
 async def test_somebody_else_at_the_public_url(examined: ExaminedService, status: int, told: str) -> None:
     async with somebody_else(status, "bad gateway") as url:
         wrong = await examined.wrong(public_url=url)
     assert set(wrong) == {"reach"}
-    assert told in wrong["reach"].told
+    assert told in wrong["reach"].message
 
 
 async def test_a_service_that_has_another_public_url(database: asyncpg.Connection, outside: Outside) -> None:
@@ -288,7 +288,7 @@ async def test_a_clock_that_is_wrong(examined: ExaminedService, monkeypatch: pyt
     monkeypatch.setattr("prebooking.operator.inspection.time", behind)
     wrong = await examined.wrong()
     assert "database-clock" in wrong
-    assert "7.0 s behind" in wrong["database-clock"].told
+    assert "7.0 s behind" in wrong["database-clock"].message
     assert "NTP" in wrong["database-clock"].fix
 
 
@@ -326,7 +326,7 @@ async def test_notices_that_nobody_takes(examined: ExaminedService) -> None:
     async with receiver() as ear:
         wrong = await examined.wrong(**ear.settings)
     assert set(wrong) == {"notices"}
-    assert "HTTP 500" in wrong["notices"].told
+    assert "HTTP 500" in wrong["notices"].message
 
 
 @pytest.mark.parametrize(
@@ -342,7 +342,7 @@ async def test_it_says_how_far_the_move_from_the_cron_is(examined: ExaminedServi
     await examined.world.prebook(ANA, datetime.now(UTC) + SOON)
     await examined.world.database.execute(f"update public.prebookings set {values}")
     (found,) = [one for one in await examined.findings() if one.check == "step"]
-    assert found.told.startswith(step)
+    assert found.message.startswith(step)
 
 
 async def test_no_secret_is_told(examined: ExaminedService) -> None:
@@ -354,4 +354,4 @@ async def test_no_secret_is_told(examined: ExaminedService) -> None:
     for secret in (settings.qstash_token, settings.supabase_secret_key, settings.qstash_current_signing_key):
         assert secret.get_secret_value() not in told
     assert "Healthy." in told
-    assert "One to mend." in told
+    assert "One problem to fix." in told

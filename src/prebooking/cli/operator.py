@@ -12,17 +12,19 @@ def doctor(
     *,
     as_json: JsonOption = False,
     wait: Annotated[
-        float, typer.Option(min=1, max=120, metavar="SECONDS", help="How long a test message may take.")
+        float, typer.Option(min=1, max=120, metavar="SECONDS", help="How long the test message may take.")
     ] = 15.0,
 ) -> None:
-    """Examine settings, database, QStash, the way from outside, clocks and rows: what is to mend, and how."""
+    """Check settings, database, QStash, PUBLIC_URL, AimHarder, clocks and prebookings, and say how to fix problems."""
     from prebooking.operator import commands
 
     sys.exit(commands.doctor(out, as_json=as_json, within_s=wait))
 
 
 def status(
-    *, as_json: JsonOption = False, limit: Annotated[int, typer.Option(min=1, max=100, help="Of each, at most.")] = 10
+    *,
+    as_json: JsonOption = False,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="Maximum number of each.")] = 10,
 ) -> None:
     """Show the next openings and the last results."""
     from prebooking.operator import commands
@@ -33,8 +35,10 @@ def status(
 def dlq(
     *,
     as_json: JsonOption = False,
-    redrive: Annotated[bool, typer.Option("--redrive", help="Have the sweep order anew what is worth it.")] = False,
-    clear: Annotated[bool, typer.Option("--clear", help="Delete what is worth nothing any more.")] = False,
+    redrive: Annotated[
+        bool, typer.Option("--redrive", help="Have the sweep schedule again those that can still be used.")
+    ] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Delete those that can no longer be used.")] = False,
 ) -> None:
     """List QStash's dead letters with their prebookings."""
     from prebooking.operator import commands

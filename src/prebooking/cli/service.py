@@ -15,7 +15,7 @@ from prebooking.settings import Settings, SettingsError, read_settings
 
 
 def serve() -> None:
-    """Run the service, with the settings of the environment."""
+    """Run the service."""
     settings = read_settings(Settings)
     _require_free(settings.host, settings.port)
 
@@ -29,18 +29,18 @@ def serve() -> None:
         create_app(),
         host=settings.host,
         port=settings.port,
-        loop="asyncio",  # it writes at once and in order, which is what the gate is for; uvloop gathers writes
+        loop="asyncio",  # it writes at once and in order, which the gate relies on; uvloop buffers writes
         log_config=None,
         access_log=False,
         server_header=False,
-        workers=1,  # else uvicorn reads WEB_CONCURRENCY, which Render and Heroku set, and ends
-        timeout_graceful_shutdown=ceil(settings.max_duration_seconds),  # what has begun is finished
+        workers=1,  # otherwise uvicorn reads WEB_CONCURRENCY, which Render and Heroku set, and fails
+        timeout_graceful_shutdown=ceil(settings.max_duration_seconds),  # executions that have begun are finished
         **LIMITS,
     )
 
 
 def sweep() -> None:
-    """Do one sweep: execute what is due, settle what is parked, schedule what has no message."""
+    """Run one sweep: execute what is due, settle what is parked, schedule what has no message."""
     settings = load_settings().model_copy(
         update={"sweep_seconds": 0}
     )  # this one alone; it heeds SIGTERM as a replica does
@@ -65,25 +65,27 @@ def schedule_sweep(
         int, typer.Option(min=1, max=30, metavar="MINUTES", help="2 fits QStash's free plan, 1 doesn't.")
     ] = 2,
 ) -> None:
-    """Have QStash call the sweep every few minutes, for hosts that sleep between requests. A repeat changes it."""
+    """Have QStash run the sweep every few minutes, for hosts that sleep between requests. Run again to change it."""
     settings = load_settings()
 
     from prebooking.composition import open_services
 
-    async def order() -> str:
+    async def schedule() -> str:
         async with open_services(settings) as services:
             return await services.scheduler.schedule_sweep(every)
 
-    out.print(f"QStash calls {settings.public_url}/qstash/sweep every {every} min (schedule {asyncio.run(order())}).")
+    out.print(
+        f"QStash calls {settings.public_url}/qstash/sweep every {every} min (schedule {asyncio.run(schedule())})."
+    )
 
 
 def _require_free(host: str, port: int) -> None:
-    """The server would tell it amid its log, and not by the settings' names."""
+    """Raises SettingsError if the address is in use. The server would report it in its log, without the settings."""
     try:
         for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
             with socket.socket(family, kind, protocol) as sock:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 sock.bind(address)
     except OSError as exc:
-        told = f"HOST={host} with PORT={port} can't be listened on: {exc.strerror or exc}"
-        raise SettingsError(told) from exc
+        message = f"HOST={host} with PORT={port} can't be listened on: {exc.strerror or exc}"
+        raise SettingsError(message) from exc

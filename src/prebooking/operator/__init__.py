@@ -1,1 +1,1 @@
-"""What the person who runs the service asks of it: is it healthy, what waits, what do I do now?"""
+"""The operator's commands: doctor, status, dlq, and the encryption of stored sessions."""

@@ -1,4 +1,4 @@
-"""What a check is given: the settings, the ways to database and QStash, and what was seen before it."""
+"""The context of the checks: settings, clients of database and QStash, and results of earlier checks."""
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -11,19 +11,19 @@ from prebooking.settings import Settings
 
 @dataclass(slots=True, kw_only=True)
 class Case:
-    """`within_s`: how long a message from outside may take."""
+    """`within_s`: how long the test message of QStash may take."""
 
     settings: Settings
     within_s: float
     stack: AsyncExitStack
-    inspection: Inspection | None = None  #: None: the database has not told
-    takes_orders: bool = False  #: whether QStash does
-    misses: bool = False  #: whether PUBLIC_URL is known not to lead to the service
+    inspection: Inspection | None = None  #: None: the database did not respond
+    accepts_token: bool = False  #: whether QStash accepted the token
+    unreachable: bool = False  #: whether PUBLIC_URL is known not to reach the service
     _rpc: SupabaseRpc | None = field(default=None, init=False)
     _account: QStashAccount | None = field(default=None, init=False)
 
     async def rpc(self) -> SupabaseRpc:
-        """Opened when it is first asked for, so that whoever fails to open it is the check that tells of it."""
+        """Opens the client at its first use, so that the check that uses it reports a failure."""
         if self._rpc is None:
             key = self.settings.supabase_secret_key.get_secret_value()
             self._rpc = await self.stack.enter_async_context(open_rpc(self.settings.supabase_url, key, "doctor"))

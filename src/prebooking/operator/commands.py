@@ -1,22 +1,22 @@
-"""The operator's commands: doctor, dlq, status. Each gives the exit code: 1 where there is something to mend."""
+"""The operator's commands: doctor, dlq, status. Each returns the exit code: 1 if there is something to fix.
+
+The HTTP clients are imported after the settings are read: aiohttp opens SSLKEYLOGFILE when it is imported, and the
+settings say what is wrong with it.
+"""
 
 import asyncio
 import json
 
 from rich.console import Console
 
-from prebooking.adapters.qstash.account import open_account
-from prebooking.adapters.supabase.rpc import open_rpc
-from prebooking.operator import dlq as letters
-from prebooking.operator import status as overview
-from prebooking.operator.doctor import examine, read_or_tell, show
-from prebooking.operator.findings import State
+from prebooking.operator.findings import Finding, State
+from prebooking.operator.report import read_or_report, show
 from prebooking.settings import Settings
 
 
 def doctor(out: Console, *, as_json: bool, within_s: float) -> int:
-    read = read_or_tell()
-    findings = asyncio.run(examine(read, within_s=within_s)) if isinstance(read, Settings) else read
+    read = read_or_report()
+    findings = _examine(read, within_s) if isinstance(read, Settings) else read
     wrong = any(finding.state is State.BAD for finding in findings)
     if as_json:
         _print_json(out, {"healthy": not wrong, "findings": [finding.as_json() for finding in findings]})
@@ -25,16 +25,28 @@ def doctor(out: Console, *, as_json: bool, within_s: float) -> int:
     return int(wrong)
 
 
+def _examine(settings: Settings, within_s: float) -> list[Finding]:
+    from prebooking.operator.doctor import examine
+
+    return asyncio.run(examine(settings, within_s=within_s))
+
+
 def status(out: Console, settings: Settings, *, as_json: bool, limit: int) -> int:
-    seen = asyncio.run(overview.ask(settings, limit))
+    from prebooking.operator import status as overview
+
+    inspection = asyncio.run(overview.ask(settings, limit))
     if as_json:
-        _print_json(out, overview.as_json(seen))
+        _print_json(out, overview.as_json(inspection))
     else:
-        overview.show(seen, out)
+        overview.show(inspection, out)
     return 0
 
 
 def dlq(out: Console, settings: Settings, *, as_json: bool, redrive: bool, clear: bool) -> int:
+    from prebooking.adapters.qstash.account import open_account
+    from prebooking.adapters.supabase.rpc import open_rpc
+    from prebooking.operator import dlq as letters
+
     async def run() -> tuple[list[letters.Case], int, int]:
         key = settings.supabase_secret_key.get_secret_value()
         async with (
@@ -43,7 +55,7 @@ def dlq(out: Console, settings: Settings, *, as_json: bool, redrive: bool, clear
                 settings.qstash_url, settings.qstash_token.get_secret_value(), settings.forward_headers
             ) as account,
         ):
-            cases = await letters.look(account, rpc, settings)
+            cases = await letters.read(account, rpc, settings)
             redriven = await letters.redrive(cases, account, rpc) if redrive else 0
             return cases, redriven, await letters.clear(cases, account) if clear else 0
 
@@ -53,12 +65,12 @@ def dlq(out: Console, settings: Settings, *, as_json: bool, redrive: bool, clear
         return 0
     letters.show(cases, out)
     if redrive:
-        out.print(f"The sweep will order {redriven} anew.", highlight=False)
+        out.print(f"The sweep will schedule {redriven} again.", highlight=False)
     if clear:
-        out.print(f"Deleted {cleared} that are worth nothing any more.", highlight=False)
+        out.print(f"Deleted {cleared} that can no longer be used.", highlight=False)
     return int(any(case.worth_it for case in cases) and not redrive)
 
 
 def _print_json(out: Console, content: object) -> None:
-    """As it is: no colours, no line breaks of the terminal's width. ASCII alone, which no terminal obeys."""
+    """Prints JSON without colours and line wrapping. It is ASCII, so it has no control characters of terminals."""
     out.out(json.dumps(content, indent=2), highlight=False)

@@ -1,4 +1,4 @@
-"""Is the database there, migrated, and open to the service alone?"""
+"""Checks that the database responds, is migrated, and is open to the service only."""
 
 import time
 from collections.abc import Iterator
@@ -7,26 +7,26 @@ from prebooking.adapters.migrations import compare, scripts
 from prebooking.adapters.supabase.session_vault import SessionVault
 from prebooking.domain.errors import PrebookingError
 from prebooking.operator.case import Case
-from prebooking.operator.database_silence import why_it_did_not_answer
+from prebooking.operator.database_silence import explain_failure
 from prebooking.operator.findings import Finding, State, bad, good, note
 from prebooking.operator.inspection import Inspection, inspect
-from prebooking.operator.key_checks import look_at_keys
+from prebooking.operator.key_checks import check_keys
 from prebooking.settings import Settings
 
 _SUBJECT = "Database"
 _MIGRATE = "run `prebooking migrate` with DATABASE_URL set"
 
 
-async def look_at_database(case: Case) -> list[Finding]:
+async def check_database(case: Case) -> list[Finding]:
     settings = case.settings
-    of_keys = list(look_at_keys(settings))
+    of_keys = list(check_keys(settings))
     started = time.monotonic()
     try:
         case.inspection = inspection = await inspect(await case.rpc(), settings.public_url)
     except PrebookingError as exc:
         if any(one.state is State.BAD and one.check == "key" for one in of_keys):
-            return of_keys  # which is why
-        return [*of_keys, await why_it_did_not_answer(settings, str(exc))]
+            return of_keys  # the reason
+        return [*of_keys, await explain_failure(settings, str(exc))]
     took_ms = (time.monotonic() - started) * 1000
     findings = [good(_SUBJECT, "database", f"answers in {took_ms:.0f} ms at {settings.supabase_url}"), *of_keys]
     findings += [*_migrations(inspection), *_grants(inspection), *_sessions(inspection, settings)]
@@ -39,11 +39,11 @@ def _migrations(inspection: Inspection) -> Iterator[Finding]:
         names = ", ".join(script.name for script in found.missing)
         yield bad(_SUBJECT, "migrations", f"lacks {names}", _MIGRATE)
     if found.edited:
-        told = f"was given another wording of {', '.join(found.edited)}"
-        yield bad(_SUBJECT, "migrations", told, "deploy the release that wrote it: applied migrations never change")
+        message = f"was migrated with another version of {', '.join(found.edited)}"
+        yield bad(_SUBJECT, "migrations", message, "deploy the release that applied it: migrations never change")
     if found.newer:
         names = ", ".join(found.newer)
-        yield note(_SUBJECT, "migrations", f"is ahead of this release by {names}", "deploy the newer one")
+        yield note(_SUBJECT, "migrations", f"is ahead of this release by {names}", "deploy the newer release")
     if inspection.missing_functions:
         yield bad(
             _SUBJECT,
@@ -66,7 +66,9 @@ def _grants(inspection: Inspection) -> Iterator[Finding]:
         )
     if inspection.closed_functions:
         names = ", ".join(inspection.closed_functions)
-        yield bad(_SUBJECT, "grants", f"keeps {names} from the service", "grant execute on function … to service_role")
+        yield bad(
+            _SUBJECT, "grants", f"does not let the service call {names}", "grant execute on function … to service_role"
+        )
     if inspection.open_tables:
         names = ", ".join(inspection.open_tables)
         yield bad(
@@ -77,7 +79,7 @@ def _grants(inspection: Inspection) -> Iterator[Finding]:
             "revoke insert, update, delete on … from authenticated",
         )
     if not (inspection.open_functions or inspection.closed_functions or inspection.open_tables):
-        yield good(_SUBJECT, "grants", "is open to the service alone")
+        yield good(_SUBJECT, "grants", "is open to the service only")
 
 
 def _sessions(inspection: Inspection, settings: Settings) -> Iterator[Finding]:
@@ -86,10 +88,15 @@ def _sessions(inspection: Inspection, settings: Settings) -> Iterator[Finding]:
         yield bad(
             _SUBJECT,
             "session-keys",
-            f"holds sessions that are encrypted under {', '.join(sorted(lacking))}, which nobody can read here",
+            f"holds sessions that are encrypted under {', '.join(sorted(lacking))}, a key that is not set here",
             "add the key that they were encrypted with to SESSION_ENCRYPTION_KEYS",
         )
     elif not inspection.sessions:
-        yield note(_SUBJECT, "sessions", "holds no AimHarder session yet", "connect one: PUT /session")
+        yield note(
+            _SUBJECT,
+            "sessions",
+            "holds no AimHarder session yet",
+            "sign in by POST /session, or connect one by PUT /session",
+        )
     else:
         yield good(_SUBJECT, "sessions", f"AimHarder sessions: {inspection.sessions}, all readable here")

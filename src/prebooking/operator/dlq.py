@@ -1,7 +1,7 @@
-"""The dead letters with their prebookings: which are still worth it, and what re-driving them means.
+"""QStash's dead letters with their prebookings: which can still be delivered, and redriving them.
 
-A dead letter is not sent again as it is, since it would ring at the wrong time: its prebooking is marked as having no
-message, or its notice as untold, and the sweep orders a new one for the right instant.
+A dead letter is not sent again, since it would arrive at the wrong time. Its prebooking is marked as having no message,
+or its notification as not sent, and the sweep publishes a new one for the right instant.
 """
 
 import base64
@@ -28,7 +28,7 @@ _NOTICE = "prebooking-notice"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A dead letter, what it was about, and whether anything is still to be had of it."""
+    """A dead letter, what it was for, and whether redriving it makes sense."""
 
     letter: DeadLetter
     about: str
@@ -53,57 +53,59 @@ class Case:
         }
 
 
-async def look(account: QStashAccount, rpc: SupabaseRpc, settings: Settings) -> list[Case]:
-    """All of ours, the newest first. Raises MessagingError, StoreUnavailableError.
+async def read(account: QStashAccount, rpc: SupabaseRpc, settings: Settings) -> list[Case]:
+    """Returns the dead letters of this service, newest first. Raises MessagingError, StoreUnavailableError.
 
-    What was for a prebooking of this database is ours wherever it went: PUBLIC_URL may have changed since.
+    One for a prebooking of this database belongs to it whatever its URL: PUBLIC_URL may have changed since.
     """
     hook = settings.notify_webhook_url.get_secret_value() if settings.notify_webhook_url else None
     letters = await account.dead_letters()
-    rings = {letter.id: _ring(letter) for letter in letters}
-    ids = sorted({str(ring[0]) for ring in rings.values() if ring})
+    payloads = {letter.id: _payload(letter) for letter in letters}
+    ids = sorted({str(payload[0]) for payload in payloads.values() if payload})
     answer = await rpc.call("read_prebookings", ids=ids)
     rows = {row.id: row for row in _ROWS.validate_python(answer["prebookings"])}
 
     def ours(letter: DeadLetter) -> bool:
-        ring = rings[letter.id]
+        payload = payloads[letter.id]
         return (
             letter.url.startswith(f"{settings.public_url}/")
             or letter.label == _NOTICE
             or letter.url == hook
-            or (ring is not None and ring[0] in rows)
+            or (payload is not None and payload[0] in rows)
         )
 
-    return [_case(letter, rings[letter.id], rows) for letter in letters if ours(letter)]
+    return [_case(letter, payloads[letter.id], rows) for letter in letters if ours(letter)]
 
 
-def _ring(letter: DeadLetter) -> tuple[UUID, int] | None:
-    """Which prebooking and version it rang for; a failure callback quotes the message that failed."""
+def _payload(letter: DeadLetter) -> tuple[UUID, int] | None:
+    """Returns the prebooking and version of the message. A failure callback quotes the message that failed."""
     try:
         body = json.loads(letter.body)
         if "sourceBody" in body:
             body = json.loads(base64.b64decode(body["sourceBody"]))
         return UUID(body["prebooking_id"]), int(body["version"])
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):  # anybody's, of any shape
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):  # the body may have any shape
         return None
 
 
-def _case(letter: DeadLetter, ring: tuple[UUID, int] | None, rows: dict[UUID, Prebooking]) -> Case:
+def _case(letter: DeadLetter, payload: tuple[UUID, int] | None, rows: dict[UUID, Prebooking]) -> Case:
     if letter.label == _NOTICE or letter.url.endswith("/qstash/notice-failed"):
         return Case(letter, "a notice", worth_it=True)
-    if ring is None:
+    if payload is None:
         return Case(letter, letter.url.rpartition("/")[2] or "a message", worth_it=False)
-    row = rows.get(ring[0])
+    row = rows.get(payload[0])
     if row is None:
-        return Case(letter, "a prebooking that is gone", worth_it=False)
-    if row.version != ring[1]:
+        return Case(letter, "a deleted prebooking", worth_it=False)
+    if row.version != payload[1]:
         return Case(letter, "an earlier opening of a prebooking", worth_it=False, prebooking=row)
     waits = row.status is Status.PENDING
-    return Case(letter, f"a {row.status} prebooking", worth_it=waits, prebooking=row, version=ring[1])
+    return Case(letter, f"a {row.status} prebooking", worth_it=waits, prebooking=row, version=payload[1])
 
 
 async def redrive(cases: Sequence[Case], account: QStashAccount, rpc: SupabaseRpc) -> int:
-    """Those that are worth it; how many. Each may be repeated. Raises MessagingError, StoreUnavailableError."""
+    """Redrives those that make sense and returns their number. It may be repeated. Raises MessagingError,
+    StoreUnavailableError.
+    """
     again = [case for case in cases if case.worth_it]
     for case in again:
         reason = f"dead letter: HTTP {case.letter.status}"
@@ -111,12 +113,12 @@ async def redrive(cases: Sequence[Case], account: QStashAccount, rpc: SupabaseRp
             await rpc.call("note_delivery_failure", id=case.prebooking.id, version=case.version, reason=reason)
         else:
             await rpc.call("note_untold", message_id=_source(case.letter), reason=reason)
-        await account.forget(case.letter.id)  # last: a crash before it leaves it here
+        await account.forget(case.letter.id)  # last: after a crash before it, it can be redriven again
     return len(again)
 
 
 def _source(letter: DeadLetter) -> str:
-    """The message that carried the notice: this one, or the one that a failure callback tells of."""
+    """Returns the id of the notification's message: this one, or the one that the failure callback names."""
     try:
         return str(json.loads(letter.body)["sourceMessageId"])
     except (ValueError, TypeError, KeyError):
@@ -124,7 +126,7 @@ def _source(letter: DeadLetter) -> str:
 
 
 async def clear(cases: Sequence[Case], account: QStashAccount) -> int:
-    """Deletes those that are worth nothing any more; how many."""
+    """Deletes those that can't be used any more and returns their number."""
     old = [case for case in cases if not case.worth_it]
     for case in old:
         await account.forget(case.letter.id)

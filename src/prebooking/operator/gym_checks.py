@@ -1,4 +1,4 @@
-"""Is AimHarder there: the account host, and the boxes of those who wait?"""
+"""Checks that AimHarder's account host, its login host and the gyms of pending prebookings respond."""
 
 import asyncio
 from collections.abc import Iterator
@@ -7,54 +7,54 @@ from http import HTTPStatus
 from prebooking.adapters.host_probe import HostResponse, Silence, Why, hear
 from prebooking.domain.plain_text import printable
 from prebooking.operator.case import Case
-from prebooking.operator.clock_checks import look_at_aimharder_clock
+from prebooking.operator.clock_checks import check_aimharder_clock
 from prebooking.operator.findings import Finding, bad, good
 from prebooking.settings import Settings
 
 _SUBJECT = "AimHarder"
 _BOX = "{box}"
-_UNKNOWN = "www"  # while no box is known: some host of AimHarder's
+_UNKNOWN = "www"  # any host of AimHarder's while no gym is known
 _MOST_BOXES = 3
 _BLOCKED = (HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS)
 
 
-async def look_at_account_host(case: Case) -> list[Finding]:
+async def check_account_host(case: Case) -> list[Finding]:
     settings = case.settings
     url = settings.aimharder_account_url
-    heard = await hear(f"{url}/api/whoami", settings.aimharder_proxy)
-    told = _unusable(heard, "aimharder", f"at {url}", "AIMHARDER_ACCOUNT_URL", settings)
-    if told is not None:
-        return [told]
-    assert isinstance(heard, HostResponse)
-    return [good(_SUBJECT, "aimharder", f"answers at {url}"), *look_at_aimharder_clock(heard)]
+    response = await hear(f"{url}/api/whoami", settings.aimharder_proxy)
+    finding = _unusable(response, "aimharder", f"at {url}", "AIMHARDER_ACCOUNT_URL", settings)
+    if finding is not None:
+        return [finding]
+    assert isinstance(response, HostResponse)
+    return [good(_SUBJECT, "aimharder", f"responds at {url}"), *check_aimharder_clock(response)]
 
 
-async def look_at_login_host(case: Case) -> list[Finding]:
-    """Without a try to sign in: those are counted there."""
+async def check_login_host(case: Case) -> list[Finding]:
+    """Does not attempt to sign in: AimHarder counts attempts."""
     settings = case.settings
     url = settings.aimharder_login_url
-    heard = await hear(f"{url}/", settings.aimharder_proxy)
-    if isinstance(heard, HostResponse) and _is_free(heard.status):
-        return [good(_SUBJECT, "login", f"members sign in at {url}")]
-    told = _unusable(heard, "login", f"at {url}", "AIMHARDER_LOGIN_URL", settings)
-    return [told] if told else []
+    response = await hear(f"{url}/", settings.aimharder_proxy)
+    if isinstance(response, HostResponse) and _is_free(response.status):
+        return [good(_SUBJECT, "login", f"the login host responds at {url}")]
+    finding = _unusable(response, "login", f"at {url}", "AIMHARDER_LOGIN_URL", settings)
+    return [finding] if finding else []
 
 
-async def look_at_boxes(case: Case) -> list[Finding]:
+async def check_boxes(case: Case) -> list[Finding]:
     settings = case.settings
     pattern = settings.aimharder_box_url
     boxes = _boxes(case)
     named = {name for name, _ in boxes}
     if _BOX not in pattern and len(named) > 1:
-        told = f"AIMHARDER_BOX_URL is one box's, {printable(pattern)}, and {len(named)} boxes are booked"
-        return [bad(_SUBJECT, "box", told, "write {box} in place of the box's sub-domain: https://{box}.aimharder.com")]
-    return list(
-        await asyncio.gather(*(_look_at_box(name, number, settings) for name, number in boxes or [(None, None)]))
-    )
+        message = f"AIMHARDER_BOX_URL is the address of one gym, {printable(pattern)}, but {len(named)} gyms are booked"
+        return [
+            bad(_SUBJECT, "box", message, "write {box} in place of the gym's sub-domain: https://{box}.aimharder.com")
+        ]
+    return list(await asyncio.gather(*(_check_box(name, number, settings) for name, number in boxes or [(None, None)])))
 
 
 def _boxes(case: Case) -> list[tuple[str | None, str | None]]:
-    """Of those who wait, and of adopted rows."""
+    """Returns the gyms of pending prebookings and of the legacy box."""
     rows = [*case.inspection.next, *case.inspection.last] if case.inspection else []
     known: dict[str | None, str | None] = {row.box_subdomain: row.box_aimharder_id for row in rows if row.box_subdomain}
     legacy = case.settings.legacy_box
@@ -63,22 +63,22 @@ def _boxes(case: Case) -> list[tuple[str | None, str | None]]:
     return list(known.items())[:_MOST_BOXES]
 
 
-async def _look_at_box(name: str | None, number: str | None, settings: Settings) -> Finding:
+async def _check_box(name: str | None, number: str | None, settings: Settings) -> Finding:
     pattern = settings.aimharder_box_url
     base = pattern.replace(_BOX, name or _UNKNOWN)
-    heard = await hear(f"{base}/api/bookings?box={number or ''}&day=20300101&familyId=", settings.aimharder_proxy)
+    response = await hear(f"{base}/api/bookings?box={number or ''}&day=20300101&familyId=", settings.aimharder_proxy)
     where = f"at {base}"
-    if name is None and _BOX in pattern and isinstance(heard, HostResponse) and _is_free(heard.status):
-        return good(_SUBJECT, "box", f"boxes are looked for at {pattern}; none is known yet")
+    if name is None and _BOX in pattern and isinstance(response, HostResponse) and _is_free(response.status):
+        return good(_SUBJECT, "box", f"gyms are requested at {pattern}; none is known yet")
     setting = "AIMHARDER_BOX_URL"
     if settings.legacy_box is not None and name == settings.legacy_box.subdomain:
         setting = "LEGACY_BOX_SUBDOMAIN and AIMHARDER_BOX_URL"
-    told = _unusable(heard, "box", where, setting, settings)
-    return told or good(_SUBJECT, "box", f"the box {name or ''} answers {where}".replace("  ", " "))
+    finding = _unusable(response, "box", where, setting, settings)
+    return finding or good(_SUBJECT, "box", f"the gym {name or ''} responds {where}".replace("  ", " "))
 
 
 def _is_free(status: int) -> bool:
-    """Neither blocked nor broken: of a host that is no box any such answer will do."""
+    """Whether the response is neither a block nor an error; a host that is no gym may respond anything else."""
     return status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in (
         *_BLOCKED,
         HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
@@ -86,55 +86,57 @@ def _is_free(status: int) -> bool:
 
 
 def _unusable(
-    heard: HostResponse | Silence, check: str, where: str, setting: str, settings: Settings
+    response: HostResponse | Silence, check: str, where: str, setting: str, settings: Settings
 ) -> Finding | None:
-    told = next(_troubles(heard, where, setting, settings), None)
-    return None if told is None else bad(_SUBJECT, check, *told)
+    problem = next(_problems(response, where, setting, settings), None)
+    return None if problem is None else bad(_SUBJECT, check, *problem)
 
 
-def _troubles(heard: HostResponse | Silence, where: str, setting: str, settings: Settings) -> Iterator[tuple[str, str]]:
+def _problems(
+    response: HostResponse | Silence, where: str, setting: str, settings: Settings
+) -> Iterator[tuple[str, str]]:
     proxy = settings.aimharder_proxy
-    if isinstance(heard, Silence):
-        yield _silent(heard, where, setting, through_proxy=proxy is not None)
+    if isinstance(response, Silence):
+        yield _silent(response, where, setting, through_proxy=proxy is not None)
         return
-    status = heard.status
+    status = response.status
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         yield (
-            f"is not reached: AIMHARDER_PROXY asks for a password ({status})",
+            f"is not reached: AIMHARDER_PROXY requires a password ({status})",
             "put user:password@ into AIMHARDER_PROXY",
         )
     elif status in _BLOCKED:
         fix = "set AIMHARDER_PROXY to a proxy in the gym's country"
         yield (
             f"blocks this host {where} (HTTP {status})",
-            fix if proxy is None else f"{fix}: the one that is set is blocked",
+            fix if proxy is None else f"{fix}: the current one is blocked",
         )
-    elif status in range(300, 400) or heard.location:
-        to = heard.location or "elsewhere"
-        fix = f"correct {setting}: an address that redirects is no box and no account host; it leads to {to}"
+    elif status in range(300, 400) or response.location:
+        to = response.location or "elsewhere"
+        fix = f"correct {setting}: neither a gym nor the account host redirects; this one redirects to {to}"
         yield f"is not {where}: it redirects to {to} (HTTP {status})", fix
     elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         fix = f"wait if AimHarder itself is down, else check {setting}" + (" and AIMHARDER_PROXY" if proxy else "")
-        yield f"is in trouble {where} ({heard.told})", fix
+        yield f"responds with an error {where} ({response.told})", fix
     elif status != HTTPStatus.OK:
         yield (
-            f"is not {where}: something else answers ({heard.told})",
-            f"correct {setting}: AimHarder has no such place",
+            f"was not found {where}: another server responds ({response.told})",
+            f"correct {setting}: AimHarder has no such address",
         )
-    elif not isinstance(heard.content, dict):
+    elif not isinstance(response.content, dict):
         yield (
-            f"is not {where}: what answers is no JSON ({heard.told})",
-            f"correct {setting}; a block page looks so, too",
+            f"was not found {where}: the response is not JSON ({response.told})",
+            f"correct {setting}; a block page is another possible cause",
         )
 
 
 def _silent(silence: Silence, where: str, setting: str, *, through_proxy: bool) -> tuple[str, str]:
-    told = f"does not answer {where} ({silence.told})"
+    message = f"does not respond {where} ({silence.told})"
     if through_proxy:
         return (
-            f"{told} through AIMHARDER_PROXY",
-            f"check AIMHARDER_PROXY first, whether it is there and lets you in; then {setting}",
+            f"{message} through AIMHARDER_PROXY",
+            f"check first that AIMHARDER_PROXY responds and accepts its password; then check {setting}",
         )
     if silence.why is Why.NAME:
-        return told, f"check the name in {setting}, and this host's DNS"
-    return told, f"check {setting}; where it blocks the host's country, set AIMHARDER_PROXY"
+        return message, f"check the name in {setting}, and this host's DNS"
+    return message, f"check {setting}; if AimHarder blocks this host's country, set AIMHARDER_PROXY"

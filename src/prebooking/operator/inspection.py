@@ -1,4 +1,4 @@
-"""The database's own account of the service: migrations, grants, what waits, what is stuck."""
+"""The state of the service in the database: migrations, grants, pending and stuck prebookings."""
 
 import time
 from collections.abc import Mapping
@@ -18,8 +18,8 @@ class Inspection:
     """See sql/functions/70_inspection.sql."""
 
     now: datetime
-    on_the_way_s: float  #: from asking to hearing
-    host_now: float  #: this host's clock, epoch seconds, when the database said `now`
+    on_the_way_s: float  #: latency of the call
+    host_now: float  #: this host's clock, epoch seconds, at `now`
     migrations: Mapping[str, str]
     open_functions: tuple[str, ...]
     closed_functions: tuple[str, ...]
@@ -27,7 +27,7 @@ class Inspection:
     open_tables: tuple[str, ...]
     counts: Mapping[str, int]
     estimated: tuple[str, ...]  #: the statuses whose count is an estimate
-    most: int  #: what follows is counted up to this
+    most: int  #: the following are counted up to this number
     overdue: int
     unswept: int
     late: int

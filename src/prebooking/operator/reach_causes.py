@@ -1,4 +1,4 @@
-"""Who answers at PUBLIC_URL in the service's place, told by status, headers and words; and what to do about each."""
+"""Identifies what responds at PUBLIC_URL instead of the service, by status, headers and body, and how to fix it."""
 
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -11,10 +11,10 @@ from prebooking.domain.plain_text import printable
 from prebooking.settings import Settings
 
 _OPEN = (
-    "let POST /qstash/* through without it, since QStash signs what it sends; where it takes a header for bypassing, "
-    "have QStash bring that along (QSTASH_FORWARD_HEADERS)"
+    "exempt POST /qstash/* from it, since QStash signs its requests; if it accepts a bypass header, have QStash send "
+    "that (QSTASH_FORWARD_HEADERS)"
 )
-# What stands in headers and words, in lower case, of those who ask first who somebody is.
+# Signs, in lower case, in headers and body of services that require authentication first.
 _GUARDS = (
     ("cloudflareaccess", "Cloudflare Access"),
     ("cf-mitigated", "a Cloudflare challenge"),
@@ -33,72 +33,80 @@ _ASKS = (401, 403, 407)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    told: str
+class Cause:
+    message: str
     fix: str
 
 
-def is_alive(heard: HostResponse) -> bool:
-    return heard.status == HTTPStatus.OK and heard.fields.get("status") == "alive"
+def is_alive(response: HostResponse) -> bool:
+    return response.status == HTTPStatus.OK and response.fields.get("status") == "alive"
 
 
-def who_answers(heard: HostResponse, settings: Settings) -> Found:
-    redirect = heard.location
-    if heard.status in range(300, 400) or (redirect and heard.status not in _ASKS):
-        return _redirect(heard, settings)
-    if heard.status in _ASKS or _guard(heard):
-        guard = _guard(heard) or "something before the service"
-        return Found(f"is not reached: {guard} asks first who is there ({heard.told})", _OPEN)
-    if heard.status in (404, 405, 410, 501):
-        told = f"is reached, but something else answers there ({heard.told})"
-        return Found(told, f"point PUBLIC_URL at this service, {_path(settings)}; deploy this release there")
-    if heard.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        told = f"answers HTTP {heard.status}: {heard.told.partition(' ')[2].partition(' ')[2]}".rstrip(": ")
-        fix = "a proxy before it may answer in its stead: see that the service runs, and what it logs at that instant"
-        return Found(told, fix)
-    if heard.status == HTTPStatus.TOO_MANY_REQUESTS:
-        return Found(f"is limited by a proxy ({heard.told})", "take POST /qstash/* out of the proxy's rate limit")
-    told = f"is reached, but something else answers there ({heard.told})"
-    return Found(told, f"point PUBLIC_URL at this service, {_path(settings)}")
+def identify(response: HostResponse, settings: Settings) -> Cause:
+    redirect = response.location
+    if response.status in range(300, 400) or (redirect and response.status not in _ASKS):
+        return _redirect(response, settings)
+    if response.status in _ASKS or _guard(response):
+        guard = _guard(response) or "a proxy in front of the service"
+        return Cause(f"is not reached: {guard} requires authentication first ({response.told})", _OPEN)
+    if response.status in (404, 405, 410, 501):
+        message = f"is reached, but another server responds there ({response.told})"
+        return Cause(message, f"point PUBLIC_URL at this service, {_path(settings)}; deploy this release there")
+    if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        message = f"responds HTTP {response.status}: {response.told.partition(' ')[2].partition(' ')[2]}".rstrip(": ")
+        fix = "check that the service runs and what it logged at that time; a proxy in front of it may have responded"
+        return Cause(message, fix)
+    if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Cause(f"is limited by a proxy ({response.told})", "exempt POST /qstash/* from the proxy's rate limit")
+    message = f"is reached, but another server responds there ({response.told})"
+    return Cause(message, f"point PUBLIC_URL at this service, {_path(settings)}")
 
 
-def _guard(heard: HostResponse) -> str | None:
-    told = " ".join((*(f"{name} {value}" for name, value in heard.headers.items()), heard.body[:4000])).lower()
-    if heard.status < HTTPStatus.BAD_REQUEST and "<html" not in told:
+def _guard(response: HostResponse) -> str | None:
+    text = " ".join((*(f"{name} {value}" for name, value in response.headers.items()), response.body[:4000])).lower()
+    if response.status < HTTPStatus.BAD_REQUEST and "<html" not in text:
         return None
-    found = next((guard for sign, guard in _GUARDS if sign in told), None)
-    # The platform's name stands in the headers of all that it serves.
-    by_platform = found is not None and heard.status not in _ASKS and "challenge" not in found
+    found = next((guard for sign, guard in _GUARDS if sign in text), None)
+    # The platform's name is in the headers of all its responses.
+    by_platform = found is not None and response.status not in _ASKS and "challenge" not in found
     return None if by_platform else found
 
 
-def _redirect(heard: HostResponse, settings: Settings) -> Found:
-    to = heard.location or "another address"
+def _redirect(response: HostResponse, settings: Settings) -> Cause:
+    to = response.location or "another address"
     if any(sign in to.lower() for sign in ("login", "signin", "sign-in", "oauth", "auth?", "access/", "sso")):
-        guard = _guard(HostResponse(status=401, headers=heard.headers, body=heard.body, ahead_s=None))
-        return Found(f"is not reached: {guard or 'a proxy'} sends QStash to a sign-in, {to}", _OPEN)
+        guard = _guard(HostResponse(status=401, headers=response.headers, body=response.body, ahead_s=None))
+        return Cause(f"is not reached: {guard or 'a proxy'} sends QStash to a sign-in, {to}", _OPEN)
     base = to.partition("/healthz")[0].partition("/qstash/")[0].rstrip("/")
-    told = f"redirects to {to} (HTTP {heard.status}), and QStash follows no redirect"
+    message = f"redirects to {to} (HTTP {response.status}), and QStash follows no redirect"
     if base == settings.public_url:
-        return Found(told, "have the proxy serve the path as it stands, without a slash at its end")
-    return Found(told, f"set PUBLIC_URL={base or to}, then run `prebooking sweep`; `prebooking schedule-sweep` if used")
+        return Cause(message, "configure the proxy to serve the path without adding a slash")
+    return Cause(
+        message, f"set PUBLIC_URL={base or to}, then run `prebooking sweep`; `prebooking schedule-sweep` if used"
+    )
 
 
 def _path(settings: Settings) -> str:
     path = urlsplit(settings.public_url).path
     if "/qstash" in path:
-        return "path included, but without /qstash and what follows"
-    return f"path included ({path} is it here)" if path else "path included (none is set here)"
+        return "with its path, but without /qstash and what follows"
+    return f"with its path (here {path})" if path else "with its path (here none)"
 
 
-def why_refused(exc: MessagingError, settings: Settings) -> Found:
-    """QStash did not take the test message."""
+def why_refused(exc: MessagingError, settings: Settings) -> Cause:
+    """Explains why QStash did not accept the test message."""
     host = urlsplit(settings.public_url).hostname
     refused: dict[int | None, tuple[str, str]] = {
-        403: ("can't be tried: the token may only read", "set QSTASH_TOKEN to the token itself, not the read-only one"),
-        429: ("can't be tried: QStash takes no more today", "wait, or raise the plan: its limit is used up"),
+        403: ("can't be tested: the token is read-only", "set QSTASH_TOKEN to the token, not to the read-only one"),
+        429: (
+            "can't be tested: QStash accepts no more messages today",
+            "wait, or upgrade the plan: its daily limit is reached",
+        ),
     }
     status = status_of(exc.__cause__)
     if status in refused:
-        return Found(*refused[status])
-    return Found(f"is refused by QStash ({printable(str(exc))})", f"{host} must be a host that the world reaches")
+        return Cause(*refused[status])
+    return Cause(
+        f"is refused by QStash ({printable(str(exc))})",
+        f"set PUBLIC_URL to a host that the internet reaches; {host} is refused",
+    )

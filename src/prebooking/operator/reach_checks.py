@@ -1,4 +1,4 @@
-"""Does QStash reach the service at PUBLIC_URL, and who answers there if not?"""
+"""Checks that QStash reaches the service at PUBLIC_URL, and finds out what responds there if not."""
 
 import asyncio
 import time
@@ -10,64 +10,64 @@ from prebooking.domain.errors import MessagingError, PrebookingError
 from prebooking.domain.plain_text import printable
 from prebooking.operator.case import Case
 from prebooking.operator.findings import Finding, State, bad, good, note
-from prebooking.operator.reach_causes import Found, is_alive, who_answers, why_refused
+from prebooking.operator.reach_causes import Cause, identify, is_alive, why_refused
 from prebooking.settings import Settings
 
 _REACH = "PUBLIC_URL"
 _LOOK_AGAIN_S = 0.25
-_LATE = "QStash is late, or another database than this one noted it: ask again; then compare SUPABASE_URL there"
+_LATE = "QStash is late, or the service uses another database: run doctor again, then compare SUPABASE_URL there"
 
 
-async def look_from_outside(case: Case) -> list[Finding]:
-    tried = case.takes_orders and case.inspection is not None
+async def check_public_url(case: Case) -> list[Finding]:
+    tried = case.accepts_token and case.inspection is not None
     found = await (_ping(case) if tried else _from_here(case.settings))
-    case.misses = found.state is State.BAD
+    case.unreachable = found.state is State.BAD
     return [found]
 
 
 async def _ping(case: Case) -> Finding:
-    """A signed message of our own, on the way that each delivery takes."""
+    """Sends a test message through QStash, on the path of every delivery."""
     settings = case.settings
     account, ping_id = await case.account(), uuid4()
     try:
         message_id = await account.ping(f"{settings.public_url}/qstash/ping", ping_id)
     except MessagingError as exc:
-        return _found(why_refused(exc, settings))
+        return _finding(why_refused(exc, settings))
     started = time.monotonic()
     while time.monotonic() - started < case.within_s:
-        if await _came(case, str(ping_id)):
+        if await _arrived(case, str(ping_id)):
             took = time.monotonic() - started
-            return good(_REACH, "reach", f"QStash reaches it and is believed, in {took:.1f} s")
+            return good(_REACH, "reach", f"QStash reaches it, and its signature is accepted ({took:.1f} s)")
         for letter in await account.dead_letters(most=100):
             if letter.message_id == message_id:
                 await account.forget(letter.id)
                 return await _undelivered(letter, settings)
         await asyncio.sleep(_LOOK_AGAIN_S)
-    heard = await _stranger(settings)
-    if isinstance(heard, HostResponse) and not is_alive(heard) and not answered_by_us(heard.body):
-        return _found(who_answers(heard, settings))
-    return note(_REACH, "reach", f"no test message came through within {case.within_s:.0f} s", _LATE)
+    response = await _probe(settings)
+    if isinstance(response, HostResponse) and not is_alive(response) and not answered_by_us(response.body):
+        return _finding(identify(response, settings))
+    return note(_REACH, "reach", f"the test message did not arrive within {case.within_s:.0f} s", _LATE)
 
 
 async def _from_here(settings: Settings) -> Finding:
-    """While QStash or the database is away: who answers, at least."""
-    heard = await _stranger(settings)
-    if isinstance(heard, HostResponse) and not is_alive(heard) and not answered_by_us(heard.body):
-        return _found(who_answers(heard, settings))
-    told = "is not tried from outside, which takes QStash and the database"
-    return note(_REACH, "reach", told, "mend these first, then ask again")
+    """Checks from this host only, while QStash or the database is unavailable."""
+    response = await _probe(settings)
+    if isinstance(response, HostResponse) and not is_alive(response) and not answered_by_us(response.body):
+        return _finding(identify(response, settings))
+    message = "was not tested from outside, which needs QStash and the database"
+    return note(_REACH, "reach", message, "fix these first, then run doctor again")
 
 
-async def _stranger(settings: Settings) -> HostResponse | Silence:
-    """What is answered to a request that nobody signed, with the headers that QStash brings along."""
+async def _probe(settings: Settings) -> HostResponse | Silence:
+    """Requests /healthz from this host, with the headers that QStash forwards."""
     return await hear(f"{settings.public_url}/healthz", headers=settings.forward_headers)
 
 
-async def _came(case: Case, ping_id: str) -> bool:
+async def _arrived(case: Case, ping_id: str) -> bool:
     try:
         return (await (await case.rpc()).call("read_ping", id=ping_id)).get("arrived_at") is not None
     except PrebookingError:
-        return False  # silent for a moment: it is asked again
+        return False  # asked again in a moment
 
 
 async def _undelivered(letter: DeadLetter, settings: Settings) -> Finding:
@@ -75,37 +75,38 @@ async def _undelivered(letter: DeadLetter, settings: Settings) -> Finding:
         return bad(
             _REACH,
             "reach",
-            "is reached, but does not believe QStash",
-            f"the service there must have PUBLIC_URL={settings.public_url} and this account's signing keys: restart it "
-            "with the same settings",
+            "is reached, but refuses QStash's signature",
+            f"restart the service there with PUBLIC_URL={settings.public_url} and this account's signing keys",
         )
-    heard = await _stranger(settings)
+    response = await _probe(settings)
     if letter.status is None:
-        told = "is not reached by QStash: no answer"
-        if isinstance(heard, Silence):
-            told += f" ({heard.told})"
-        return bad(_REACH, "reach", told, "check PUBLIC_URL, DNS, TLS certificate and firewall, and that it is running")
+        message = "is not reached by QStash: no response"
+        if isinstance(response, Silence):
+            message += f" ({response.told})"
+        return bad(
+            _REACH, "reach", message, "check PUBLIC_URL, DNS, TLS certificate and firewall, and that the service runs"
+        )
     if letter.by_us:
         return _ours(letter)
-    # What QStash was answered; the headers are those that this host is answered.
-    headers = heard.headers if isinstance(heard, HostResponse) else {}
-    return _found(
-        who_answers(HostResponse(status=letter.status, headers=headers, body=letter.said, ahead_s=None), settings)
+    # The response that QStash got, with the headers of the response to this host.
+    headers = response.headers if isinstance(response, HostResponse) else {}
+    return _finding(
+        identify(HostResponse(status=letter.status, headers=headers, body=letter.said, ahead_s=None), settings)
     )
 
 
 def _ours(letter: DeadLetter) -> Finding:
-    """A problem of this service's own."""
-    said = f"HTTP {letter.status}: {printable(letter.said)[:120]}"
+    """Explains a problem response of this service."""
+    summary = f"HTTP {letter.status}: {printable(letter.said)[:120]}"
     if letter.status == 404:  # noqa: PLR2004
-        told = "is this service, but it has no such path (HTTP 404)"
-        fix = "take the path away that PUBLIC_URL has too many, or have the proxy before it take it away"
-        return bad(_REACH, "reach", told, f"{fix}; or deploy this release there")
+        message = "is this service, but it has no such path (HTTP 404)"
+        fix = "remove the surplus path from PUBLIC_URL, or have the proxy strip it"
+        return bad(_REACH, "reach", message, f"{fix}; or deploy this release there")
     if letter.status == 503:  # noqa: PLR2004
-        told = f"is reached, but has no database there ({said})"
-        return bad(_REACH, "reach", told, "compare SUPABASE_URL and SUPABASE_SECRET_KEY there with those here")
-    return bad(_REACH, "reach", f"answers {said}", "see what the service logs under that instant")
+        message = f"is reached, but has no database there ({summary})"
+        return bad(_REACH, "reach", message, "compare SUPABASE_URL and SUPABASE_SECRET_KEY there with those here")
+    return bad(_REACH, "reach", f"responds {summary}", "check what the service logged at that time")
 
 
-def _found(found: Found) -> Finding:
-    return bad(_REACH, "reach", found.told, found.fix)
+def _finding(cause: Cause) -> Finding:
+    return bad(_REACH, "reach", cause.message, cause.fix)

@@ -1,4 +1,4 @@
-"""Is anything stuck, and how far is the move from the old cron?"""
+"""Checks for stuck prebookings and unsent notifications, and how far the migration from the old cron is."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from prebooking.settings import Settings
 _SUBJECT = "Prebookings"
 
 
-async def look_at_rows(case: Case) -> list[Finding]:
+async def check_rows(case: Case) -> list[Finding]:
     return [] if case.inspection is None else [*_rows(case.inspection, case)]
 
 
@@ -22,16 +22,16 @@ def _rows(inspection: Inspection, case: Case) -> Iterator[Finding]:
         yield bad(
             _SUBJECT,
             "stuck",
-            f"{inspection.number(stuck)} should have been executed a minute ago and more",
-            "no sweep is running: start a replica, or run `prebooking sweep` now and look at what it logs",
+            f"{inspection.number(stuck)} are overdue by a minute or more",
+            "no sweep is running: start a replica, or run `prebooking sweep` now and read its log",
         )
     if inspection.late:
         yield bad(
             _SUBJECT,
             "late",
-            f"{inspection.number(inspection.late)} opened and nobody has begun to book, "
-            f"one {inspection.late_s or 0:.0f} s ago",
-            "no replica took it up: see that one runs with this database, and that QStash reaches it (PUBLIC_URL)",
+            f"{inspection.number(inspection.late)} opened but nothing has begun to book them, "
+            f"the earliest {inspection.late_s or 0:.0f} s ago",
+            "check that a replica runs with this database, and that QStash reaches it (PUBLIC_URL)",
         )
     if inspection.elsewhere:
         yield _elsewhere(inspection, case)
@@ -40,64 +40,64 @@ def _rows(inspection: Inspection, case: Case) -> Iterator[Finding]:
             _SUBJECT,
             "without-message",
             f"{inspection.number(inspection.without_message)} have no QStash message after five minutes",
-            "a sweep orders them: see that one runs, and what it logs as message_not_scheduled",
+            "a sweep publishes them: check that one runs, and what it logs as message_not_scheduled",
         )
     if not (stuck or inspection.late or inspection.elsewhere or inspection.without_message):
         waiting = inspection.counts.get("pending", 0)
-        yield good(_SUBJECT, "stuck", f"{waiting} waiting, none of them stuck")
+        yield good(_SUBJECT, "stuck", f"{waiting} pending, none stuck")
     if inspection.warned:
-        told = f"{inspection.number(inspection.warned)} wait for their user to sign in at AimHarder"
-        yield note(_SUBJECT, "warned", told, "they were told, where NOTIFY_WEBHOOK_URL is set")
+        message = f"{inspection.number(inspection.warned)} wait for their user to sign in at AimHarder"
+        yield note(_SUBJECT, "warned", message, "they are notified if NOTIFY_WEBHOOK_URL is set")
     yield from _notices(inspection, settings)
     yield _step(inspection)
 
 
 def _elsewhere(inspection: Inspection, case: Case) -> Finding:
-    told = (
-        f"{inspection.number(inspection.elsewhere)} have a message that rings at "
+    message = (
+        f"{inspection.number(inspection.elsewhere)} have a message for "
         f"{printable(inspection.elsewhere_url or '')}, not at {case.settings.public_url}"
     )
-    if case.misses:
-        return note(_SUBJECT, "messages-elsewhere", told, "mend PUBLIC_URL first: that address may be the right one")
+    if case.unreachable:
+        return note(_SUBJECT, "messages-elsewhere", message, "fix PUBLIC_URL first: that address may be the right one")
     return bad(
         _SUBJECT,
         "messages-elsewhere",
-        told,
-        "run `prebooking sweep` with this PUBLIC_URL, which orders them anew; keep the old address until then",
+        message,
+        "run `prebooking sweep` with this PUBLIC_URL, which publishes them again; keep the old address until then",
     )
 
 
 def _notices(inspection: Inspection, settings: Settings) -> Iterator[Finding]:
     if settings.notify_webhook_url is None:
-        yield note("Notices", "notices", "nobody is told", "set NOTIFY_WEBHOOK_URL and NOTIFY_WEBHOOK_SECRET")
+        yield note("Notices", "notices", "notifications are off", "set NOTIFY_WEBHOOK_URL and NOTIFY_WEBHOOK_SECRET")
     elif inspection.untold:
         why = f" ({inspection.untold_because})" if inspection.untold_because else ""
         yield bad(
             "Notices",
             "notices",
-            f"{inspection.number(inspection.untold)} are untold after five minutes{why}",
-            "see that NOTIFY_WEBHOOK_URL answers 2xx to a POST, and that a sweep runs",
+            f"{inspection.number(inspection.untold)} were not sent after five minutes{why}",
+            "check that NOTIFY_WEBHOOK_URL responds 2xx to a POST, and that a sweep runs",
         )
     else:
-        yield good("Notices", "notices", "all are told")
+        yield good("Notices", "notices", "all are sent")
 
 
 def _step(inspection: Inspection) -> Finding:
-    """The move from the cron, as far as its rows of the last seven days tell."""
+    """Returns the step of the migration from the cron, by the rows of the last seven days."""
     if inspection.cron_rows:
         ended = inspection.number(inspection.cron_rows)
         return note(
             "Migration",
             "step",
-            f"step 1 of 3: the old cron ended {ended} of late, side by side with this service",
-            "switch the cron off when you trust this one",
+            f"step 1 of 3: the old cron still finished {ended}, beside this service",
+            "switch the cron off when you trust this service",
         )
     if inspection.foreign_rows:
         written = inspection.number(inspection.foreign_rows)
         return note(
             "Migration",
             "step",
-            f"step 2 of 3: the cron is silent, and the web application still wrote {written} itself",
-            "have it call POST /prebookings, then delete the old code",
+            f"step 2 of 3: the cron is off, but the web application still wrote {written} itself",
+            "make it call POST /prebookings, then delete the old code",
         )
-    return good("Migration", "step", "done: for 7 days nothing but this service has written prebookings")
+    return good("Migration", "step", "done: only this service has written prebookings for 7 days")

@@ -1,4 +1,4 @@
-"""Prebookings as lines of a table: who, what, when, and how it went."""
+"""Tables of prebookings for the terminal."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -28,8 +28,8 @@ def table_of_last(rows: Sequence[Prebooking], now: datetime) -> Table:
     table = _table("Last results", "ended", "outcome", "class", "member", "fired", "answered")
     for row in rows:
         result = row.result or {}
-        told = result.get("timings")
-        timings = told if isinstance(told, dict) else {}
+        stored = result.get("timings")
+        timings = stored if isinstance(stored, dict) else {}
         outcome = f"[{_STYLES.get(row.status, 'default')}]{_plain(str(result.get('outcome') or row.status))}[/]"
         ended = f"{humanize(now - row.executed_at)} ago" if row.executed_at else ""
         late, response = timings.get("fire_lateness_ms"), timings.get("response_ms")
@@ -60,12 +60,12 @@ def _class(row: Prebooking) -> str:
 
 
 def _plain(text: str) -> str:
-    """What outsiders wrote, as it may stand in a terminal and in a table's cell."""
+    """Escapes text of outsiders for the terminal and for a table's cell."""
     return escape(printable(text))
 
 
 def humanize(distance: timedelta) -> str:
-    """In the largest unit that tells it well: 47 s, 12 min, 5 h, 3 d."""
+    """Formats a duration in one unit: 47 s, 12 min, 5 h, 3 d."""
     seconds = int(distance.total_seconds())
     if seconds < 0:
         return f"−{humanize(-distance)}"

@@ -18,24 +18,24 @@ _PAUSE_S = 2.5  # all of them outlast the lease of a refresh whose replica died
 
 class Step(StrEnum):
     ENCRYPTED = "encrypted"
-    GONE = "gone"  #: disconnected meanwhile
-    LATER = "later"  #: being refreshed: the next pass looks again
-    UNREADABLE = "unreadable"  #: left as it is
+    GONE = "gone"  #: the session was disconnected meanwhile
+    LATER = "later"  #: the session is being refreshed: the next pass tries again
+    UNREADABLE = "unreadable"  #: not changed
 
 
 @dataclass(slots=True)
 class Encryption:
-    """Raises StoreUnavailableError; a second run goes on where the first ended."""
+    """Encrypts all rows. Raises StoreUnavailableError; a second run continues where the first ended."""
 
     rpc: SupabaseRpc
-    vault: SessionVault  #: with a key
+    vault: SessionVault  #: must have a key
     encrypted: int = 0
-    unreadable: dict[UUID, str] = field(default_factory=dict)  #: why, by the row's id
-    unreadable_passwords: dict[str, str] = field(default_factory=dict)  #: why, by their user
-    left: int = 0  #: not under the first key yet
+    unreadable: dict[UUID, str] = field(default_factory=dict)  #: reason by row id
+    unreadable_passwords: dict[str, str] = field(default_factory=dict)  #: reason by user
+    left: int = 0  #: number of rows that are not under the first key
 
     async def run(self) -> AsyncIterator[Step]:
-        """One step a row looked at."""
+        """Yields a step for each row."""
         for turn in range(_PASSES):
             if turn:
                 await asyncio.sleep(_PAUSE_S)
@@ -50,7 +50,7 @@ class Encryption:
                 break
 
     async def count(self) -> int:
-        """How many rows are not under the first key yet."""
+        """Returns the number of rows that are not under the first key yet."""
         sessions = await self.rpc.call("list_sessions_to_encrypt", key_id=self.vault.key_id, limit=0)
         passwords = await self.rpc.call("list_passwords_to_encrypt", key_id=self.vault.key_id, limit=0)
         self.left = int(sessions["left"]) + int(passwords["left"])
@@ -89,7 +89,7 @@ class Encryption:
         new = seal_password(self.vault, password, bound_to)
         answer = await self.rpc.call("replace_password", user_email=user, old=stored, new=new)
         if answer["outcome"] != "replaced":
-            return Step.GONE  # or another one, which whoever stored it has encrypted
+            return Step.GONE  # or replaced by another, which is encrypted already
         self.encrypted += 1
         return Step.ENCRYPTED
 

@@ -1,4 +1,4 @@
-"""The next openings and the last results."""
+"""`prebooking status`: the next openings and the last results."""
 
 from typing import Any
 
@@ -20,24 +20,24 @@ async def ask(settings: Settings, limit: int) -> Inspection:
         return await inspect(rpc, settings.public_url, limit=limit)
 
 
-def as_json(seen: Inspection) -> dict[str, Any]:
+def as_json(inspection: Inspection) -> dict[str, Any]:
     return {
-        "now": seen.now.isoformat(),
-        "counts": dict(seen.counts),
-        "estimated": list(seen.estimated),
-        "next": _ROWS.dump_python(seen.next, mode="json"),
-        "last": _ROWS.dump_python(seen.last, mode="json"),
+        "now": inspection.now.isoformat(),
+        "counts": dict(inspection.counts),
+        "estimated": list(inspection.estimated),
+        "next": _ROWS.dump_python(inspection.next, mode="json"),
+        "last": _ROWS.dump_python(inspection.last, mode="json"),
     }
 
 
-def show(seen: Inspection, out: Console) -> None:
-    told = (
-        f"{'about ' if status in seen.estimated else ''}{number} {status}"
-        for status, number in sorted(seen.counts.items())
+def show(inspection: Inspection, out: Console) -> None:
+    parts = (
+        f"{'about ' if status in inspection.estimated else ''}{number} {status}"
+        for status, number in sorted(inspection.counts.items())
     )
-    counts = ", ".join(told) or "no prebookings"
-    out.print(f"{counts}; it is {seen.now:%H:%M:%S} UTC", highlight=False)
-    for rows, table_of in ((seen.next, table_of_next), (seen.last, table_of_last)):
+    counts = ", ".join(parts) or "no prebookings"
+    out.print(f"{counts}; it is {inspection.now:%H:%M:%S} UTC", highlight=False)
+    for rows, table_of in ((inspection.next, table_of_next), (inspection.last, table_of_last)):
         if rows:
             out.print()
-            out.print(table_of(rows, seen.now), highlight=False)
+            out.print(table_of(rows, inspection.now), highlight=False)

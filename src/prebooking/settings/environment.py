@@ -1,4 +1,4 @@
-"""Where settings come from: the environment, then .env, then the names under which platforms set the same."""
+"""Sources of the settings: the environment, then .env, then the variables of hosting platforms."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, PydanticBaseSettingsSource
 
-# By setting: the variables that platforms and integrations set, the first that is there counts; `{}` is its value.
+# By setting: variables of platforms and integrations. The first that is set is used; `{}` is its value.
 # Vercel's Supabase integration, Vercel, Render, Railway, Fly.io, Koyeb.
 PLATFORMS: Mapping[str, Mapping[str, str]] = {
     "SUPABASE_URL": {"NEXT_PUBLIC_SUPABASE_URL": "{}"},
@@ -29,10 +29,10 @@ PLATFORMS: Mapping[str, Mapping[str, str]] = {
 
 
 class Environment(PydanticBaseSettingsSource):
-    """The variables of the environment and of .env, without the whitespace around them; empty ones are not set."""
+    """The variables of the environment and of .env, stripped of whitespace. Empty ones count as not set."""
 
     def __init__(self, kind: type[BaseSettings], *sources: EnvSettingsSource) -> None:
-        """`sources`: a later one counts for more."""
+        """`sources`: later ones take precedence."""
         super().__init__(kind)
         self._variables: dict[str, str] = {}
         for source in sources:
@@ -41,7 +41,7 @@ class Environment(PydanticBaseSettingsSource):
 
     @property
     def borrowed(self) -> dict[str, str]:
-        """The settings that have a platform's variable for their own, by name."""
+        """The settings that are taken from a platform's variable, with its name."""
         found = {setting_name(*field): self._platforms(setting_name(*field)) for field in self._fields}
         return {name: platforms for name, platforms in found.items() if platforms and name not in self._variables}
 
@@ -70,6 +70,6 @@ def environment_of(kind: type[BaseSettings]) -> Environment:
 
 
 def setting_name(field_name: str, field: FieldInfo) -> str:
-    """The variable of a field."""
+    """Returns the name of a field's variable."""
     alias = field.validation_alias
     return str(alias.choices[0]) if isinstance(alias, AliasChoices) else field_name.upper()

@@ -1,6 +1,6 @@
-"""The kinds of settings: each value is usable as it stands, or refused with what would be right.
+"""The types of the settings' fields, which validate the values.
 
-A field of the settings has one of these for its type. What is refused quotes nothing of the value, which may be secret.
+An error says how to correct the value and never quotes it: it may be a secret.
 """
 
 import base64
@@ -25,8 +25,8 @@ _SHORTEST_KEY = 20
 _SHORTEST_WEBHOOK_KEY = 24
 _SHORTEST_JWT_SECRET = 32  # for HS256, RFC 7518
 _SESSION_KEY_BYTES = 32
-PLAIN = "plain"  #: in the place of the first session key: nothing is encrypted yet
-SEALED_ONLY = "sealed-only"  #: there too: all is encrypted, and what is not is taken for nobody's
+PLAIN = "plain"  #: in place of the first session key: nothing is encrypted yet
+SEALED_ONLY = "sealed-only"  #: in place of the first session key: everything is encrypted, and what is not is ignored
 _QUOTES = "\"'`"
 
 MOST = 2**31 - 1  #: the database's integer
@@ -35,13 +35,13 @@ LONGEST_BEFORE = 90 * 24 * 60  #: minutes; no class is announced so long before
 
 
 def one_line(value: Any) -> Any:
-    """What no setting may be, whichever: it holds for all of them."""
+    """Validates what holds for all settings."""
     if not isinstance(value, str):
         return value
     if not value.isprintable():
-        raise ValueError("has a line break or another character in it that can't be seen: write it anew")
+        raise ValueError("has a line break or another invisible character: type it again")
     if len(value) > 1 and value[0] == value[-1] and value[0] in _QUOTES:
-        raise ValueError("stands in quotes: take them away")
+        raise ValueError("is in quotes: remove them")
     return value
 
 
@@ -56,16 +56,16 @@ def _secret(check: Callable[[str], Any]) -> AfterValidator:
 def _at_least(characters: int) -> AfterValidator:
     def long_enough(value: str) -> None:
         if len(value) < characters:
-            raise ValueError(f"is too short: it has {characters} characters or more, copy all of it")
+            raise ValueError(f"is too short: it must have {characters} characters or more; copy all of it")
 
     return _secret(long_enough)
 
 
 def _header_word(value: str) -> str:
     if not re.fullmatch(r"[!-~]+", value):
-        raise ValueError("has a space in it, or a letter that no key has: copy it anew")
+        raise ValueError("has a space or a character that no key has: copy it again")
     if len(value) > _LONGEST_KEY:
-        raise ValueError(f"is longer than {_LONGEST_KEY} characters: copy the key alone")
+        raise ValueError(f"is longer than {_LONGEST_KEY} characters: copy only the key")
     return value
 
 
@@ -75,7 +75,7 @@ def _hmac_key(value: str) -> None:
     try:
         jwt.get_algorithm_by_name("HS256").prepare_key(value)
     except jwt.InvalidKeyError:
-        raise ValueError("is a public key or a certificate, which anybody could sign with") from None
+        raise ValueError("is a public key or a certificate, with which anybody could sign: set the secret") from None
 
 
 def _webhook_secret(value: str) -> None:
@@ -96,19 +96,19 @@ def _database_url(value: str) -> None:
 
 
 def _list(value: Any) -> Any:
-    """Comma-separated, as an environment has lists."""
+    """Splits a comma-separated list."""
     parts = value.split(",") if isinstance(value, str) else value
     return [part.strip() for part in parts if part.strip()]
 
 
 def _url_before(*paths: str) -> Callable[[str], str]:
-    """A URL that these paths come after: with one of them it was copied from an example."""
+    """Returns a validator of a base URL, which must not include one of these paths."""
 
     def checked(value: str) -> str:
         found = url(value)
         for path in paths:
             if urlsplit(found).path.endswith(path):
-                raise ValueError(f"must end before {path}")
+                raise ValueError(f"must not include {path}: remove it")
         return found
 
     return checked
@@ -137,13 +137,13 @@ def _host(value: str) -> str:
 
 def _box_number(value: str) -> str:
     if not re.fullmatch(r"[0-9]{1,18}", value):
-        raise ValueError("is no number: AimHarder calls it boid or box")
+        raise ValueError("is not a number: it is what AimHarder calls boid or box")
     return value
 
 
 def _session_keys(values: list[SecretStr]) -> list[SecretStr]:
     if len(values) == 1 and is_mark(values[0]):
-        raise ValueError(f"name a key after {values[0].get_secret_value()}, or leave it empty")
+        raise ValueError(f"needs a key after {values[0].get_secret_value()}: add one, or leave it empty")
     for n, value in enumerate(values):
         if len(session_key(value)) != _SESSION_KEY_BYTES and (n > 0 or not is_mark(value)):
             raise ValueError("each key must be 32 bytes in base64: make one with `openssl rand -base64 32`")
@@ -158,19 +158,19 @@ def is_mark(value: SecretStr) -> bool:
     return value.get_secret_value() in (PLAIN, SEALED_ONLY)
 
 
-#: The address of a server that we ask, or by which we are asked.
+#: The base URL of a server.
 Url = Annotated[str, AfterValidator(url)]
 SupabaseUrl = Annotated[str, AfterValidator(_url_before("/rest/v1", "/auth/v1"))]
 QStashUrl = Annotated[str, AfterValidator(_url_before("/v2", "/v2/publish"))]
 GymUrl = Annotated[str, AfterValidator(url_of_gyms)]
 ProxyUrl = Annotated[str, AfterValidator(url_of_proxy)]
-#: Where somebody else is told something: its path, query and user often are what lets one in.
+#: A webhook's URL is a secret: its path, query or user often authenticate the caller.
 WebhookUrl = Annotated[SecretStr, _secret(partial(url, user=True, query=True))]
 DatabaseUrl = Annotated[SecretStr, _secret(_database_url)]
 Host = Annotated[str, AfterValidator(_host)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
-#: Goes into a header, as it is.
+#: Sent in a header, unchanged.
 PublicKey = Annotated[str, AfterValidator(_header_word)]
 Token = Annotated[SecretStr, _secret(_header_word)]
 ServiceKey = Annotated[SecretStr, _secret(_header_word), _at_least(_SHORTEST_KEY)]
@@ -178,7 +178,7 @@ SigningKey = Annotated[SecretStr, _secret(_header_word), _at_least(_SHORTEST_KEY
 JwtSecret = Annotated[SecretStr, _at_least(_SHORTEST_JWT_SECRET), _secret(_hmac_key)]
 WebhookSecret = Annotated[SecretStr, _secret(_webhook_secret)]
 
-#: Comma-separated; a source does not take them for JSON.
+#: Comma-separated; pydantic-settings must not parse them as JSON.
 Origins = Annotated[list[str], NoDecode, BeforeValidator(_list), AfterValidator(origins)]
 SessionKeys = Annotated[list[SecretStr], NoDecode, BeforeValidator(_list), AfterValidator(_session_keys)]
 ForwardHeaders = Annotated[list[ForwardHeader], NoDecode, BeforeValidator(forward_headers)]

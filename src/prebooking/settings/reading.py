@@ -22,15 +22,15 @@ _Kind = TypeVar("_Kind", bound=BaseSettings)
 
 
 class SettingsError(Exception):
-    """The text names each variable that is missing or wrong, and what would be right."""
+    """The text names each variable that is missing or invalid, and how to correct it."""
 
 
 class EnvironmentSettings(BaseSettings):
-    """Read once; each field is of one of the kinds in setting_kinds.py."""
+    """Base of settings that are read from the environment. The types of the fields are in kinds.py."""
 
     model_config = SettingsConfigDict(
         env_file=".env",
-        env_file_encoding="utf-8-sig",  # some editors write its mark
+        env_file_encoding="utf-8-sig",  # some editors write a byte order mark
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
@@ -45,7 +45,7 @@ class EnvironmentSettings(BaseSettings):
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # nobody mounts them
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # secret files are not supported
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         assert isinstance(dotenv_settings, DotEnvSettingsSource)
         assert isinstance(env_settings, EnvSettingsSource)
@@ -58,7 +58,7 @@ class EnvironmentSettings(BaseSettings):
 
 
 def secrets_of(settings: BaseSettings) -> dict[str, str]:
-    """What must never be seen in a log, and of which setting it is: secret values, and the passwords within URLs."""
+    """Returns secret values and passwords in URLs, which no log may show, each with the name of its setting."""
     return {secret: name for secret, name in _secrets(settings) if secret}
 
 
@@ -75,22 +75,22 @@ def _secrets(settings: BaseSettings) -> Iterator[tuple[str, str]]:
 
 
 def read_settings(kind: type[_Kind]) -> _Kind:
-    """Raises SettingsError."""
+    """Returns the settings. Raises SettingsError."""
     try:
         return kind()
     except ValidationError as exc:
         borrowed = borrowed_names(kind)
-        raise SettingsError("\n".join(_told(error, borrowed) for error in exc.errors())) from exc
-    except (OSError, UnicodeDecodeError) as exc:  # the others are told by pydantic
+        raise SettingsError("\n".join(_format_error(error, borrowed) for error in exc.errors())) from exc
+    except (OSError, UnicodeDecodeError) as exc:  # pydantic reports the others
         raise SettingsError(f".env can't be read: {exc}") from exc
 
 
 def borrowed_names(kind: type[BaseSettings]) -> dict[str, str]:
-    """The settings that are not set themselves, and the platform's variable that each is taken from."""
+    """Returns the settings that are taken from a platform's variable, with its name."""
     return environment_of(kind).borrowed
 
 
-def _told(error: ErrorDetails, borrowed: dict[str, str]) -> str:
+def _format_error(error: ErrorDetails, borrowed: dict[str, str]) -> str:
     message = error["msg"].removeprefix("Value error, ")
     if not error["loc"]:
         return message

@@ -11,14 +11,14 @@ from prebooking.domain.prebooking import Box
 from prebooking.settings import kinds
 from prebooking.settings.reading import EnvironmentSettings
 
-# After the opening an execution needs this much: to shoot, to hear, to write down, to answer.
+# Seconds that an execution needs after the opening: to send, to receive the response, to store and to answer.
 _AFTER_LEAD_S = 6
 
 _OF_OPENSSL = ("SSL_CERT_FILE", "SSLKEYLOGFILE")
 
 
 class Settings(EnvironmentSettings):
-    """See .env.example, which has one line on each."""
+    """The settings of the service; .env.example describes each."""
 
     supabase_url: kinds.SupabaseUrl
     supabase_secret_key: kinds.Token = Field(validation_alias=AliasChoices("SUPABASE_SECRET_KEY"))
@@ -79,65 +79,65 @@ class Settings(EnvironmentSettings):
         if self.lead_seconds + _AFTER_LEAD_S > self.max_duration_seconds:
             raise ValueError(
                 f"LEAD_SECONDS={self.lead_seconds} leaves too little of "
-                f"MAX_DURATION_SECONDS={self.max_duration_seconds:g}: lower it, or raise the other to lead + 6"
+                f"MAX_DURATION_SECONDS={self.max_duration_seconds:g}: lower it, or raise MAX_DURATION_SECONDS to "
+                f"{self.lead_seconds + _AFTER_LEAD_S} or more"
             )
         if self.qstash_current_signing_key == self.qstash_next_signing_key:
-            raise ValueError("QSTASH_CURRENT_SIGNING_KEY and QSTASH_NEXT_SIGNING_KEY are equal: copy both anew")
+            raise ValueError("QSTASH_CURRENT_SIGNING_KEY and QSTASH_NEXT_SIGNING_KEY are equal: copy both again")
         second = (self.qstash_current_signing_key_2, self.qstash_next_signing_key_2)
         if (second[0] is None) != (second[1] is None):
             raise ValueError(
-                "QSTASH_CURRENT_SIGNING_KEY_2 and QSTASH_NEXT_SIGNING_KEY_2 are one pair: set both, or neither"
+                "QSTASH_CURRENT_SIGNING_KEY_2 and QSTASH_NEXT_SIGNING_KEY_2 are a pair: set both, or neither"
             )
         if second[0] is not None and second[0] == second[1]:
-            raise ValueError("QSTASH_CURRENT_SIGNING_KEY_2 and QSTASH_NEXT_SIGNING_KEY_2 are equal: copy both anew")
+            raise ValueError("QSTASH_CURRENT_SIGNING_KEY_2 and QSTASH_NEXT_SIGNING_KEY_2 are equal: copy both again")
         if (self.legacy_box_subdomain is None) != (self.legacy_box_aimharder_id is None):
-            raise ValueError("LEGACY_BOX_SUBDOMAIN and LEGACY_BOX_AIMHARDER_ID name one box: set both, or neither")
+            raise ValueError("LEGACY_BOX_SUBDOMAIN and LEGACY_BOX_AIMHARDER_ID belong together: set both, or neither")
         if self.console and not self.supabase_publishable_key:
-            raise ValueError("CONSOLE=true needs SUPABASE_PUBLISHABLE_KEY: its page signs people in with it")
+            raise ValueError("CONSOLE=true needs SUPABASE_PUBLISHABLE_KEY, with which the page signs users in")
         if self.console_members and urlsplit(self.supabase_url).hostname not in ("127.0.0.1", "localhost", "::1"):
             raise ValueError(
-                "CONSOLE_MEMBERS shows passwords to everybody: it is for a local stack. "
+                "CONSOLE_MEMBERS shows passwords to everybody: it is for a local stack only. "
                 "Unset it, or point SUPABASE_URL at this machine"
             )
         if self.schedule_for_now and (urlsplit(self.qstash_url).hostname or "").endswith("upstash.io"):
             raise ValueError(
-                "SCHEDULE_FOR_NOW=true is for local development: it would book at once. "
+                "SCHEDULE_FOR_NOW=true is for local development: it books at once. "
                 "Unset it, or point QSTASH_URL at a local server"
             )
         if self.notify_webhook_url and not self.notify_webhook_secret:
             raise ValueError(
-                "NOTIFY_WEBHOOK_SECRET is missing: NOTIFY_WEBHOOK_URL is set, and notices are signed. "
+                "NOTIFY_WEBHOOK_SECRET is missing: NOTIFY_WEBHOOK_URL is set, and notifications are signed. "
                 "Make one with `echo whsec_$(openssl rand -base64 32)`"
             )
         return self
 
     @model_validator(mode="after")
-    def _somebody_is_trusted(self) -> Self:
-        """Before a client needs it: OpenSSL's own variables lead to files."""
+    def _tls_files_open(self) -> Self:
+        """Opens the files that OpenSSL's variables name, before a client needs them."""
         from prebooking.adapters.tls import trusted  # noqa: PLC0415  # takes longer than a migration, which needs none
 
         try:
             trusted()
         except OSError as exc:
             names = [name for name in _OF_OPENSSL if os.environ.get(name)]
-            raise ValueError(
-                f"{' or '.join(names or _OF_OPENSSL)} can't be read: {exc.strerror or type(exc).__name__}"
-            ) from exc
+            named, reason = " or ".join(names or _OF_OPENSSL), exc.strerror or type(exc).__name__
+            raise ValueError(f"{named} can't be opened ({reason}): correct or unset it") from exc
         return self
 
     @property
     def auth_url(self) -> str:
-        """Of Supabase Auth, which signs users in."""
+        """The URL of Supabase Auth."""
         return f"{self.supabase_url}/auth/v1"
 
     @property
     def issuer(self) -> str:
-        """What its access tokens have as `iss`."""
+        """The expected `iss` of access tokens."""
         return self.supabase_jwt_issuer or self.auth_url
 
     @property
     def signing_keys(self) -> tuple[tuple[str, str], ...]:
-        """Pairs of a current and a next one; while a region moves, there are two."""
+        """Pairs of the current and the next key; two during a move between regions."""
         pairs = (
             (self.qstash_current_signing_key, self.qstash_next_signing_key),
             (self.qstash_current_signing_key_2, self.qstash_next_signing_key_2),
@@ -146,38 +146,38 @@ class Settings(EnvironmentSettings):
 
     @property
     def forward_headers(self) -> dict[str, str]:
-        """What QStash is to bring along, whenever it calls this service."""
+        """Headers that QStash forwards with every delivery."""
         return {header.name: header.value.get_secret_value() for header in self.qstash_forward_headers}
 
     @property
     def session_keys(self) -> tuple[bytes, ...]:
-        """All decrypt; the first encrypts where `encrypts_sessions`."""
+        """Keys that decrypt. The first one encrypts if `encrypts_sessions`."""
         return tuple(kinds.session_key(key) for key in self.session_encryption_keys if not kinds.is_mark(key))
 
     @property
     def encrypts_sessions(self) -> bool:
-        """Not before each replica can decrypt: see README.md."""
+        """Whether to encrypt. It must not begin before every replica can decrypt (README.md)."""
         return bool(self.session_keys) and self.session_encryption_keys[0].get_secret_value() != kinds.PLAIN
 
     @property
     def takes_sealed_sessions_alone(self) -> bool:
-        """All are encrypted: what is not was put there by somebody else."""
+        """Whether to ignore sessions that are not encrypted: somebody else wrote them."""
         return bool(self.session_keys) and self.session_encryption_keys[0].get_secret_value() == kinds.SEALED_ONLY
 
     @property
     def demo_members(self) -> tuple[tuple[str, str], ...]:
-        """E-mail and password of those whom the page offers."""
+        """E-mail and password of the demo members on the page."""
         return tuple((email, password) for email, _, password in (one.partition(":") for one in self.console_members))
 
     @property
     def legacy_box(self) -> Box | None:
-        """The box of adopted rows that name none."""
+        """The gym of rows of the web application that name none."""
         if self.legacy_box_subdomain is None or self.legacy_box_aimharder_id is None:
             return None
         return Box(subdomain=self.legacy_box_subdomain, aimharder_id=self.legacy_box_aimharder_id)
 
 
 class MigrationSettings(EnvironmentSettings):
-    """`migrate` needs the database alone, and nothing else needs it."""
+    """The settings of `prebooking migrate`, the only command that needs DATABASE_URL."""
 
     database_url: kinds.DatabaseUrl

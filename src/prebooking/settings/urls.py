@@ -1,8 +1,7 @@
-"""URLs and origins as settings: whatever passes here, each HTTP client can ask and each browser can send.
+"""Validates and normalizes URLs and origins.
 
-Clients differ in what they repair, quote or refuse, and most of them do it at the first request. So only what all of
-them read alike is let through, and written in one way: scheme and host in small letters, no port that goes without
-saying, no slash at the end.
+HTTP clients differ in what they repair, quote or refuse, and most do it at the first request. So only URLs that all of
+them read alike are accepted, and normalized: scheme and host in lower case, no default port, no slash at the end.
 """
 
 import re
@@ -18,18 +17,18 @@ _QUERY = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*")
 _USER = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:-]|%[0-9A-Fa-f]{2})*")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LARGEST_PORT = 65535
-# What a gym may be called stands for {box}; digits, lest they make an address of their surroundings.
+# Examples of sub-domains; digits, because they could turn the host into an IP address.
 _BOXES = ("box", "999")
-_ORIGIN_HINT = "write each as browsers do, such as https://app.example.com, with commas between"
+_ORIGIN_HINT = "must be origins such as https://app.example.com, separated by commas"
 
 
 def url(value: str, *, user: bool = False, query: bool = False) -> str:
-    """Raises ValueError, which says what is wrong and quotes nothing. `user`: one may stand before the host."""
+    """Returns the normalized URL. `user`, `query`: whether they are allowed. Raises ValueError, without quoting it."""
     parts = _split(value)
     if "#" in value:
-        raise ValueError("must not have a # in it: no server sees what follows")
+        raise ValueError("must not have a # fragment: remove it")
     if not query and "?" in value:
-        raise ValueError("must not have a query: leave away the ? and what follows")
+        raise ValueError("must not have a query: remove the ? and what follows")
     if not user and "@" in parts.netloc:
         raise ValueError("must not have a user or a password before the host")
     if not (_PATH.fullmatch(parts.path) and _QUERY.fullmatch(parts.query)):
@@ -45,32 +44,34 @@ def url(value: str, *, user: bool = False, query: bool = False) -> str:
 
 
 def url_of_gyms(value: str) -> str:
-    """With {box} for the sub-domain, or without. It stays as it is, but for slashes at its end."""
+    """Validates a URL that may have {box} for the sub-domain. Only slashes at the end are removed."""
     if re.search(r"[{}<>]", value.replace("{box}", "")):
-        raise ValueError("has a placeholder that nobody fills: write {box} where the sub-domain stands")
+        raise ValueError("has an unknown placeholder: write {box} for the sub-domain")
     for box in _BOXES:
         filled = url(value.replace("{box}", box))
         try:
             address = ip_address(urlsplit(filled).hostname or "")
-        except ValueError:  # a name: what it leads to is looked at before each connection
+        except ValueError:  # a host name: its addresses are checked before each connection
             continue
         if not (address.is_global or address.is_loopback):
-            raise ValueError("is a private address, which is never connected to: give a public one, or a loopback")
+            raise ValueError(
+                "is a private address, to which the service never connects: use a public or a loopback address"
+            )
     return value.rstrip("/")
 
 
 def url_of_proxy(value: str) -> str:
     found = url(value, user=True)
     if urlsplit(found).path:
-        raise ValueError("must end after the host and the port of the proxy")
+        raise ValueError("must not have a path after the proxy's host and port")
     return found
 
 
 def origins(values: list[str]) -> list[str]:
-    """As browsers send them. `*` alone is any; as a part of the first label it is any text without a dot."""
+    """Returns normalized origins. `*` alone allows all; within the first label it matches text without dots."""
     found = [value if value == "*" else _origin(value) for value in values]
     if "*" in found and len(found) > 1:
-        raise ValueError("has * and others: * alone already allows each origin")
+        raise ValueError("has * and other origins: * alone allows every origin")
     return found
 
 
@@ -82,15 +83,15 @@ def _origin(value: str) -> str:
     if "*" not in value:
         return f"{parts.scheme}://{_authority(parts)}"
     if value.count("*") > 1 or "*" not in labels[0] or len(labels) < 3:  # noqa: PLR2004  # of https://*.com
-        raise ValueError("* stands in the first label alone, before two others: https://*.example.com")
+        raise ValueError("may have * only in the first label, before two others: https://*.example.com")
     return f"{parts.scheme}://{_authority(parts, '*')}"
 
 
 def _split(value: str, hint: str = "must be an http(s) URL, such as https://example.com") -> SplitResult:
     if not value.isascii():
-        raise ValueError("has letters that no URL has: write a host of another alphabet as xn--…, all else as %…")
+        raise ValueError("has non-ASCII letters: write the host as xn--…, everything else percent-encoded")
     if not re.fullmatch(r"[!-~]*", value):
-        raise ValueError("has a space, a line break or the like in it")
+        raise ValueError("has a space, a line break or another control character")
     if len(value) > _LONGEST:
         raise ValueError(f"is longer than {_LONGEST} characters")
     try:
@@ -118,7 +119,7 @@ def _port(parts: SplitResult) -> int | None:
     except ValueError:
         port = 0
     if port is not None and not 0 < port <= _LARGEST_PORT:
-        raise ValueError("has no port from 1 to 65535 after the colon")
+        raise ValueError("must have a port from 1 to 65535 after the colon")
     return port
 
 
@@ -126,26 +127,26 @@ def _ipv6(host: str) -> str:
     try:
         address = ip_address(host)
     except ValueError:
-        raise ValueError("has no IPv6 address between its brackets") from None
+        raise ValueError("must have an IPv6 address between the brackets") from None
     if not isinstance(address, IPv6Address) or address.scope_id is not None:
-        raise ValueError("has no IPv6 address, or one of a single network, between its brackets")
+        raise ValueError("must have an IPv6 address without a zone between the brackets")
     return str(address)
 
 
 def check_host(host: str) -> None:
-    """A name or an IPv4 address, in small letters. Raises ValueError."""
+    """Validates a lower-case host name or IPv4 address. Raises ValueError."""
     labels = host.split(".")
-    if re.fullmatch(r"[0-9]+|0x[0-9a-f]*", labels[-1]):  # as browsers tell an address from a name
+    if re.fullmatch(r"[0-9]+|0x[0-9a-f]*", labels[-1]):  # browsers take it for an IPv4 address
         try:
             IPv4Address(host)
         except ValueError:
-            raise ValueError("has no IPv4 address, though its host ends in a number") from None
+            raise ValueError("must have an IPv4 address or a host name that does not end in a number") from None
     elif len(host) > _LONGEST_HOST or not all(_LABEL.fullmatch(label) for label in labels):
-        raise ValueError("has no host that could have a name: letters, digits and hyphens between dots")
+        raise ValueError("must have a host name of letters, digits and hyphens between dots")
 
 
 def passwords_in(text: str) -> Iterator[str]:
-    """Of a URL."""
+    """Yields the password of a URL."""
     try:
         password = urlsplit(text).password if "://" in text else None
     except ValueError:

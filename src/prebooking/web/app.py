@@ -1,4 +1,4 @@
-"""The application: its routes as a table, its services from the lifespan or the first request."""
+"""The Starlette application: routes and middleware."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -26,7 +26,7 @@ ROUTES = (
 
 @cache
 def _contract(prefix: str) -> ApiRoute:
-    return openapi_route(ROUTES, prefix)  # 0.1 s of CPU
+    return openapi_route(ROUTES, prefix)  # takes 0.1 s of CPU
 
 
 def create_app(
@@ -37,28 +37,28 @@ def create_app(
     prefix: str = "",
     console: Console | None = None,
 ) -> Starlette:
-    """`https`: the world reaches this service by https alone, and browsers are told so. `console`: with the page.
+    """Returns the application. `https`: clients reach it by https only, which is sent to browsers as HSTS.
 
-    `prefix`: the path below which the world reaches it, whether a proxy takes it away or not.
+    `prefix`: the path below which clients reach it, whether or not a proxy strips it. `console`: serves the page at /.
     """
     routes = [*ROUTES, _contract(prefix), *(console_routes(console) if console else ())]
-    opening = Startup(open_services)
+    startup = Startup(open_services)
 
-    ours = {route.path.split("/")[1] for route in routes}
+    first_segments = {route.path.split("/")[1] for route in routes}
     app = Starlette(
         routes=routes,
-        # From the outside in: also what the inner ones refuse gets the headers and the id.
+        # Outermost first: responses of the inner ones also get the headers and the request id.
         middleware=[
-            # A path that is called as one of ours has to be taken away before.
-            Middleware(Prefix, "" if f"{prefix}/".split("/")[1] in ours else prefix),
+            # A prefix with the name of a route can only be stripped by the proxy.
+            Middleware(Prefix, "" if f"{prefix}/".split("/")[1] in first_segments else prefix),
             Middleware(SecurityHeaders, https=https),
             Middleware(RequestId),
             cors(frontend_origins),
-            Middleware(WithServices, opening),
+            Middleware(WithServices, startup),
             Middleware(ErrorMiddleware),
         ],
         exception_handlers=HANDLERS,
-        lifespan=opening.lifespan,
+        lifespan=startup.lifespan,
     )
-    app.router.redirect_slashes = False  # it would redirect to whatever the Host header says
+    app.router.redirect_slashes = False  # the redirect would go to the host that the Host header names
     return app

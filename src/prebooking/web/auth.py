@@ -1,4 +1,4 @@
-"""Who is asking: a signed-in user by Supabase's access token, or a trusted server by the service key."""
+"""Authentication: a signed-in user by Supabase's access token, or a trusted server by the service key."""
 
 import hmac
 import re
@@ -25,7 +25,7 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, by e-mail, lower-cased, and until when that is known (epoch seconds; None: no token says)."""
+    """The authenticated user by lower-case e-mail address. `until`: the token's expiry in epoch seconds, if any."""
 
     email: str
     until: float | None = None
@@ -33,7 +33,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who signed in, as a token says."""
+    """The account that a token names."""
 
     sub: str
     email: str
@@ -43,14 +43,14 @@ class Account:
 
 class EmailOwners(Protocol):
     async def email_of(self, sub: str, email: str, issued_at: datetime | None, /) -> str:
-        """For which e-mail the account speaks. Raises EmailTakenError, EmailStaleError."""
+        """Returns the e-mail address that the account may use. Raises EmailTakenError, EmailStaleError."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Reads access tokens. Each algorithm has keys of its own kind, whatever else is configured: HS256 the project's
-    secret alone, ES256 and RS256 its published keys alone.
+    """Verifies access tokens. Each algorithm has its own keys: HS256 only the project's secret, ES256 and RS256 only
+    its published keys.
     """
 
     issuer: str
@@ -58,18 +58,18 @@ class Tokens:
     jwt_secret: str | None
 
     async def read(self, token: str) -> Account:
-        """Raises TokenRefusedError, and Problem where it can't be told whether a key is one of ours."""
+        """Returns the account of a valid token. Raises TokenRefusedError, or Problem if the keys can't be fetched."""
         claims = await self._claims(token)
-        # `user_metadata` counts for nothing: the user writes it.
+        # `user_metadata` is ignored: the user can write it.
         if claims.get("role") != "authenticated" or claims.get("is_anonymous", False) is not False:
-            told = f"role is {shown(claims.get('role'))}, is_anonymous {shown(claims.get('is_anonymous', False))}"
-            raise TokenRefusedError(TokenCheck.ROLE, f"{told}: signed-in users alone are let in")
+            found = f"role is {shown(claims.get('role'))}, is_anonymous {shown(claims.get('is_anonymous', False))}"
+            raise TokenRefusedError(TokenCheck.ROLE, f"{found}: only signed-in users are accepted")
         email = claims.get("email")
         if not isinstance(email, str) or not _is_email(email) or claims.get("email_verified", True) is not True:
-            raise TokenRefusedError(TokenCheck.EMAIL, "it names no confirmed e-mail that could be a user's")
+            raise TokenRefusedError(TokenCheck.EMAIL, "it has no confirmed, valid e-mail address")
         sub = claims["sub"]
         if not isinstance(sub, str) or not 0 < len(sub) <= _LONGEST_SUB or not sub.isprintable():
-            raise TokenRefusedError(TokenCheck.CLAIMS, "sub is no account's id")
+            raise TokenRefusedError(TokenCheck.CLAIMS, "sub is not an account id")
         return Account(sub, email.lower(), float(claims["exp"]), _instant(claims.get("iat")))
 
     async def _claims(self, token: str) -> dict[str, Any]:
@@ -79,11 +79,11 @@ class Tokens:
         except jwt.ExpiredSignatureError as exc:
             raise TokenRefusedError(TokenCheck.EXPIRED, "it has expired") from exc
         except jwt.InvalidIssuerError as exc:
-            told = f"iss is {shown(_said(token, 'iss'))}, and {self.issuer} is expected: set SUPABASE_JWT_ISSUER"
-            raise TokenRefusedError(TokenCheck.ISSUER, told) from exc
+            reason = f"iss is {shown(_claim(token, 'iss'))}, and {self.issuer} is expected: set SUPABASE_JWT_ISSUER"
+            raise TokenRefusedError(TokenCheck.ISSUER, reason) from exc
         except jwt.InvalidAudienceError as exc:
-            told = f"aud is {shown(_said(token, 'aud'))}, and authenticated is expected"
-            raise TokenRefusedError(TokenCheck.AUDIENCE, told) from exc
+            reason = f"aud is {shown(_claim(token, 'aud'))}, and authenticated is expected"
+            raise TokenRefusedError(TokenCheck.AUDIENCE, reason) from exc
         except jwt.PyJWTError as exc:
             raise TokenRefusedError(_check_of(exc), shown(exc)) from exc
         except KeyError as exc:
@@ -93,16 +93,16 @@ class Tokens:
         algorithm, key_id = header.get("alg"), header.get("kid")
         if algorithm == _SHARED:
             if self.jwt_secret is None:
-                told = "it is signed with HS256, and SUPABASE_JWT_SECRET is not set"
-                raise TokenRefusedError(TokenCheck.NO_SECRET, told)
+                reason = "it is signed with HS256, and SUPABASE_JWT_SECRET is not set"
+                raise TokenRefusedError(TokenCheck.NO_SECRET, reason)
             return self.jwt_secret, [_SHARED]
         if algorithm not in ALGORITHMS:
-            told = f"it is signed with {shown(algorithm)}, which is none of {', '.join([_SHARED, *ALGORITHMS])}"
-            raise TokenRefusedError(TokenCheck.ALGORITHM, told)
+            reason = f"it is signed with {shown(algorithm)}, which is none of {', '.join([_SHARED, *ALGORITHMS])}"
+            raise TokenRefusedError(TokenCheck.ALGORITHM, reason)
         key = await self.keys.key(key_id) if isinstance(key_id, str) and key_id else None
         if key is None:
-            told = f"the project at SUPABASE_URL publishes no key with the id {shown(key_id)}"
-            raise TokenRefusedError(TokenCheck.KEY, told)
+            reason = f"the project at SUPABASE_URL publishes no key with the id {shown(key_id)}"
+            raise TokenRefusedError(TokenCheck.KEY, reason)
         return key, ALGORITHMS
 
     def _decoded(self, token: str, key: jwt.PyJWK | str, algorithms: list[str]) -> dict[str, Any]:
@@ -118,9 +118,9 @@ class Tokens:
 
 
 class Users:
-    """Tells who is asking, or raises a Problem.
+    """Authenticates requests. Every method raises Problem.
 
-    `owners`: whose an e-mail is; None: whoever has a token with it, for a tool that only reads tokens.
+    `owners`: decides which account an e-mail address belongs to; None: every valid token is accepted for its address.
     """
 
     def __init__(
@@ -152,13 +152,15 @@ class Users:
         if scheme.lower() != "bearer" or not token:
             raise _unauthorized("Send the header Authorization: Bearer <access token>.")
         if self._service_key and hmac.compare_digest(token.encode(), self._service_key.encode()):
-            return Caller(_named_in(request))
+            return Caller(_email_header(request))
         try:
             account = await self.tokens.read(token)
             return Caller(await self._email_of(account), account.until)
         except TokenRefusedError as exc:
             self._refused.note(exc)
-            raise _unauthorized(_TOLD.get(exc.check, "The access token is not valid here.")) from exc
+            raise _unauthorized(
+                _DETAILS.get(exc.check, "The access token is not valid for this service: sign in again.")
+            ) from exc
 
     async def _email_of(self, account: Account) -> str:
         if self._owners is None:
@@ -171,10 +173,11 @@ class Users:
             raise TokenRefusedError(TokenCheck.OWNER, "its e-mail was released after it was issued") from exc
 
 
-_TOLD = {
+# What the client is told; the other checks are only in the log.
+_DETAILS = {
     TokenCheck.EXPIRED: "The access token has expired: sign in again or refresh it.",
-    TokenCheck.ROLE: "The access token is not a signed-in user's.",
-    TokenCheck.EMAIL: "The access token names no e-mail that could be a user's.",
+    TokenCheck.ROLE: "The access token is not that of a signed-in user: sign in.",
+    TokenCheck.EMAIL: "The access token has no confirmed e-mail address: confirm it, then sign in again.",
     TokenCheck.OWNER: "The access token is from before its e-mail address was released: sign in again or refresh it.",
 }
 
@@ -190,8 +193,8 @@ def _check_of(exc: jwt.PyJWTError) -> TokenCheck:
     return next((check for kind, check in kinds if isinstance(exc, kind)), TokenCheck.CLAIMS)
 
 
-def _said(token: str, claim: str) -> Any:
-    """Of a token whose signature was right."""
+def _claim(token: str, claim: str) -> Any:
+    """Returns a claim of a token whose signature is verified."""
     return jwt.decode(token, options={"verify_signature": False}).get(claim)
 
 
@@ -201,17 +204,17 @@ def _instant(issued_at: Any) -> datetime | None:
     return None
 
 
-def _named_in(request: Request) -> str:
+def _email_header(request: Request) -> str:
     with suppress(UnicodeDecodeError):
-        # A header is bytes: what clients write is UTF-8, what Starlette reads is Latin-1.
+        # Clients send UTF-8; Starlette decodes headers as Latin-1.
         email = request.headers.get("x-user-email", "").encode("latin-1").decode().strip()
         if _is_email(email):
             return email.lower()
-    raise invalid("X-User-Email", "name the user by e-mail, such as ana@example.com")
+    raise invalid("X-User-Email", "must be the user's e-mail address, such as ana@example.com")
 
 
 def _is_email(text: str) -> bool:
-    # Lower-cased, the Kelvin sign is a k, and its user would be somebody else.
+    # The Kelvin sign lower-cases to an ASCII k, which would be another user.
     lowers_to_ascii = any(c.lower().isascii() and not c.isascii() for c in text)
     return len(text) <= _LONGEST_EMAIL and text.isprintable() and not lowers_to_ascii and bool(_EMAIL.fullmatch(text))
 

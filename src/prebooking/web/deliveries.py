@@ -44,14 +44,14 @@ async def verified_body(request: Request, services: Services, limit: int = LARGE
     """Returns the body. It is not read before the signature is verified for this URL. Raises Problem."""
     refuse_larger(request, limit)
     try:
-        signed = services.signature_verifier.verify(
+        signature = services.signature_verifier.verify(
             request.headers.get("upstash-signature", ""), path_of(request.scope)
         )
         body = await read_body(request, limit)
-        signed.verify(body)
+        signature.verify_body(body)
     except InvalidSignatureError as exc:
-        services.metrics.refused(exc.check)
-        _log.warning("delivery_refused", path=request.url.path, check=str(exc.check), reason=str(exc))
+        services.metrics.refused(exc.reason)
+        _log.warning("delivery_refused", path=request.url.path, check=str(exc.reason), reason=str(exc))
         raise not_signed() from exc
     authenticated(request.scope)
     return body

@@ -1,4 +1,4 @@
-"""What the application tells the server about the connection of a request: extensions of the ASGI scope."""
+"""Extensions of the ASGI scope, by which the application controls the connection of a request."""
 
 from starlette.types import Scope
 
@@ -7,12 +7,12 @@ AUTHENTICATED = "prebooking.authenticated"
 
 
 def abort(scope: Scope) -> None:
-    """Drops the connection, sent or not. Does nothing where the server can't."""
+    """Resets the connection. Does nothing if the server has no such extension."""
     _call(scope, ABORT)
 
 
 def authenticated(scope: Scope) -> None:
-    """Tells that whoever sent this request is known: its connection is no stranger's any more."""
+    """Marks the connection as authenticated, which exempts it from the limits of strangers."""
     _call(scope, AUTHENTICATED)
 
 

@@ -1,4 +1,4 @@
-"""Is this delivery QStash's? The signature is a JWT over the raw body and the URL that we published."""
+"""Verifies the signature of QStash's deliveries: a JWT over the raw body and the URL of the service."""
 
 import hmac
 from base64 import urlsafe_b64encode
@@ -12,11 +12,11 @@ import structlog
 
 _log = structlog.get_logger()
 
-_LEEWAY_S = 30  # QStash's clock and ours; its SDK takes no tolerance, so this is checked here
+_LEEWAY_S = 30  # tolerated difference of the clocks; QStash's SDK has no such option
 
 
 class RejectionReason(StrEnum):
-    """What a delivery can fail, in the order in which it is looked at."""
+    """Why a delivery is rejected, in the order of the checks."""
 
     MISSING = "no signature"
     MALFORMED = "malformed"
@@ -31,50 +31,50 @@ class RejectionReason(StrEnum):
 
 
 class InvalidSignatureError(Exception):
-    """`check` is the one that failed, the text says more."""
+    """`reason` is for metrics; the text has the details."""
 
-    def __init__(self, check: RejectionReason, detail: str = "") -> None:
-        super().__init__(f"{check}: {detail}" if detail else str(check))
-        self.check = check
+    def __init__(self, reason: RejectionReason, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else str(reason))
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
 class SignatureVerifier:
-    """Verifies against the configured URL: behind a proxy the request's own is another."""
+    """Verifies against PUBLIC_URL: behind a proxy the request has another URL."""
 
     public_url: str
-    keys: tuple[tuple[str, str], ...]  #: current and next: one pair, or that of another region beside it
+    keys: tuple[tuple[str, str], ...]  #: pairs of the current and the next key; two during a move between regions
 
-    def verify(self, signature: str, path: str) -> "Signed":
-        """Verifies all but the body, which is not worth reading otherwise. Raises InvalidSignatureError."""
+    def verify(self, signature: str, path: str) -> "VerifiedSignature":
+        """Verifies everything but the body, which is read only afterwards. Raises InvalidSignatureError."""
         if not signature:
             raise InvalidSignatureError(RejectionReason.MISSING)
         claims, with_next = self._claims(signature)
         url = self.public_url + path
         if claims["sub"] != url:
             raise InvalidSignatureError(RejectionReason.URL, f"signed for {claims['sub']}, not for {url} (PUBLIC_URL)")
-        return Signed(claims["body"], with_next=with_next)
+        return VerifiedSignature(claims["body"], with_next=with_next)
 
     def _claims(self, signature: str) -> tuple[dict[str, Any], bool]:
-        """The claims, and whether a next key is the one that fits."""
+        """Returns the claims, and whether they are signed with a next key."""
         for current, following in self.keys:
             for key in (current, following):
                 try:
                     return _read(signature, key), key == following
                 except InvalidSignatureError as exc:
-                    if exc.check is not RejectionReason.KEY:
+                    if exc.reason is not RejectionReason.KEY:
                         raise
         raise InvalidSignatureError(RejectionReason.KEY, "signed with none of the keys that are set here")
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
-    """What QStash has signed for this URL; of the body its digest."""
+class VerifiedSignature:
+    """A signature that is valid for the URL, with the digest of the signed body."""
 
     digest: str
-    with_next: bool  #: by the key that comes next
+    with_next: bool  #: whether the next key signed it
 
-    def verify(self, body: bytes) -> None:
+    def verify_body(self, body: bytes) -> None:
         """Raises InvalidSignatureError."""
         digest = urlsafe_b64encode(sha256(body).digest()).rstrip(b"=")
         if not hmac.compare_digest(self.digest.rstrip("=").encode(errors="replace"), digest):
@@ -94,18 +94,18 @@ def _read(signature: str, key: str) -> dict[str, Any]:
             options={"require": ["iss", "sub", "exp", "nbf", "body"], "verify_aud": False},
         )
     except jwt.PyJWTError as exc:
-        raise InvalidSignatureError(_check(exc), str(exc)) from exc
+        raise InvalidSignatureError(_reason(exc), str(exc)) from exc
     if not isinstance(claims["body"], str):
         raise InvalidSignatureError(RejectionReason.MALFORMED, "body must be a string")
     return claims
 
 
-def _check(exc: jwt.PyJWTError) -> RejectionReason:
-    """The first that fits: PyJWT's own classes descend from each other."""
-    return next((check for kind, check in _CHECKS if isinstance(exc, kind)), RejectionReason.MALFORMED)
+def _reason(exc: jwt.PyJWTError) -> RejectionReason:
+    """Returns the first that matches: PyJWT's exceptions inherit from each other."""
+    return next((reason for kind, reason in _REASONS if isinstance(exc, kind)), RejectionReason.MALFORMED)
 
 
-_CHECKS: tuple[tuple[type[jwt.PyJWTError], RejectionReason], ...] = (
+_REASONS: tuple[tuple[type[jwt.PyJWTError], RejectionReason], ...] = (
     (jwt.InvalidSignatureError, RejectionReason.KEY),
     (jwt.InvalidAlgorithmError, RejectionReason.ALGORITHM),
     (jwt.ExpiredSignatureError, RejectionReason.EXPIRED),

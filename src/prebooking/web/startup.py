@@ -1,7 +1,7 @@
-"""The replica's services, opened once: by the lifespan, or by the first request where the server runs none.
+"""Opens the services of a replica once: in the lifespan, or at the first request where the server runs no lifespan.
 
-Servers differ in what they do of ASGI's lifespan: some skip it, some hand no state on from it to the requests. So the
-requests have their services from here.
+ASGI servers differ: some skip the lifespan, some do not pass its state on to requests. So the services are attached to
+each request here.
 """
 
 import asyncio
@@ -18,13 +18,13 @@ from prebooking.web.services import Services
 
 _log = structlog.get_logger()
 
-_AGAIN_S = 1.0
+_RETRY_AFTER_S = 1.0
 
 OpenServices = Callable[[], AbstractAsyncContextManager[Services]]
 
 
 class Startup:
-    """Opened anew where it failed, and in another event loop: some hosts run one for each request."""
+    """Opens the services again after a failure, and in a new event loop: some hosts run one per request."""
 
     def __init__(self, open_services: OpenServices) -> None:
         self._open_parts = open_services
@@ -40,14 +40,14 @@ class Startup:
             await opened.close()
 
     async def services(self) -> Services:
-        """Raises what opening them raised."""
-        if self._opened is None or not self._opened.is_good:
+        """Returns the services, opening them if necessary. Raises what opening them raised."""
+        if self._opened is None or not self._opened.is_usable:
             self._opened = _Opened(self._open_parts)
-        return await asyncio.shield(self._opened.services)  # others wait for them, too
+        return await asyncio.shield(self._opened.services)  # other requests wait for them, too
 
 
 class _Opened:
-    """In a task of its own: whoever asked first may leave, and none of its context stays."""
+    """Opens the services in a task of its own: the first request may be cancelled, and its context must not leak."""
 
     def __init__(self, open_services: OpenServices) -> None:
         self._loop = asyncio.get_running_loop()
@@ -57,12 +57,12 @@ class _Opened:
         self._task = self._loop.create_task(self._run(open_services), context=Context())
 
     @property
-    def is_good(self) -> bool:
-        """Also once they are closed, as at the end of a process: then they say so themselves."""
+    def is_usable(self) -> bool:
+        """Whether to use these services. True also after they are closed at the end of the process: they report it."""
         if self._loop is not asyncio.get_running_loop():
             return False
         failed = self.services.done() and (self.services.cancelled() or self.services.exception() is not None)
-        return not failed or self._loop.time() - self._began < _AGAIN_S
+        return not failed or self._loop.time() - self._began < _RETRY_AFTER_S
 
     async def close(self) -> None:
         self._closing.set()
@@ -83,17 +83,17 @@ class _Opened:
 
 
 class WithServices:
-    """Each request gets them; where they can't be opened each is told so."""
+    """Attaches the services to each request, or answers 503 if they can't be opened."""
 
-    def __init__(self, app: ASGIApp, opening: Startup) -> None:
+    def __init__(self, app: ASGIApp, startup: Startup) -> None:
         self._app = app
-        self._opening = opening
+        self._startup = startup
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             try:
-                services = await self._opening.services()
-            except Exception:  # noqa: BLE001  # it is logged once, where it arose
+                services = await self._startup.services()
+            except Exception:  # noqa: BLE001  # logged by _Opened
                 await NOT_OPENED.response(Request(scope))(scope, receive, send)
                 return
             scope.setdefault("state", {})["services"] = services

@@ -1,4 +1,4 @@
-"""What an access token is refused for: told in the log, at a bounded rate, and counted; its sender hears of none."""
+"""Why an access token is refused: logged at a bounded rate and counted, but not told to the client."""
 
 import time
 from collections.abc import Callable
@@ -14,7 +14,7 @@ _SHOWN = 120
 
 
 class TokenCheck(StrEnum):
-    """What a token did not stand."""
+    """The check that refused a token."""
 
     MALFORMED = "malformed"
     ALGORITHM = "algorithm"
@@ -32,15 +32,15 @@ class TokenCheck(StrEnum):
 
 
 class TokenRefusedError(Exception):
-    """The text is for the operator: what was found, and what would be right."""
+    """The text is for the operator: what the token has, and what is expected."""
 
-    def __init__(self, check: TokenCheck, told: str) -> None:
-        super().__init__(told)
+    def __init__(self, check: TokenCheck, reason: str) -> None:
+        super().__init__(reason)
         self.check = check
 
 
 class RefusedTokens:
-    """Each kind once a minute in the log, with how many there were since; all of them counted."""
+    """Counts every refusal, and logs each kind once a minute with the number of refusals since."""
 
     def __init__(self, count: Callable[[str], None] | None = None, now: Callable[[], float] = time.monotonic) -> None:
         self._count = count
@@ -59,7 +59,7 @@ class RefusedTokens:
         _log.warning("token_refused", check=check.value, reason=str(refused), others=self._unlogged.pop(check, 0))
 
 
-def shown(said: Any) -> str:
-    """What a token says, as a log may show it: short, in one line."""
-    text = "".join(c if c.isprintable() else "?" for c in str(said))
+def shown(value: Any) -> str:
+    """Renders a token's value for the log: short and in one line."""
+    text = "".join(c if c.isprintable() else "?" for c in str(value))
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"

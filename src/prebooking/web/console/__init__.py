@@ -1,6 +1,6 @@
-"""The page at `/`, for people who want to see the service work: files as they are, and nothing but the public API.
+"""The page at `/`, a demonstration that uses only the public API. Static files.
 
-It is switched on by CONSOLE, and is no part of the contract in /openapi.json.
+CONSOLE=true switches it on. It is not part of /openapi.json.
 """
 
 import hashlib
@@ -24,16 +24,16 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Console:
-    """What the page has to know of its surroundings."""
+    """The configuration of the page."""
 
     supabase_url: str
     publishable_key: str
-    remembers: bool = False  #: a password for AimHarder can be kept, sealed
-    members: Sequence[tuple[str, str]] = ()  #: e-mail and password of demo members to pick from, on a local stack
+    remembers: bool = False  #: whether AimHarder passwords can be stored, encrypted
+    members: Sequence[tuple[str, str]] = ()  #: e-mail and password of demo members, on a local stack only
 
 
 def console_routes(console: Console) -> list[Route]:
-    """Read once: what is not one of these files can't be asked for."""
+    """Returns the routes. The files are read once; no other path is served."""
     headers = {"Content-Security-Policy": _policy(console.supabase_url), "Cache-Control": "no-cache"}
     config = {
         "supabase_url": console.supabase_url,
@@ -42,11 +42,11 @@ def console_routes(console: Console) -> list[Route]:
         "members": [{"email": email, "password": password} for email, password in console.members],
     }
 
-    async def tell_config(_: Request) -> Response:
+    async def read_config(_: Request) -> Response:
         return JSONResponse(config, headers=headers)
 
     files = [_file(path, headers) for path in sorted(_PAGE.iterdir()) if path.suffix in _TYPES]
-    return [*files, Route("/console/config.json", tell_config)]
+    return [*files, Route("/console/config.json", read_config)]
 
 
 def _file(path: Path, headers: dict[str, str]) -> Route:
@@ -62,7 +62,7 @@ def _file(path: Path, headers: dict[str, str]) -> Route:
 
 
 def _policy(supabase_url: str) -> str:
-    """Nothing inline, nothing evaluated, nobody but us and Supabase."""
+    """Returns the Content-Security-Policy: no inline scripts, no eval, connections only to this origin and Supabase."""
     supabase = urlsplit(supabase_url)
     return "; ".join(
         (

@@ -1,4 +1,4 @@
-"""Which web pages may call the API: the origins as browsers send them."""
+"""CORS: the origins of web pages that may call the API."""
 
 import re
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ _PART_OF_A_LABEL = "[a-z0-9_-]+"
 
 
 def cors(origins: Sequence[str]) -> Middleware:
-    """`*` alone is any; in a host it stands for a part of one label."""
+    """Returns the middleware. `*` alone allows every origin; within a host it matches a part of one label."""
     patterns = [one for one in origins if "*" in one and one != "*"]
     regexes = [re.escape(one).replace(r"\*", _PART_OF_A_LABEL) for one in patterns]
     return Middleware(

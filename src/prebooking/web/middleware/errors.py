@@ -1,4 +1,4 @@
-"""What nothing else has answered: an error of ours, and the last requests of a process that ends."""
+"""Answers unexpected errors, and the last requests of a process that is shutting down."""
 
 import asyncio
 
@@ -15,11 +15,10 @@ _log = structlog.get_logger()
 
 
 class ErrorMiddleware:
-    """An error is told as one too, and logged with its trace.
+    """Logs an unexpected error with its traceback and answers 500.
 
-    Once the stop is told, each answer closes its connection: the server does so only for those that it had seen. A
-    request that outlasts the server's grace is cancelled, and one that comes after it finds its clients closed: both
-    are told to ask again.
+    During shutdown every response closes its connection; the server closes only those that it knew before. A request
+    that is cancelled at the end of the grace period, or fails because the services are closed, is answered 503.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -33,13 +32,13 @@ class ErrorMiddleware:
         executor = services_of(request).executor
         started = False
 
-        def start(headers: MutableHeaders) -> None:
+        def on_start(headers: MutableHeaders) -> None:
             nonlocal started
             started = True
             if executor.stopping:
                 headers["Connection"] = "close"
 
-        send = with_headers(send, start)
+        send = with_headers(send, on_start)
         try:
             await self._app(scope, receive, send)
         except (Exception, asyncio.CancelledError) as exc:

@@ -1,4 +1,4 @@
-"""Headers that are set on an answer as it begins, whoever made it."""
+"""Sets headers on every response when it starts."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from starlette.types import Message, Send
 
 
 def with_headers(send: Send, change: Callable[[MutableHeaders], None]) -> Send:
-    """`change` is called once, before the first byte of the answer leaves."""
+    """Wraps `send`. `change` is called once, before the response starts."""
 
     async def changed(message: Message) -> None:
         if message["type"] == "http.response.start":

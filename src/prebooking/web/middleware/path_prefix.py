@@ -1,4 +1,4 @@
-"""A path before ours: a proxy's, which it takes away, or passes on and perhaps names as ASGI's `root_path`."""
+"""Strips a path prefix that a proxy passes on, as ASGI's `root_path` or not."""
 
 from urllib.parse import unquote
 
@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class Prefix:
-    """What is asked below `prefix` is ours."""
+    """Serves the application below `prefix`, too."""
 
     def __init__(self, app: ASGIApp, prefix: str) -> None:
         self._app = app
@@ -22,6 +22,6 @@ class Prefix:
 
 
 def path_of(scope: Scope) -> str:
-    """As our routes have it."""
+    """Returns the path without the prefix."""
     path, root = str(scope["path"]), scope.get("root_path", "")
     return path[len(root) :] if root and path.startswith(f"{root}/") else path

@@ -1,4 +1,4 @@
-"""What every answer tells browsers: nothing here is a page, to be kept, to be framed or to be guessed at."""
+"""Security headers of every response: no caching, no framing, no content sniffing, no content of other origins."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,7 +15,7 @@ _HTTPS_ALONE = {"Strict-Transport-Security": "max-age=31536000"}
 
 
 class SecurityHeaders:
-    """A route's own header of the same name stands."""
+    """A header that the route sets takes precedence."""
 
     def __init__(self, app: ASGIApp, *, https: bool) -> None:
         self._app = app
