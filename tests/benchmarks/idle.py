@@ -35,7 +35,7 @@ async def cell(idle_s: float | None, lead_s: float, members: int, opens_in_s: fl
     async with aimharder_server() as gym:
         opening = Opening(_Clock(), gym, lead_s)
         if idle_s is not None:
-            opening.spoil(kind="idle_timeout_s", seconds=idle_s)
+            opening.inject_fault(kind="idle_timeout_s", seconds=idle_s)
         left = await asyncio.gather(*(opening.execute(n) for n in range(members)))
         late = sorted(1000 * late_s for _, late_s in left)
         booked = sum(reply.kind is Kind.BOOKED for reply, _ in left)

@@ -247,10 +247,10 @@ class Play:
         heard = 0
         while True:
             now_s = self._left_s + self._clock.behind_s
-            for notice in self._ear.told[heard:]:
+            for notice in self._ear.received[heard:]:
                 if notice["type"] == "session.dead":
                     self._verdict.told.setdefault(notice["data"]["user_email"], now_s)
-            heard = len(self._ear.told)
+            heard = len(self._ear.received)
             await asyncio.sleep(0.02)
 
     async def _until_ended(self) -> None:

@@ -1,4 +1,4 @@
-"""What the tests of executions do: prebook what is open, deliver by hand, see what QStash was answered, age a row."""
+"""Steps of tests of executions: prebook an open class, deliver a message, read the answer, age a row."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from prebooking_local.aimharder.ledger import Entry
 from prebooking_local.qstash.message import Attempt
 
 ANA = "ana@example.com"
-ON_TIME_MS = 500  # for a starved machine: the benchmarks tell how late it is on a quiet one
+ON_TIME_MS = 500  # for a starved machine: the benchmarks measure how late it is on a quiet one
 BOOK, LISTING, WHOAMI, REFRESH = "/api/book", "/api/bookings", "/api/whoami", "/api/tokenUpdate"
 LOGIN, ENTRANCE = "/api/login", "/setrefresh"
 _PATIENCE_S = 15.0
@@ -50,7 +50,7 @@ async def until(condition: Callable[[], Any], within_s: float = _PATIENCE_S) -> 
             await asyncio.sleep(0.01)
 
 
-async def rung(world: World, row: dict[str, Any], nth: int = 1) -> Answered:
+async def delivered(world: World, row: dict[str, Any], nth: int = 1) -> Answered:
     """What QStash was answered when it delivered this row's message for the nth time."""
     message = next(m for m in world.messages(row["id"]) if m.id == row["qstash_schedule_id"])
     await until(lambda: len(message.attempts) >= nth and message.attempts[nth - 1].answered_at is not None)
@@ -81,8 +81,8 @@ async def sweep(world: World) -> None:
     await world.services.sweeper.settled()
 
 
-def spoil(world: World, kind: str, path: str = BOOK, **more: Any) -> None:
-    """A bad day at the gym: once, unless `times` says otherwise."""
+def inject_fault(world: World, kind: str, path: str = BOOK, **more: Any) -> None:
+    """Injects a fault at the gym: once, unless `times` says otherwise."""
     world.gym.faults.add(Fault.model_validate({"kind": kind, "path": path, "times": 1} | more))
 
 
@@ -118,4 +118,4 @@ async def begun(world: World, row: dict[str, Any]) -> None:
 
 async def ran(world: World, row: dict[str, Any]) -> tuple[Answered, dict[str, Any]]:
     """The answer to QStash's first delivery, and the row after it."""
-    return await rung(world, row), await world.read(ANA, row["id"])
+    return await delivered(world, row), await world.read(ANA, row["id"])

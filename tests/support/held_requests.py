@@ -49,7 +49,7 @@ class Opening:
         self.gyms = AimHarder(f"{self.gym.url}/{{box}}", self.gym.url, None, self.clock.time)
         self.gym.gym.put_box(GymBox(slug=BOX.subdomain, boid=7))
 
-    def spoil(self, **fault: Any) -> int:
+    def inject_fault(self, **fault: Any) -> int:
         return self.gym.faults.add(Fault.model_validate(fault))
 
     def before(self, seconds: float, step: Callable[[], Any]) -> None:
@@ -57,7 +57,7 @@ class Opening:
         asyncio.get_running_loop().call_later(self.at - seconds - self.clock.time(), step)
 
     def close_connections(self, number: int | None = None) -> None:
-        self.spoil(kind="idle_timeout_s", seconds=1e-9, times=number)
+        self.inject_fault(kind="idle_timeout_s", seconds=1e-9, times=number)
         if number is None:
             self.gym.faults.clear()
 

@@ -1,4 +1,4 @@
-"""Each answer that a test gets from the service is held against the service's own contract."""
+"""Each answer that a test gets from the service is checked against the service's own contract."""
 
 import re
 from functools import cache
@@ -15,10 +15,10 @@ from prebooking.web.openapi.document import document
 class Contract:
     """Status, media type, headers and body as /openapi.json promises them, for each path and method that is in it."""
 
-    def __init__(self, told: dict[str, Any]) -> None:
-        self._paths = told["paths"]
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._paths = document["paths"]
         self._patterns = {path: re.compile(re.sub(r"\{\w+\}", "[^/]+", path)) for path in self._paths}
-        self._schema = schemathesis.openapi.from_dict(told)
+        self._schema = schemathesis.openapi.from_dict(document)
 
     async def hold(self, answer: httpx.Response) -> None:
         asked = answer.request.url.path

@@ -1,4 +1,4 @@
-"""Somebody who wants to be told: a webhook receiver that verifies as Standard Webhooks' own library does."""
+"""A webhook receiver that verifies as Standard Webhooks' own library does."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -21,7 +21,7 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
 class Receiver:
     url: str
     statuses: list[int] = field(default_factory=list)  #: answered first, one after the other; then 204
-    told: list[dict[str, Any]] = field(default_factory=list)
+    received: list[dict[str, Any]] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     queries: list[Mapping[str, str]] = field(default_factory=list)
 
@@ -31,14 +31,14 @@ class Receiver:
 
     async def receive(self, request: Request) -> Response:
         verified = Webhook(SECRET).verify(await request.body(), dict(request.headers))
-        self.told.append(verified)
+        self.received.append(verified)
         self.ids.append(request.headers["webhook-id"])
         self.queries.append(request.query_params)
         return Response(status_code=self.statuses.pop(0) if self.statuses else 204)
 
     async def heard(self, number: int, such: Callable[[dict[str, Any]], bool] = lambda _: True) -> list[dict[str, Any]]:
         async with asyncio.timeout(10):
-            while len(found := [one for one in self.told if such(one)]) < number:
+            while len(found := [one for one in self.received if such(one)]) < number:
                 await asyncio.sleep(0.02)
         return found
 

@@ -175,15 +175,15 @@ async def open_world(
         "aimharder_account_url": gym.url,
         "aimharder_login_url": gym.url,
     }
-    told = Settings(_env_file=None, **(values | settings))
+    parsed = Settings(_env_file=None, **(values | settings))
     async with AsyncExitStack() as stack:
-        services = await stack.enter_async_context(open_replica(told, resolver=resolver))
+        services = await stack.enter_async_context(open_replica(parsed, resolver=resolver))
 
         @asynccontextmanager
         async def these() -> AsyncIterator[Services]:
             yield services
 
-        app = create_app(these, settings.get("frontend_origins", []), console=console_of(told))
+        app = create_app(these, settings.get("frontend_origins", []), console=console_of(parsed))
         await stack.enter_async_context(serve_asgi(app, host="127.0.0.1", port=int(url.rpartition(":")[2])))
         http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, verify=trusted(), timeout=30))
         http.event_hooks = {"response": [openapi_contract().hold]}

@@ -38,7 +38,7 @@ def leaping(scenario: Callable[[Opening], Coroutine[Any, Any, _T]], lead_s: floa
 def test_all_leave_on_time_however_soon_the_gym_closes_idle_connections(idle_s: float | None, lead_s: float) -> None:
     async def scenario(opening: Opening) -> list[tuple[Reply, float]]:
         if idle_s is not None:
-            opening.spoil(kind="idle_timeout_s", seconds=idle_s)
+            opening.inject_fault(kind="idle_timeout_s", seconds=idle_s)
         left = await asyncio.gather(*(opening.execute(n) for n in range(MEMBERS)))
         assert opening.booked == MEMBERS
         assert opening.holds <= (4 if idle_s is None or idle_s >= 2 else 6) * MEMBERS  # and no more than it takes
@@ -52,7 +52,7 @@ def test_all_leave_on_time_however_soon_the_gym_closes_idle_connections(idle_s: 
 @pytest.mark.parametrize("lead_s", [60, 90])
 def test_all_leave_on_time_where_idle_connections_are_forgotten_without_a_word(lead_s: float) -> None:
     async def scenario(opening: Opening) -> list[tuple[Reply, float]]:
-        opening.spoil(kind="idle_drop_s", seconds=35)
+        opening.inject_fault(kind="idle_drop_s", seconds=35)
         return await asyncio.gather(*(opening.execute(n) for n in range(MEMBERS)))
 
     for reply, late_s in leaping(scenario, lead_s):
@@ -100,7 +100,7 @@ def test_a_crowd_does_not_renew_at_one_instant() -> None:
 def test_a_renewal_keeps_the_old_connection_until_the_new_one_is_ready() -> None:
     async def scenario(opening: Opening) -> tuple[Reply, float]:
         def nobody_new() -> None:
-            opening.spoil(kind="refuse")
+            opening.inject_fault(kind="refuse")
 
         opening.before(89, nobody_new)
         return await opening.execute()
@@ -132,7 +132,7 @@ def test_one_that_cannot_be_held_anew_is_tried_until_it_can() -> None:
     async def scenario(opening: Opening) -> tuple[Reply, float]:
         def outage() -> None:
             opening.close_connections()
-            opening.spoil(kind="refuse", seconds=5)
+            opening.inject_fault(kind="refuse", seconds=5)
 
         opening.before(6, outage)
         return await opening.execute()
@@ -156,7 +156,7 @@ def test_one_that_is_not_held_by_the_opening_never_left_and_another_may_follow()
     async def scenario(opening: Opening) -> tuple[Reply, float]:
         def outage() -> None:
             opening.close_connections()
-            opening.spoil(kind="refuse")
+            opening.inject_fault(kind="refuse")
 
         opening.before(2, outage)
         return await opening.execute()
@@ -192,7 +192,7 @@ def test_nothing_is_held_anew_in_the_last_moments_before_an_opening() -> None:
 
 def test_a_gym_that_closes_each_connection_at_once_is_not_stormed() -> None:
     async def scenario(opening: Opening) -> int:
-        opening.before(50, lambda: opening.spoil(kind="idle_timeout_s", seconds=0.001))
+        opening.before(50, lambda: opening.inject_fault(kind="idle_timeout_s", seconds=0.001))
         await opening.execute()
         return opening.holds
 
@@ -218,7 +218,7 @@ def test_one_that_is_given_up_while_it_is_held_or_between_two_leaves_nothing_beh
 
 def test_what_is_held_anew_is_told_with_its_reason() -> None:
     async def scenario(opening: Opening) -> None:
-        opening.spoil(kind="idle_timeout_s", seconds=20)
+        opening.inject_fault(kind="idle_timeout_s", seconds=20)
         await opening.execute()
 
     with capture_logs() as logged:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 import pytest
-from tests.support.executions import ANA, bookings_asked, rung
+from tests.support.executions import ANA, bookings_asked, delivered
 from tests.support.world import BOX, CLASS_ID, World, open_world
 
 from prebooking.domain.class_start import start_of
@@ -75,7 +75,7 @@ async def test_a_class_that_begins_too_soon_is_not_booked_and_the_setting_is_nam
 ) -> None:
     starts = starts_in(30)
     row = await prebooked(an_hour_before, starts, *telling(how, starts))
-    answered = await rung(an_hour_before, row)
+    answered = await delivered(an_hour_before, row)
     assert (answered.status, answered.outcome) == (200, "expired")
     row = await an_hour_before.read(ANA, row["id"])
     assert (row["status"], row["error_code"], row["error_message"]) == ("failed", "expired", TOO_CLOSE)
@@ -87,19 +87,19 @@ async def test_a_class_that_begins_too_soon_is_not_booked_and_the_setting_is_nam
 async def test_a_class_that_begins_later_than_that_is_booked(an_hour_before: World, how: str) -> None:
     starts = starts_in(90)
     row = await prebooked(an_hour_before, starts, *telling(how, starts))
-    assert (await rung(an_hour_before, row)).outcome == "booked"
+    assert (await delivered(an_hour_before, row)).outcome == "booked"
     assert await start(an_hour_before, row) == starts
 
 
 async def test_a_start_by_an_unknown_clock_is_not_guessed(an_hour_before: World) -> None:
     row = await prebooked(an_hour_before, starts_in(30), {}, None)
-    assert (await rung(an_hour_before, row)).outcome == "booked"
+    assert (await delivered(an_hour_before, row)).outcome == "booked"
     assert await start(an_hour_before, row) is None
 
 
 async def test_a_class_that_has_begun_is_not_booked(sweepless: World) -> None:
     row = await prebooked(sweepless, starts_in(-5), {}, {})
-    assert (await rung(sweepless, row)).outcome == "expired"
+    assert (await delivered(sweepless, row)).outcome == "expired"
     row = await sweepless.read(ANA, row["id"])
     assert row["error_message"] == "The class had begun before it could be booked (BOOK_UNTIL_MINUTES_BEFORE=0)."
     assert not bookings_asked(sweepless)

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.support.executions import ANA, LISTING, REFRESH, WHOAMI, book, spoil
+from tests.support.executions import ANA, LISTING, REFRESH, WHOAMI, book, inject_fault
 from tests.support.world import World
 
 from prebooking.adapters.clock import SystemClock
@@ -111,7 +111,7 @@ async def test_it_is_asked_once_for_many_and_again_for_another_user_day_and_time
     await sweepless.member(ANA)
     await sweepless.member(BEA)
     put_up(sweepless)
-    spoil(sweepless, "slow", LISTING, seconds=0.2)
+    inject_fault(sweepless, "slow", LISTING, seconds=0.2)
     await asyncio.gather(*(listed(sweepless) for _ in range(10)))
     await listed(sweepless, **MADRID, days_before=4)
     assert len(sweepless.gym.ledger.of(LISTING)) == 1
@@ -126,7 +126,7 @@ async def test_it_is_asked_once_for_many_and_again_for_another_user_day_and_time
 async def test_a_failure_is_not_kept(sweepless: World) -> None:
     await sweepless.member(ANA)
     put_up(sweepless)
-    spoil(sweepless, "status", LISTING, status=500)
+    inject_fault(sweepless, "status", LISTING, status=500)
     answer = await get(sweepless)
     assert (answer.status_code, answer.json()["code"]) == (503, "gym-unreachable")
     assert answer.headers["retry-after"] == "5"
@@ -143,7 +143,7 @@ async def test_without_a_session_it_says_what_to_do(sweepless: World) -> None:
 async def test_a_dead_session_is_refreshed_else_told(sweepless: World) -> None:
     await sweepless.member(ANA)
     put_up(sweepless)
-    spoil(sweepless, "logout", WHOAMI)
+    inject_fault(sweepless, "logout", WHOAMI)
     assert len(await listed(sweepless)) == 2
     assert len(sweepless.gym.ledger.of(REFRESH)) == 1
     sweepless.gym.accounts.kill(ANA, sweepless.gym.site.clock())

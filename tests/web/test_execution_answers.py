@@ -14,11 +14,11 @@ from tests.support.executions import (
     at_gym,
     begun,
     bookings_asked,
+    delivered,
+    inject_fault,
     prebook_open_class,
     ran,
-    rung,
     shots,
-    spoil,
 )
 from tests.support.raw_servers import tunnels
 from tests.support.world import BOX, CLASS_ID, World, open_world
@@ -47,7 +47,7 @@ async def test_a_booking_completes_the_row_with_what_the_gym_said(sweepless: Wor
 async def test_what_is_sent_is_the_wish_and_the_session_and_nothing_else(sweepless: World) -> None:
     await sweepless.member(ANA, family=[{"id": "77"}])
     row = await sweepless.prebook(ANA, sweepless.open_class(), familyId="77", insist=1)
-    await rung(sweepless, row)
+    await delivered(sweepless, row)
     request = (await at_gym(sweepless, BOOK)).request
     assert request.form == {"id": str(CLASS_ID), "day": row["booking_data"]["day"], "insist": "1", "familyId": "77"}
     assert request.cookies.keys() == {"amhrdrauth", "AWSALB", "AWSALBCORS", "PHPSESSID"}
@@ -75,7 +75,7 @@ async def test_after_bookstate_0_the_listing_tells_booked_from_waiting(
 
 async def test_bookstate_0_with_a_silent_listing_is_parked_and_never_called_booked(brief: World) -> None:
     brief.gym.gym.put_box(BOX.model_copy(update={"booked_answer": 0}))
-    spoil(brief, "status", LISTING, times=None)
+    inject_fault(brief, "status", LISTING, times=None)
     answered, row = await ran(brief, await prebook_open_class(brief))
     assert (answered.status, answered.outcome) == (503, "retry-later")
     assert (row["status"], row["result"]) == PARKED
@@ -88,7 +88,7 @@ async def test_too_early_by_the_gyms_clock_is_tried_again_on_the_same_connection
     monkeypatch.setattr(
         resolve, "pause_before_late_opening", lambda _: 1.0
     )  # long enough to be told from a slow machine
-    spoil(sweepless, "clock", seconds=-1.5, times=None)
+    inject_fault(sweepless, "clock", seconds=-1.5, times=None)
     _, row = await ran(sweepless, await prebook_open_class(sweepless))
     assert (row["status"], row["result"]["outcome"]) == ("completed", "booked")
     assert shots(row)[:-1] == ["too_early"] * (len(shots(row)) - 1)
@@ -103,7 +103,7 @@ async def test_too_early_by_the_gyms_clock_is_tried_again_on_the_same_connection
 
 
 async def test_a_gym_that_refuses_connections_is_tried_again_until_it_opens_its_door(sweepless: World) -> None:
-    spoil(sweepless, "refuse", seconds=1.5)
+    inject_fault(sweepless, "refuse", seconds=1.5)
     _, row = await ran(sweepless, await prebook_open_class(sweepless))
     assert (row["status"], row["result"]["outcome"]) == ("completed", "booked")
     assert len(bookings_asked(sweepless)) == 1
@@ -168,7 +168,7 @@ async def test_a_key_that_nobody_knows_is_refused_with_the_words_of_the_gym(swee
 
 
 async def test_a_text_without_a_bookstate_is_refused_with_its_words(sweepless: World) -> None:
-    spoil(sweepless, "html_text")
+    inject_fault(sweepless, "html_text")
     _, row = await ran(sweepless, await prebook_open_class(sweepless))
     assert row["error_code"] == "refused"
     assert "(No ha sido posible realizar la reserva. Consulta al centro)" in row["error_message"]
@@ -176,36 +176,36 @@ async def test_a_text_without_a_bookstate_is_refused_with_its_words(sweepless: W
 
 @pytest.mark.parametrize("status", [403, 429])
 async def test_a_block_releases_the_row_and_is_not_answered_by_another_request(sweepless: World, status: int) -> None:
-    spoil(sweepless, "status", status=status)
+    inject_fault(sweepless, "status", status=status)
     row = await prebook_open_class(sweepless)
-    answered = await rung(sweepless, row)
+    answered = await delivered(sweepless, row)
     assert (answered.status, answered.outcome) == (503, "retry-later")
     assert answered.retry_after in (1, 2)
     assert len(bookings_asked(sweepless)) == 1
-    again = await rung(sweepless, row, nth=2)
+    again = await delivered(sweepless, row, nth=2)
     assert again.outcome == "booked"
     row = await sweepless.read(ANA, row["id"])
     assert (row["attempts"], shots(row)) == (2, ["blocked", "booked"])
 
 
 async def test_logout_from_a_session_that_lives_is_tried_again(sweepless: World) -> None:
-    spoil(sweepless, "logout")
+    inject_fault(sweepless, "logout")
     _, row = await ran(sweepless, await prebook_open_class(sweepless))
     assert row["result"]["outcome"] == "booked"
     assert shots(row) == ["session_expired", "booked"]
 
 
 async def test_logout_with_a_silent_account_host_is_tried_again(sweepless: World) -> None:
-    spoil(sweepless, "logout")
-    spoil(sweepless, "status", WHOAMI, times=None)
+    inject_fault(sweepless, "logout")
+    inject_fault(sweepless, "status", WHOAMI, times=None)
     _, row = await ran(sweepless, await prebook_open_class(sweepless))
     assert row["result"]["outcome"] == "booked"
 
 
 async def test_logout_from_a_dead_session_is_refreshed_once_and_tried_again(sweepless: World) -> None:
-    spoil(sweepless, "logout")
-    spoil(sweepless, "slow", WHOAMI)  # when made ready it lives
-    spoil(sweepless, "logout", WHOAMI)
+    inject_fault(sweepless, "logout")
+    inject_fault(sweepless, "slow", WHOAMI)  # when made ready it lives
+    inject_fault(sweepless, "logout", WHOAMI)
     _, row = await ran(sweepless, await prebook_open_class(sweepless))
     assert row["result"]["outcome"] == "booked"
     assert len(sweepless.gym.ledger.of(REFRESH)) == 1
@@ -230,14 +230,14 @@ async def test_when_the_attempts_are_used_up_it_fails_with_the_last_true_reason(
     database: asyncpg.Connection, outside: Outside
 ) -> None:
     async with open_world(database, *outside, sweep_seconds=0, max_attempts=1) as world:
-        spoil(world, "status", status=403)
+        inject_fault(world, "status", status=403)
         answered, row = await ran(world, await prebook_open_class(world))
         assert (answered.status, row["error_code"]) == (200, "blocked")
         assert row["error_message"] == "The gym blocked the request. (HTTP 403)"
 
 
 async def test_what_the_old_cron_finished_meanwhile_stays_as_it_wrote_it(sweepless: World) -> None:
-    spoil(sweepless, "slow", seconds=0.5)
+    inject_fault(sweepless, "slow", seconds=0.5)
     row = await prebook_open_class(sweepless)
     await at_gym(sweepless, BOOK)
     await sweepless.database.execute("update public.prebookings set status = 'failed', error_message = 'cron'")

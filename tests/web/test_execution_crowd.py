@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from tests.support.executions import ANA, LISTING, deliver, rung, until
+from tests.support.executions import ANA, LISTING, deliver, delivered, until
 from tests.support.world import World
 
 from prebooking.concurrency.fair_semaphore import FairSemaphore
@@ -16,7 +16,7 @@ async def test_who_finds_no_permit_in_time_is_sent_away_and_it_is_no_attempt(bri
     permit = await permits.acquire(within_s=1)
     await brief.member(ANA)
     row = await brief.prebook(ANA, brief.open_class())
-    answered = await rung(brief, row)
+    answered = await delivered(brief, row)
     assert (answered.status, answered.outcome) == (503, "retry-later")
     assert answered.retry_after in (1, 2)
     untouched = await brief.read(ANA, row["id"])
@@ -34,7 +34,7 @@ async def test_who_waits_for_the_opening_holds_no_permit(sweepless: World) -> No
     rows = [await sweepless.prebook(email, opens_at) for email in (ANA, BEA)]
     await until(lambda: len(sweepless.gym.ledger.of(LISTING)) == len(rows), within_s=5)
     assert datetime.now(UTC) < opens_at  # both are ready, and wait
-    assert {(await rung(sweepless, row)).outcome for row in rows} == {"booked"}
+    assert {(await delivered(sweepless, row)).outcome for row in rows} == {"booked"}
 
 
 async def test_a_permit_is_given_back_however_an_execution_ends(sweepless: World) -> None:

@@ -11,11 +11,11 @@ from tests.support.executions import (
     begun,
     bookings_asked,
     deliver,
+    delivered,
+    inject_fault,
     lease_ends,
     prebook_open_class,
-    rung,
     shots,
-    spoil,
     until,
 )
 from tests.support.world import World
@@ -31,7 +31,7 @@ async def test_fifty_deliveries_of_one_message_at_once_make_one_booking_request(
     await sweepless.finished(ANA, row["id"])
     (message,) = sweepless.messages(row["id"])
     await until(lambda: len(message.attempts) >= 25 and all(attempt.answer for attempt in message.attempts[:25]))
-    answers += [await rung(sweepless, row, nth) for nth in range(1, 26)]
+    answers += [await delivered(sweepless, row, nth) for nth in range(1, 26)]
     ended = {(200, "booked"), (200, "already_finished")}
     assert {(answer.status, answer.outcome) for answer in answers} <= ended | {(503, "held")}
     assert all(answer.retry_after for answer in answers if answer.status == 503)
@@ -41,7 +41,7 @@ async def test_fifty_deliveries_of_one_message_at_once_make_one_booking_request(
 
 async def test_a_delivery_after_the_end_is_answered_that_it_has_ended(sweepless: World) -> None:
     row = await prebook_open_class(sweepless)
-    await rung(sweepless, row)
+    await delivered(sweepless, row)
     answers = await asyncio.gather(*(deliver(sweepless, row["id"]) for _ in range(10)))
     assert {(answer.status, answer.outcome) for answer in answers} == {(200, "already_finished")}
     assert len(bookings_asked(sweepless)) == 1
@@ -92,18 +92,18 @@ async def test_created_deleted_and_created_again_within_a_minute_it_fires_once(s
     first = await sweepless.prebook(ANA, opens_at)
     await sweepless.http.delete(f"/prebookings/{first['id']}", headers=sweepless.speaking_for(ANA))
     second = await sweepless.prebook(ANA, opens_at)
-    assert (await rung(sweepless, second)).outcome == "booked"
+    assert (await delivered(sweepless, second)).outcome == "booked"
     assert len(bookings_asked(sweepless)) == 1
 
 
 async def test_a_failed_one_that_is_retried_by_hand_fires_again(sweepless: World) -> None:
     await sweepless.member(ANA)
     row = await sweepless.prebook(ANA, sweepless.open_class(capacity=0))
-    assert (await rung(sweepless, row)).outcome == "class_full"
+    assert (await delivered(sweepless, row)).outcome == "class_full"
     sweepless.open_class(capacity=10)
     answer = await sweepless.http.post(f"/prebookings/{row['id']}/retry", headers=sweepless.speaking_for(ANA))
     assert answer.json()["version"] == 2
-    assert (await rung(sweepless, answer.json())).outcome == "booked"
+    assert (await delivered(sweepless, answer.json())).outcome == "booked"
     assert shots(await sweepless.read(ANA, row["id"])) == ["booked"]
 
 
@@ -120,7 +120,7 @@ async def test_without_a_database_a_delivery_is_asked_to_come_again_soon(sweeple
 async def test_a_claim_whose_answer_was_lost_is_repeated_and_no_attempt_lost(sweepless: World, times: int) -> None:
     sweepless.gateway.faults.set(Fault(kind="lose_answer", function="claim_prebooking", times=times))
     row = await prebook_open_class(sweepless)
-    assert (await rung(sweepless, row)).outcome == "booked"
+    assert (await delivered(sweepless, row)).outcome == "booked"
     assert (await sweepless.read(ANA, row["id"]))["attempts"] == 1
 
 
@@ -129,14 +129,14 @@ async def test_a_begin_that_is_not_confirmed_sends_nothing_until_it_is(sweepless
     row = await prebook_open_class(sweepless)
     await begun(sweepless, row)
     assert not bookings_asked(sweepless)
-    assert (await rung(sweepless, row)).outcome == "booked"
+    assert (await delivered(sweepless, row)).outcome == "booked"
     assert len(bookings_asked(sweepless)) == 1
 
 
 async def test_a_begin_that_is_never_confirmed_sends_nothing_at_all(brief: World) -> None:
     brief.gateway.faults.set(Fault(kind="lose_answer", function="begin_booking", times=None))
     row = await prebook_open_class(brief)
-    answered = await rung(brief, row)
+    answered = await delivered(brief, row)
     assert (answered.status, answered.outcome) == (503, "database-unavailable")
     assert answered.took_s < 4
     assert not bookings_asked(brief)
@@ -145,13 +145,13 @@ async def test_a_begin_that_is_never_confirmed_sends_nothing_at_all(brief: World
 async def test_an_ending_is_written_as_soon_as_the_database_is_back(sweepless: World) -> None:
     sweepless.gateway.faults.set(Fault(kind="unavailable", function="finish_booking", times=7))
     row = await prebook_open_class(sweepless)
-    assert (await rung(sweepless, row)).outcome == "booked"
+    assert (await delivered(sweepless, row)).outcome == "booked"
 
 
 async def test_an_ending_that_could_not_be_written_is_found_out_later_without_another_request(brief: World) -> None:
     brief.gateway.faults.set(Fault(kind="unavailable", function="finish_booking", times=None))
     row = await prebook_open_class(brief)
-    answered = await rung(brief, row)
+    answered = await delivered(brief, row)
     assert (answered.status, answered.outcome) == (503, "database-unavailable")
     assert answered.took_s < 4
     brief.gateway.faults.set()
@@ -161,13 +161,13 @@ async def test_an_ending_that_could_not_be_written_is_found_out_later_without_an
 
 
 async def test_a_worker_that_lost_its_claim_sends_nothing(sweepless: World) -> None:
-    spoil(sweepless, "slow", "/api/whoami", seconds=0.5)
+    inject_fault(sweepless, "slow", "/api/whoami", seconds=0.5)
     row = await prebook_open_class(sweepless)
     stolen = "update public.prebookings set claim_token = gen_random_uuid() where status = 'executing'"
     async with asyncio.timeout(30):
         while await sweepless.database.execute(stolen) != "UPDATE 1":
             await asyncio.sleep(0.01)
-    assert (await rung(sweepless, row)).outcome == "held"
+    assert (await delivered(sweepless, row)).outcome == "held"
     assert not bookings_asked(sweepless)
 
 

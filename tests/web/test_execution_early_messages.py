@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from tests.support.executions import ANA, rung, sweep, until
+from tests.support.executions import ANA, delivered, sweep, until
 from tests.support.world import World
 
 from prebooking_local.qstash.message import Message, State
@@ -33,7 +33,7 @@ async def untouched(world: World, row: dict[str, Any]) -> None:
 
 async def test_hours_early_it_is_held_until_its_instant(sweepless: World) -> None:
     row, message = await prebooked_ringing_now(sweepless, 5 * 3600)
-    answered = await rung(sweepless, row)
+    answered = await delivered(sweepless, row)
     assert (answered.status, answered.outcome) == (503, "not-due")
     assert 5 * 3600 - 30 < (answered.retry_after or 0) <= 5 * 3600 - 3 + 1
     await until(lambda: message.state is State.WAITING and message.retried == 1)

@@ -15,11 +15,11 @@ from tests.support.executions import (
     REFRESH,
     WHOAMI,
     deliver,
+    delivered,
+    inject_fault,
     lease_ends,
     prebook_open_class,
     ran,
-    rung,
-    spoil,
 )
 from tests.support.world import World
 
@@ -38,18 +38,18 @@ async def stored(world: World, row: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 async def test_a_question_that_hangs_at_the_end_of_the_budget_leaves_time_to_park(brief: World) -> None:
-    spoil(brief, "hang", LISTING, times=10)
-    spoil(brief, "status", status=502, seconds=1.0)
+    inject_fault(brief, "hang", LISTING, times=10)
+    inject_fault(brief, "status", status=502, seconds=1.0)
     row = await prebook_open_class(brief)
-    assert (await rung(brief, row)).outcome == "retry-later"
+    assert (await delivered(brief, row)).outcome == "retry-later"
     parked = await stored(brief, row)
     assert (parked["parks"], len(parked["shots"])) == (1, 1)
 
 
 async def test_settling_in_vain_keeps_the_last_true_reason_as_it_was(sweepless: World) -> None:
-    spoil(sweepless, "reset", handled=False)
+    inject_fault(sweepless, "reset", handled=False)
     row = await prebook_open_class(sweepless)
-    await rung(sweepless, row)
+    await delivered(sweepless, row)
     first = await stored(sweepless, row)
     sweepless.gym.gym.classes.clear()
     for _ in range(3):
@@ -70,7 +70,7 @@ async def test_words_that_no_database_stores_do_not_keep_a_refusal_from_being_to
     said = f'{{"bookState": -1, "errorMssg": "full {odd}"}}'.encode()
     monkeypatch.setattr(client, "read_reply", lambda *_: read_reply(200, said))
     row = await prebook_open_class(sweepless)
-    await rung(sweepless, row)
+    await delivered(sweepless, row)
     failed = await sweepless.read(ANA, row["id"])
     assert (failed["status"], failed["error_code"]) == ("failed", "class_full")
     assert "full" in failed["error_message"]
@@ -88,7 +88,7 @@ async def test_a_host_clock_that_is_off_does_not_spoil_the_measured_answer_time(
 async def test_a_begin_that_is_confirmed_too_late_sends_nothing(brief: World) -> None:
     brief.gateway.faults.set(Fault(function="begin_booking", kind="drop", seconds=0.97, times=2))
     row = await prebook_open_class(brief)
-    assert (await rung(brief, row)).outcome in ("retry-later", "database-unavailable")
+    assert (await delivered(brief, row)).outcome in ("retry-later", "database-unavailable")
     assert (await stored(brief, row))["shots"] == []
     assert not brief.gym.ledger.of(BOOK)
 
@@ -118,11 +118,11 @@ async def test_who_wakes_from_a_suspend_after_its_time_begins_nothing(
 
 async def test_a_refresh_is_not_begun_when_its_token_could_not_be_kept(brief: World) -> None:
     await brief.member(ANA)
-    spoil(brief, "hang", WHOAMI)
-    spoil(brief, "logout", seconds=0.9, handled=False)
-    spoil(brief, "logout", WHOAMI)
-    spoil(brief, "slow", REFRESH, seconds=2.2)
-    await rung(brief, await brief.prebook(ANA, brief.open_class()))
+    inject_fault(brief, "hang", WHOAMI)
+    inject_fault(brief, "logout", seconds=0.9, handled=False)
+    inject_fault(brief, "logout", WHOAMI)
+    inject_fault(brief, "slow", REFRESH, seconds=2.2)
+    await delivered(brief, await brief.prebook(ANA, brief.open_class()))
     brief.gym.faults.clear()
     # The gym and the database still agree on the token: whoever refreshes next can.
     kept = await brief.database.fetchrow("select * from public.auth_sessions")

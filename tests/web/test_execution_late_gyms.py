@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 import asyncpg
-from tests.support.executions import ANA, bookings_asked, ran, shots, spoil
+from tests.support.executions import ANA, bookings_asked, inject_fault, ran, shots
 from tests.support.world import World, open_world
 
 from prebooking.domain.patience import pause_before_late_opening
@@ -18,7 +18,7 @@ Outside = tuple[Gateway, QStashServer, AimHarder]
 async def prebooked(world: World, *, opened_s: float, late_s: float, **data: Any) -> dict[str, Any]:
     """Ana's prebooking of a class that was to open so long ago; the gym opens it so long after that."""
     await world.member(ANA)
-    spoil(world, "clock", seconds=-late_s, times=None)
+    inject_fault(world, "clock", seconds=-late_s, times=None)
     return await world.prebook(ANA, world.open_class(-opened_s), **data)
 
 
@@ -70,6 +70,6 @@ async def test_past_the_limit_it_fails_and_says_what_the_limit_is(
 async def test_other_failures_still_use_up_the_attempts(database: asyncpg.Connection, outside: Outside) -> None:
     async with open_world(database, *outside, sweep_seconds=0, max_attempts=1) as world:
         await world.member(ANA)
-        spoil(world, "status", status=429, times=None)
+        inject_fault(world, "status", status=429, times=None)
         _, row = await ran(world, await world.prebook(ANA, world.open_class(-100)))
     assert (row["status"], row["error_code"]) == ("failed", "blocked")

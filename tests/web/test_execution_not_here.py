@@ -11,10 +11,10 @@ from tests.support.executions import (
     LISTING,
     bookings_asked,
     deliver,
+    inject_fault,
     prebook_open_class,
     ran,
     shots,
-    spoil,
     sweep,
 )
 from tests.support.world import World
@@ -29,7 +29,7 @@ NOT_HERE: list[dict[str, Any]] = [
 
 def nowhere(world: World, fault: dict[str, Any], times: int | None = None) -> None:
     for path in (BOOK, LISTING):
-        spoil(world, **fault | {"path": path, "times": times})
+        inject_fault(world, **fault | {"path": path, "times": times})
 
 
 async def tried_again(world: World, row: dict[str, Any]) -> dict[str, Any]:
@@ -82,15 +82,15 @@ async def test_a_gym_that_is_away_for_a_minute_is_booked_after_it(sweepless: Wor
 
 
 async def test_a_redirect_that_the_listing_does_not_get_is_settled(sweepless: World) -> None:
-    spoil(sweepless, "redirect", handled=True)
+    inject_fault(sweepless, "redirect", handled=True)
     _, row = await ran(sweepless, await prebook_open_class(sweepless))
     assert row["result"]["outcome"] == "booked"
     assert len(bookings_asked(sweepless)) == 1
 
 
 async def test_after_a_request_without_an_answer_a_404_settles_nothing(sweepless: World) -> None:
-    spoil(sweepless, "reset")
-    spoil(sweepless, "status", LISTING, status=404, times=None)
+    inject_fault(sweepless, "reset")
+    inject_fault(sweepless, "status", LISTING, status=404, times=None)
     row = await prebook_open_class(sweepless)
     _, now = await ran(sweepless, row)
     assert now["status"] == "executing"
@@ -102,9 +102,9 @@ async def test_after_a_request_without_an_answer_a_404_settles_nothing(sweepless
 @pytest.mark.parametrize("path", [LISTING, "/api/whoami"])
 async def test_a_row_that_cannot_be_settled_costs_few_questions(sweepless: World, path: str) -> None:
     """At most 14 at first and 4 at each of the four later looks of ten minutes."""
-    spoil(sweepless, "reset", handled=False)
+    inject_fault(sweepless, "reset", handled=False)
     row = await prebook_open_class(sweepless)
-    spoil(sweepless, "status", path, status=500, times=None)
+    inject_fault(sweepless, "status", path, status=500, times=None)
     await ran(sweepless, row)
     first = len(sweepless.gym.ledger.entries)
     for _ in range(3):

@@ -13,10 +13,10 @@ from tests.support.executions import (
     begun,
     book,
     bookings_asked,
+    delivered,
+    inject_fault,
     prebook_open_class,
     ran,
-    rung,
-    spoil,
 )
 from tests.support.world import BOX, CLASS_ID, World
 
@@ -49,7 +49,7 @@ async def test_a_dead_session_is_refreshed_once_and_stored_before_the_opening(sw
     await sweepless.member(ANA)
     session = sweepless.gym.accounts.sessions(ANA)[0]
     before = session.auth, session.token
-    spoil(sweepless, "logout", WHOAMI)
+    inject_fault(sweepless, "logout", WHOAMI)
     _, row = await ran(sweepless, await sweepless.prebook(ANA, sweepless.open_class()))
     assert row["result"]["outcome"] == "booked"
 
@@ -93,10 +93,10 @@ async def test_two_executions_refresh_one_dead_session_once(sweepless: World) ->
     await sweepless.member(ANA)
     opens_at = sweepless.open_class()
     sweepless.open_class(class_id=502, time="10:00 - 11:00")
-    spoil(sweepless, "logout", WHOAMI, times=2)
+    inject_fault(sweepless, "logout", WHOAMI, times=2)
     rows = [await sweepless.prebook(ANA, opens_at, id=class_id) for class_id in (CLASS_ID, 502)]
     for row in rows:
-        assert (await rung(sweepless, row)).outcome == "booked"
+        assert (await delivered(sweepless, row)).outcome == "booked"
     assert len(sweepless.gym.ledger.of(REFRESH)) <= 2
     assert sweepless.bookings(ANA) == 2
 
@@ -127,8 +127,8 @@ async def test_a_day_without_any_class_is_tried_at_its_opening_and_again_until_i
 
 async def test_a_refresh_that_takes_long_does_not_hold_the_request_back(sweepless: World) -> None:
     await sweepless.member(ANA)
-    spoil(sweepless, "logout", WHOAMI)
-    spoil(sweepless, "slow", REFRESH, seconds=2.5)
+    inject_fault(sweepless, "logout", WHOAMI)
+    inject_fault(sweepless, "slow", REFRESH, seconds=2.5)
     before = await sweepless.database.fetchval("select aimharder_token from public.auth_sessions")
     _, row = await ran(sweepless, await sweepless.prebook(ANA, sweepless.open_class(1.5)))
     assert row["result"]["outcome"] == "booked"
@@ -139,7 +139,7 @@ async def test_a_refresh_that_takes_long_does_not_hold_the_request_back(sweeples
 
 @pytest.mark.parametrize("path", [LISTING, WHOAMI])
 async def test_a_question_that_hangs_is_skipped_and_the_request_leaves_on_time(sweepless: World, path: str) -> None:
-    spoil(sweepless, "hang", path, times=None)
+    inject_fault(sweepless, "hang", path, times=None)
     await sweepless.member(ANA)
     _, row = await ran(sweepless, await sweepless.prebook(ANA, sweepless.open_class(2)))
     assert row["result"]["outcome"] == "booked"
@@ -147,9 +147,9 @@ async def test_a_question_that_hangs_is_skipped_and_the_request_leaves_on_time(s
 
 
 async def test_after_a_slow_refresh_no_question_delays_the_request(sweepless: World) -> None:
-    spoil(sweepless, "logout", WHOAMI, seconds=1.2)
-    spoil(sweepless, "slow", LISTING)
-    spoil(sweepless, "hang", LISTING)
+    inject_fault(sweepless, "logout", WHOAMI, seconds=1.2)
+    inject_fault(sweepless, "slow", LISTING)
+    inject_fault(sweepless, "hang", LISTING)
     await sweepless.member(ANA)
     _, row = await ran(sweepless, await sweepless.prebook(ANA, sweepless.open_class(2)))
     assert row["result"]["outcome"] == "booked"
@@ -158,7 +158,7 @@ async def test_after_a_slow_refresh_no_question_delays_the_request(sweepless: Wo
 
 async def test_a_silent_account_host_does_not_fail_a_row(sweepless: World) -> None:
     for path in (WHOAMI, REFRESH):
-        spoil(sweepless, "status", path, times=None)
+        inject_fault(sweepless, "status", path, times=None)
     _, row = await ran(sweepless, await prebook_open_class(sweepless))
     assert row["result"]["outcome"] == "booked"
 
@@ -166,10 +166,10 @@ async def test_a_silent_account_host_does_not_fail_a_row(sweepless: World) -> No
 async def test_cancelled_before_it_has_begun_nothing_is_sent(sweepless: World) -> None:
     await sweepless.member(ANA)
     row = await sweepless.prebook(ANA, sweepless.open_class(2.5))
-    spoil(sweepless, "slow", WHOAMI, seconds=0.3)
+    inject_fault(sweepless, "slow", WHOAMI, seconds=0.3)
     answer = await sweepless.http.delete(f"/prebookings/{row['id']}", headers=sweepless.speaking_for(ANA))
     assert answer.json()["status"] == "cancelled"
-    assert (await rung(sweepless, row)).outcome == "cancelled"
+    assert (await delivered(sweepless, row)).outcome == "cancelled"
     assert not bookings_asked(sweepless)
 
 
@@ -179,4 +179,4 @@ async def test_once_begun_it_can_no_longer_be_cancelled(sweepless: World) -> Non
     await begun(sweepless, row)
     answer = await sweepless.http.delete(f"/prebookings/{row['id']}", headers=sweepless.speaking_for(ANA))
     assert (answer.status_code, answer.json()["code"]) == (409, "booking-in-progress")
-    assert (await rung(sweepless, row)).outcome == "booked"
+    assert (await delivered(sweepless, row)).outcome == "booked"

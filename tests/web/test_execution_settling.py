@@ -14,12 +14,12 @@ from tests.support.executions import (
     book,
     bookings_asked,
     deliver,
+    delivered,
+    inject_fault,
     lease_ends,
     prebook_open_class,
     ran,
-    rung,
     shots,
-    spoil,
 )
 from tests.support.world import BOX, CLASS_ID, World
 
@@ -53,7 +53,7 @@ async def later(world: World, row: dict[str, Any]) -> tuple[Answered, dict[str, 
 
 @pytest.mark.parametrize("fault", SAYS_NOTHING + NO_ANSWER, ids=str)
 async def test_a_booking_whose_answer_was_lost_is_found_in_the_listing(sweepless: World, fault: dict[str, Any]) -> None:
-    spoil(sweepless, handled=True, **fault)
+    inject_fault(sweepless, handled=True, **fault)
     answered, row = await ran(sweepless, await prebook_open_class(sweepless))
     assert (answered.status, answered.outcome) == (200, "booked")
     assert (row["status"], row["result"]["outcome"]) == ("completed", "booked")
@@ -65,7 +65,7 @@ async def test_a_booking_whose_answer_was_lost_is_found_in_the_listing(sweepless
 async def test_after_a_complete_answer_that_says_nothing_an_absent_user_is_booked_again(
     sweepless: World, fault: dict[str, Any]
 ) -> None:
-    spoil(sweepless, handled=False, **fault)
+    inject_fault(sweepless, handled=False, **fault)
     _, row = await ran(sweepless, await prebook_open_class(sweepless))
     assert (row["status"], row["result"]["outcome"]) == ("completed", "booked")
     assert shots(row) == ["not_here" if fault["kind"] == "redirect" else "nothing_said", "booked"]
@@ -75,7 +75,7 @@ async def test_after_a_complete_answer_that_says_nothing_an_absent_user_is_booke
 async def test_without_a_complete_answer_an_absent_user_is_parked_until_the_lease_has_ended(
     sweepless: World, fault: dict[str, Any]
 ) -> None:
-    spoil(sweepless, handled=False, **fault)
+    inject_fault(sweepless, handled=False, **fault)
     row = await prebook_open_class(sweepless)
     answered, now = await ran(sweepless, row)
     assert parked(answered, now)
@@ -88,8 +88,8 @@ async def test_without_a_complete_answer_an_absent_user_is_parked_until_the_leas
 
 
 async def test_a_parked_request_that_arrived_late_is_settled_as_booked_and_not_repeated(sweepless: World) -> None:
-    spoil(sweepless, "stale", LISTING, seconds=3600, times=2)
-    spoil(sweepless, "reset")
+    inject_fault(sweepless, "stale", LISTING, seconds=3600, times=2)
+    inject_fault(sweepless, "reset")
     row = await prebook_open_class(sweepless)
     assert parked(*await ran(sweepless, row))
     _, row = await later(sweepless, row)
@@ -98,7 +98,7 @@ async def test_a_parked_request_that_arrived_late_is_settled_as_booked_and_not_r
 
 
 async def test_a_gym_that_hangs_is_answered_for_in_time_and_parked(brief: World) -> None:
-    spoil(brief, "hang", times=None)
+    inject_fault(brief, "hang", times=None)
     row = await prebook_open_class(brief)
     answered, now = await ran(brief, row)
     assert parked(answered, now)
@@ -111,14 +111,14 @@ async def test_a_gym_that_hangs_is_answered_for_in_time_and_parked(brief: World)
 
 async def test_a_gym_that_hangs_at_everything_is_answered_for_in_time(brief: World) -> None:
     for path in (BOOK, LISTING, WHOAMI, REFRESH):
-        spoil(brief, "hang", path, times=None)
+        inject_fault(brief, "hang", path, times=None)
     answered, row = await ran(brief, await prebook_open_class(brief))
     assert parked(answered, row)
     assert answered.took_s < 4.0
 
 
 async def test_no_refusal_fails_the_row_in_the_claim_of_a_shot_without_a_statement(sweepless: World) -> None:
-    spoil(sweepless, "status", handled=False)
+    inject_fault(sweepless, "status", handled=False)
     await sweepless.member(ANA)
     row = await sweepless.prebook(ANA, sweepless.open_class(capacity=0))
     answered, now = await ran(sweepless, row)
@@ -131,24 +131,24 @@ async def test_no_refusal_fails_the_row_in_the_claim_of_a_shot_without_a_stateme
 
 
 async def test_a_block_after_a_shot_without_a_statement_parks_instead_of_releasing(sweepless: World) -> None:
-    spoil(sweepless, "status", handled=False)
-    spoil(sweepless, "status", status=403)
+    inject_fault(sweepless, "status", handled=False)
+    inject_fault(sweepless, "status", status=403)
     assert parked(*await ran(sweepless, await prebook_open_class(sweepless)))
 
 
 async def test_a_dead_session_after_a_shot_without_a_statement_parks_instead_of_failing(sweepless: World) -> None:
-    spoil(sweepless, "status", handled=False)
-    spoil(sweepless, "logout")
-    spoil(sweepless, "slow", WHOAMI, times=2)  # alive when made ready, and when the first shot is settled
-    spoil(sweepless, "logout", WHOAMI)
-    spoil(sweepless, "logout", REFRESH)
+    inject_fault(sweepless, "status", handled=False)
+    inject_fault(sweepless, "logout")
+    inject_fault(sweepless, "slow", WHOAMI, times=2)  # alive when made ready, and when the first shot is settled
+    inject_fault(sweepless, "logout", WHOAMI)
+    inject_fault(sweepless, "logout", REFRESH)
     row = await prebook_open_class(sweepless)
     assert parked(*await ran(sweepless, row))
     assert len(bookings_asked(sweepless)) == 2
 
 
 async def test_the_same_hour_is_ours_if_the_listing_shows_it(sweepless: World) -> None:
-    spoil(sweepless, "stale", LISTING, seconds=3600)  # what was booked a moment ago isn't seen yet
+    inject_fault(sweepless, "stale", LISTING, seconds=3600)  # what was booked a moment ago isn't seen yet
     await sweepless.member(ANA)
     opens_at = sweepless.open_class()
     book(sweepless, CLASS_ID)
@@ -172,7 +172,7 @@ async def test_the_same_hour_is_no_clash_while_the_listing_shows_neither_class(s
     opens_at = sweepless.open_class()
     row = await sweepless.prebook(ANA, opens_at)
     book(sweepless, CLASS_ID)  # by hand
-    spoil(sweepless, "stale", LISTING, seconds=3600, times=2)
+    inject_fault(sweepless, "stale", LISTING, seconds=3600, times=2)
     assert parked(*await ran(sweepless, row))
     await lease_ends(sweepless, row)
     assert (await deliver(sweepless, row["id"])).outcome == "booked"
@@ -182,7 +182,7 @@ async def test_the_same_hour_is_no_clash_while_the_listing_shows_neither_class(s
 async def test_the_same_hour_at_a_place_that_no_listing_shows_is_a_clash_when_it_is_said_again(
     sweepless: World,
 ) -> None:
-    spoil(sweepless, "stale", LISTING, seconds=3600, times=None)
+    inject_fault(sweepless, "stale", LISTING, seconds=3600, times=None)
     await sweepless.member(ANA)
     sweepless.open_class(class_id=502)
     opens_at = sweepless.open_class()
@@ -195,7 +195,7 @@ async def test_the_same_hour_at_a_place_that_no_listing_shows_is_a_clash_when_it
 
 
 async def test_a_dead_session_sees_nobodys_bookings_so_absent_is_not_believed(sweepless: World) -> None:
-    spoil(sweepless, "status", handled=True, seconds=0.3)
+    inject_fault(sweepless, "status", handled=True, seconds=0.3)
     row = await prebook_open_class(sweepless)
     await at_gym(sweepless, BOOK)
     sweepless.gym.accounts.kill(ANA, sweepless.gym.site.clock())
@@ -213,7 +213,7 @@ async def sign_in_anew(world: World) -> None:
 
 
 async def test_a_listing_without_the_class_says_nothing(sweepless: World) -> None:
-    spoil(sweepless, "reset", handled=False)
+    inject_fault(sweepless, "reset", handled=False)
     row = await prebook_open_class(sweepless)
     assert parked(*await ran(sweepless, row))
     gym_class = sweepless.gym.gym.remove_class(BOX.slug, CLASS_ID)
@@ -288,5 +288,5 @@ async def test_a_day_after_its_end_an_unsettled_request_ends_as_unknown_and_a_re
     await sweepless.database.execute("update public.prebookings set give_up_at = now() + interval '1 h'")
     sweepless.qstash.qstash.faults.clear()
     answer = await sweepless.http.post(f"/prebookings/{row['id']}/retry", headers=sweepless.speaking_for(ANA))
-    assert (await rung(sweepless, answer.json())).outcome == "booked"
+    assert (await delivered(sweepless, answer.json())).outcome == "booked"
     assert not bookings_asked(sweepless)

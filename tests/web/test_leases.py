@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from tests.support.executions import ANA, LISTING, ON_TIME_MS, at_gym, bookings_asked, deliver, spoil
+from tests.support.executions import ANA, LISTING, ON_TIME_MS, at_gym, bookings_asked, deliver, inject_fault
 from tests.support.world import World, open_world
 
 from prebooking.usecases.booking import leases
@@ -106,7 +106,7 @@ async def test_who_lost_its_claim_to_another_stops_and_leaves_the_row_to_it(pati
 
 
 async def test_who_loses_its_claim_in_the_middle_of_a_question_does_not_wait_for_the_answer(patient: World) -> None:
-    spoil(patient, "hang", LISTING, times=None)
+    inject_fault(patient, "hang", LISTING, times=None)
     row, delivery = await waiting(patient)
     await patient.http.delete(f"/prebookings/{row['id']}", headers=patient.speaking_for(ANA))
     answered = await asyncio.wait_for(delivery, 2)

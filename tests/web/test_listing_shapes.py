@@ -8,10 +8,10 @@ from tests.support.executions import (
     WHOAMI,
     book,
     deliver,
+    inject_fault,
     lease_ends,
     prebook_open_class,
     ran,
-    spoil,
 )
 from tests.support.world import BOX, CLASS_ID, World
 
@@ -20,8 +20,8 @@ SHAPES = ["gaps", "strings", "start_alone", "hour_elsewhere", "no_hours", "odd_r
 
 @pytest.mark.parametrize("shape", SHAPES)
 async def test_a_lost_answer_is_settled_by_each_shape(sweepless: World, shape: str) -> None:
-    spoil(sweepless, "shape", LISTING, shape=shape, times=None)
-    spoil(sweepless, "reset", handled=True)
+    inject_fault(sweepless, "shape", LISTING, shape=shape, times=None)
+    inject_fault(sweepless, "reset", handled=True)
     _, row = await ran(sweepless, await prebook_open_class(sweepless))
     assert row["result"]["outcome"] == "booked"
     assert len(sweepless.gym.ledger.of(BOOK)) == 1
@@ -31,7 +31,7 @@ async def test_a_lost_answer_is_settled_by_each_shape(sweepless: World, shape: s
 async def test_classes_of_each_shape_are_shown(sweepless: World, shape: str) -> None:
     await sweepless.member(ANA)
     opens_at = sweepless.open_class(time="08:00 - 09:00", name="WOD", capacity=12)
-    spoil(sweepless, "shape", LISTING, shape=shape, times=None)
+    inject_fault(sweepless, "shape", LISTING, shape=shape, times=None)
     path = f"/boxes/{BOX.slug}/classes?day={sweepless.day(opens_at)}"
     answer = await sweepless.http.get(path, headers=sweepless.speaking_for(ANA))
     [one] = answer.json()["classes"]
@@ -45,7 +45,7 @@ async def test_two_hours_that_are_unknown_are_no_clash(sweepless: World, shape: 
     row = await prebook_open_class(sweepless)
     sweepless.open_class(class_id=777)
     book(sweepless, 777)
-    spoil(sweepless, "shape", LISTING, shape=shape, times=None)
+    inject_fault(sweepless, "shape", LISTING, shape=shape, times=None)
     _, now = await ran(sweepless, row)
     assert (now["status"], now["error_code"]) == (status, "time_clash" if status == "failed" else None)
 
@@ -54,7 +54,7 @@ async def test_a_row_that_cannot_be_read_is_not_a_class_that_is_gone(sweepless: 
     """The listing lacks the class, but for a row that can't be read: the gym decides."""
     await sweepless.member(ANA)
     opens_at = sweepless.open_class()
-    spoil(sweepless, "shape", LISTING, shape="odd_row", times=None)
+    inject_fault(sweepless, "shape", LISTING, shape="odd_row", times=None)
     row = await sweepless.prebook(ANA, opens_at, id=999)
     _, now = await ran(sweepless, row)
     assert now["error_code"] != "class_not_found"
@@ -62,13 +62,13 @@ async def test_a_row_that_cannot_be_read_is_not_a_class_that_is_gone(sweepless: 
 
 
 async def test_the_same_with_an_account_that_is_alive_is_settled_later(sweepless: World) -> None:
-    spoil(sweepless, "shape", LISTING, shape="gaps", times=None)
-    spoil(sweepless, "status", WHOAMI, status=500, times=None)
-    spoil(sweepless, "reset", handled=False)
+    inject_fault(sweepless, "shape", LISTING, shape="gaps", times=None)
+    inject_fault(sweepless, "status", WHOAMI, status=500, times=None)
+    inject_fault(sweepless, "reset", handled=False)
     row = await prebook_open_class(sweepless)
     _, now = await ran(sweepless, row)
     assert now["status"] == "executing"
     sweepless.gym.faults.clear()
-    spoil(sweepless, "shape", LISTING, shape="gaps", times=None)
+    inject_fault(sweepless, "shape", LISTING, shape="gaps", times=None)
     await lease_ends(sweepless, row)
     assert (await deliver(sweepless, row["id"])).outcome == "booked"

@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from tests.support.executions import ANA, BOOK, WHOAMI, at_gym, prebook_open_class, spoil, sweep
+from tests.support.executions import ANA, BOOK, WHOAMI, at_gym, inject_fault, prebook_open_class, sweep
 from tests.support.signing import deliver
 from tests.support.webhook_receiver import Receiver, receiver
 from tests.support.world import World, open_world
@@ -243,7 +243,7 @@ async def test_the_query_of_the_webhooks_url_arrives_as_it_was_set(
 
 
 async def test_nobody_is_told_without_a_url_and_every_one_of_ours_is_kept(world: World) -> None:
-    spoil(world, "status", BOOK, status=503)
+    inject_fault(world, "status", BOOK, status=503)
     row = await prebook_open_class(world)
     await world.finished(ANA, row["id"])
     assert await untold(world) == 1
@@ -260,7 +260,7 @@ async def test_the_old_crons_ends_are_its_own_to_tell(asleep: World) -> None:
 async def test_a_silent_account_host_delays_no_notice_however_many_sessions_are_due(
     telling: World, ear: Receiver
 ) -> None:
-    spoil(telling, "hang", WHOAMI, times=None)
+    inject_fault(telling, "hang", WHOAMI, times=None)
     await telling.member("bea@example.com")
     due = telling.open_class(1200, class_id=900)
     for number in range(60):

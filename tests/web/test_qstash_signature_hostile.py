@@ -14,7 +14,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from structlog.testing import capture_logs
-from tests.support.executions import prebook_open_class, rung
+from tests.support.executions import delivered, prebook_open_class
 from tests.support.signing import EXECUTE, FAILED, SWEEP, body_of, callback_of, deliver, signature
 from tests.support.world import World
 
@@ -231,7 +231,7 @@ async def test_what_qstash_did_not_sign_so_is_refused_by_name_and_touches_nothin
 
 async def test_a_delivery_that_is_replayed_after_the_end_changes_nothing(sweepless: World) -> None:
     row = await prebook_open_class(sweepless)
-    assert (await rung(sweepless, row)).outcome == "booked"
+    assert (await delivered(sweepless, row)).outcome == "booked"
     body, before = body_of(row["id"]), await everything(sweepless)
     signed = (b"Upstash-Signature", signature(sweepless.url + EXECUTE, body).encode())
     for more in ([], [(b"Upstash-Retried", b"3"), (b"Upstash-Message-Id", b"msg_other")]):

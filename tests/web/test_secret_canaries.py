@@ -14,7 +14,7 @@ import httpx
 import pytest
 from tests.support import signing
 from tests.support.captured_logs import logged
-from tests.support.executions import ANA, BOOK, ENTRANCE, LISTING, LOGIN, REFRESH, WHOAMI, spoil
+from tests.support.executions import ANA, BOOK, ENTRANCE, LISTING, LOGIN, REFRESH, WHOAMI, inject_fault
 from tests.support.webhook_receiver import receiver
 from tests.support.world import SERVICE_KEY, World, open_world
 from tests.unit.test_cli import COMPLETE, run
@@ -258,7 +258,7 @@ async def test_a_gym_on_a_bad_day(database: asyncpg.Connection, outside: Outside
         await world.member(ANA)
         await mark(world)
         for path in (WHOAMI, LISTING, BOOK, REFRESH):
-            spoil(world, kind, path, status=403)
+            inject_fault(world, kind, path, status=403)
         await booked_or_not(world)
         await world.http.get("/session", headers=world.speaking_for(ANA))
 
@@ -291,7 +291,7 @@ async def signs_in(world: World, secrets: list[str], **more: Any) -> httpx.Respo
 )
 async def test_a_sign_in_on_a_bad_day(database: asyncpg.Connection, outside: Outside, kind: str, path: str) -> None:
     async with watched(database, outside) as (world, secrets):
-        spoil(world, kind, path, status=403, times=2)
+        inject_fault(world, kind, path, status=403, times=2)
         await signs_in(world, secrets)
 
 
@@ -345,7 +345,7 @@ async def test_signing_in_again(database: asyncpg.Connection, outside: Outside, 
         if kind == "wrong":
             world.gym.accounts.put_member(Member(email=ANA, password="canary of another password"))
         else:
-            spoil(world, kind, path, status=403)
+            inject_fault(world, kind, path, status=403)
         await world.services.background_tasks.once()
         (told,) = await ear.heard(1)
         warning = (await world.read(ANA, row["id"]))["warning"]
@@ -363,7 +363,7 @@ async def test_signing_in_again_without_a_database(
         await signs_in(world, secrets)
         await world.prebook(ANA, world.open_class(1790))
         if function == "end_sign_in_again":
-            spoil(world, "status", LOGIN, status=500)
+            inject_fault(world, "status", LOGIN, status=500)
         world.gym.accounts.kill(ANA, world.gym.site.clock())
         world.gateway.faults.set(Fault(function=function, kind="unavailable", times=6))
         await world.services.background_tasks.once()

@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from tests.support.executions import ANA, REFRESH, WHOAMI, prebook_open_class, ran, spoil
+from tests.support.executions import ANA, REFRESH, WHOAMI, inject_fault, prebook_open_class, ran
 from tests.support.world import World, open_world
 
 from prebooking_local.aimharder import AimHarder, Member
@@ -87,14 +87,14 @@ async def test_a_dead_session_is_refused_and_the_earlier_one_stays(sweepless: Wo
 @pytest.mark.parametrize("kind", ["status", "login_page", "empty", "reset", "redirect", "truncated"])
 async def test_where_aimharder_is_silent_nothing_is_stored_and_nothing_claimed(sweepless: World, kind: str) -> None:
     session = signed_in(sweepless)
-    spoil(sweepless, kind, WHOAMI, status=500)
+    inject_fault(sweepless, kind, WHOAMI, status=500)
     answer = await put(sweepless, session)
     assert (answer.status_code, answer.json()["code"]) == (503, "gym-unreachable")
     assert answer.headers["retry-after"] == "5"
     assert not await stored(sweepless)
 
     assert (await put(sweepless, session)).status_code == 200
-    spoil(sweepless, kind, WHOAMI, status=500)
+    inject_fault(sweepless, kind, WHOAMI, status=500)
     told = await get(sweepless)
     assert (told["connected"], told["alive"]) == (True, None)
 
@@ -102,7 +102,7 @@ async def test_where_aimharder_is_silent_nothing_is_stored_and_nothing_claimed(s
 async def test_one_that_ended_is_refreshed_as_before_a_booking_else_told_dead(sweepless: World) -> None:
     await put(sweepless, signed_in(sweepless))
     before = await get(sweepless)
-    spoil(sweepless, "logout", WHOAMI)
+    inject_fault(sweepless, "logout", WHOAMI)
     told = await get(sweepless)
     assert told["alive"] is True
     assert told["refreshed_at"] > before["refreshed_at"]
@@ -219,7 +219,7 @@ async def test_with_keys_nothing_is_stored_in_the_clear_and_it_books(
         secrets = [session["token"], *(cookie["value"] for cookie in session["cookies"])]
         assert not [secret for secret in secrets if secret in str(row)]
         assert (await get(world))["alive"] is True
-        spoil(world, "logout", WHOAMI)
+        inject_fault(world, "logout", WHOAMI)
         _, booked = await ran(world, await world.prebook(ANA, world.open_class()))
         assert booked["result"]["outcome"] == "booked"
         (refreshed,) = await stored(world)
@@ -248,7 +248,7 @@ async def test_a_plain_row_is_read_and_encrypted_at_its_next_refresh(
     database: asyncpg.Connection, outside: Outside
 ) -> None:
     async with open_world(database, *outside, sweep_seconds=0, session_encryption_keys=f"{KEY},{NEXT_KEY}") as world:
-        spoil(world, "logout", WHOAMI)
+        inject_fault(world, "logout", WHOAMI)
         _, booked = await ran(world, await prebook_open_class(world))
         assert booked["result"]["outcome"] == "booked"
         (row,) = await stored(world)

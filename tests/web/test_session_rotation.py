@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from tests.support.executions import ANA, REFRESH, WHOAMI, at_gym, ran, rung, spoil, until
+from tests.support.executions import ANA, REFRESH, WHOAMI, at_gym, delivered, inject_fault, ran, until
 from tests.support.world import World, open_world
 from tests.web.test_session_watch import asked, dies, later, token_is_old, waiting
 
@@ -75,7 +75,7 @@ async def warning_of(world: World, row: dict[str, Any]) -> Any:
 async def test_an_answer_to_a_look_that_comes_late_is_awaited_and_stored(watching: World, renews: bool) -> None:  # noqa: FBT001
     watching.gym.accounts.rules.refresh_renews_cookie = renews
     row = await old_and_waiting(watching)
-    spoil(watching, "slow", REFRESH, seconds=LATE_S)
+    inject_fault(watching, "slow", REFRESH, seconds=LATE_S)
     await watching.services.background_tasks.once()
     assert await is_kept(watching)
     await later(watching, 1500)
@@ -86,8 +86,8 @@ async def test_an_answer_to_a_look_that_comes_late_is_awaited_and_stored(watchin
 @pytest.mark.usefixtures("impatient")
 async def test_in_an_execution_the_request_goes_on_with_what_came_late(sweepless: World) -> None:
     await sweepless.member(ANA)
-    spoil(sweepless, "logout", WHOAMI)
-    spoil(sweepless, "slow", REFRESH, seconds=2.5)
+    inject_fault(sweepless, "logout", WHOAMI)
+    inject_fault(sweepless, "slow", REFRESH, seconds=2.5)
     row = await sweepless.finished(ANA, (await sweepless.prebook(ANA, sweepless.open_class(2)))["id"])
     assert row["result"]["outcome"] == "booked"
     assert len(row["result"]["timings"]["shots"]) == 2  # the first with the cookies that the refresh had ended
@@ -96,8 +96,8 @@ async def test_in_an_execution_the_request_goes_on_with_what_came_late(sweepless
 
 async def test_whoever_loses_patience_leaves_the_refresh_to_be_stored(watching: World) -> None:
     await watching.member(ANA)
-    spoil(watching, "logout", WHOAMI)
-    spoil(watching, "slow", REFRESH, seconds=LATE_S)
+    inject_fault(watching, "logout", WHOAMI)
+    inject_fault(watching, "slow", REFRESH, seconds=LATE_S)
     async with httpx.AsyncClient(base_url=watching.url) as client:
         asking = asyncio.create_task(client.get("/session", headers=watching.speaking_for(ANA)))
         await at_gym(watching, REFRESH)
@@ -110,7 +110,7 @@ async def test_whoever_loses_patience_leaves_the_refresh_to_be_stored(watching: 
 
 async def test_who_asks_meanwhile_waits_for_the_same_refresh(watching: World) -> None:
     await watching.member(ANA)
-    spoil(watching, "slow", REFRESH, seconds=LATE_S)
+    inject_fault(watching, "slow", REFRESH, seconds=LATE_S)
     watching.gym.accounts.rules.session_minutes = 1e-9  # every session is dead until it is refreshed, and soon after
     async with asyncio.TaskGroup() as group:
         for _ in range(3):
@@ -167,7 +167,7 @@ async def test_a_stop_finishes_the_refreshes_that_were_sent_and_sends_no_more(
                 await world.prebook(email, world.open_class(1790, class_id=600 + n), id=600 + n)
             await token_is_old(world)
             await database.execute("delete from prebooking.session_watch")
-            spoil(world, "slow", REFRESH, seconds=0.8, times=8)
+            inject_fault(world, "slow", REFRESH, seconds=0.8, times=8)
             world.services.background_tasks.ring()
             await at_gym(world, REFRESH, nth=2)
             if by_signal:
@@ -190,7 +190,7 @@ async def test_a_lost_answer_is_no_dead_session_and_its_token_is_not_used_while_
 ) -> None:
     watching.gym.accounts.rules.refresh_renews_cookie = False
     row = await old_and_waiting(watching)
-    spoil(watching, fault, REFRESH, status=502, handled=True)
+    inject_fault(watching, fault, REFRESH, status=502, handled=True)
     await watching.services.background_tasks.once()
     assert (await stored(watching))["last_token_update_error"] == "answer_lost"
     await later(watching, 1500)
@@ -204,7 +204,7 @@ async def test_a_lost_answer_is_no_dead_session_and_its_token_is_not_used_while_
 
 async def test_the_cookies_of_an_answer_that_breaks_off_are_kept(watching: World) -> None:
     row = await old_and_waiting(watching)
-    spoil(watching, "truncated", REFRESH)
+    inject_fault(watching, "truncated", REFRESH)
     await watching.services.background_tasks.once()
     assert watching.gym.accounts.sessions(ANA)[0].auth in (await stored(watching))["aimharder_cookies"]
     assert await warning_of(watching, row) is None
@@ -212,9 +212,9 @@ async def test_the_cookies_of_an_answer_that_breaks_off_are_kept(watching: World
 
 async def test_a_refresh_that_was_never_carried_out_is_made_up_for_once_the_cookies_are_dead(watching: World) -> None:
     await old_and_waiting(watching)
-    spoil(watching, "reset", REFRESH, handled=False)
+    inject_fault(watching, "reset", REFRESH, handled=False)
     await watching.services.background_tasks.once()
-    spoil(watching, "logout", WHOAMI)
+    inject_fault(watching, "logout", WHOAMI)
     await later(watching, 1500)
     await watching.services.background_tasks.once()
     assert (asked(watching, REFRESH), await is_kept(watching)) == (2, True)
@@ -223,8 +223,8 @@ async def test_a_refresh_that_was_never_carried_out_is_made_up_for_once_the_cook
 
 async def test_a_lost_answer_over_dead_cookies_warns_nobody(watching: World) -> None:
     row = await old_and_waiting(watching)
-    spoil(watching, "reset", REFRESH, handled=False)
-    spoil(watching, "logout", WHOAMI, times=3)
+    inject_fault(watching, "reset", REFRESH, handled=False)
+    inject_fault(watching, "logout", WHOAMI, times=3)
     await watching.services.background_tasks.once()
     assert await warning_of(watching, row) is None
     await later(watching, 61)
@@ -234,7 +234,7 @@ async def test_a_lost_answer_over_dead_cookies_warns_nobody(watching: World) -> 
 
 async def test_what_could_not_be_sent_gives_the_session_back_at_once(watching: World) -> None:
     await old_and_waiting(watching)
-    spoil(watching, "logout", WHOAMI)
+    inject_fault(watching, "logout", WHOAMI)
     session = watching.gym.accounts.sessions(ANA)[0]
     await at_door(watching)
     assert session.token == (await stored(watching))["aimharder_token"]
@@ -246,7 +246,7 @@ async def at_door(world: World) -> None:
     """A look whose whoami is answered, and whose refresh finds the gym's port closed."""
     asking = asyncio.create_task(world.http.get("/session", headers=world.speaking_for(ANA)))
     await until(lambda: world.gym.ledger.of(WHOAMI) and world.gym.ledger.of(WHOAMI)[0].answered_ns)
-    spoil(world, "refuse", "/")
+    inject_fault(world, "refuse", "/")
     assert (await asking).json()["alive"] is None
     world.gym.faults.clear()
 
@@ -304,7 +304,7 @@ async def test_an_execution_waits_for_what_the_web_application_has_just_refreshe
         session.token,
         json.dumps(session.cookies()),
     )
-    assert (await rung(sweepless, row)).outcome == "booked"
+    assert (await delivered(sweepless, row)).outcome == "booked"
 
 
 async def test_a_late_execution_of_a_session_dead_for_good_still_sends_nothing(sweepless: World) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from tests.support.executions import ANA, REFRESH, WHOAMI, at_gym, bookings_asked, spoil
+from tests.support.executions import ANA, REFRESH, WHOAMI, at_gym, bookings_asked, inject_fault
 from tests.support.webhook_receiver import Receiver, receiver
 from tests.support.world import World, open_world
 
@@ -72,7 +72,7 @@ async def test_a_session_that_dies_an_hour_before_the_opening_is_told_half_an_ho
     row = await waiting(watching, 3600, activityName="WOD")
     dies(watching)
     await watching.services.background_tasks.once()
-    assert (asked(watching, WHOAMI), ear.told) == (0, [])
+    assert (asked(watching, WHOAMI), ear.received) == (0, [])
     await later(watching, 1801)
     await watching.services.background_tasks.once()
 
@@ -157,7 +157,7 @@ async def test_what_a_broken_off_look_has_sent_is_awaited_and_stored(watching: W
         await watching.member(email)
         await watching.prebook(email, watching.open_class(1790, class_id=600 + number), id=600 + number)
     await token_is_old(watching)
-    spoil(watching, "slow", REFRESH, seconds=0.5, times=8)
+    inject_fault(watching, "slow", REFRESH, seconds=0.5, times=8)
     pass_ = asyncio.create_task(watching.services.background_tasks.once())
     await at_gym(watching, REFRESH)
     pass_.cancel()
@@ -225,7 +225,7 @@ async def test_an_old_token_is_refreshed_and_a_young_one_left_alone(watching: Wo
 async def test_a_silent_gym_warns_nobody_and_is_asked_again(watching: World, ear: Receiver) -> None:
     await watching.member(ANA)
     row = await waiting(watching, 1790)
-    spoil(watching, "status", WHOAMI, status=503)
+    inject_fault(watching, "status", WHOAMI, status=503)
     await watching.services.background_tasks.once()
     assert (await watching.read(ANA, row["id"]))["warning"] is None
     await later(watching, 61)

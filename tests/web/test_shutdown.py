@@ -16,10 +16,10 @@ from tests.support.executions import (
     begun,
     bookings_asked,
     deliver,
+    delivered,
+    inject_fault,
     lease_ends,
     prebook_open_class,
-    rung,
-    spoil,
     until,
 )
 from tests.support.world import World, open_world
@@ -64,7 +64,7 @@ async def other(sweepless: World, database: asyncpg.Connection, outside: Outside
 async def test_what_waits_for_its_opening_is_given_back_at_once_and_was_no_attempt(sweepless: World) -> None:
     row = await waiting(sweepless)
     sweepless.services.executor.stop()
-    answered = await rung(sweepless, row)
+    answered = await delivered(sweepless, row)
     assert (answered.status, answered.outcome, answered.retry_after) == (503, "retry-later", 1)
     assert answered.took_s < 2  # the opening is later
     given_back = await stored(sweepless, row)
@@ -85,7 +85,7 @@ async def test_what_has_begun_is_finished(sweepless: World) -> None:
     row = await waiting(sweepless)
     await begun(sweepless, row)
     sweepless.services.executor.stop()
-    assert (await rung(sweepless, row)).outcome == "booked"
+    assert (await delivered(sweepless, row)).outcome == "booked"
     assert (await sweepless.read(ANA, row["id"]))["status"] == "completed"
 
 
@@ -94,18 +94,18 @@ async def test_a_begin_that_is_under_way_sends_nothing_and_leaves_no_mark(sweepl
     row = await waiting(sweepless)
     await begun(sweepless, row)  # and its caller has not heard of it
     sweepless.services.executor.stop()
-    assert (await rung(sweepless, row)).outcome == "retry-later"
+    assert (await delivered(sweepless, row)).outcome == "retry-later"
     given_back = await stored(sweepless, row)
     assert (given_back["status"], given_back["attempts"], given_back["booking_started_at"]) == ("pending", 0, None)
     assert not bookings_asked(sweepless)
 
 
 async def test_what_an_earlier_begin_left_unknown_stays_parked_and_is_free_at_once(sweepless: World) -> None:
-    spoil(sweepless, "reset", handled=False)
+    inject_fault(sweepless, "reset", handled=False)
     row = await prebook_open_class(sweepless)
-    await rung(sweepless, row)
+    await delivered(sweepless, row)
     await lease_ends(sweepless, row)
-    spoil(sweepless, "hang", LISTING)
+    inject_fault(sweepless, "hang", LISTING)
     seen = len(sweepless.gym.ledger.of(LISTING))
     again = asyncio.create_task(deliver(sweepless, row["id"]))
     async with asyncio.timeout(30):
@@ -122,7 +122,7 @@ async def test_what_an_earlier_begin_left_unknown_stays_parked_and_is_free_at_on
 async def test_a_stopping_replica_claims_nothing_more(sweepless: World) -> None:
     sweepless.services.executor.stop()
     row = await prebook_open_class(sweepless)
-    answered = await rung(sweepless, row)
+    answered = await delivered(sweepless, row)
     assert (answered.status, answered.outcome, answered.retry_after) == (503, "retry-later", 1)
     untouched = await stored(sweepless, row)
     assert (untouched["status"], untouched["claim_token"], untouched["attempts"]) == ("pending", None, 0)
@@ -135,7 +135,7 @@ async def test_the_first_word_of_a_stop_is_heard_and_passed_on(database: asyncpg
         async with open_world(database, *outside) as world:
             row = await waiting(world)
             os.kill(os.getpid(), signal.SIGTERM)
-            assert (await rung(world, row)).outcome == "retry-later"
+            assert (await delivered(world, row)).outcome == "retry-later"
             assert heard == [signal.SIGTERM]
             assert (await stored(world, row))["status"] == "pending"  # its sweep takes nothing either
         os.kill(os.getpid(), signal.SIGTERM)

@@ -6,7 +6,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from tests.support.executions import ANA, BOOK, ENTRANCE, LOGIN, WHOAMI, ran, spoil
+from tests.support.executions import ANA, BOOK, ENTRANCE, LOGIN, WHOAMI, inject_fault, ran
 from tests.support.world import BOX, World, open_world
 from tests.web.signing_in import (
     ACCOUNT,
@@ -149,7 +149,7 @@ async def test_any_other_answer_is_no_answer_and_nothing_is_stored(sweepless: Wo
     enrol(sweepless)
     before = await stored(sweepless)
     for status in (403, 500) if kind == "status" else (200,):
-        spoil(sweepless, kind, LOGIN, status=status)
+        inject_fault(sweepless, kind, LOGIN, status=status)
         answer = await post(sweepless, RIGHT)
         assert (answer.status_code, answer.json()["code"]) == (503, "gym-unreachable")
         assert "retry-after" in answer.headers
@@ -160,7 +160,7 @@ async def test_any_other_answer_is_no_answer_and_nothing_is_stored(sweepless: Wo
 async def test_a_login_that_is_not_proven_is_not_stored(sweepless: World, path: str) -> None:
     enrol(sweepless)
     kind = {ENTRANCE: "status", WHOAMI: "logout"}[path]
-    spoil(sweepless, kind, path, status=500, times=2)
+    inject_fault(sweepless, kind, path, status=500, times=2)
     assert (await post(sweepless, RIGHT)).status_code == 503
     assert (await stored(sweepless), await told(sweepless)) == ([], await told(sweepless, BEA))
     sweepless.gym.faults.clear()
@@ -169,13 +169,13 @@ async def test_a_login_that_is_not_proven_is_not_stored(sweepless: World, path: 
 
 async def test_where_there_is_no_entrance_the_login_alone_counts(sweepless: World) -> None:
     enrol(sweepless)
-    spoil(sweepless, "status", ENTRANCE, status=404)
+    inject_fault(sweepless, "status", ENTRANCE, status=404)
     assert (await post(sweepless, RIGHT)).status_code == 200
 
 
 async def test_a_proof_that_is_lost_is_asked_for_once_more(sweepless: World) -> None:
     enrol(sweepless)
-    spoil(sweepless, "reset", WHOAMI)
+    inject_fault(sweepless, "reset", WHOAMI)
     assert (await post(sweepless, RIGHT)).status_code == 200
     assert len(logins(sweepless)) == 1
 

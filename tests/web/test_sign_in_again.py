@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from tests.support.executions import ANA, LOGIN, REFRESH, WHOAMI, at_gym, bookings_asked, ran, spoil
+from tests.support.executions import ANA, LOGIN, REFRESH, WHOAMI, at_gym, bookings_asked, inject_fault, ran
 from tests.support.webhook_receiver import Receiver, receiver
 from tests.support.world import World, open_world
 from tests.web.signing_in import ACCOUNT, KEY, RIGHT, WRONG, enrol, logins, post, remembered, stored, told
@@ -62,7 +62,7 @@ async def test_a_session_that_dies_in_the_last_hour_is_signed_in_again_and_books
     row = await waiting(keeping, 1790)
     dies(keeping)
     await keeping.services.background_tasks.once()
-    assert (await warning_of(keeping, row), len(logins(keeping)), ear.told) == (None, 1, [])
+    assert (await warning_of(keeping, row), len(logins(keeping)), ear.received) == (None, 1, [])
     assert (await told(keeping))["remembered"] is True
     _, booked = await ran(keeping, await keeping.prebook(ANA, keeping.open_class(class_id=502), id=502))
     assert booked["result"]["outcome"] == "booked"
@@ -120,7 +120,7 @@ async def test_a_refused_password_is_forgotten_told_with_the_reason_and_never_tr
     failed = await keeping.finished(ANA, other["id"])
     assert failed["error_code"] == "session_expired"
     assert "refuses your password" in failed["error_message"]
-    assert (len(logins(keeping)), sum(one["type"] == "session.dead" for one in ear.told)) == (1, 1)
+    assert (len(logins(keeping)), sum(one["type"] == "session.dead" for one in ear.received)) == (1, 1)
 
     assert (await post(keeping, REMEMBER | {"password": "another one"})).status_code == 200
     assert await warning_of(keeping, row) is None
@@ -132,7 +132,7 @@ async def test_where_the_login_is_silent_the_password_is_kept_and_tried_at_the_n
 ) -> None:
     row = await waiting(keeping, 1790)
     dies(keeping)
-    spoil(keeping, kind, LOGIN, status=403, times=None)
+    inject_fault(keeping, kind, LOGIN, status=403, times=None)
     for _ in range(3):
         await keeping.services.background_tasks.once()
         await later(keeping, 61)
@@ -160,7 +160,7 @@ async def test_a_locked_account_is_no_refused_password(keeping: World) -> None:
 async def test_one_that_lives_and_can_not_be_refreshed_is_signed_in_again(keeping: World, kind: str) -> None:
     await waiting(keeping, 1790)
     await token_is_old(keeping)
-    spoil(keeping, kind, REFRESH, status=404, times=None)
+    inject_fault(keeping, kind, REFRESH, status=404, times=None)
     await keeping.services.background_tasks.once()
     assert len(logins(keeping)) == 1
     (session,) = await stored(keeping)
@@ -221,7 +221,7 @@ async def test_a_session_that_can_not_be_read_is_signed_in_again_by_the_look(
     await can_not_be_read(keeping, how)
     assert ((await told(keeping))["alive"], (await told(keeping))["remembered"]) == (False, True)
     await keeping.services.background_tasks.once()
-    assert (await warning_of(keeping, row), len(logins(keeping)), ear.told) == (None, 1, [])
+    assert (await warning_of(keeping, row), len(logins(keeping)), ear.received) == (None, 1, [])
     assert ((await told(keeping))["alive"], (await told(keeping))["remembered"]) == (True, True)
 
 
@@ -262,7 +262,7 @@ async def look_while(keeping: World, meanwhile: Any) -> dict[str, Any]:
     """A look whose login takes long."""
     row = await waiting(keeping, 1790)
     dies(keeping)
-    spoil(keeping, "slow", LOGIN, seconds=LATE_S)
+    inject_fault(keeping, "slow", LOGIN, seconds=LATE_S)
     looking = asyncio.create_task(keeping.services.background_tasks.once())
     await at_gym(keeping, LOGIN)
     await meanwhile
@@ -321,7 +321,7 @@ async def test_of_two_that_open_at_once_one_signs_in_and_both_book(keeping: Worl
 async def test_a_sign_in_that_takes_too_long_lets_the_request_go_and_is_used_after_it(keeping: World) -> None:
     row = await waiting(keeping, 4)
     dies(keeping)
-    spoil(keeping, "slow", LOGIN, seconds=3.5)
+    inject_fault(keeping, "slow", LOGIN, seconds=3.5)
     row = await keeping.finished(ANA, row["id"])
     assert row["result"]["outcome"] == "booked"
     assert [shot["outcome"] for shot in row["result"]["timings"]["shots"]] == ["session_expired", "booked"]

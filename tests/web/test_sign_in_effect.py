@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from tests.support.executions import ANA, ENTRANCE, LOGIN, WHOAMI, at_gym, spoil, until
+from tests.support.executions import ANA, ENTRANCE, LOGIN, WHOAMI, at_gym, inject_fault, until
 from tests.support.world import World, open_world
 from tests.web.signing_in import ACCOUNT, KEY, RIGHT, WRONG, enrol, logins, post, remembered, stored, told
 
@@ -53,7 +53,7 @@ async def test_one_that_takes_long_is_answered_in_time_and_stored_when_it_comes(
     sealing: World, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     monkeypatch.setattr(sign_in, "_PATIENCE_S", 0.5)
-    spoil(sealing, "slow", path, seconds=LATE_S)
+    inject_fault(sealing, "slow", path, seconds=LATE_S)
     answer = await post(sealing, REMEMBER)
     assert (answer.status_code, answer.json()["code"]) == (503, "gym-unreachable")
     assert await stored(sealing) == []
@@ -63,7 +63,7 @@ async def test_one_that_takes_long_is_answered_in_time_and_stored_when_it_comes(
 
 
 async def test_one_that_hangs_is_answered_within_the_budget(sealing: World) -> None:
-    spoil(sealing, "hang", LOGIN)
+    inject_fault(sealing, "hang", LOGIN)
     asked = asyncio.get_running_loop().time()
     assert (await post(sealing, REMEMBER)).status_code == 503
     assert asyncio.get_running_loop().time() - asked < 8.5
@@ -73,7 +73,7 @@ async def test_one_that_hangs_is_answered_within_the_budget(sealing: World) -> N
 
 
 async def test_whoever_hangs_up_leaves_it_to_be_stored(sealing: World) -> None:
-    spoil(sealing, "slow", LOGIN, seconds=LATE_S)
+    inject_fault(sealing, "slow", LOGIN, seconds=LATE_S)
     async with httpx.AsyncClient(base_url=sealing.url) as client:
         asking = asyncio.create_task(client.post("/session", headers=sealing.speaking_for(ANA), json=REMEMBER))
         await at_gym(sealing, LOGIN)
@@ -85,7 +85,7 @@ async def test_whoever_hangs_up_leaves_it_to_be_stored(sealing: World) -> None:
 
 
 async def test_who_asks_the_same_meanwhile_waits_for_the_same_sign_in(sealing: World) -> None:
-    spoil(sealing, "slow", LOGIN, seconds=LATE_S)
+    inject_fault(sealing, "slow", LOGIN, seconds=LATE_S)
     answers = await asyncio.gather(*(post(sealing, REMEMBER) for _ in range(7)), post(sealing, WRONG))
     assert [answer.status_code for answer in answers] == [200] * 7 + [422]
     assert len(logins(sealing)) == 2
@@ -129,7 +129,7 @@ async def test_a_stop_finishes_what_was_sent_and_sends_no_more(
     try:
         async with open_world(database, *outside, sweep_seconds=0, session_encryption_keys=KEY) as world:
             enrol(world)
-            spoil(world, "slow", LOGIN, seconds=LATE_S)
+            inject_fault(world, "slow", LOGIN, seconds=LATE_S)
             asking = asyncio.create_task(post(world, REMEMBER))
             await at_gym(world, LOGIN)
             if by_signal:
@@ -156,7 +156,7 @@ async def test_an_answer_that_comes_after_a_disconnect_brings_nothing_back(
 ) -> None:
     if signed_in:
         await post(sealing, REMEMBER)
-    spoil(sealing, "slow", LOGIN, seconds=LATE_S)
+    inject_fault(sealing, "slow", LOGIN, seconds=LATE_S)
     asking = asyncio.create_task(post(sealing, REMEMBER))
     await at_gym(sealing, LOGIN, nth=1 + signed_in)
     await sealing.http.delete("/session", headers=sealing.speaking_for(ANA))
@@ -166,7 +166,7 @@ async def test_an_answer_that_comes_after_a_disconnect_brings_nothing_back(
 
 
 async def test_an_answer_that_comes_after_a_pasted_session_does_not_replace_it(sealing: World) -> None:
-    spoil(sealing, "slow", LOGIN, seconds=LATE_S)
+    inject_fault(sealing, "slow", LOGIN, seconds=LATE_S)
     asking = asyncio.create_task(post(sealing, REMEMBER))
     await at_gym(sealing, LOGIN)
     session = sealing.gym.accounts.stored_session(ACCOUNT, sealing.gym.site.clock())
@@ -183,7 +183,7 @@ async def test_an_answer_that_comes_after_a_newer_sign_in_does_not_replace_it(
 ) -> None:
     other: dict[str, Any] = RIGHT | {"email": "other@gym.example"}
     enrol(sealing, "other@gym.example")
-    spoil(sealing, "slow", LOGIN, seconds=LATE_S)
+    inject_fault(sealing, "slow", LOGIN, seconds=LATE_S)
     asking = asyncio.create_task(post(sealing, REMEMBER))
     await at_gym(sealing, LOGIN)
     async with open_world(database, *outside, beside=True, sweep_seconds=0, session_encryption_keys=KEY) as second:
@@ -194,7 +194,7 @@ async def test_an_answer_that_comes_after_a_newer_sign_in_does_not_replace_it(
 
 
 async def test_one_that_failed_leaves_a_slower_earlier_one_its_place(sealing: World) -> None:
-    spoil(sealing, "slow", LOGIN, seconds=LATE_S)
+    inject_fault(sealing, "slow", LOGIN, seconds=LATE_S)
     asking = asyncio.create_task(post(sealing, REMEMBER))
     await at_gym(sealing, LOGIN)
     assert (await post(sealing, WRONG)).status_code == 422

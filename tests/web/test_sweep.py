@@ -14,11 +14,11 @@ from tests.support.executions import (
     ANA,
     ON_TIME_MS,
     bookings_asked,
+    inject_fault,
     lease_ends,
     prebook_open_class,
     ran,
     shots,
-    spoil,
     sweep,
     until,
 )
@@ -112,7 +112,7 @@ async def test_two_replicas_sweep_side_by_side_and_book_once(sweepless: World, s
 
 
 async def test_a_parked_row_is_settled_once_its_lease_has_ended_and_not_before(sweepless: World) -> None:
-    spoil(sweepless, "reset", handled=False)
+    inject_fault(sweepless, "reset", handled=False)
     _, row = await ran(sweepless, await prebook_open_class(sweepless))
     await sweep(sweepless)
     assert len(bookings_asked(sweepless)) == 1

@@ -149,7 +149,7 @@ class Campaign:
         canaries = self._canaries
         canaries.look("the replicas' log", self._log.read_text(errors="replace"))
         canaries.look("the database's log", self._stack.postgres.log.read_text(errors="replace"))
-        canaries.look("notices", json.dumps(self._ear.told))
+        canaries.look("notices", json.dumps(self._ear.received))
         canaries.look("answers to sign-ins", "\n".join(one.said for one in self._signers.heard))
         canaries.look("answers", "\n".join(repr(one.body) for log in self.users.user_logs for one in log.exchanges))
         canaries.look("what the gym got, but for the logins' bodies", json.dumps(requests))

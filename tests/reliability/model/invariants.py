@@ -1,4 +1,8 @@
-"""What must hold: of every world, of every step, and that from every world there is a way on."""
+"""What must hold: of every world, of every step, and that from every world there is a way on.
+
+Of worlds it is what tests/reliability/oracle.py asks of ledgers (test_model_agreement.py), and more of what is still on
+its way.
+"""
 
 from collections.abc import Callable, Mapping
 
