@@ -262,7 +262,7 @@ def _options() -> argparse.Namespace:
     length.add_argument("--seconds", type=float, default=None)
     parser.add_argument("--replicas", type=int, default=3)
     parser.add_argument(
-        "--idle_members", type=int, default=60, help="whose sessions are looked after, and nothing more"
+        "--idle-members", type=int, default=60, help="whose sessions are looked after, and nothing more"
     )
     parser.add_argument("--old-cron", choices=("on", "off"), default="on")
     parser.add_argument("--beside", metavar="SRC", help="the src folder of another version: every other replica's")
