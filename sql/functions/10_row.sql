@@ -89,6 +89,12 @@ language sql immutable as $$
   select p.booking_started_at is not null or (p.status = 'executing' and p.claim_token is null)
 $$;
 
+-- Whether a caller of these capabilities can execute the row: a replica of an earlier release knows of fewer kinds.
+create or replace function prebooking.can_execute(p public.prebookings, p_capabilities text[]) returns boolean
+language sql immutable as $$
+  select p.box_domain is distinct from 'aimharder.es' or 'box_domain' = any (p_capabilities)
+$$;
+
 create or replace function prebooking.lease_end(p public.prebookings) returns timestamptz
 language sql immutable as $$
   select case when p.status = 'executing' then coalesce(p.lease_until, p.available_at + interval '2 minutes') end
@@ -119,7 +125,7 @@ begin
     'status', case p.status when 'loaded' then 'pending' else p.status end,
     'version', p.version, 'attempts', p.attempts,
     'available_at', case when isfinite(p.available_at) then p.available_at else '2100-01-01' end,
-    'box_subdomain', box.subdomain, 'box_aimharder_id', box.aimharder_id,
+    'box_subdomain', box.subdomain, 'box_aimharder_id', box.aimharder_id, 'box_domain', p.box_domain,
     'booking_data', case when pg_catalog.jsonb_typeof(p.booking_data) = 'object' then p.booking_data else '{}' end,
     'qstash_schedule_id', p.qstash_schedule_id,
     'warning', case when p.status in ('pending', 'loaded') then p.warning end,

@@ -4,7 +4,7 @@
 create or replace function prebooking.create_row(
   p_id uuid, p_user_email text, p_box_subdomain text, p_box_aimharder_id text, p_booking_data jsonb,
   p_available_at timestamptz, p_max_active integer, p_max_per_minute integer,
-  p_starts_at timestamptz, p_time_zone text
+  p_starts_at timestamptz, p_time_zone text, p_box_domain text
 ) returns jsonb language plpgsql as $$
 declare
   r public.prebookings;
@@ -34,10 +34,11 @@ begin
     return refusal;
   end if;
   insert into public.prebookings (
-    id, user_email, box_subdomain, box_aimharder_id, booking_data, wish_key,
+    id, user_email, box_subdomain, box_aimharder_id, box_domain, booking_data, wish_key,
     available_at, give_up_at, starts_at, time_zone, created_at, armed_at)
   values (
-    p_id, pg_catalog.lower(p_user_email), p_box_subdomain, p_box_aimharder_id, p_booking_data, wanted,
+    p_id, pg_catalog.lower(p_user_email), p_box_subdomain, p_box_aimharder_id,
+    coalesce(p_box_domain, (prebooking.session_of(p_user_email)).box_domains ->> p_box_subdomain), p_booking_data, wanted,
     opening, give_up, p_starts_at, p_time_zone, prebooking.now(), prebooking.now())
   returning * into r;
   return prebooking.answer('created', r);
@@ -48,7 +49,8 @@ create or replace function public.create_prebooking(
   p_id uuid, p_user_email text, p_box_subdomain text, p_box_aimharder_id text, p_booking_data jsonb,
   p_available_at timestamptz default null,   -- null: now
   p_max_active integer default null, p_max_per_minute integer default null,
-  p_starts_at timestamptz default null, p_time_zone text default null, p_key uuid default null
+  p_starts_at timestamptz default null, p_time_zone text default null, p_key uuid default null,
+  p_box_domain text default null             -- null: as the user's session knows it
 ) returns jsonb language plpgsql as $$
 declare
   wish constant text :=
@@ -60,7 +62,7 @@ begin
   if answer is null then
     answer := prebooking.create_row(
       p_id, p_user_email, p_box_subdomain, p_box_aimharder_id, p_booking_data, p_available_at, p_max_active,
-      p_max_per_minute, p_starts_at, p_time_zone);
+      p_max_per_minute, p_starts_at, p_time_zone, p_box_domain);
     perform prebooking.remember_answer(p_user_email, p_key, wish, p_available_at, answer);
   end if;
   return answer;

@@ -21,7 +21,8 @@ language sql stable as $$
     'token_age_s', extract(epoch from prebooking.now() - greatest(
       p.created_at, p.connected_at, p.last_refresh_date, p.last_token_update_date at time zone 'utc')),
     'token_doubtful', p.refresh_lease is not null or coalesce(p.last_token_update_error = 'answer_lost', false),
-    'remembered', a.password is not null, 'password_refused', coalesce(a.password_refused, false)) end
+    'remembered', a.password is not null, 'password_refused', coalesce(a.password_refused, false),
+    'box_domains', coalesce(p.box_domains, '{}')) end
   from (select 1) one left join prebooking.accounts a on a.user_email = pg_catalog.lower(p.user_email)
 $$;
 
@@ -81,8 +82,9 @@ language sql stable as $$
 $$;
 
 -- The user's one background session is this one now.
-create or replace function public.connect_session(p_user_email text, p_token text, p_cookies jsonb, p_fingerprint text)
-returns jsonb language plpgsql as $$
+create or replace function public.connect_session(
+  p_user_email text, p_token text, p_cookies jsonb, p_fingerprint text, p_box_domains jsonb default null
+) returns jsonb language plpgsql as $$
 declare
   s public.auth_sessions;
   t timestamptz;
@@ -103,16 +105,17 @@ begin
     and a.session_type = 'background' and a.id is distinct from s.id;
   if s.id is null then
     insert into public.auth_sessions (
-      user_email, aimharder_token, aimharder_cookies, fingerprint, session_type,
+      user_email, aimharder_token, aimharder_cookies, fingerprint, box_domains, session_type,
       created_at, updated_at, connected_at, last_token_update_date)
     values (
       -- As the web application spells it, which compares e-mails with their case.
       coalesce((prebooking.session_of(p_user_email)).user_email, p_user_email),
-      p_token, p_cookies, p_fingerprint, 'background', t, t, t, t at time zone 'utc')
+      p_token, p_cookies, p_fingerprint, p_box_domains, 'background', t, t, t, t at time zone 'utc')
     returning * into s;
   else
     update public.auth_sessions set
       aimharder_token = p_token, aimharder_cookies = p_cookies, fingerprint = p_fingerprint, sealed_for = null,
+      box_domains = p_box_domains,
       -- It is another session: a clean-up by age must not take it for the one that was here.
       created_at = case when one then t else created_at end, last_refresh_date = case when one then t else last_refresh_date end,
       session_type = 'background', connected_at = t, updated_at = t,
@@ -134,6 +137,15 @@ begin
   end if;
   return pg_catalog.jsonb_build_object(
     'outcome', 'found', 'session', prebooking.session_as_json(s), 'state', prebooking.session_state(s));
+end $$;
+
+-- What AimHarder has told of the gyms of the user's session: {sub-domain: domain} of those not under aimharder.com.
+create or replace function public.note_box_domains(p_user_email text, p_box_domains jsonb)
+returns jsonb language plpgsql as $$
+begin
+  update public.auth_sessions s set box_domains = p_box_domains
+  where s.id = (prebooking.session_of(p_user_email)).id and s.box_domains is distinct from p_box_domains;
+  return '{"outcome": "noted"}';
 end $$;
 
 -- Forgets the background session, its account and password; sessions of devices are the web application's.

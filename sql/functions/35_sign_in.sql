@@ -107,7 +107,7 @@ end $$;
 -- What a sign-in came to. The newest counts: one that began before what was stored or forgotten last is superseded.
 create or replace function public.store_sign_in(
   p_user_email text, p_ticket bigint, p_account_email text, p_token text, p_cookies jsonb, p_fingerprint text,
-  p_password text default null
+  p_password text default null, p_box_domains jsonb default null
 ) returns jsonb language plpgsql as $$
 declare
   email constant text := pg_catalog.lower(p_user_email);
@@ -121,7 +121,7 @@ begin
     -- The account's count ends, and of this user's the tries at it; others who tried it have still tried.
     delete from prebooking.sign_in_tries t where t.user_email = email and t.account_email = account;
     update prebooking.sign_in_tries t set counts_for_account = false where t.account_email = account;
-    perform public.connect_session(p_user_email, p_token, p_cookies, p_fingerprint);
+    perform public.connect_session(p_user_email, p_token, p_cookies, p_fingerprint, p_box_domains);
     update prebooking.accounts a set generation = p_ticket, account_email = p_account_email, password = p_password,
       sealed_for = null, password_refused = false where a.user_email = email;
     last := p_ticket;

@@ -19,9 +19,10 @@ $$;
 -- p_version: the one the message was published for; null from the sweep, which has no message.
 -- p_horizon_seconds: how long before its opening the caller can wait for it.
 -- p_lease_seconds: for how long, if it is not renewed; null: until a second after the opening.
+-- p_capabilities: see can_execute. A row that the caller can't execute is left to another replica.
 create or replace function public.claim_prebooking(
   p_id uuid, p_token uuid, p_version integer, p_horizon_seconds double precision, p_max_attempts integer,
-  p_lease_seconds double precision default null
+  p_lease_seconds double precision default null, p_capabilities text[] default '{}'
 ) returns jsonb language plpgsql as $$
 declare
   r public.prebookings;
@@ -54,6 +55,8 @@ begin
   elsif prebooking.lease_end(r) > t then
     return prebooking.answer('held', r)
       || pg_catalog.jsonb_build_object('retry_after', prebooking.seconds_until(prebooking.lease_end(r)));
+  elsif not prebooking.can_execute(r, p_capabilities) then
+    return prebooking.answer('held', r) || '{"retry_after": 5}';
   end if;
 
   -- Nobody holds it. Whoever was lost before the opening could not have booked: that was no attempt.

@@ -1,8 +1,9 @@
 -- What needs a hand, by kind, and when to look again. It claims nothing: each id goes through the same claim.
+-- p_capabilities: see can_execute; what the caller can't execute is left to others.
 -- p_address: what has a message for another address is published, too; null: it is not.
 create or replace function public.sweep_prebookings(
   p_lead_seconds double precision, p_max_delay_seconds double precision, p_limit integer default 500,
-  p_address text default null, p_max_per_minute integer default null
+  p_address text default null, p_max_per_minute integer default null, p_capabilities text[] default '{}'
 ) returns jsonb language plpgsql stable as $$
 declare
   t timestamptz := prebooking.now();
@@ -20,7 +21,7 @@ begin
     select p.id, p.available_at, p.created_at from public.prebookings p
     where p.status in ('pending', 'loaded') and (p.available_at <= due_until or p.give_up_at <= t)
       and coalesce(p.armed_at, p.created_at) <= t - interval '1 second'
-      and (p.retry_at is null or p.retry_at <= t)
+      and (p.retry_at is null or p.retry_at <= t) and prebooking.can_execute(p, p_capabilities)
     order by p.available_at, p.created_at limit p_limit) d;
 
   select
@@ -31,7 +32,7 @@ begin
   into settle_ids, execute_ids, next_at, is_busy
   from (
     select p.id, prebooking.lease_end(p) as ends, prebooking.is_begun(p) as begun
-    from public.prebookings p where p.status = 'executing') e;
+    from public.prebookings p where p.status = 'executing' and prebooking.can_execute(p, p_capabilities)) e;
 
   -- No message for this version: a lost publish, a QStash that was down, an opening that was too far away, an
   -- adopted row. What opens within the lead is executed, not published.

@@ -7,7 +7,7 @@ declare
   called constant text[] := array[
     'create_prebooking', 'list_prebookings', 'read_prebookings', 'cancel_prebooking', 'reschedule_prebooking',
     'retry_prebooking', 'attach_message', 'note_delivery_failure', 'admit_session_check', 'connect_session',
-    'read_session', 'disconnect_session', 'lease_session', 'save_session', 'list_sessions_to_encrypt',
+    'read_session', 'note_box_domains', 'disconnect_session', 'lease_session', 'save_session', 'list_sessions_to_encrypt',
     'replace_session_secrets', 'list_passwords_to_encrypt', 'replace_password', 'admit_sign_in', 'store_sign_in',
     'lease_sign_in', 'save_sign_in_again', 'end_sign_in_again', 'claim_prebooking', 'renew_claims', 'begin_booking',
     'finish_booking', 'release_prebooking', 'park_prebooking', 'sweep_prebookings', 'take_notices', 'note_told',

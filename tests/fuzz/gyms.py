@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tests.fuzz.inputs import inputs
 
 from prebooking.adapters.aimharder.answers import read_listing, read_new_token, read_reply, read_whoami
-from prebooking.adapters.aimharder.client import AimHarderGym
 from prebooking.adapters.aimharder.cookies import Cookies
 from prebooking.adapters.limited_body import read_limited
+from prebooking.domain.cookies import Cookie
 from prebooking.domain.outcome import Reply
 
 _BOOKED = b'{"clasesContratadas": "X", "id": "106015104", "bookState": 1, "errorMssg": "", "errorMssgLang": ""}'
@@ -54,12 +54,11 @@ def answer_to(read: Callable[[Any], Any]) -> Callable[[bytes], None]:
     return target
 
 
-def cookies(data: bytes) -> None:
+def set_cookies(data: bytes) -> None:
     """What is kept of Set-Cookie can be sent again, in one line of ASCII."""
-    gym = AimHarderGym.__new__(AimHarderGym)
-    gym._cookies = Cookies([("amhrdrauth", "secret")])
-    gym._cookies.take(data.decode("latin-1"), host="mygym.aimharder.com", path="/api/book")
-    sent = gym._headers("https://mygym.aimharder.com")["Cookie"]
+    cookies = Cookies([Cookie("amhrdrauth", "secret")])
+    cookies.take(data.decode("latin-1"), host="mygym.aimharder.com", path="/api/book")
+    sent = cookies.header("mygym.aimharder.com")
     assert sent.isascii()
     assert not set(sent) & set("\r\n\0")
 
@@ -92,7 +91,7 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], st.SearchStrategy[bytes]]] = {
     "an answer to whoami": (answer_to(read_whoami), inputs(b'{"data": [{"id": 1}]}', names=("data", "logout"))),
     "an answer to tokenUpdate": (answer_to(read_new_token), inputs(b'{"newToken": "x"}', names=("newToken", "logout"))),
     "a gym's cookies": (
-        cookies,
+        set_cookies,
         inputs(b"AWSALB=abc/def+=; Path=/; Secure", b'a="\\073b"; Max-Age=5', b"amhrdrauth=1|2"),
     ),
     "a packed answer": (a_packed_answer, inputs(_gzip(_LISTING), _gzip(b" " * 2_000_000), _LISTING)),

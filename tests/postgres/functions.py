@@ -151,9 +151,11 @@ class Functions:
         horizon: float = 5,
         max_attempts: int = 5,
         lease: float | None = None,
+        capabilities: list[str] | None = None,
     ) -> Answer:
-        """Without a lease: as a replica claims that doesn't renew it."""
-        named = {} if lease is None else {"lease_seconds": lease}
+        """Without a lease: as a replica claims that doesn't renew it. Without capabilities: as release 0.1.0 does."""
+        named: dict[str, Any] = {} if lease is None else {"lease_seconds": lease}
+        named |= {} if capabilities is None else {"capabilities": capabilities}
         return await self.call(
             "claim_prebooking",
             id=prebooking_id,
@@ -255,9 +257,11 @@ class Functions:
         limit: int = 500,
         address: str | None = None,
         per_minute: int | None = None,
+        capabilities: list[str] | None = None,
     ) -> Answer:
-        """Without an address: as a replica sweeps that knows nothing of it."""
-        named = {} if address is None else {"address": address, "max_per_minute": per_minute}
+        """Without an address: as a replica sweeps that knows nothing of it. Without capabilities: as release 0.1.0."""
+        named: dict[str, Any] = {} if address is None else {"address": address, "max_per_minute": per_minute}
+        named |= {} if capabilities is None else {"capabilities": capabilities}
         return await self.call(
             "sweep_prebookings", lead_seconds=lead, max_delay_seconds=max_delay, limit=limit, **named
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -91,6 +92,12 @@ def lost(before: Rows, after: Rows) -> list[str]:
     ]
 
 
+def filled(rows: Rows, key: str) -> dict[str, Any] | None:
+    """A row without its empty columns: later migrations add some."""
+    row = rows.get(key)
+    return None if row is None else {column: value for column, value in row.items() if value is not None}
+
+
 @pytest.mark.parametrize("base", ["that is empty", "of the web application"])
 async def test_each_stage_of_the_earlier_layout_ends_as_a_fresh_database_with_its_rows(
     server: Postgres, base: str
@@ -118,7 +125,7 @@ async def test_each_stage_of_the_earlier_layout_ends_as_a_fresh_database_with_it
                 async with rolled_back(db):
                     await apply_rest(db, names[number:])
                     rows = await rows_of(db)
-                deviations += [(name, key) for key in rows.keys() | after if rows.get(key) != after.get(key)]
+                deviations += [(name, key) for key in rows.keys() | after if filled(rows, key) != filled(after, key)]
     assert deviations == []
 
 

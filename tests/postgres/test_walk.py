@@ -118,7 +118,7 @@ FUNCTIONS_BESIDE = {
     *("take_notices", "note_told", "note_untold", "take_session_looks", "note_session_look"),
     *("remove_old_prebookings", "inspect_service", "read_prebookings", "note_ping", "read_ping"),
     *("admit_sign_in", "store_sign_in", "lease_sign_in", "save_sign_in_again", "end_sign_in_again"),
-    *("list_passwords_to_encrypt", "replace_password"),
+    *("list_passwords_to_encrypt", "replace_password", "note_box_domains"),
 }
 
 OF_A_USER = {"own_email", "release_email"}  # of all their rows at once: test_email_owners.py

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 from prebooking.adapters.aimharder.client import AimHarder
 from prebooking.domain import ports
+from prebooking.domain.cookies import Cookie
 from prebooking.domain.outcome import Reply
 from prebooking.domain.ports import Gym, HeldRequest
 from prebooking.domain.prebooking import BookingRequest, Box, Session
@@ -69,7 +70,7 @@ class Opening:
             user_email=theirs.member.email,
             token=theirs.token,
             stored_token=theirs.token,
-            cookies=tuple((cookie["name"], cookie["value"]) for cookie in theirs.cookies()),
+            cookies=tuple(Cookie(cookie["name"], cookie["value"]) for cookie in theirs.cookies()),
             fingerprint=theirs.fingerprint,
         )
 

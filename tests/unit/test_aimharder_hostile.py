@@ -13,8 +13,10 @@ from uuid import uuid4
 import pytest
 from tests.support.raw_servers import receiver
 
-from prebooking.adapters.aimharder import client
-from prebooking.adapters.aimharder.client import AimHarder, AimHarderGym
+from prebooking.adapters.aimharder import session_client
+from prebooking.adapters.aimharder.client import AimHarder
+from prebooking.adapters.aimharder.gym import AimHarderGym
+from prebooking.domain.cookies import Cookie
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Kind
 from prebooking.domain.prebooking import BookingRequest, Box, Session
@@ -26,7 +28,7 @@ SESSION = Session(
     user_email="ana@example.com",
     token="token",
     stored_token="token",
-    cookies=(("amhrdrauth", "secret"),),
+    cookies=(Cookie("amhrdrauth", "secret"),),
     fingerprint="f",
 )
 MIB = 1024 * 1024
@@ -85,7 +87,7 @@ HARM: dict[str, Script] = {
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "_QUESTION_S", 0.5)
+    monkeypatch.setattr(session_client, "QUESTION_S", 0.5)
 
 
 @asynccontextmanager
@@ -165,4 +167,8 @@ async def test_a_cookie_that_no_header_can_carry_is_passed_over_and_the_others_a
     answer = says(HEAD + cookies.encode("latin-1") + b'Content-Length: 16\r\n\r\n{"bookings": []}')
     async with gym_that(answer) as gym:
         await gym.listing("20261126", "")
-        assert dict(gym.cookies) == {"amhrdrauth": "secret", "AWSALB": "abc", "PHPSESSID": "p"}
+        assert {name: value for name, value, _ in gym.cookies} == {
+            "amhrdrauth": "secret",
+            "AWSALB": "abc",
+            "PHPSESSID": "p",
+        }

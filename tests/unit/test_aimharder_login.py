@@ -7,6 +7,7 @@ import pytest
 
 from prebooking.adapters.aimharder.login import read_entrance, read_login
 from prebooking.domain.classes import MemberBox
+from prebooking.domain.cookies import Domain
 from prebooking.domain.errors import AccountLockedError, WrongCredentialsError
 
 ROLE = {"boid": 7, "centre_url": "mygym.aimharder.com", "gym": "My gym", "role": "client"}
@@ -112,7 +113,7 @@ def test_all_else_says_nothing_of_the_password(status: int, said: Any) -> None:
 
 
 def test_a_login_gives_its_token_and_every_box() -> None:
-    box = MemberBox(subdomain="mygym", aimharder_id="7", name="My gym")
+    box = MemberBox(subdomain="mygym", aimharder_id="7", domain=Domain.COM, name="My gym")
     assert [read_login(200, body_of(success(authOK=yes))).boxes for yes in (True, 1, "1")] == [(box,)] * 3
     assert read_login(200, body_of(success())).token == TOKEN
     without_roles = {"data": {"userData": None, "auth": {"authOK": True, "refreshToken": TOKEN}}, "info": KEY}

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from prebooking.adapters.aimharder.cookies import Cookies, UnreadableCookieError, read_date, read_set_cookie
+from prebooking.domain.cookies import Cookie
 
 NOW = 1_800_000_000.0
-SESSION = ("amhrdrauth", "old")
+SESSION = Cookie("amhrdrauth", "old")
 TEXT = st.text(st.characters(codec="latin-1"), max_size=60)
 NAMES = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters=";="), min_size=1, max_size=20)
 VALUES = st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters=";"), max_size=60)
@@ -24,13 +25,11 @@ ATTRIBUTES = st.lists(
 )
 
 
-def taken(
-    *headers: str, had: tuple[tuple[str, str], ...] = (SESSION,), path: str = "/api/tokenUpdate"
-) -> dict[str, str]:
+def taken(*headers: str, had: tuple[Cookie, ...] = (SESSION,), path: str = "/api/tokenUpdate") -> dict[str, str]:
     cookies = Cookies(had, lambda: NOW)
     for header in headers:
         cookies.take(header, host="aimharder.com", path=path)
-    return dict(cookies.pairs())
+    return {cookie.name: cookie.value for cookie in cookies.all()}
 
 
 @pytest.mark.parametrize(
@@ -81,9 +80,9 @@ def test_a_cookie_ends_when_it_says_so() -> None:
     now = NOW
     cookies = Cookies([SESSION], lambda: now)
     cookies.take("AWSALB=x; Max-Age=30", host="aimharder.com", path="/")
-    assert cookies.header() == "amhrdrauth=old; AWSALB=x"
+    assert cookies.header("aimharder.com") == "amhrdrauth=old; AWSALB=x"
     now += 30
-    assert cookies.header() == "amhrdrauth=old"
+    assert cookies.header("aimharder.com") == "amhrdrauth=old"
 
 
 def test_there_are_not_more_than_a_request_can_carry() -> None:
@@ -112,10 +111,10 @@ def test_whatever_comes_the_cookie_header_stays_one_line_of_ascii(headers: list[
     cookies = Cookies([SESSION], lambda: NOW)
     for header in headers:
         cookies.take(header, host="aimharder.com", path="/api/whoami")
-    sent = cookies.header()
+    sent = cookies.header("aimharder.com")
     assert sent.isascii()
     assert sent.isprintable()
-    assert sent.count("=") >= len(cookies.pairs())
+    assert sent.count("=") >= len(cookies.all())
 
 
 @given(

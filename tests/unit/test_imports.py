@@ -32,7 +32,8 @@ def test_the_contracts_of_the_house_hold(capsys: pytest.CaptureFixture[str]) -> 
         (
             "httpx",
             {
-                *("adapters.aimharder.client", "adapters.aimharder.held_http", "adapters.limited_body"),
+                *(f"adapters.aimharder.{name}" for name in ("account", "gym", "held_http", "session_client")),
+                "adapters.limited_body",
                 *("adapters.host_probe", "adapters.qstash.messages", "adapters.qstash.client", "adapters.supabase.rpc"),
                 *("adapters.tls", "web.key_set"),
             },

@@ -12,6 +12,7 @@ import pytest
 import structlog
 from tests.support.captured_logs import logged
 
+from prebooking.domain.cookies import Cookie
 from prebooking.domain.prebooking import Session
 from prebooking.redaction import HIDDEN, Redactor
 
@@ -141,7 +142,12 @@ def test_a_value_that_is_a_part_of_another_or_of_a_name_hides_each_once() -> Non
 
 def test_a_session_shows_nothing_of_itself() -> None:
     session = Session(
-        id=uuid4(), user_email="a@b", token="hush", stored_token="hush", cookies=(("c", "hush"),), fingerprint="hush"
+        id=uuid4(),
+        user_email="a@b",
+        token="hush",
+        stored_token="hush",
+        cookies=(Cookie("c", "hush"),),
+        fingerprint="hush",
     )
     assert "hush" not in repr(event(session=session)) + str(session)
 

@@ -17,6 +17,7 @@ from prebooking.adapters.supabase.rpc import open_rpc
 from prebooking.adapters.supabase.session_vault import SessionVault
 from prebooking.adapters.supabase.sign_ins import open_password, seal_password
 from prebooking.adapters.supabase.store import open_store
+from prebooking.domain.cookies import Cookie
 from prebooking.operator.session_encryption import Encryption, Step
 from prebooking_local.aimharder import AimHarder
 from prebooking_local.qstash.server import QStashServer
@@ -189,13 +190,13 @@ async def test_a_refresh_beside_it_loses_neither_its_token_nor_its_encryption(
             assert token == self.token
             self.refreshed += 1
             self.token = f"token-{self.refreshed}"
-            return NewTokens(self.token, (("amhrdrauth", self.token),))
+            return NewTokens(self.token, self.cookies)
 
         def use(self, cookies: Any) -> None: ...
 
         @property
-        def cookies(self) -> tuple[tuple[str, str], ...]:
-            return (("amhrdrauth", self.token),)
+        def cookies(self) -> tuple[Cookie, ...]:
+            return (Cookie("amhrdrauth", self.token),)
 
         async def whoami(self) -> bool:
             return True

@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 import pytest
 from tests.support.virtual_time_loop import Clock, VirtualTimeLoop
 
+from prebooking.domain.cookies import Cookie
 from prebooking.domain.errors import BoxSilentError, StoreUnavailableError
 from prebooking.domain.ports import Account, Gyms, NewTokens
 from prebooking.domain.prebooking import Session
@@ -35,18 +36,18 @@ class Gym:
         self.rotations = 0
         self.killed: list[str] = []
 
-    def account(self, cookies: Sequence[tuple[str, str]]) -> "AtGym":
+    def account(self, cookies: Sequence[Cookie]) -> "AtGym":
         return AtGym(self, cookies)
 
 
 class AtGym:
-    def __init__(self, gym: Gym, cookies: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, gym: Gym, cookies: Sequence[Cookie]) -> None:
         self._gym = gym
         self.use(cookies)
 
-    def use(self, cookies: Sequence[tuple[str, str]]) -> None:
+    def use(self, cookies: Sequence[Cookie]) -> None:
         self.cookies = tuple(cookies)
-        ((self._member, self._cookie),) = cookies
+        ((self._member, self._cookie, _),) = cookies
 
     async def whoami(self) -> bool:
         await asyncio.sleep(self._gym.rng.uniform(0, 0.3))
@@ -61,7 +62,7 @@ class AtGym:
             return None
         gym.rotations += 1
         new = gym.tokens[self._member] = f"{self._member} {gym.rotations}"
-        self.cookies = ((self._member, new),)
+        self.cookies = (Cookie(self._member, new),)
         await asyncio.sleep(gym.rng.uniform(0, SLOWEST_ANSWER_S))
         return NewTokens(new, self.cookies)
 
@@ -123,7 +124,7 @@ class Replica:
         return getattr(self._world.database, name)
 
     @asynccontextmanager
-    async def account(self, cookies: Sequence[tuple[str, str]]) -> AsyncIterator[AtGym]:
+    async def account(self, cookies: Sequence[Cookie]) -> AsyncIterator[AtGym]:
         assert not self.closed
         yield self._world.gym.account(cookies)
 
@@ -150,7 +151,7 @@ class World:
                 user_email=email,
                 token=email,
                 stored_token=email,
-                cookies=((email, email),),
+                cookies=(Cookie(email, email),),
                 fingerprint="f",
                 token_age_s=None,  # so it is refreshed whenever it is looked at
             )

@@ -29,6 +29,7 @@ from prebooking.adapters.qstash.webhook import Webhook
 from prebooking.adapters.supabase import rpc
 from prebooking.cli.database import migrate
 from prebooking.composition import Outside
+from prebooking.domain.cookies import Cookie
 from prebooking.domain.errors import PrebookingError
 from prebooking.domain.prebooking import Box, Session
 from prebooking.main import create_app
@@ -46,7 +47,9 @@ BORROWED = [
 ]
 PROXIES = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"]
 BOX = Box(subdomain="mygym", aimharder_id="7")
-SESSION = Session(id=uuid4(), user_email="a@b", token="t", stored_token="t", cookies=(("c", "x"),), fingerprint="f")
+SESSION = Session(
+    id=uuid4(), user_email="a@b", token="t", stored_token="t", cookies=(Cookie("c", "x"),), fingerprint="f"
+)
 
 
 @pytest.fixture(autouse=True)

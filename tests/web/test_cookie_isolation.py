@@ -11,6 +11,7 @@ from contextlib import suppress
 from uuid import uuid4
 
 from prebooking.adapters.aimharder.client import AimHarder
+from prebooking.domain.cookies import Cookie
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Kind
 from prebooking.domain.prebooking import BookingRequest, Box, Session
@@ -39,13 +40,13 @@ class Members:
             email = f"member{user:02}@example.com"
             server.accounts.put_member(Member.model_validate({"email": email, "family": [{"id": tag(user)}]}))
             theirs = server.accounts.stored_session(email, server.site.clock())
-            cookies = [(c["name"], c["value"]) for c in theirs.cookies()]
+            cookies = [Cookie(c["name"], c["value"]) for c in theirs.cookies()]
             self.sessions[user] = Session(
                 id=uuid4(),
                 user_email=email,
                 token=theirs.token,
                 stored_token=theirs.token,
-                cookies=(*cookies, ("mark", tag(user))),
+                cookies=(*cookies, Cookie("mark", tag(user))),
                 fingerprint=theirs.fingerprint,
             )
 

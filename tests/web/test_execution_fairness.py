@@ -5,6 +5,7 @@ import json
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -111,7 +112,7 @@ async def test_boxes_that_do_not_connect_make_nobody_else_late(
     async def elsewhere(self: Gyms, box: Any, session: Any) -> AsyncIterator[Any]:
         gyms = copy.copy(self)
         if box.subdomain == DEAD:
-            gyms._box_url = unreachable
+            gyms._hosts = replace(gyms._hosts, box_url=unreachable)
         async with visit(gyms, box, session) as gym:
             yield gym
 

@@ -19,7 +19,8 @@ from tests.support.webhook_receiver import receiver
 from tests.support.world import SERVICE_KEY, World, open_world
 from tests.unit.test_cli import COMPLETE, run
 
-from prebooking.adapters.aimharder.client import AimHarderAccount, AimHarderGym
+from prebooking.adapters.aimharder.account import AimHarderAccount
+from prebooking.adapters.aimharder.gym import AimHarderGym
 from prebooking.adapters.supabase.store import SupabaseStore
 from prebooking.settings import Settings, secrets_of
 from prebooking_local.aimharder import AimHarder, Member
@@ -387,7 +388,7 @@ async def test_an_exception_in_the_middle_of_the_pipeline(
     database: asyncpg.Connection, outside: Outside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def breaks(gym: AimHarderGym, *_: Any) -> Any:
-        cause = ValueError(gym._headers("http://x"))
+        cause = ValueError(gym._client.headers(httpx.URL("http://x")))
         raise RuntimeError(f"Authorization: Bearer {ACCESS_TOKEN}, token={SERVICE_KEY}") from cause
 
     async with watched(database, outside) as (world, _):

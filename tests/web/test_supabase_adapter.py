@@ -13,6 +13,7 @@ import pytest
 from prebooking.adapters import clock
 from prebooking.adapters.supabase.rpc import SupabaseRpc
 from prebooking.adapters.supabase.store import SupabaseStore, open_store
+from prebooking.domain.cookies import Cookie
 from prebooking.domain.errors import StoreUnavailableError
 from prebooking.domain.ports import Claim, Limits, Transition
 from prebooking.domain.prebooking import Box, Status
@@ -114,7 +115,7 @@ async def test_a_claim_brings_the_session_and_never_shows_its_secrets(
     assert created.prebooking
     claimed = await claim(store, created.prebooking.id)
     assert claimed.session
-    assert claimed.session.cookies == (("amhrdrauth", "the-cookie"),)
+    assert claimed.session.cookies == (Cookie("amhrdrauth", "the-cookie"),)
     assert (claimed.session.token, claimed.session.fingerprint) == ("the-token", "the-print")
     assert not any(secret in repr(claimed) for secret in ("the-token", "the-cookie", "the-print"))
     assert (claimed.begun, claimed.settle_only, claimed.parks) == (False, False, 0)
@@ -139,7 +140,7 @@ async def test_a_refreshed_session_is_kept_by_compare_and_set(
     assert leased.outcome == "leased"
     assert leased.session
     assert (await store.lease_session(ANA, "the-token", uuid4(), lease_s=10)).outcome == "busy"
-    cookies = (("amhrdrauth", "a-new-cookie"),)
+    cookies = (Cookie("amhrdrauth", "a-new-cookie"),)
     saved = await store.save_session(leased.session, lease, token="a-new-token", cookies=cookies)
     assert saved.outcome == "saved"
     assert saved.session

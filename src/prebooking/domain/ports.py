@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from prebooking.domain.classes import MemberBox, TimetabledClass
+from prebooking.domain.cookies import Cookie
 from prebooking.domain.email_owners import OwnerStore
 from prebooking.domain.events import EventStore
 from prebooking.domain.notices import NoticeStore
@@ -294,7 +295,7 @@ class NewTokens:
     """What a refresh gives: token and cookies belong together. Secrets."""
 
     token: str = field(repr=False)
-    cookies: tuple[tuple[str, str], ...] = field(repr=False)
+    cookies: tuple[Cookie, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,7 +350,7 @@ class Account(Protocol):
         """
         ...
 
-    async def enter(self, token: str, fingerprint: str, box: MemberBox | None) -> str:
+    async def enter(self, token: str, fingerprint: str, box: Box | None) -> str:
         """What follows a login, so that the boxes know of it, as if on the way to `box`; the token from now on."""
         ...
 
@@ -361,11 +362,11 @@ class Account(Protocol):
         ...
 
     @property
-    def cookies(self) -> tuple[tuple[str, str], ...]:
+    def cookies(self) -> tuple[Cookie, ...]:
         """As AimHarder has last set them."""
         ...
 
-    def use(self, cookies: Sequence[tuple[str, str]]) -> None:
+    def use(self, cookies: Sequence[Cookie]) -> None:
         """Goes on with another session of the same user."""
         ...
 
@@ -387,4 +388,4 @@ class Gyms(Protocol):
 
     def visit(self, box: Box, session: Session) -> AbstractAsyncContextManager[Gym]: ...
 
-    def account(self, cookies: Sequence[tuple[str, str]]) -> AbstractAsyncContextManager[Account]: ...
+    def account(self, cookies: Sequence[Cookie]) -> AbstractAsyncContextManager[Account]: ...

@@ -8,6 +8,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from prebooking.domain.cookies import Cookie, Domain
+
 # A box is named by the label of its sub-domain, never by a URL: this is what keeps sessions where they belong.
 BOX_LABEL = r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$"
 # Where a domain has machines of its own, which are no gym and have no business with a session.
@@ -60,6 +62,12 @@ class Box:
 
     subdomain: str
     aimharder_id: str
+    domain: Domain | None = None  #: None: nobody has told, so .com
+
+    @property
+    def host(self) -> str:
+        """Its name at AimHarder, such as mygym.aimharder.com."""
+        return f"{self.subdomain}.{self.domain or Domain.COM}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +82,7 @@ class Prebooking:
     available_at: datetime
     box_subdomain: str | None
     box_aimharder_id: str | None
+    box_domain: Domain | None = None  #: None: as the user's session knows it
     booking_data: Mapping[str, Any]
     qstash_schedule_id: str | None = None
     warning: Mapping[str, Any] | None = None  #: code, message, since: what its user had better do before the opening
@@ -94,15 +103,16 @@ class Prebooking:
         family_id = str(data.get("familyId") or "")
         return BookingRequest(day=day, class_id=class_id, family_id=family_id, insist=int(insist))
 
-    def box(self, legacy: Box | None) -> Box | None:
-        """Where to send it; `legacy` is the box of adopted rows that name none."""
+    def box(self, legacy: Box | None, session: "Session | None" = None) -> Box | None:
+        """Where to send it; `legacy` is the box of adopted rows that name none, `session` knows its member's boxes."""
         if self.box_subdomain is None and self.box_aimharder_id is None:
             return legacy
         if self.box_subdomain is None or self.box_aimharder_id is None:
             return None
         if not is_box_label(self.box_subdomain):
             return None
-        return Box(subdomain=self.box_subdomain, aimharder_id=self.box_aimharder_id)
+        learnt = session.box_domains.get(self.box_subdomain) if session else None
+        return Box(subdomain=self.box_subdomain, aimharder_id=self.box_aimharder_id, domain=self.box_domain or learnt)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,12 +123,13 @@ class Session:
     user_email: str
     token: str = field(repr=False)  #: empty where its secrets can't be read
     stored_token: str = field(repr=False)  #: as its row has it, perhaps encrypted: what a compare-and-set compares
-    cookies: tuple[tuple[str, str], ...] = field(repr=False)
+    cookies: tuple[Cookie, ...] = field(repr=False)
     fingerprint: str = field(repr=False)
     token_age_s: float | None = 0.0  #: when it was read; None: nobody knows
     token_doubtful: bool = False  #: its last refresh came to no known end, so perhaps the gym has rotated it
     remembered: bool = False  #: the account's password is: it can be signed in again
     password_refused: bool = False  #: the password was remembered, until AimHarder refused it
+    box_domains: Mapping[str, Domain] = field(default_factory=dict[str, Domain])  #: of boxes not at .com
 
     @property
     def is_readable(self) -> bool:

@@ -1,12 +1,13 @@
 """The users' AimHarder sessions, as the database keeps them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from prebooking.domain.cookies import Cookie, Domain
 from prebooking.domain.prebooking import Session
 
 
@@ -67,7 +68,7 @@ class SessionStore(Protocol):
         lease: UUID,
         *,
         token: str | None = None,
-        cookies: Sequence[tuple[str, str]] | None = None,
+        cookies: Sequence[Cookie] | None = None,
         error: str | None = None,
     ) -> SessionAnswer:
         """Compare-and-set on `session.stored_token`; `error` in place of `token`: the refresh failed."""
@@ -90,13 +91,23 @@ class SessionStore(Protocol):
         ...
 
     async def connect_session(
-        self, user_email: str, *, token: str, cookies: Sequence[tuple[str, str]], fingerprint: str
+        self,
+        user_email: str,
+        *,
+        token: str,
+        cookies: Sequence[Cookie],
+        fingerprint: str,
+        box_domains: Mapping[str, Domain],
     ) -> SessionState:
         """Makes it the user's one background session, in place of an earlier one."""
         ...
 
     async def read_session(self, user_email: str) -> StoredSession | None:
         """The one that an execution would take."""
+        ...
+
+    async def note_box_domains(self, user_email: str, domains: Mapping[str, Domain]) -> None:
+        """Keeps with the user's session which boxes of its member are not under aimharder.com."""
         ...
 
     async def disconnect_session(self, user_email: str) -> None:

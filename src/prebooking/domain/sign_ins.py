@@ -1,9 +1,11 @@
 """Signing in to AimHarder by e-mail and password, as the database counts and keeps it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
+from prebooking.domain.cookies import Cookie, Domain
 from prebooking.domain.prebooking import Session
 from prebooking.domain.sessions import SessionAnswer, SessionState
 
@@ -23,9 +25,10 @@ class NewSession:
 
     account_email: str
     token: str = field(repr=False)
-    cookies: tuple[tuple[str, str], ...] = field(repr=False)
+    cookies: tuple[Cookie, ...] = field(repr=False)
     fingerprint: str = field(repr=False)
     password: str | None = field(default=None, repr=False)  #: to be remembered
+    box_domains: Mapping[str, Domain] = field(default_factory=dict[str, Domain])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +74,7 @@ class SignInStore(Protocol):
         ...
 
     async def save_sign_in_again(
-        self, user_email: str, generation: int, lease: UUID, *, token: str, cookies: tuple[tuple[str, str], ...]
+        self, user_email: str, generation: int, lease: UUID, *, token: str, cookies: tuple[Cookie, ...]
     ) -> SessionAnswer:
         """Stores what it came to, unless account or session are others by now; the session that the user then has."""
         ...

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from async_lru import alru_cache
 
 from prebooking.concurrency.rate_limit import RateLimiter
-from prebooking.domain.classes import MemberBox, TimetabledClass
+from prebooking.domain.classes import MemberBox, TimetabledClass, domains_of
 from prebooking.domain.errors import BoxNumberUnknownError, SessionEndedError, SessionMissingError
 from prebooking.domain.ports import Account, Clock, Gyms
 from prebooking.domain.prebooking import Box, Session
@@ -53,11 +53,12 @@ class ClassListings:
         BoxNumberUnknownError.
         """
         session, boxes = await self.member(user_email)
-        number = aimharder_id or next((box.aimharder_id for box in boxes if box.subdomain == subdomain), None)
+        named = next((box for box in boxes if box.subdomain == subdomain), None)
+        number = aimharder_id or (named.aimharder_id if named else None)
         if number is None:
             raise BoxNumberUnknownError(subdomain)
         self._admit(user_email)
-        box = Box(subdomain=subdomain, aimharder_id=number)
+        box = Box(subdomain=subdomain, aimharder_id=number, domain=named.domain if named else None)
         async with self._gyms.visit(box, session) as gym:
             return ClassListing(box, await gym.timetable(day))
 
@@ -68,6 +69,8 @@ class ClassListings:
     async def _member(self, user_email: str) -> tuple[Session, Sequence[MemberBox]]:
         """A living session, and whose boxes it is good for: a listing itself doesn't tell that a session is dead."""
         session, boxes = await self._ask(user_email)
+        if (domains := domains_of(boxes)) != session.box_domains:
+            await self._store.note_box_domains(user_email, domains)
         self._named[user_email] = frozenset(box.subdomain for box in boxes)
         if len(self._named) > _KEPT:
             self._named.popitem(last=False)

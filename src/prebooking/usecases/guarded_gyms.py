@@ -1,10 +1,11 @@
-"""AimHarder behind circuit breakers: one for each box, one for the account host, one for where members sign in."""
+"""AimHarder behind circuit breakers: one for each box, one for each account host, one for where members sign in."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from prebooking.concurrency.circuit_breaker import CircuitBreaker, CircuitBreakers
 from prebooking.domain.classes import MemberBox, TimetabledClass
+from prebooking.domain.cookies import Cookie, Domain, home_of
 from prebooking.domain.ports import Account, Gym, Gyms, HeldRequest, Listing, LoggedIn, NewTokens
 from prebooking.domain.prebooking import BookingRequest, Box, Session
 
@@ -13,12 +14,21 @@ class GuardedAccount:
     """See prebooking.domain.ports.Account. While the host is silent most questions raise BoxSilentError at once."""
 
     def __init__(
-        self, account: Account, host: CircuitBreaker, login_host: CircuitBreaker, *, insists: bool = False
+        self,
+        account: Account,
+        account_hosts: Mapping[Domain, CircuitBreaker],
+        login_host: CircuitBreaker,
+        *,
+        insists: bool = False,
     ) -> None:
         self._account = account
-        self._account_host = host
+        self._account_hosts = account_hosts
         self._login_host = login_host
         self._insists = insists
+
+    @property
+    def _account_host(self) -> CircuitBreaker:
+        return self._account_hosts[home_of(self._account.cookies)]
 
     async def whoami(self) -> bool:
         return await self._account_host.ask(self._account.whoami, insist=self._insists)
@@ -31,17 +41,18 @@ class GuardedAccount:
             lambda: self._account.login(email, password, fingerprint), insist=self._insists
         )
 
-    async def enter(self, token: str, fingerprint: str, box: MemberBox | None) -> str:
-        return await self._account_host.ask(lambda: self._account.enter(token, fingerprint, box), insist=True)
+    async def enter(self, token: str, fingerprint: str, box: Box | None) -> str:
+        host = self._account_hosts[(box and box.domain) or Domain.COM]
+        return await host.ask(lambda: self._account.enter(token, fingerprint, box), insist=True)
 
     async def refresh(self, token: str, fingerprint: str) -> NewTokens | None:
         return await self._account_host.ask(lambda: self._account.refresh(token, fingerprint), insist=self._insists)
 
     @property
-    def cookies(self) -> tuple[tuple[str, str], ...]:
+    def cookies(self) -> tuple[Cookie, ...]:
         return self._account.cookies
 
-    def use(self, cookies: Sequence[tuple[str, str]]) -> None:
+    def use(self, cookies: Sequence[Cookie]) -> None:
         self._account.use(cookies)
 
 
@@ -52,12 +63,12 @@ class GuardedGym(GuardedAccount):
         self,
         gym: Gym,
         box: CircuitBreaker,
-        account_host: CircuitBreaker,
+        account_hosts: Mapping[Domain, CircuitBreaker],
         login_host: CircuitBreaker,
         *,
         insists: bool = False,
     ) -> None:
-        super().__init__(gym, account_host, login_host, insists=insists)
+        super().__init__(gym, account_hosts, login_host, insists=insists)
         self._gym = gym
         self._box = box
 
@@ -73,7 +84,7 @@ class GuardedGym(GuardedAccount):
 
     def insisting(self) -> "GuardedGym":
         """The same gym, asked whether it is silent or not: for whom the opening is near."""
-        return GuardedGym(self._gym, self._box, self._account_host, self._login_host, insists=True)
+        return GuardedGym(self._gym, self._box, self._account_hosts, self._login_host, insists=True)
 
     async def listing(self, day: str, family_id: str) -> Listing:
         return await self._box.ask(lambda: self._gym.listing(day, family_id), insist=self._insists)
@@ -91,22 +102,20 @@ class GuardedGyms:
     def __init__(self, gyms: Gyms, circuits: CircuitBreakers) -> None:
         self._gyms = gyms
         self._circuits = circuits
-        self._account_host = CircuitBreaker(circuits.clock)
+        self._account_hosts = {domain: CircuitBreaker(circuits.clock) for domain in Domain}
         self._login_host = CircuitBreaker(circuits.clock)
 
     @property
     def account_host_refuses(self) -> bool:
-        """Whether questions to the account host would fail at once."""
-        return self._account_host.refuses
+        """Whether questions to the account host of most members would fail at once."""
+        return self._account_hosts[Domain.COM].refuses
 
     @asynccontextmanager
     async def visit(self, box: Box, session: Session) -> AsyncIterator[GuardedGym]:
         async with self._gyms.visit(box, session) as gym:
-            yield GuardedGym(gym, self._circuits.of(box.subdomain), self._account_host, self._login_host)
+            yield GuardedGym(gym, self._circuits.of(box.host), self._account_hosts, self._login_host)
 
     @asynccontextmanager
-    async def account(
-        self, cookies: Sequence[tuple[str, str]], *, insists: bool = False
-    ) -> AsyncIterator[GuardedAccount]:
+    async def account(self, cookies: Sequence[Cookie], *, insists: bool = False) -> AsyncIterator[GuardedAccount]:
         async with self._gyms.account(cookies) as account:
-            yield GuardedAccount(account, self._account_host, self._login_host, insists=insists)
+            yield GuardedAccount(account, self._account_hosts, self._login_host, insists=insists)

@@ -6,27 +6,20 @@ from html import escape
 from prebooking_local.aimharder import answers
 from prebooking_local.aimharder.accounts import Session, SessionRules
 from prebooking_local.aimharder.gym import Box
-from prebooking_local.aimharder.request import box_of_url
+from prebooking_local.aimharder.request import ES, OF_ES, box_of_url
 from prebooking_local.aimharder.site import Call
 from prebooking_local.aimharder.wire import Answer, as_html, as_json
 
 
-def _domain(host: str) -> str:
-    """The parent domain of a host name; an address or a bare name has none."""
-    name = host.partition(":")[0]
-    labels = name.split(".")
-    return ".".join(labels[-2:]) if len(labels) > 1 and not labels[-1].isdigit() else ""
-
-
 def set_session_cookie(call: Call, answer: Answer, session: Session) -> None:
     """On the parent domain, for all boxes; on an address that can't be said, and the host alone gets it."""
-    domain = _domain(call.request.headers.get("host", ""))
-    answer.set_cookie("amhrdrauth", session.auth, f"; Domain=.{domain}; HttpOnly" if domain else "; HttpOnly")
+    domain = call.request.domain
+    value = session.auth + (OF_ES if domain == ES else "")
+    answer.set_cookie("amhrdrauth", value, f"; Domain=.{domain}; HttpOnly" if domain else "; HttpOnly")
 
 
-def _boxes(call: Call) -> tuple[list[Box], str]:
-    host = call.request.headers.get("host", "")
-    return list(call.site.gym.boxes.values()), _domain(host) or "aimharder.com"
+def _boxes(call: Call) -> list[Box]:
+    return list(call.site.gym.boxes.values())
 
 
 def login(call: Call) -> Answer:
@@ -42,7 +35,7 @@ def login(call: Call) -> Answer:
     if not isinstance(session, Session):
         member = call.site.accounts.members.get(username.lower())
         return _refused(call.site.accounts.rules, member.language if member else "es", locked=session == "locked")
-    answer = as_json(answers.logged_in(session, *_boxes(call)))
+    answer = as_json(answers.logged_in(session, _boxes(call)))
     set_session_cookie(call, answer, session)
     return answer
 
@@ -65,7 +58,7 @@ def _refused(rules: SessionRules, language: answers.Language, *, locked: bool) -
 def whoami(call: Call) -> Answer:
     session = call.session()
     if session is not None:
-        return as_json(answers.whoami(session.member, *_boxes(call)))
+        return as_json(answers.whoami(session.member, _boxes(call)))
     return as_json(answers.LOGOUT if call.site.accounts.rules.dead_whoami == "logout" else {"data": []})
 
 

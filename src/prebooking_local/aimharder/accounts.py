@@ -1,7 +1,6 @@
 """Members and their sessions: passwords, cookies, tokens, and what ends a session."""
 
 import secrets
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -154,13 +153,13 @@ class Accounts:
         self._locked_until_ns[email] = now_ns + int(self.rules.lock_minutes * 60 * SECOND)
         return "locked"
 
-    def owner(self, cookies: Mapping[str, str]) -> Session | None:
+    def owner(self, auth: str) -> Session | None:
         """Whose cookie this is, or was."""
-        return self._by_cookie.get(cookies.get("amhrdrauth", ""))
+        return self._by_cookie.get(auth)
 
-    def living(self, cookies: Mapping[str, str], now_ns: int) -> Session | None:
-        session = self.owner(cookies)
-        if session is None or session.auth != cookies["amhrdrauth"]:
+    def living(self, auth: str, now_ns: int) -> Session | None:
+        session = self.owner(auth)
+        if session is None or session.auth != auth:
             return None
         minutes = self.rules.session_minutes
         expired = minutes is not None and now_ns >= session.renewed_ns + int(minutes * 60 * SECOND)

@@ -81,31 +81,31 @@ def booking(outcome: Reservation | Refusal, box: Box, member: Member) -> Json:
     return contracted | {"bookState": state, "id": str(outcome.id)}
 
 
-def roles(boxes: list[Box], domain: str) -> list[Json]:
+def roles(boxes: list[Box]) -> list[Json]:
     return [
         {
             "id": box.boid,
             "boid": box.boid,
             "role": "client",
             "gym": box.name,
-            "centre_url": f"{box.slug}.{domain}",
+            "centre_url": f"{box.slug}.{box.domain}",
         }
         for box in boxes
     ]
 
 
-def logged_in(session: Session, boxes: list[Box], domain: str) -> Json:
+def logged_in(session: Session, boxes: list[Box]) -> Json:
     member = session.member
-    user = {"id": member.id, "name": member.name, "roles": roles(boxes, domain)}
+    user = {"id": member.id, "name": member.name, "roles": roles(boxes)}
     return {
         "data": {"userData": user, "auth": {"authOK": True, "refreshToken": session.token}},
         "info": "",
     }
 
 
-def whoami(member: Member, boxes: list[Box], domain: str) -> Json:
+def whoami(member: Member, boxes: list[Box]) -> Json:
     centre = boxes[0].name if boxes else ""
-    return {"data": [{"id": member.id, "name": member.name, "centre": centre, "roles": roles(boxes, domain)}]}
+    return {"data": [{"id": member.id, "name": member.name, "centre": centre, "roles": roles(boxes)}]}
 
 
 # Of the retired login: the words are recorded, the Catalan ones and their place in the JSON are invented.

@@ -77,7 +77,7 @@ def upcoming(call: Call, box: Box) -> Answer:
 def schedule(call: Call, box: Box) -> Answer:
     """The page whose visit gives a PHPSESSID of the box."""
     answer = as_html(f"<script>var schedule = {{ box: {box.boid} }};</script>")
-    session = call.site.accounts.owner(call.request.cookies)
+    session = call.site.accounts.owner(call.request.auth)
     if session is not None and call.request.cookies.get("PHPSESSID") not in session.php_ids:
         php_id = secrets.token_hex(13)
         session.php_ids.append(php_id)

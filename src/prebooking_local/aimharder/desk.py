@@ -72,7 +72,7 @@ class FrontDesk:
 
     def _record(self, connection: Connection, frame: Frame) -> Entry:
         request = Request.read(connection.number, frame)
-        owner = self._site.accounts.owner(request.cookies)
+        owner = self._site.accounts.owner(request.auth)
         entry = connection.last = Entry(request, member=owner.member.email if owner else request.login_name)
         if not request.is_control:
             self._site.ledger.entries.append(entry)

@@ -20,6 +20,7 @@ class Box(BaseModel):
 
     slug: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     boid: int
+    domain: Literal["aimharder.com", "aimharder.es"] = "aimharder.com"  # by a Host of the other one it redirects here
     name: str = "CrossFit"
     zone: str = "Europe/Madrid"
     days_ahead: int = 4

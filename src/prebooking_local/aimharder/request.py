@@ -11,6 +11,9 @@ CONTROL = "/_control/"
 ACCOUNT_PATHS = frozenset({"/api/login", "/api/whoami", "/api/tokenUpdate", "/setrefresh"})
 
 
+ES, OF_ES = "aimharder.es", ".es"  # the session's cookie under aimharder.es: another value, of the same session
+
+
 def _box_of_host(host: str) -> str | None:
     """`mybox.aimharder.com` names a box, `127.0.0.1:9000` and `localhost:9000` don't."""
     name = host.partition(":")[0]
@@ -83,10 +86,24 @@ class Request:
             return {}
         return dict(parse_qsl(self.body.decode("latin-1"), keep_blank_values=True))
 
+    @property
+    def domain(self) -> str:
+        """The parent domain of the host; an address or a bare name has none."""
+        labels = self.headers.get("host", "").partition(":")[0].lower().split(".")
+        return ".".join(labels[-2:]) if len(labels) > 1 and not labels[-1].isdigit() else ""
+
     @cached_property
     def cookies(self) -> dict[str, str]:
         pairs = (pair.strip().partition("=") for pair in self.headers.get("cookie", "").split(";"))
         return {name: value for name, equals, value in pairs if equals}
+
+    @property
+    def auth(self) -> str:
+        """The session's cookie; of the other domain's it is "", and so of none."""
+        value = self.cookies.get("amhrdrauth", "")
+        if self.domain != ES:
+            return value
+        return value.removesuffix(OF_ES) if value.endswith(OF_ES) else ""
 
     @cached_property
     def login_name(self) -> str | None:

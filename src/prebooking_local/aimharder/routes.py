@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from prebooking_local.aimharder import account_routes, box_routes
 from prebooking_local.aimharder.gym import Box
+from prebooking_local.aimharder.request import ES
 from prebooking_local.aimharder.site import Call
-from prebooking_local.aimharder.wire import Answer, as_html
+from prebooking_local.aimharder.wire import Answer, as_html, redirect
 
 _ACCOUNT: dict[tuple[str, str], Callable[[Call], Answer]] = {
     ("POST", "/api/login"): account_routes.login,
@@ -20,6 +21,7 @@ _BOX: dict[tuple[str, str], Callable[[Call, Box], Answer]] = {
     ("GET", "/api/nextBookings"): box_routes.upcoming,
     ("GET", "/schedule"): box_routes.schedule,
 }
+_DOMAINS = ("aimharder.com", ES)
 
 
 def answer(call: Call) -> Answer:
@@ -30,6 +32,8 @@ def answer(call: Call) -> Answer:
     if address in _ACCOUNT:
         return _ACCOUNT[address](call)
     box = call.site.gym.boxes.get(request.box or "")
+    if box is not None and request.domain in _DOMAINS and request.domain != box.domain:
+        return redirect(f"https://{box.slug}.{box.domain}{request.path}", 301)
     if box is not None and address in _BOX:
         return _BOX[address](call, box)
     return as_html("<h1>404</h1>", 404)

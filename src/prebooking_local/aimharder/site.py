@@ -67,7 +67,7 @@ class Call:
 
     def session(self) -> Session | None:
         """The living session of the cookies, for account routes. The gyms' clock has no part in it."""
-        return self.site.accounts.living(self.request.cookies, self.site.clock())
+        return self.site.accounts.living(self.request.auth, self.site.clock())
 
     def session_at(self, box: Box) -> Session | None:
         """The same at a box, which may want more than the login cookie."""

@@ -8,7 +8,7 @@ from functools import lru_cache
 from prebooking_local.aimharder.answers import LOGOUT
 from prebooking_local.aimharder.faults import Fault, Kind
 from prebooking_local.aimharder.listing import reshaped
-from prebooking_local.aimharder.wire import JSON, Answer, as_html, as_json
+from prebooking_local.aimharder.wire import JSON, Answer, as_html, as_json, redirect
 
 _LOGIN_PAGE = '<form method="post" action="/login"><input name="mail"><input name="pw" type="password"></form>'
 _TEXT_WITH_TAGS = "<b>No ha sido posible</b> realizar la reserva.<br/>Consulta al centro"
@@ -42,9 +42,7 @@ def _gzip_bomb(fault: Fault, _: Answer) -> Answer:
 
 
 def _redirect(fault: Fault, _: Answer) -> Answer:
-    answer = as_html("", 302)
-    answer.headers.append(("Location", fault.location))
-    return answer
+    return redirect(fault.location, 302)
 
 
 _INSTEAD: dict[Kind, Callable[[Fault, Answer], Answer]] = {

@@ -31,6 +31,12 @@ def as_html(body: str, status: int = 200) -> Answer:
     return Answer(status, f"<!DOCTYPE html><html><body>{body}</body></html>".encode(), HTML)
 
 
+def redirect(location: str, status: int) -> Answer:
+    answer = as_html("", status)
+    answer.headers.append(("Location", location))
+    return answer
+
+
 def encode(answer: Answer, *, keep_alive: bool) -> bytes:
     lines = [
         f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}",

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 from prebooking.composition import Outside
+from prebooking.domain.cookies import Cookie
 from prebooking.domain.errors import BoxSilentError, MessagingError, PrebookingError, StoreUnavailableError
 from prebooking.domain.outcome import Kind, Reply
 from prebooking.domain.ports import Gyms, HeldRequest
@@ -148,7 +149,7 @@ class _Gyms:
             yield _Gym(gym, "gym", self._points)
 
     @asynccontextmanager
-    async def account(self, cookies: Sequence[tuple[str, str]]) -> AsyncIterator["_Gym"]:
+    async def account(self, cookies: Sequence[Cookie]) -> AsyncIterator["_Gym"]:
         async with self._inner.account(cookies) as account:
             yield _Gym(account, "gym", self._points)
 

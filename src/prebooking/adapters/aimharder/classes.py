@@ -8,9 +8,10 @@ from typing import Any, Literal
 from prebooking.adapters.aimharder.answers import read_whoami, storable
 from prebooking.adapters.aimharder.listing import Row, is_true, read_rows, whole
 from prebooking.domain.classes import MemberBox, TimetabledClass
+from prebooking.domain.cookies import Domain
 
 _HOST = re.compile(
-    r"(?:https?://)?([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)\.aimharder\.(?:com|es)(?:[:/].*)?", re.IGNORECASE
+    r"(?:https?://)?([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)\.(aimharder\.(?:com|es))(?:[:/].*)?", re.IGNORECASE
 )
 _LIMIT = re.compile(r"([0-9]{1,6})(?:\s*\(([0-9]{1,6})\))?")  # the capacity, and how many are waiting
 _LONGEST_TEXT = 200
@@ -37,7 +38,12 @@ def _read_role(role: Mapping[str, Any]) -> MemberBox | None:
     if not host or number is None:
         return None
     subdomain = host[1].lower()
-    return MemberBox(subdomain=subdomain, aimharder_id=str(number), name=_text(role.get("gym")) or subdomain)
+    return MemberBox(
+        subdomain=subdomain,
+        aimharder_id=str(number),
+        domain=Domain(host[2].lower()),
+        name=_text(role.get("gym")) or subdomain,
+    )
 
 
 def read_timetable(said: Any) -> tuple[TimetabledClass, ...]:

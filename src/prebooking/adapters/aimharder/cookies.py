@@ -1,7 +1,8 @@
 """The cookies of one session, taken from Set-Cookie as browsers take them: RFC 6265, sections 5.2 and 5.3.
 
-All of them go to the account host and to the boxes alike, which share their session. So a cookie's domain and path
-matter where it is deleted: only that very one is, as in a browser, and not another that has its name.
+Those of aimharder.com go to its account host and to its boxes alike, which share their session, and so do those of
+aimharder.es. Within one of the two a cookie's domain and path matter where it is deleted: only that very one is, as in
+a browser, and not another that has its name.
 """
 
 import re
@@ -12,6 +13,9 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 import structlog
+
+from prebooking.adapters.aimharder.hosts import domain_of
+from prebooking.domain.cookies import Cookie, Domain
 
 _log = structlog.get_logger()
 _T = TypeVar("_T")
@@ -61,21 +65,28 @@ class _Kept:
 
 
 class Cookies:
-    """Name and value of each, newest value. `now` tells epoch seconds."""
+    """The newest of each name in each of AimHarder's domains. `now` tells epoch seconds."""
 
-    def __init__(self, pairs: Sequence[tuple[str, str]] = (), now: Callable[[], float] = time.time) -> None:
+    def __init__(self, cookies: Sequence[Cookie] = (), now: Callable[[], float] = time.time) -> None:
         self._now = now
-        self._kept = {name: _Kept(value) for name, value in pairs}
+        self._kept = {(cookie.name, cookie.domain): _Kept(cookie.value) for cookie in cookies}
 
-    def pairs(self) -> tuple[tuple[str, str], ...]:
-        """Those that have not expired."""
+    def all(self) -> tuple[Cookie, ...]:
+        """Returns those that have not expired, in the order in which they were first set in their domain."""
         now = self._now()
         return tuple(
-            (name, kept.value) for name, kept in self._kept.items() if kept.ends_at is None or kept.ends_at > now
+            Cookie(name, kept.value, domain)
+            for (name, domain), kept in self._kept.items()
+            if kept.ends_at is None or kept.ends_at > now
         )
 
-    def header(self) -> str:
-        return "; ".join(f"{name}={value}" for name, value in self.pairs())
+    def of(self, host: str) -> tuple[Cookie, ...]:
+        """Returns those that a request to `host` carries."""
+        return tuple(cookie for cookie in self.all() if cookie.domain is domain_of(host))
+
+    def header(self, host: str) -> str:
+        """Returns the Cookie header of a request to `host`."""
+        return "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.of(host))
 
     def take(self, set_cookie: str, *, host: str, path: str) -> None:
         """What an answer of `host` to a request of `path` has set. What can't be read is logged, without its value."""
@@ -83,17 +94,17 @@ class Cookies:
         try:
             found = read_set_cookie(set_cookie)
             name = found.name
-            self._take(found, (found.domain or host.lower(), found.path or _default_path(path)))
+            self._take(found, domain_of(host), (found.domain or host.lower(), found.path or _default_path(path)))
         except UnreadableCookieError as exc:
             told = name if name is not None and _IN_A_HEADER.fullmatch(name) else None
             _log.warning("cookie_unreadable", name=told and told[:_LONGEST_NAME_TOLD], reason=str(exc))
 
-    def _take(self, found: SetCookie, of: tuple[str, str]) -> None:
-        now = self._now()
-        ends_at, before = found.ends_at(now), self._kept.get(found.name)
+    def _take(self, found: SetCookie, domain: Domain, of: tuple[str, str]) -> None:
+        now, key = self._now(), (found.name, domain)
+        ends_at, before = found.ends_at(now), self._kept.get(key)
         if ends_at is not None and ends_at <= now:
             if before is not None and before.of in (None, of):
-                del self._kept[found.name]
+                del self._kept[key]
             return
         if not (_IN_A_HEADER.fullmatch(found.name) and _IN_A_HEADER.fullmatch(found.value)):
             raise UnreadableCookieError("characters that no header may have")
@@ -101,7 +112,7 @@ class Cookies:
             raise UnreadableCookieError(f"larger than {_LARGEST} bytes")
         if before is None and len(self._kept) >= _MOST:
             raise UnreadableCookieError(f"more than {_MOST} cookies")
-        self._kept[found.name] = _Kept(found.value, of, ends_at)
+        self._kept[key] = _Kept(found.value, of, ends_at)
 
 
 def read_set_cookie(header: str) -> SetCookie:

@@ -17,6 +17,10 @@ _TRANSITION = TypeAdapter(Transition)
 _CLAIM = TypeAdapter(Claim)
 
 
+# The kinds of rows that this release can execute and earlier ones could not: see can_execute in 10_row.sql.
+CAPABILITIES = ["box_domain"]
+
+
 class SupabaseClaims(SupabaseSessions):
     """See prebooking.domain.ports.Store. A claim brings the session along."""
 
@@ -41,6 +45,7 @@ class SupabaseClaims(SupabaseSessions):
             horizon_seconds=horizon_s,
             max_attempts=max_attempts,
             lease_seconds=lease_s,
+            capabilities=CAPABILITIES,
         )
         if answer["outcome"] != "claimed":
             return _TRANSITION.validate_python(answer)

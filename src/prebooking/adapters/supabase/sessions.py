@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from prebooking.adapters.supabase.rpc import SupabaseRpc
 from prebooking.adapters.supabase.session_vault import SessionVault, UnreadableError
 from prebooking.concurrency.priority_semaphore import Priority
+from prebooking.domain.cookies import Cookie, Domain
 from prebooking.domain.prebooking import Session
 from prebooking.domain.sessions import SessionAnswer, SessionCheck, SessionState, StoredSession
 
@@ -48,7 +49,7 @@ class SupabaseSessions:
         lease: UUID,
         *,
         token: str | None = None,
-        cookies: Sequence[tuple[str, str]] | None = None,
+        cookies: Sequence[Cookie] | None = None,
         error: str | None = None,
     ) -> SessionAnswer:
         answer = await self._rpc.call(
@@ -81,7 +82,13 @@ class SupabaseSessions:
         return 0.0 if answer["outcome"] == "admitted" else float(answer["retry_after"])
 
     async def connect_session(
-        self, user_email: str, *, token: str, cookies: Sequence[tuple[str, str]], fingerprint: str
+        self,
+        user_email: str,
+        *,
+        token: str,
+        cookies: Sequence[Cookie],
+        fingerprint: str,
+        box_domains: Mapping[str, Domain],
     ) -> SessionState:
         answer = await self._rpc.call(
             "connect_session",
@@ -89,6 +96,7 @@ class SupabaseSessions:
             token=seal_token(self._vault, token, user_email),
             cookies=seal_cookies(self._vault, as_rows(cookies), user_email),
             fingerprint=fingerprint,
+            box_domains=dict(box_domains),
         )
         return STATE.validate_python(answer["state"])
 
@@ -99,6 +107,9 @@ class SupabaseSessions:
         state = STATE.validate_python(answer["state"])
         return StoredSession(state=state, session=self._read(answer["session"]))
 
+    async def note_box_domains(self, user_email: str, domains: Mapping[str, Domain]) -> None:
+        await self._rpc.call("note_box_domains", user_email=user_email, box_domains=dict(domains))
+
     async def disconnect_session(self, user_email: str) -> None:
         await self._rpc.call("disconnect_session", user_email=user_email)
 
@@ -108,7 +119,7 @@ class SupabaseSessions:
             return None
         try:
             token = open_token(self._vault, found["token"], found["user_email"])
-            cookies = _as_pairs(open_cookies(self._vault, found["cookies"], found["user_email"]))
+            cookies = _as_cookies(open_cookies(self._vault, found["cookies"], found["user_email"]))
             plain = {"token": token, "stored_token": found["token"], "cookies": cookies}
             return _SESSION.validate_python({**found, **plain, "fingerprint": found["fingerprint"] or ""})
         except UnreadableError as exc:
@@ -148,13 +159,22 @@ def open_cookies(vault: SessionVault, stored: Any, user_email: str) -> Any:
     return plain if plain is stored else json.loads(plain)
 
 
-def _as_pairs(rows: Any) -> tuple[tuple[str, str], ...]:
-    """Of [{name, value}], as the web application writes them. Raises UnreadableError."""
-    cookies = tuple((str(cookie["name"]), str(cookie["value"])) for cookie in rows)
-    if not all(_IN_A_HEADER.fullmatch(part) for pair in cookies for part in pair):
+def _as_cookies(rows: Any) -> tuple[Cookie, ...]:
+    """Of [{name, value}], as the web application writes them; those of aimharder.es have a domain.
+
+    Raises UnreadableError.
+    """
+    cookies = tuple(
+        Cookie(str(row["name"]), str(row["value"]), Domain(row["domain"]) if "domain" in row else Domain.COM)
+        for row in rows
+    )
+    if not all(_IN_A_HEADER.fullmatch(part) for cookie in cookies for part in cookie):
         raise UnreadableError("its cookies have characters that no header may have")
     return cookies
 
 
-def as_rows(cookies: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
-    return [{"name": name, "value": value} for name, value in cookies]
+def as_rows(cookies: Sequence[Cookie]) -> list[dict[str, str]]:
+    return [
+        {"name": name, "value": value} | ({} if domain is Domain.COM else {"domain": str(domain)})
+        for name, value, domain in cookies
+    ]

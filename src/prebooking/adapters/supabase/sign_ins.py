@@ -7,6 +7,7 @@ import structlog
 from prebooking.adapters.supabase.session_vault import SessionVault, UnreadableError
 from prebooking.adapters.supabase.sessions import STATE, SupabaseSessions, as_rows, seal_cookies, seal_token
 from prebooking.concurrency.priority_semaphore import Priority
+from prebooking.domain.cookies import Cookie
 from prebooking.domain.errors import StoreRefusedError
 from prebooking.domain.sessions import SessionAnswer
 from prebooking.domain.sign_ins import Admission, NewSession, SignInLease, StoredSignIn
@@ -35,6 +36,7 @@ class SupabaseSignIns(SupabaseSessions):
             cookies=seal_cookies(self._vault, as_rows(new.cookies), user_email),
             fingerprint=new.fingerprint,
             password=None if new.password is None else seal_password(self._vault, new.password, user_email),
+            box_domains=dict(new.box_domains),
         )
         state = None if answer["state"] is None else STATE.validate_python(answer["state"])
         return StoredSignIn(newest=answer["outcome"] == "stored", state=state)
@@ -69,7 +71,7 @@ class SupabaseSignIns(SupabaseSessions):
         )
 
     async def save_sign_in_again(
-        self, user_email: str, generation: int, lease: UUID, *, token: str, cookies: tuple[tuple[str, str], ...]
+        self, user_email: str, generation: int, lease: UUID, *, token: str, cookies: tuple[Cookie, ...]
     ) -> SessionAnswer:
         answer = await self._rpc.call(
             "save_sign_in_again",

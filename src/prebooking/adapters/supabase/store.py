@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
-from prebooking.adapters.supabase.claims import SupabaseClaims
+from prebooking.adapters.supabase.claims import CAPABILITIES, SupabaseClaims
 from prebooking.adapters.supabase.email_owners import SupabaseOwners
 from prebooking.adapters.supabase.notices import SupabaseNotices
 from prebooking.adapters.supabase.rpc import open_rpc
@@ -63,6 +63,7 @@ class SupabaseStore(SupabaseSignIns, SupabaseClaims, SupabaseNotices, SupabaseOw
             starts_at=starts_at,
             time_zone=time_zone,
             key=key,
+            box_domain=box.domain,
         )
 
     async def attach_message(
@@ -207,6 +208,7 @@ class SupabaseStore(SupabaseSignIns, SupabaseClaims, SupabaseNotices, SupabaseOw
             max_delay_seconds=max_delay_s,
             address=address,
             max_per_minute=per_minute,
+            capabilities=CAPABILITIES,
         )
         rows = _PREBOOKINGS.validate_python(answer["publish"])
         publish = tuple(

@@ -28,7 +28,7 @@ async def admitted(permits: FairSemaphore, context: ExecutionContext) -> AsyncIt
     ahead = context.opening - context.now() - _BEFORE_OPENING_S
     permit = context.permit = await permits.acquire(
         *settling,
-        Key(Part.BOX, context.box),
+        Key(Part.BOX, context.box.host),
         Key(Part.USER, row.user_email),
         within_s=min(max(_WAIT_S, ahead), context.budget.left - WORTH_STARTING_S),
         created_at=row.created_at.timestamp(),

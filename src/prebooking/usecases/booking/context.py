@@ -10,7 +10,7 @@ from prebooking.concurrency.fair_semaphore import Permit
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Ending, Outcome
 from prebooking.domain.ports import Claim, Clock, HeldRequest, Transition
-from prebooking.domain.prebooking import BookingRequest, Prebooking, Session
+from prebooking.domain.prebooking import BookingRequest, Box, Prebooking, Session
 from prebooking.domain.timing import Budget, Lease, OpeningClock, Timings
 from prebooking.usecases.guarded_gyms import GuardedGym
 from prebooking.usecases.sessions.refresh import PATIENCE_S
@@ -62,7 +62,7 @@ class ExecutionContext:
     prebooking: Prebooking
     token: UUID
     request: BookingRequest
-    box: str  #: its subdomain
+    box: Box
     gym: GuardedGym  #: asked even while it is silent
     settling: GuardedGym  #: the same gym, asked sparsely while it is silent
     session: Session

@@ -83,7 +83,7 @@ class Pipeline:
         row, timings = claim.prebooking, timings_of(claim, budget, self._opening_clock)
         if version is not None:
             self._recorder.observe_lag(claim, timings.delivered_at)
-        request, box = row.request(), row.box(self._legacy_box)
+        request, box = row.request(), row.box(self._legacy_box, claim.session)
         structlog.contextvars.bind_contextvars(
             attempt=row.attempts, box=row.box_subdomain or (box.subdomain if box else None)
         )
@@ -97,7 +97,7 @@ class Pipeline:
                 prebooking=row,
                 token=token,
                 request=request,
-                box=box.subdomain,
+                box=box,
                 gym=gym.insisting(),
                 settling=gym,
                 session=claim.session,
@@ -198,10 +198,10 @@ class Pipeline:
                 reason = Ending(Outcome.GYM_UNREACHABLE)
                 if permit:
                     permit.release_early()
-                await self._reconnects.pause(context.box)
+                await self._reconnects.pause(context.box.host)
                 await self._gate.quiet()
                 continue
-            self._reconnects.connected(context.box)
+            self._reconnects.connected(context.box.host)
             context.held = RenewedRequest(
                 held,
                 context.hold,

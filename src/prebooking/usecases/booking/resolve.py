@@ -5,7 +5,6 @@ import random
 from contextlib import suppress
 from dataclasses import dataclass
 
-from prebooking.domain.classes import MemberBox
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Ending, Kind, Outcome, Reply
 from prebooking.domain.patience import pause_before_late_opening
@@ -112,7 +111,7 @@ async def _settled(context: ExecutionContext, reply: Reply) -> Decision | _Again
         return clash if known and not context.unsure else Park(clash)
     if reply.kind is Kind.NOT_HERE and found is NotFound.NOT_HERE:
         # Where there is no listing there is no booking. It may be a bad minute of the gym: so it is tried again.
-        unknown = Ending(Outcome.BOX_UNKNOWN, f"{context.box}: {reply.words}")
+        unknown = Ending(Outcome.BOX_UNKNOWN, f"{context.box.subdomain}: {reply.words}")
         return Park(unknown) if context.unsure else Release(unknown)
     context.unsure = True
     reason = reply.ending(Outcome.GYM_UNREACHABLE)
@@ -149,10 +148,9 @@ async def _enter(context: ExecutionContext) -> None:
     if context.entered:
         return
     context.entered = True
-    box = MemberBox(subdomain=context.box, aimharder_id="", name="")
     with suppress(BoxSilentError, TimeoutError):
         async with asyncio.timeout(_ENTRANCE_S):
-            await context.gym.enter(context.session.token, context.session.fingerprint, box)
+            await context.gym.enter(context.session.token, context.session.fingerprint, context.box)
 
 
 async def _booked_or_waiting(context: ExecutionContext, reply: Reply) -> Decision:

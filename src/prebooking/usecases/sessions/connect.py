@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
+from prebooking.domain.classes import domains_of
+from prebooking.domain.cookies import Cookie, Domain
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.ports import Gyms
 from prebooking.domain.sessions import SessionState, SessionStore
@@ -38,16 +40,26 @@ class SessionConnector:
         self._sessions = sessions
         self._max_per_minute = max_per_minute
 
-    async def connect(
-        self, user_email: str, *, token: str, cookies: Sequence[tuple[str, str]], fingerprint: str
-    ) -> bool:
-        """Whether it is alive; only then it is stored. Raises BoxSilentError and TooOftenError: nothing is stored."""
+    async def connect(self, user_email: str, *, token: str, cookies: Sequence[Cookie], fingerprint: str) -> bool:
+        """Returns whether it is alive; only then it is stored. Each of AimHarder's domains is asked, .com first.
+
+        Raises BoxSilentError and TooOftenError: nothing is stored.
+        """
         await self._admit(user_email)
-        async with self._gyms.account(cookies) as account:
-            if not await account.whoami():
-                return False
-        await self._store.connect_session(user_email, token=token, cookies=cookies, fingerprint=fingerprint)
-        return True
+        for domain in Domain:
+            of_domain = [cookie._replace(domain=domain) for cookie in cookies]
+            async with self._gyms.account(of_domain) as account:
+                boxes = await account.boxes()
+            if boxes is not None:
+                await self._store.connect_session(
+                    user_email,
+                    token=token,
+                    cookies=of_domain,
+                    fingerprint=fingerprint,
+                    box_domains=domains_of(boxes),
+                )
+                return True
+        return False
 
     async def look(self, user_email: str) -> ConnectedSession | None:
         """None without a session. Raises TooOftenError."""

@@ -13,7 +13,7 @@ from functools import partial
 from hashlib import sha256
 from uuid import uuid4
 
-from prebooking.domain.classes import MemberBox
+from prebooking.domain.classes import MemberBox, domains_of
 from prebooking.domain.errors import BoxSilentError, NotSentError, StoreUnavailableError
 from prebooking.domain.ports import Account, Clock, Gyms
 from prebooking.domain.sign_ins import NewSession, SignInStore, StoredSignIn
@@ -115,6 +115,7 @@ class SignInService:
                 cookies=account.cookies,
                 fingerprint=fingerprint,
                 password=password if remember else None,
+                box_domains=domains_of(boxes),
             )
         store = partial(self._store.store_sign_in, user_email, ticket, new)
         return SignedIn(await effect.store(store, meanwhile=SignedIn(None, boxes)), boxes)

@@ -7,7 +7,8 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError, Validati
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from prebooking.domain.classes import TimetabledClass
+from prebooking.domain.classes import MemberBox, TimetabledClass
+from prebooking.domain.cookies import Domain
 from prebooking.domain.errors import BoxNumberUnknownError, BoxSilentError, SessionEndedError, SessionMissingError
 from prebooking.domain.opening_rules import OpeningRule, on_the_wall_clock
 from prebooking.usecases.sessions.connect import TooOftenError
@@ -44,11 +45,17 @@ class ClassesQuery(Rule):
 
 
 class BoxView(BaseModel):
-    """A gym of the user's. A prebooking refers to it by `subdomain` and `aimharder_id`."""
+    """A gym of the user's. A prebooking refers to it by `subdomain`, `aimharder_id` and `domain`."""
 
     subdomain: str
     aimharder_id: str
+    domain: Domain
     name: str
+
+    @classmethod
+    def of(cls, box: MemberBox) -> "BoxView":
+        domain = box.domain or Domain.COM
+        return cls(subdomain=box.subdomain, aimharder_id=box.aimharder_id, domain=domain, name=box.name)
 
 
 class BoxList(BaseModel):
@@ -91,7 +98,7 @@ async def boxes(request: Request) -> Response:
         found = await services.class_listings.boxes(user)
     except _REFUSALS as exc:
         raise _refusal(exc) from exc
-    views = [BoxView(subdomain=box.subdomain, aimharder_id=box.aimharder_id, name=box.name) for box in found]
+    views = [BoxView.of(box) for box in found]
     return JSONResponse(BoxList(boxes=views).model_dump(mode="json"))
 
 

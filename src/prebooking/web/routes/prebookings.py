@@ -34,7 +34,7 @@ from prebooking.web.transitions import (
 async def create(request: Request) -> Response:
     services, user = await _user(request)
     new = await read_json(request, NewPrebooking)
-    box = Box(subdomain=new.box_subdomain, aimharder_id=new.box_aimharder_id)
+    box = Box(subdomain=new.box_subdomain, aimharder_id=new.box_aimharder_id, domain=new.box_domain)
     name = name_of(request, user)
     created = await services.scheduler.create(
         name.id,

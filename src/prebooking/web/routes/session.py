@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from prebooking.domain.cookies import Cookie as SessionCookie
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.sessions import SessionState
 from prebooking.usecases.sessions.connect import TooOftenError
@@ -100,7 +101,7 @@ async def connect(request: Request) -> Response:
     services = services_of(request)
     user = await services.users.email(request)
     new = await read_json(request, NewSession)
-    cookies = [(cookie.name, cookie.value) for cookie in new.cookies]
+    cookies = [SessionCookie(cookie.name, cookie.value) for cookie in new.cookies]
     try:
         alive = await services.session_connector.connect(
             user, token=new.token, cookies=cookies, fingerprint=new.fingerprint

@@ -77,7 +77,7 @@ async def sign_in(request: Request) -> Response:
         raise _unreachable() from exc
     # If it is not the newest, the user has meanwhile disconnected or connected another session, which was not checked.
     alive = True if stored.newest else None if stored.state else False
-    views = [BoxView(subdomain=box.subdomain, aimharder_id=box.aimharder_id, name=box.name) for box in boxes]
+    views = [BoxView.of(box) for box in boxes]
     view = SignedInView(**session_view(stored.state, alive=alive).model_dump(), boxes=views)
     return JSONResponse(view.model_dump(mode="json"))
 

@@ -15,6 +15,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from prebooking.domain.cookies import Domain
 from prebooking.domain.prebooking import Status, box_label
 from prebooking.web.schemas.instants import Instant
 from prebooking.web.schemas.opens import Opens
@@ -123,6 +124,13 @@ BoxLabel = Annotated[
 ]
 
 
+def _box_domain(value: Any) -> Any:
+    if value not in tuple(Domain):
+        raise ValueError("must be aimharder.com or aimharder.es")
+    return value
+
+
+BoxDomain = Annotated[Domain, BeforeValidator(_box_domain)]
 Day = Annotated[
     str,
     AfterValidator(_day),
@@ -179,8 +187,15 @@ class NewPrebooking(BaseModel):
         }
     )
 
-    box_subdomain: Annotated[BoxLabel, Field(description="The gym's sub-domain of aimharder.com.")]
+    box_subdomain: Annotated[BoxLabel, Field(description="The gym's sub-domain of `box_domain`.")]
     box_aimharder_id: Annotated[BoxNumber, Field(description="The gym's number at AimHarder.")]
+    box_domain: Annotated[
+        BoxDomain | None,
+        Field(
+            description="The gym's domain, as `GET /boxes` returns it. Without it: as AimHarder named it for the user's"
+            " session, else aimharder.com."
+        ),
+    ] = None
     booking_data: BookingData
     opens: Annotated[Opens | None, Field(description="The gym's opening rule, instead of `available_at`.")] = None
     available_at: Annotated[

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.json_schema import SkipJsonSchema
 from typing_extensions import TypedDict
 
+from prebooking.domain.cookies import Domain
 from prebooking.domain.outcome import Outcome
 from prebooking.domain.prebooking import Prebooking as _Prebooking
 
@@ -80,6 +81,7 @@ class Result(TypedDict, total=False):
 class Prebooking(_Prebooking):
     """A prebooking. Its final status is completed, failed (with the reason in `error_code`) or cancelled."""
 
+    box_domain: Domain | None
     booking_data: Booking
     # Always present in a response, so without a default here.
     qstash_schedule_id: str | None

@@ -184,17 +184,19 @@ function sayOpening(element) {
 
 async function prebook(one) {
   complain($("find-problem"), null);
+  const home = gyms.find(({ subdomain }) => subdomain === one.box);
   try {
     const row = await api.create({
       box_subdomain: one.box,
       box_aimharder_id: one.number,
+      box_domain: home?.domain ?? null,
       booking_data: {
         day: one.day,
         id: one.id,
         insist: $("insist").checked ? 1 : 0,
         ...(one.starts_at && { classTimeUTC: one.starts_at }),
         activityName: one.name,
-        boxName: gyms.find(({ subdomain }) => subdomain === one.box)?.name ?? one.box,
+        boxName: home?.name ?? one.box,
       },
       available_at: Date.parse(one.opens_at) > now() ? one.opens_at : new Date(now()).toISOString(),
     });

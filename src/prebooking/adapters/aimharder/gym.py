@@ -1,0 +1,98 @@
+"""A member at one box: its listing, and the booking request, held on its connection until it is fired."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import httpx
+
+from prebooking.adapters.aimharder.account import AimHarderAccount
+from prebooking.adapters.aimharder.answers import read_listing, read_reply
+from prebooking.adapters.aimharder.classes import read_timetable
+from prebooking.adapters.aimharder.held_http import Hold, held
+from prebooking.adapters.aimharder.hosts import Hosts
+from prebooking.adapters.aimharder.session_client import SessionClient, without
+from prebooking.domain.classes import TimetabledClass
+from prebooking.domain.errors import BoxSilentError
+from prebooking.domain.outcome import Kind, Reply
+from prebooking.domain.ports import HeldRequest, Listing
+from prebooking.domain.prebooking import BookingRequest, Box
+
+_T = TypeVar("_T")
+
+
+class AimHarderGym(AimHarderAccount):
+    """See prebooking.domain.ports.Gym."""
+
+    def __init__(self, client: SessionClient, hosts: Hosts, box: Box, now: Callable[[], float]) -> None:
+        super().__init__(client, hosts)
+        self._box_url = hosts.box(box)
+        self._box = box
+        self._now = now
+
+    async def listing(self, day: str, family_id: str) -> Listing:
+        return await self._ask_for_day(read_listing, day, family_id)
+
+    async def timetable(self, day: str) -> tuple[TimetabledClass, ...]:
+        return await self._ask_for_day(read_timetable, day)
+
+    async def _ask_for_day(self, read: Callable[[Any], _T], day: str, family_id: str = "") -> _T:
+        params = {"day": day, "box": self._box.aimharder_id, "familyId": family_id}
+        return await self._client.ask(read, "GET", f"{self._box_url}/api/bookings", params=params)
+
+    def hold(self, request: BookingRequest) -> HeldRequest:
+        form = {
+            "id": request.class_id,
+            "day": request.day,
+            "insist": str(request.insist),
+            "familyId": request.family_id,
+        }
+        hold, cookies = Hold(self._now), self.cookies
+
+        async def send() -> tuple[int, bytes, str]:
+            held.set(hold)
+            status, body, elsewhere = await self._client.send("POST", f"{self._box_url}/api/book", data=form)
+            return status, without(cookies, body), elsewhere
+
+        return _Held(hold, asyncio.create_task(send()))
+
+
+class _Held:
+    """See prebooking.domain.ports.HeldRequest."""
+
+    def __init__(self, hold: Hold, sending: asyncio.Task[tuple[int, bytes, str]]) -> None:
+        self._hold = hold
+        self._sending = sending
+
+    async def ready(self) -> None:
+        ready = asyncio.ensure_future(self._hold.ready.wait())
+        try:
+            await asyncio.wait((ready, self._sending), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ready.cancel()
+        if self._sending.done():  # a request that was not let go can only have failed
+            raise BoxSilentError("no connection to the box") from self._sending.exception()
+
+    async def lost(self) -> float:
+        await asyncio.wait({self._sending})
+        return self._hold.idle_s
+
+    def fire(self) -> None:
+        self._hold.fire()
+
+    @property
+    def fired_at(self) -> float | None:
+        return self._hold.fired_at
+
+    async def reply(self, *, within_s: float) -> Reply:
+        try:
+            async with asyncio.timeout(within_s):
+                status, body, elsewhere = await self._sending
+        except (httpx.HTTPError, TimeoutError) as exc:
+            kind = Kind.NEVER_LEFT if self._hold.fired_at is None else Kind.NO_ANSWER
+            return Reply(kind, words=type(exc).__name__)
+        return read_reply(status, body, elsewhere)
+
+    async def aclose(self) -> None:
+        self._sending.cancel()
+        await asyncio.wait({self._sending})

@@ -1,0 +1,40 @@
+"""A replica of an earlier release is not given the rows that it can't execute; one of this release is."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from tests.postgres.factories import begun, claimed, parked, prebooking
+from tests.postgres.functions import NOW, Functions, seconds
+
+from prebooking.adapters.supabase.claims import CAPABILITIES
+
+ONLY_NOW: list[dict[str, Any]] = [{"box_domain": "aimharder.es"}]
+BEFORE = NOW - seconds(60)
+WAITING: list[dict[str, Any]] = [
+    {"available_at": BEFORE},
+    claimed(uuid4(), lease_until=BEFORE),
+    begun(uuid4(), lease_until=BEFORE),
+    parked(uuid4(), lease_until=BEFORE),
+]
+
+
+@pytest.mark.parametrize("kind", ONLY_NOW, ids=str)
+@pytest.mark.parametrize("state", WAITING, ids=["due", "claimed", "begun", "parked"])
+async def test_a_row_is_for_replicas_that_can_execute_it(
+    db: Functions, kind: dict[str, Any], state: dict[str, Any]
+) -> None:
+    row = await prebooking(db, **state, **kind)
+    swept = await db.sweep()
+    assert (swept["execute"], swept["settle"]) == ([], [])
+    refused = await db.claim(row, uuid4())
+    assert (refused["outcome"], refused["retry_after"]) == ("held", 5)
+    swept = await db.sweep(capabilities=CAPABILITIES)
+    assert [*swept["execute"], *swept["settle"]] == [str(row)]
+    assert (await db.claim(row, uuid4(), capabilities=CAPABILITIES))["outcome"] == "claimed"
+
+
+async def test_any_other_row_is_for_all(db: Functions) -> None:
+    row = await prebooking(db, available_at=BEFORE, box_domain="aimharder.com")
+    assert (await db.sweep())["execute"] == [str(row)]
+    assert (await db.claim(row, uuid4()))["outcome"] == "claimed"
