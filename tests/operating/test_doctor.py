@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from tests.operating.examined_service import ExaminedService
 from tests.operating.misconfigurations import REFUSED
 from tests.support.executions import ANA
@@ -280,6 +280,33 @@ async def test_an_aimharder_that_is_not_there(examined: ExaminedService) -> None
 async def test_an_aimharder_that_blocks_us(examined: ExaminedService) -> None:
     async with somebody_else(403) as url:
         assert "proxy in the gym's country" in (await examined.wrong(aimharder_account_url=url))["aimharder"].fix
+
+
+@pytest.mark.parametrize(("booked", "state"), [(None, State.NOTE), ("aimharder.es", State.BAD)])
+async def test_the_account_hosts_of_both_domains_are_asked(
+    examined: ExaminedService, booked: str | None, state: State
+) -> None:
+    """They are reached through a proxy, which answers for both: .es has a bad day."""
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        spanish = Request(scope).headers["host"].endswith(".es")
+        said: Response = Response("busy", 503) if spanish else JSONResponse({"data": []})
+        await said(scope, receive, send)
+
+    await examined.world.member("ana@example.com")
+    row = await examined.world.prebook("ana@example.com", examined.world.open_class(3600))
+    await examined.world.database.execute(
+        "update public.prebookings set box_domain = $1 where id = $2", booked, row["id"]
+    )
+    app = Starlette()
+    app.mount("/", answer)
+    async with serve_asgi(app, host="127.0.0.1", port=0) as proxy:
+        findings = await examined.findings(aimharder_account_url="http://aimharder.com", aimharder_proxy=proxy)
+    account = {one.message: one.state for one in findings if one.check == "aimharder"}
+    assert account["responds at http://aimharder.com"] is State.GOOD
+    ((message, found),) = [item for item in account.items() if "http://aimharder.es" in item[0]]
+    assert found is state
+    assert "503" in message
 
 
 async def test_a_clock_that_is_wrong(examined: ExaminedService, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from tests.support.executions import ANA, REFRESH, WHOAMI, at_gym, delivered, in
 from tests.support.world import World, open_world
 from tests.web.test_session_watch import asked, dies, later, token_is_old, waiting
 
-from prebooking.adapters.aimharder import client
+from prebooking.adapters.aimharder import session_client
 from prebooking.adapters.supabase.rpc import open_rpc
 from prebooking.adapters.supabase.session_vault import SessionVault
 from prebooking.operator.session_encryption import Encryption
@@ -39,7 +39,7 @@ async def watching(database: asyncpg.Connection, outside: Outside) -> AsyncItera
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "_QUESTION_S", QUESTION_S)
+    monkeypatch.setattr(session_client, "QUESTION_S", QUESTION_S)
 
 
 async def stored(world: World) -> dict[str, Any]:

@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import Iterator
 from http import HTTPStatus
 
+from prebooking.adapters.aimharder.hosts import under
 from prebooking.adapters.host_probe import HostResponse, Silence, Why, hear
+from prebooking.domain.cookies import Domain
 from prebooking.domain.plain_text import printable
+from prebooking.domain.prebooking import Box
 from prebooking.operator.case import Case
 from prebooking.operator.clock_checks import check_aimharder_clock
-from prebooking.operator.findings import Finding, bad, good
+from prebooking.operator.findings import Finding, State, bad, good, note
 from prebooking.settings import Settings
 
 _SUBJECT = "AimHarder"
@@ -19,14 +22,31 @@ _BLOCKED = (HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.UNAVA
 
 
 async def check_account_host(case: Case) -> list[Finding]:
+    """Asks the account hosts of both domains. That of .es matters where a gym under it is booked."""
     settings = case.settings
     url = settings.aimharder_account_url
+    spanish = under(Domain.ES, url)
+    if spanish == url:
+        return await _check_account_host(url, settings)
+    found, of_spanish = await asyncio.gather(_check_account_host(url, settings), _check_account_host(spanish, settings))
+    if not any(box.domain is Domain.ES for box in _boxes(case)):
+        of_spanish = [_of_no_use_yet(finding) if finding.state is State.BAD else finding for finding in of_spanish]
+    return [*found, *of_spanish]
+
+
+async def _check_account_host(url: str, settings: Settings) -> list[Finding]:
     response = await hear(f"{url}/api/whoami", settings.aimharder_proxy)
     finding = _unusable(response, "aimharder", f"at {url}", "AIMHARDER_ACCOUNT_URL", settings)
     if finding is not None:
         return [finding]
     assert isinstance(response, HostResponse)
     return [good(_SUBJECT, "aimharder", f"responds at {url}"), *check_aimharder_clock(response)]
+
+
+def _of_no_use_yet(finding: Finding) -> Finding:
+    return note(
+        finding.subject, finding.check, f"{finding.message}; no gym under {Domain.ES} is booked, so it can wait"
+    )
 
 
 async def check_login_host(case: Case) -> list[Finding]:
@@ -44,37 +64,36 @@ async def check_boxes(case: Case) -> list[Finding]:
     settings = case.settings
     pattern = settings.aimharder_box_url
     boxes = _boxes(case)
-    named = {name for name, _ in boxes}
-    if _BOX not in pattern and len(named) > 1:
-        message = f"AIMHARDER_BOX_URL is the address of one gym, {printable(pattern)}, but {len(named)} gyms are booked"
+    if _BOX not in pattern and len(boxes) > 1:
+        message = f"AIMHARDER_BOX_URL is the address of one gym, {printable(pattern)}, but {len(boxes)} gyms are booked"
         return [
             bad(_SUBJECT, "box", message, "write {box} in place of the gym's sub-domain: https://{box}.aimharder.com")
         ]
-    return list(await asyncio.gather(*(_check_box(name, number, settings) for name, number in boxes or [(None, None)])))
+    asked: list[Box | None] = [*boxes] or [None]
+    return list(await asyncio.gather(*(_check_box(box, settings) for box in asked)))
 
 
-def _boxes(case: Case) -> list[tuple[str | None, str | None]]:
+def _boxes(case: Case) -> list[Box]:
     """Returns the gyms of pending prebookings and of the legacy box."""
     rows = [*case.inspection.next, *case.inspection.last] if case.inspection else []
-    known: dict[str | None, str | None] = {row.box_subdomain: row.box_aimharder_id for row in rows if row.box_subdomain}
-    legacy = case.settings.legacy_box
-    if legacy is not None:
-        known = {legacy.subdomain: legacy.aimharder_id, **known}
-    return list(known.items())[:_MOST_BOXES]
+    boxes = (row.box(case.settings.legacy_box) for row in rows)
+    known = {box.host: box for box in (case.settings.legacy_box, *boxes) if box is not None}
+    return list(known.values())[:_MOST_BOXES]
 
 
-async def _check_box(name: str | None, number: str | None, settings: Settings) -> Finding:
+async def _check_box(box: Box | None, settings: Settings) -> Finding:
     pattern = settings.aimharder_box_url
-    base = pattern.replace(_BOX, name or _UNKNOWN)
-    response = await hear(f"{base}/api/bookings?box={number or ''}&day=20300101&familyId=", settings.aimharder_proxy)
+    name, number = (box.subdomain, box.aimharder_id) if box else (_UNKNOWN, "")
+    base = under(box.domain if box else None, pattern).replace(_BOX, name)
+    response = await hear(f"{base}/api/bookings?box={number}&day=20300101&familyId=", settings.aimharder_proxy)
     where = f"at {base}"
-    if name is None and _BOX in pattern and isinstance(response, HostResponse) and _is_free(response.status):
+    if box is None and _BOX in pattern and isinstance(response, HostResponse) and _is_free(response.status):
         return good(_SUBJECT, "box", f"gyms are requested at {pattern}; none is known yet")
     setting = "AIMHARDER_BOX_URL"
-    if settings.legacy_box is not None and name == settings.legacy_box.subdomain:
+    if settings.legacy_box is not None and box == settings.legacy_box:
         setting = "LEGACY_BOX_SUBDOMAIN and AIMHARDER_BOX_URL"
     finding = _unusable(response, "box", where, setting, settings)
-    return finding or good(_SUBJECT, "box", f"the gym {name or ''} responds {where}".replace("  ", " "))
+    return finding or good(_SUBJECT, "box", f"the gym {name if box else ''} responds {where}".replace("  ", " "))
 
 
 def _is_free(status: int) -> bool:
