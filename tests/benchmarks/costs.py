@@ -15,8 +15,8 @@ from tests.benchmarks.scene import BOX, Scene, open_scene, sleep_until, whole_se
 
 from prebooking.adapters.qstash.messages import open_messages
 from prebooking.adapters.supabase.store import open_store
-from prebooking.domain.ports import Limits
 from prebooking.domain.prebooking import Box
+from prebooking.domain.transitions import Limits
 from prebooking_local.qstash.signing import DEV_TOKEN
 from prebooking_local.supabase import SECRET_KEY
 

@@ -18,8 +18,8 @@ from tests.contract.postgrest_servers import BINARY, JWT_SECRET, Server, real_po
 from prebooking.adapters.migrations import migrate
 from prebooking.adapters.supabase.store import SupabaseStore, open_store
 from prebooking.domain.errors import StoreTrouble, StoreUnavailableError
-from prebooking.domain.ports import Limits
 from prebooking.domain.prebooking import Box
+from prebooking.domain.transitions import Limits
 from prebooking_local.postgres import Postgres, postgres
 from prebooking_local.serving import serve_asgi
 

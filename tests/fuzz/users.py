@@ -13,7 +13,7 @@ from jwt.algorithms import ECAlgorithm
 from starlette.requests import Request
 from tests.fuzz.inputs import in_base64, inputs
 
-from prebooking.domain.ports import Page
+from prebooking.domain.prebooking import Page
 from prebooking.web.auth import Users
 from prebooking.web.key_set import KeySet
 from prebooking.web.pagination import decode_cursor

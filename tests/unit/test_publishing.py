@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 from tests.support.fake_clock import FakeClock
 
 from prebooking.domain.errors import MessagingError, OrdersPausedError
-from prebooking.domain.ports import Unscheduled
 from prebooking.domain.prebooking import Prebooking, Status
+from prebooking.domain.work import Unscheduled
 from prebooking.usecases.publishing import PublishBackoff, Refused
 
 REGION = MessagingError("404 not found in this region", pause=True)

@@ -175,7 +175,7 @@ async def test_a_refresh_beside_it_loses_neither_its_token_nor_its_encryption(
     """Sessions are refreshed over and over while rows are encrypted under one key after another."""
     from prebooking.adapters.clock import SystemClock
     from prebooking.domain.classes import MemberBox
-    from prebooking.domain.ports import NewTokens
+    from prebooking.domain.sessions import NewTokens
     from prebooking.usecases.effects import Effects
     from prebooking.usecases.sessions.refresh import SessionRefresher
 

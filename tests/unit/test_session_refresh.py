@@ -17,9 +17,9 @@ from tests.support.virtual_time_loop import Clock, VirtualTimeLoop
 
 from prebooking.domain.cookies import Cookie
 from prebooking.domain.errors import BoxSilentError, StoreUnavailableError
-from prebooking.domain.ports import Account, Gyms, NewTokens
+from prebooking.domain.ports import Account, Gyms, SessionStore
 from prebooking.domain.prebooking import Session
-from prebooking.domain.sessions import SessionAnswer, SessionState, SessionStore, StoredSession
+from prebooking.domain.sessions import NewTokens, SessionAnswer, SessionState, StoredSession
 from prebooking.usecases.effects import Effects
 from prebooking.usecases.sessions.refresh import SessionRefresher
 

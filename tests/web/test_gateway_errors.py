@@ -10,8 +10,8 @@ from tests.support.world import World
 from prebooking.adapters.supabase.errors import REFUSED_CODES, TRANSIENT_CODES, TRANSIENT_STATUSES
 from prebooking.adapters.supabase.store import SupabaseStore, open_store
 from prebooking.domain.errors import StoreTrouble, StoreUnavailableError
-from prebooking.domain.ports import Limits
 from prebooking.domain.prebooking import Box
+from prebooking.domain.transitions import Limits
 from prebooking_local.supabase import Fault, Gateway
 
 ANA = "ana@example.com"

@@ -13,10 +13,11 @@ import pytest
 from prebooking.adapters import clock
 from prebooking.adapters.supabase.rpc import SupabaseRpc
 from prebooking.adapters.supabase.store import SupabaseStore, open_store
+from prebooking.domain.claims import Claim
 from prebooking.domain.cookies import Cookie
 from prebooking.domain.errors import StoreUnavailableError
-from prebooking.domain.ports import Claim, Limits, Transition
 from prebooking.domain.prebooking import Box, Status
+from prebooking.domain.transitions import Limits, Transition
 from prebooking_local.supabase import Fault, Gateway
 
 ANA = "ana@example.com"

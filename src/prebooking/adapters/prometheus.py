@@ -15,7 +15,7 @@ _LEFT_S = (0, 0.5, 1, 2, 3, 4, 5, 6, 8, 15, 30)
 
 
 class PrometheusMetrics:
-    """See prebooking.domain.metrics.Meter.
+    """See prebooking.domain.ports.Metrics.
 
     `refusals`: each reason for which a signature may be refused; `tokens`: for which an access token may.
     """

@@ -1,4 +1,4 @@
-"""The classes of a box on one day, as its member sees them, to choose from."""
+"""The classes of a box on one day, as its member sees them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -36,3 +36,24 @@ class TimetabledClass:
     you: Literal["booked", "waiting_list"] | None
     bookable: bool  #: by members, as far as the listing knows: neither cancelled nor kept for the staff
     cancelled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListedClass:
+    """A class as the user sees it in the box's listing."""
+
+    book_state: int | None  #: 1 booked, 0 on the waiting list, None neither, or not known
+    reservation_id: str | None
+    cancelled: bool
+    hour: str | None = None  #: of its start, HH:MM on the box's wall clock; None where the box doesn't tell
+    standing_known: bool = True  #: whether the row tells how the user stands
+
+
+class Listing(dict[str, ListedClass]):
+    """A day's classes by their ids. `complete`: a class that is not here is not listed; else its row may be one that
+    could not be read.
+    """
+
+    def __init__(self, classes: Mapping[str, ListedClass] | None = None, *, complete: bool = True) -> None:
+        super().__init__(classes or {})
+        self.complete = complete

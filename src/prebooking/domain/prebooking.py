@@ -140,3 +140,11 @@ class Session:
     def is_old(self) -> bool:
         """To be refreshed by the looks before an opening."""
         return self.token_age_s is None or self.token_age_s > _FRESH_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Where a listing goes on: before this row, newest first."""
+
+    created_at: datetime
+    id: UUID

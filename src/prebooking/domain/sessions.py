@@ -1,13 +1,11 @@
 """The users' AimHarder sessions, as the database keeps them."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
 from uuid import UUID
 
-from prebooking.domain.cookies import Cookie, Domain
+from prebooking.domain.cookies import Cookie
 from prebooking.domain.prebooking import Session
 
 
@@ -55,61 +53,9 @@ class SessionCheck:
     last_in_s: float = math.inf  #: seconds until the last opening of these rows
 
 
-class SessionStore(Protocol):
-    """Each method is one guarded SQL function; all raise StoreUnavailableError and StoreRefusedError."""
+@dataclass(frozen=True, slots=True)
+class NewTokens:
+    """What a refresh gives: token and cookies belong together. Secrets."""
 
-    async def lease_session(self, user_email: str, token: str, lease: UUID, *, lease_s: float) -> SessionAnswer:
-        """The right to refresh the user's session for `lease_s` seconds. `token`: as stored when it was read."""
-        ...
-
-    async def save_session(
-        self,
-        session: Session,
-        lease: UUID,
-        *,
-        token: str | None = None,
-        cookies: Sequence[Cookie] | None = None,
-        error: str | None = None,
-    ) -> SessionAnswer:
-        """Compare-and-set on `session.stored_token`; `error` in place of `token`: the refresh failed."""
-        ...
-
-    async def take_session_looks(self) -> Sequence[SessionCheck]:
-        """Some of the sessions to look at now; nobody else gets these for a minute."""
-        ...
-
-    async def note_session_look(
-        self, prebooking_ids: Sequence[UUID], *, alive: bool, session: str, message: str, reason: str | None = None
-    ) -> None:
-        """`session` tells this one from others, and is no secret; `message` and `reason` are of the warning where it is
-        dead.
-        """
-        ...
-
-    async def admit_check(self, user_email: str, token: UUID, *, max_per_minute: int) -> float:
-        """Seconds until AimHarder may be asked about the user's session: 0 is now, and counts. `token`: of this ask."""
-        ...
-
-    async def connect_session(
-        self,
-        user_email: str,
-        *,
-        token: str,
-        cookies: Sequence[Cookie],
-        fingerprint: str,
-        box_domains: Mapping[str, Domain],
-    ) -> SessionState:
-        """Makes it the user's one background session, in place of an earlier one."""
-        ...
-
-    async def read_session(self, user_email: str) -> StoredSession | None:
-        """The one that an execution would take."""
-        ...
-
-    async def note_box_domains(self, user_email: str, domains: Mapping[str, Domain]) -> None:
-        """Keeps with the user's session which boxes of its member are not under aimharder.com."""
-        ...
-
-    async def disconnect_session(self, user_email: str) -> None:
-        """Forgets the background session, if there is one."""
-        ...
+    token: str = field(repr=False)
+    cookies: tuple[Cookie, ...] = field(repr=False)

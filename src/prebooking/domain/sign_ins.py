@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
-from uuid import UUID
 
+from prebooking.domain.classes import MemberBox
 from prebooking.domain.cookies import Cookie, Domain
 from prebooking.domain.prebooking import Session
-from prebooking.domain.sessions import SessionAnswer, SessionState
+from prebooking.domain.sessions import SessionState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,34 +52,9 @@ class SignInLease:
     fingerprint: str = field(default="", repr=False)
 
 
-class SignInStore(Protocol):
-    """Each method is one guarded SQL function; all raise StoreUnavailableError and StoreRefusedError."""
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """What a login gives, besides cookies."""
 
-    async def admit_sign_in(self, user_email: str, account_email: str, token: UUID, *, fingerprint: str) -> Admission:
-        """Counts the try, for the user and for the account. `token`: of this try; `fingerprint`: if there is none."""
-        ...
-
-    async def store_sign_in(self, user_email: str, ticket: int, new: NewSession) -> StoredSignIn:
-        """Makes it the user's one background session, unless what began later, or a disconnect, came before."""
-        ...
-
-    async def lease_sign_in(
-        self, user_email: str, token: str | None, lease: UUID, attempt: UUID, *, lease_s: float
-    ) -> SignInLease:
-        """The right to sign in again with the remembered password, within an allowance of its own.
-
-        `token`: the session's as it was stored when it was read; None: nobody could read it.
-        """
-        ...
-
-    async def save_sign_in_again(
-        self, user_email: str, generation: int, lease: UUID, *, token: str, cookies: tuple[Cookie, ...]
-    ) -> SessionAnswer:
-        """Stores what it came to, unless account or session are others by now; the session that the user then has."""
-        ...
-
-    async def end_sign_in_again(self, user_email: str, generation: int, lease: UUID, *, refused: bool) -> SessionAnswer:
-        """It came to nothing. `refused`: as a wrong password, which is forgotten; superseded, with the session that the
-        user has by now, where it is another one's.
-        """
-        ...
+    token: str = field(repr=False)
+    boxes: tuple[MemberBox, ...] = ()

@@ -9,9 +9,8 @@ from async_lru import alru_cache
 from prebooking.concurrency.rate_limit import RateLimiter
 from prebooking.domain.classes import MemberBox, TimetabledClass, domains_of
 from prebooking.domain.errors import BoxNumberUnknownError, SessionEndedError, SessionMissingError
-from prebooking.domain.ports import Account, Clock, Gyms
+from prebooking.domain.ports import Account, Clock, Gyms, SessionStore
 from prebooking.domain.prebooking import Box, Session
-from prebooking.domain.sessions import SessionStore
 from prebooking.usecases.sessions.connect import TooOftenError
 from prebooking.usecases.sessions.refresh import SessionRefresher
 

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from async_lru import alru_cache
 
-from prebooking.domain.email_owners import OwnerStore
 from prebooking.domain.errors import EmailStaleError, EmailTakenError
+from prebooking.domain.ports import OwnerStore
 
 _KEPT = 10_000  # tokens
 _KEPT_S = 20.0  # who has lost an e-mail in another process speaks for it no longer than that

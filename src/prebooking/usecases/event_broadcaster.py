@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from prebooking.domain.errors import CursorUnknownError, StoreUnavailableError
-from prebooking.domain.events import EventStore
-from prebooking.domain.ports import Clock
+from prebooking.domain.ports import Clock, EventStore
 from prebooking.domain.prebooking import Prebooking
 from prebooking.usecases.booking.gate import Gate
 

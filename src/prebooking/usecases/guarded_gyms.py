@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from prebooking.concurrency.circuit_breaker import CircuitBreaker, CircuitBreakers
-from prebooking.domain.classes import MemberBox, TimetabledClass
+from prebooking.domain.classes import Listing, MemberBox, TimetabledClass
 from prebooking.domain.cookies import Cookie, Domain, home_of
-from prebooking.domain.ports import Account, Gym, Gyms, HeldRequest, Listing, LoggedIn, NewTokens
+from prebooking.domain.ports import Account, Gym, Gyms, HeldRequest
 from prebooking.domain.prebooking import BookingRequest, Box, Session
+from prebooking.domain.sessions import NewTokens
+from prebooking.domain.sign_ins import LoggedIn
 
 
 class GuardedAccount:

@@ -13,7 +13,8 @@ from uuid import UUID
 import structlog
 
 from prebooking.domain.errors import MessagingError, OrdersPausedError
-from prebooking.domain.ports import Clock, Unscheduled
+from prebooking.domain.ports import Clock
+from prebooking.domain.work import Unscheduled
 
 _log = structlog.get_logger()
 

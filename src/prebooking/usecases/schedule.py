@@ -13,8 +13,9 @@ from uuid import UUID
 import structlog
 
 from prebooking.domain.errors import MessagingError, StoreUnavailableError
-from prebooking.domain.ports import Clock, Limits, Messages, Store, Transition
+from prebooking.domain.ports import Clock, Messages, Store
 from prebooking.domain.prebooking import Box, Prebooking, Status
+from prebooking.domain.transitions import Limits, Transition
 from prebooking.usecases.publishing import PublishBackoff
 
 _log = structlog.get_logger()

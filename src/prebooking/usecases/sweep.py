@@ -21,9 +21,9 @@ from uuid import UUID
 import structlog
 
 from prebooking.domain.errors import MessagingError, StoreUnavailableError
-from prebooking.domain.metrics import Metrics
-from prebooking.domain.ports import Clock, Store, Unscheduled, Work
+from prebooking.domain.ports import Clock, Metrics, Store
 from prebooking.domain.timing import Budget, OpeningClock
+from prebooking.domain.work import Unscheduled, Work
 from prebooking.usecases.booking.executor import Executor
 from prebooking.usecases.publishing import PublishBackoff, Refused
 from prebooking.usecases.schedule import Scheduler

@@ -6,8 +6,7 @@ import json
 from datetime import datetime
 from uuid import UUID
 
-from prebooking.domain.ports import Page
-from prebooking.domain.prebooking import Prebooking
+from prebooking.domain.prebooking import Page, Prebooking
 from prebooking.web.problems import invalid
 
 

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from prebooking.domain.metrics import Metrics
-from prebooking.domain.ports import Clock, Store
+from prebooking.domain.ports import Clock, Metrics, Store
 from prebooking.usecases.background.loop import BackgroundTasks
 from prebooking.usecases.booking.executor import Executor
 from prebooking.usecases.classes import ClassListings

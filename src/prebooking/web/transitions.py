@@ -2,7 +2,7 @@
 
 from starlette.responses import JSONResponse, Response
 
-from prebooking.domain.ports import Transition
+from prebooking.domain.transitions import Transition
 from prebooking.web.problems import Problem, invalid, too_often
 from prebooking.web.schemas.rows import as_json
 

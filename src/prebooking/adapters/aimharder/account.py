@@ -13,8 +13,9 @@ from prebooking.adapters.aimharder.session_client import QUESTION_S, SessionClie
 from prebooking.domain.classes import MemberBox
 from prebooking.domain.cookies import Cookie, home_of
 from prebooking.domain.errors import BoxSilentError
-from prebooking.domain.ports import LoggedIn, NewTokens
 from prebooking.domain.prebooking import Box
+from prebooking.domain.sessions import NewTokens
+from prebooking.domain.sign_ins import LoggedIn
 
 
 class AimHarderAccount:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from prebooking.adapters.aimharder.listing import Row, is_true, read_rows, whole
+from prebooking.domain.classes import ListedClass, Listing
 from prebooking.domain.outcome import Kind, Outcome, Reply
-from prebooking.domain.ports import ListedClass, Listing
 
 _BOOKED, _ON_A_LIST, _GENERIC = 1, 0, -12
 _REFUSALS = {

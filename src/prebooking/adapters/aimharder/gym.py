@@ -12,10 +12,10 @@ from prebooking.adapters.aimharder.classes import read_timetable
 from prebooking.adapters.aimharder.held_http import Hold, held
 from prebooking.adapters.aimharder.hosts import Hosts
 from prebooking.adapters.aimharder.session_client import SessionClient, without
-from prebooking.domain.classes import TimetabledClass
+from prebooking.domain.classes import Listing, TimetabledClass
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Kind, Reply
-from prebooking.domain.ports import HeldRequest, Listing
+from prebooking.domain.ports import HeldRequest
 from prebooking.domain.prebooking import BookingRequest, Box
 
 _T = TypeVar("_T")

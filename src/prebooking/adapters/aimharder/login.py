@@ -13,7 +13,7 @@ from typing import Any
 from prebooking.adapters.aimharder.answers import StatusError
 from prebooking.adapters.aimharder.classes import read_roles
 from prebooking.domain.errors import AccountLockedError, WrongCredentialsError
-from prebooking.domain.ports import LoggedIn
+from prebooking.domain.sign_ins import LoggedIn
 
 _OK, _UNAUTHORIZED, _TOO_MANY_REQUESTS = 200, 401, 429
 _WRONG_KEY = re.compile(r"\bLOGIN_ERROR_LOGIN\b")

@@ -8,7 +8,8 @@ from pydantic import TypeAdapter
 
 from prebooking.adapters.supabase.sessions import SupabaseSessions
 from prebooking.concurrency.priority_semaphore import Priority
-from prebooking.domain.ports import Claim, Held, Transition
+from prebooking.domain.claims import Claim, Held
+from prebooking.domain.transitions import Transition
 
 _CLAIM_S = 1.5  # for all tries of a claim together
 _RENEW_S = 1.5  # the next renewal comes soon

@@ -11,7 +11,7 @@ _OWNERSHIP = TypeAdapter(Ownership)
 
 
 class SupabaseOwners:
-    """See prebooking.domain.email_owners.OwnerStore."""
+    """See prebooking.domain.ports.OwnerStore."""
 
     _rpc: SupabaseRpc
 

@@ -12,7 +12,7 @@ _NOTICES = TypeAdapter(list[Notice])
 
 
 class SupabaseNotices:
-    """See prebooking.domain.notices.NoticeStore."""
+    """See prebooking.domain.ports.NoticeStore."""
 
     _rpc: SupabaseRpc
 

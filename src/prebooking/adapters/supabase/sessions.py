@@ -26,7 +26,7 @@ _LOOKS = TypeAdapter(list[SessionCheck])
 
 
 class SupabaseSessions:
-    """See prebooking.domain.sessions.SessionStore."""
+    """See prebooking.domain.ports.SessionStore."""
 
     def __init__(self, rpc: SupabaseRpc, vault: SessionVault) -> None:
         self._rpc = rpc

@@ -16,7 +16,7 @@ _log = structlog.get_logger()
 
 
 class SupabaseSignIns(SupabaseSessions):
-    """See prebooking.domain.sign_ins.SignInStore."""
+    """See prebooking.domain.ports.SignInStore."""
 
     async def admit_sign_in(self, user_email: str, account_email: str, token: UUID, *, fingerprint: str) -> Admission:
         answer = await self._rpc.call(

@@ -17,8 +17,9 @@ from prebooking.adapters.supabase.sign_ins import SupabaseSignIns
 from prebooking.concurrency.priority_semaphore import Priority
 from prebooking.domain.errors import CursorUnknownError, StoreRefusedError
 from prebooking.domain.events import Changes
-from prebooking.domain.ports import Limits, Page, Transition, Unscheduled, Work
-from prebooking.domain.prebooking import Box, Prebooking
+from prebooking.domain.prebooking import Box, Page, Prebooking
+from prebooking.domain.transitions import Limits, Transition
+from prebooking.domain.work import Unscheduled, Work
 
 _TRANSITION = TypeAdapter(Transition)
 _WORK = TypeAdapter(Work)

@@ -3,9 +3,7 @@
 import structlog
 
 from prebooking.domain.errors import MessagingError
-from prebooking.domain.metrics import Metrics
-from prebooking.domain.notices import NoticeStore, NotificationSender
-from prebooking.domain.ports import Clock
+from prebooking.domain.ports import Clock, Metrics, NoticeStore, NotificationSender
 from prebooking.usecases.booking.gate import Gate
 from prebooking.usecases.publishing import PublishBackoff
 

@@ -7,8 +7,7 @@ from uuid import UUID
 import structlog
 
 from prebooking.domain.errors import StoreRefusedError, StoreUnavailableError
-from prebooking.domain.metrics import Metrics
-from prebooking.domain.ports import Clock
+from prebooking.domain.ports import Clock, Metrics
 from prebooking.domain.timing import Budget
 from prebooking.usecases.booking.pipeline import Pipeline
 from prebooking.usecases.booking.record import DeliveryResult

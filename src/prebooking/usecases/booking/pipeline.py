@@ -11,12 +11,14 @@ import structlog
 
 from prebooking.concurrency.fair_semaphore import FairSemaphore, NoPermitError
 from prebooking.concurrency.shutdown import Shutdown, ShutdownError
+from prebooking.domain.claims import Claim
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Ending, Outcome
 from prebooking.domain.patience import Patience
-from prebooking.domain.ports import Claim, Clock, Store, Transition
+from prebooking.domain.ports import Clock, Store
 from prebooking.domain.prebooking import Box
 from prebooking.domain.timing import Budget, OpeningClock
+from prebooking.domain.transitions import Transition
 from prebooking.usecases.booking.admission import WORTH_STARTING_S, admitted, crowded
 from prebooking.usecases.booking.begin_stagger import BeginStagger
 from prebooking.usecases.booking.context import Decision, ExecutionContext, GiveBack, NotOurs, Park, Release, timings_of

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import structlog
 
 from prebooking.domain.class_start import start_of
+from prebooking.domain.classes import Listing
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Ending, Outcome
-from prebooking.domain.ports import Listing
 from prebooking.usecases.booking.context import ExecutionContext
 from prebooking.usecases.booking.settle import present
 from prebooking.usecases.sessions.refresh import PATIENCE_S

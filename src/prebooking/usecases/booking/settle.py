@@ -4,9 +4,9 @@ import asyncio
 import random
 from enum import Enum, auto
 
+from prebooking.domain.classes import ListedClass
 from prebooking.domain.errors import BoxNotHereError, BoxSilentError
 from prebooking.domain.outcome import Ending, Outcome
-from prebooking.domain.ports import ListedClass
 from prebooking.usecases.booking.context import ExecutionContext
 
 _PAUSES_S = (0.3, 3.0)  # the first and the longest, each twice as long as the last

@@ -7,8 +7,8 @@ from uuid import uuid4
 from prebooking.domain.classes import domains_of
 from prebooking.domain.cookies import Cookie, Domain
 from prebooking.domain.errors import BoxSilentError
-from prebooking.domain.ports import Gyms
-from prebooking.domain.sessions import SessionState, SessionStore
+from prebooking.domain.ports import Gyms, SessionStore
+from prebooking.domain.sessions import SessionState
 from prebooking.usecases.sessions.refresh import SessionRefresher
 
 _REFRESH_S = 4.0

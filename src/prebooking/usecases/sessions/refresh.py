@@ -15,9 +15,9 @@ from uuid import uuid4
 import structlog
 
 from prebooking.domain.errors import BoxSilentError, NotSentError, StoreRefusedError, StoreUnavailableError
-from prebooking.domain.ports import Account, Clock, Gyms
+from prebooking.domain.ports import Account, Clock, Gyms, SessionStore
 from prebooking.domain.prebooking import Session
-from prebooking.domain.sessions import SessionAnswer, SessionStore
+from prebooking.domain.sessions import SessionAnswer
 from prebooking.usecases.effects import Effect, Effects
 
 _log = structlog.get_logger()

@@ -5,9 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from prebooking.domain.errors import BoxSilentError, StoreUnavailableError
-from prebooking.domain.ports import Account, Clock
+from prebooking.domain.ports import Account, Clock, SessionStore
 from prebooking.domain.prebooking import Session
-from prebooking.domain.sessions import SessionStore
 from prebooking.usecases.sessions.refresh import SessionRefresher
 from prebooking.usecases.sessions.sign_in_again import REFUSED, AutomaticSignIn
 

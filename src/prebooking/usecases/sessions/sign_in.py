@@ -15,8 +15,8 @@ from uuid import uuid4
 
 from prebooking.domain.classes import MemberBox, domains_of
 from prebooking.domain.errors import BoxSilentError, NotSentError, StoreUnavailableError
-from prebooking.domain.ports import Account, Clock, Gyms
-from prebooking.domain.sign_ins import NewSession, SignInStore, StoredSignIn
+from prebooking.domain.ports import Account, Clock, Gyms, SignInStore
+from prebooking.domain.sign_ins import NewSession, StoredSignIn
 from prebooking.usecases.effects import Effect, Effects
 
 _ANSWER_S = 45.0

@@ -19,9 +19,9 @@ from prebooking.domain.errors import (
     StoreUnavailableError,
     WrongCredentialsError,
 )
-from prebooking.domain.ports import Clock
+from prebooking.domain.ports import Clock, SignInStore
 from prebooking.domain.prebooking import Session
-from prebooking.domain.sign_ins import SignInLease, SignInStore
+from prebooking.domain.sign_ins import SignInLease
 from prebooking.usecases.effects import Effect, Effects
 from prebooking.usecases.guarded_gyms import GuardedGyms
 from prebooking.usecases.sessions.sign_in import log_in

@@ -11,10 +11,9 @@ from hashlib import sha256
 import structlog
 
 from prebooking.domain.errors import BoxSilentError
-from prebooking.domain.metrics import Metrics
-from prebooking.domain.ports import Clock
+from prebooking.domain.ports import Clock, Metrics, SessionStore
 from prebooking.domain.prebooking import Session
-from prebooking.domain.sessions import SessionCheck, SessionStore
+from prebooking.domain.sessions import SessionCheck
 from prebooking.usecases.booking.gate import Gate
 from prebooking.usecases.guarded_gyms import GuardedGyms
 from prebooking.usecases.sessions.refresh import PATIENCE_S

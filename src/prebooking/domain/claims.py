@@ -1,0 +1,35 @@
+"""The claim of one execution on its prebooking."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from prebooking.domain.prebooking import Prebooking, Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The exclusive, leased right to execute `prebooking`."""
+
+    prebooking: Prebooking
+    now: datetime  #: by the database's clock
+    sent_at: float  #: when it was asked for, on the host's monotonic clock: not before a connection was free
+    begun: bool  #: an earlier claim may have booked: settle first
+    settle_only: bool  #: nothing may be sent any more
+    parks: int
+    session: Session | None
+    give_up_at: datetime
+    starts_at: datetime | None = None  #: the class's start, where it is known
+    time_zone: str | None = None  #: of the box's wall clock, where it is known
+    shots: tuple[dict[str, Any], ...] = ()
+    last_outcome: str | None = None
+    last_message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What a claimer shows to have its claim prolonged."""
+
+    prebooking_id: UUID
+    token: UUID

@@ -1,0 +1,28 @@
+"""What the use cases need of the outside, by outside system. Adapters implement these Protocols.
+
+The data that they take and return is defined beside this package, by its subject.
+"""
+
+from prebooking.domain.ports.clock import Clock
+from prebooking.domain.ports.gym import Account, Gym, Gyms, HeldRequest
+from prebooking.domain.ports.messages import Messages, NotificationSender
+from prebooking.domain.ports.metrics import Metrics
+from prebooking.domain.ports.sessions import SessionStore, SignInStore
+from prebooking.domain.ports.store import EventStore, NoticeStore, OwnerStore, Store
+
+__all__ = [
+    "Account",
+    "Clock",
+    "EventStore",
+    "Gym",
+    "Gyms",
+    "HeldRequest",
+    "Messages",
+    "Metrics",
+    "NoticeStore",
+    "NotificationSender",
+    "OwnerStore",
+    "SessionStore",
+    "SignInStore",
+    "Store",
+]

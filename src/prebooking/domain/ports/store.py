@@ -1,0 +1,184 @@
+"""The database: the prebookings, and what is kept about them and their users."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from prebooking.domain.claims import Claim, Held
+from prebooking.domain.email_owners import Ownership
+from prebooking.domain.events import Changes
+from prebooking.domain.notices import Notice
+from prebooking.domain.ports.sessions import SessionStore, SignInStore
+from prebooking.domain.prebooking import Box, Page, Prebooking
+from prebooking.domain.transitions import Limits, Transition
+from prebooking.domain.work import Work
+
+
+class EventStore(Protocol):
+    async def read_changes(
+        self,
+        since: str | None,
+        *,
+        until: str | None = None,
+        user_emails: Sequence[str] = (),
+        after: str | None = None,
+        limit: int,
+    ) -> Changes:
+        """These users' rows that changed after the cursor `since`, and no later than `until`; since None: where to
+        begin. At most `limit` rows; the next page is asked for with `after`, the same `since`, and `until`, which was
+        the first page's cursor if it was None. Raises CursorUnknownError, StoreUnavailableError.
+        """
+        ...
+
+
+class NoticeStore(Protocol):
+    """Each method is one guarded SQL function; all raise StoreUnavailableError and StoreRefusedError."""
+
+    async def take_notices(self) -> Sequence[Notice]:
+        """Some of what is untold; nobody else gets these for a minute."""
+        ...
+
+    async def mark_sent(self, notice_id: UUID, message_id: str) -> None: ...
+
+    async def note_untold(self, message_id: str, reason: str) -> str:
+        """QStash gave up on that message: it will be told again. noted, or nothing_to_note."""
+        ...
+
+
+class OwnerStore(Protocol):
+    async def own_email(self, sub: str, email: str, issued_at: datetime | None) -> Ownership:
+        """An e-mail that nobody has becomes this account's, and what it kept under another one follows."""
+        ...
+
+
+class Store(SessionStore, SignInStore, EventStore, NoticeStore, OwnerStore, Protocol):
+    """The rows. Each method is one guarded SQL function; all raise StoreUnavailableError and StoreRefusedError."""
+
+    async def create(
+        self,
+        prebooking_id: UUID,
+        user_email: str,
+        box: Box,
+        data: Mapping[str, Any],
+        at: datetime | None,
+        *,
+        limits: Limits,
+        starts_at: datetime | None = None,
+        time_zone: str | None = None,
+        key: UUID | None = None,
+    ) -> Transition:
+        """`at` None: it opens now. `starts_at`, `time_zone`: the class's start and the box's zone, where known.
+
+        `key`: of the request; with one that was used before it is answered as then, or key_reused.
+        """
+        ...
+
+    async def attach_message(
+        self, prebooking_id: UUID, version: int, message_id: str, *, address: str | None = None
+    ) -> Transition:
+        """`address`: what the message was ordered for; None: unknown."""
+        ...
+
+    async def cancel(self, prebooking_id: UUID, user_email: str) -> Transition: ...
+    async def reschedule(self, prebooking_id: UUID, user_email: str, at: datetime, *, limits: Limits) -> Transition: ...
+    async def retry(
+        self,
+        prebooking_id: UUID,
+        user_email: str,
+        token: UUID,
+        at: datetime | None,
+        *,
+        limits: Limits,
+        key: UUID | None = None,
+    ) -> Transition: ...
+    async def note_delivery_failure(self, prebooking_id: UUID, version: int, reason: str) -> Transition: ...
+    async def list(
+        self,
+        user_email: str,
+        *,
+        prebooking_id: UUID | None = None,
+        status: str | None = None,
+        box_subdomain: str | None = None,
+        limit: int = 1,
+        before: Page | None = None,
+    ) -> Sequence[Prebooking]: ...
+
+    async def claim(
+        self,
+        prebooking_id: UUID,
+        token: UUID,
+        version: int | None,
+        *,
+        horizon_s: float,
+        max_attempts: int,
+        lease_s: float,
+    ) -> Claim | Transition: ...
+    async def renew(self, held: Sequence[Held], *, lease_s: float) -> Mapping[UUID, Transition]:
+        """Prolongs claims that have not begun. By token, those that are lost: cancelled, taken over, ended, deleted."""
+        ...
+
+    async def begin(
+        self,
+        prebooking_id: UUID,
+        token: UUID,
+        *,
+        lease_s: float,
+        max_attempts: int,
+        settled: bool,
+        starts_at: datetime | None = None,
+        book_until_minutes: float = 0.0,
+    ) -> Transition:
+        """`starts_at`: the class's start as it was learnt now; the row keeps it."""
+        ...
+
+    async def finish(
+        self,
+        prebooking_id: UUID,
+        token: UUID,
+        *,
+        success: bool,
+        outcome: str,
+        message: str,
+        result: Mapping[str, Any],
+    ) -> Transition: ...
+    async def release(
+        self,
+        prebooking_id: UUID,
+        token: UUID,
+        *,
+        outcome: str | None,
+        message: str | None,
+        shots: Sequence[Mapping[str, Any]],
+        retry_s: float,
+        graceful: bool,
+        settled: bool,
+    ) -> Transition: ...
+    async def park(
+        self,
+        prebooking_id: UUID,
+        token: UUID,
+        *,
+        outcome: str | None,
+        message: str | None,
+        shots: Sequence[Mapping[str, Any]],
+        retry_s: float | None,
+    ) -> Transition: ...
+
+    async def sweep(
+        self, *, lead_s: float, max_delay_s: float, address: str | None = None, per_minute: int | None = None
+    ) -> Work:
+        """`address`: where messages are to ring; at most `per_minute` of a user's are ordered anew for it."""
+        ...
+
+    async def remove_old(self, *, days: int) -> tuple[int, bool]:
+        """Removes some of what ended so long ago; how many, and whether there are more."""
+        ...
+
+    async def note_ping(self, ping_id: UUID) -> None:
+        """A message of `prebooking doctor` has arrived."""
+        ...
+
+    async def check(self) -> None:
+        """Whether the database and its functions are there."""
+        ...

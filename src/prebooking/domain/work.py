@@ -1,0 +1,29 @@
+"""What the sweep has to do."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from prebooking.domain.prebooking import Prebooking
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unscheduled:
+    """A row whose version has no message, or one that rings at another address."""
+
+    prebooking: Prebooking
+    delivery_failures: int
+    readdressed: bool = False  #: it has one, for another address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What the sweep found."""
+
+    now: datetime
+    execute: tuple[UUID, ...]
+    settle: tuple[UUID, ...]
+    publish: tuple[Unscheduled, ...]
+    next_at: datetime | None
+    busy: bool  #: a row is executing, or opens within 10 s
+    sent_at: float  #: as a claim's
