@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.support.fake_clock import FakeClock
 
@@ -75,6 +75,7 @@ READINGS = st.builds(Reading, st.floats(0, 3600), st.floats(0, 3), st.floats(0, 
 DRIFTS = st.floats(-DRIFT, DRIFT).map(lambda drift: drift * 0.9)
 
 
+@example(0.5 * DRIFT, 2.0, [Reading(pause_s=0, round_trip_s=1, back=1, step_s=0)])
 @given(DRIFTS, STEPS, st.lists(READINGS, min_size=1, max_size=12))
 def test_the_error_is_never_beyond_what_the_best_reading_allows(
     drift: float, host_off_s: float, readings: list[Reading]

@@ -54,8 +54,9 @@ class ClockOffset:
 
     def take(self, shown: float, asked: float, answered: float) -> Bounds:
         """Takes in a reading: the clock showed `shown` between these monotonic instants. Returns what is known now."""
-        unsure = _RESOLUTION_S + DRIFT * (answered - asked)
-        reading = Bounds(shown - answered - unsure, shown - asked + unsure, answered)
+        # Since it was read the clock has gone on, for no time at all or for the whole round trip, by its own seconds.
+        low, high = shown - answered, shown - asked + DRIFT * (answered - asked)
+        reading = Bounds(low - _RESOLUTION_S, high + _RESOLUTION_S, answered)
         agreed = self._known.meet(reading)
         confirmed = self._rival.meet(reading) if self._rival else None
         if agreed is not None:
