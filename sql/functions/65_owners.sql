@@ -58,6 +58,8 @@ begin
   delete from prebooking.idempotency_keys k using prebooking.idempotency_keys o
     where k.user_email = p_from and o.user_email = p_to and o.key = k.key;
   update prebooking.idempotency_keys k set user_email = p_to where k.user_email = p_from;
+  delete from prebooking.calendars c where c.user_email = p_to; -- a trusted server's: from now on it would show more
+  update prebooking.calendars c set user_email = p_to where c.user_email = p_from;
   update prebooking.notices n set prebooking = pg_catalog.jsonb_set(n.prebooking, '{user_email}', pg_catalog.to_jsonb(p_to))
     where n.told_at is null and pg_catalog.lower(n.prebooking ->> 'user_email') = p_from;
 end $$;
@@ -98,6 +100,7 @@ begin
       user_email = address || ' (until ' || pg_catalog.to_char(theirs.freed_at at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS')
         || ' UTC)', wish_key = null
     where pg_catalog.lower(p.user_email) = address and p.created_at < theirs.freed_at;
+    delete from prebooking.calendars c where c.user_email = address;
   end if;
   if mine is not null then
     perform prebooking.take_session_turn(least(mine, address));
@@ -139,6 +142,7 @@ begin
   delete from prebooking.notices n
     where n.told_at is null and pg_catalog.lower(n.prebooking ->> 'user_email') = address;
   delete from prebooking.idempotency_keys k where k.user_email = address;
+  delete from prebooking.calendars c where c.user_email = address; -- also where nobody owned it
   update prebooking.email_owners o set sub = null, former_sub = o.sub, freed_at = prebooking.now()
     where o.email = address and o.sub is not null;
   freed := found;

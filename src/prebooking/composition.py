@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from prebooking.adapters.aimharder.client import AimHarder
 from prebooking.adapters.aimharder.resolver import Resolver
 from prebooking.adapters.clock import SystemClock
+from prebooking.adapters.icalendar_file import ICalendarFile
 from prebooking.adapters.prometheus import PrometheusMetrics
 from prebooking.adapters.qstash.messages import QStashMessages, open_messages
 from prebooking.adapters.qstash.webhook import Webhook
@@ -30,6 +31,7 @@ from prebooking.usecases.booking.executor import Executor
 from prebooking.usecases.booking.gate import Gate
 from prebooking.usecases.booking.pipeline import Pipeline
 from prebooking.usecases.booking.record import ResultRecorder
+from prebooking.usecases.calendars import Calendars
 from prebooking.usecases.classes import ClassListings
 from prebooking.usecases.effects import Effects
 from prebooking.usecases.email_owners import EmailOwners
@@ -152,6 +154,7 @@ async def open_services(
             ),
             sign_ins=SignInService(store, outside.gyms, clock, effects, remembers=settings.encrypts_sessions),
             class_listings=ClassListings(store, outside.gyms, sessions, clock),
+            calendars=Calendars(store, ICalendarFile(), gate, clock, public_url=settings.public_url),
             events=EventBroadcaster(store, gate, clock),
             readiness=Readiness(store),
             sweeper=sweeper,

@@ -50,6 +50,8 @@ def configure_logs(level: str, secrets: Mapping[str, str] | None = None) -> None
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    # Uvicorn's own command writes requests, whose paths may be secret, past these handlers.
+    logging.getLogger("uvicorn.access").filters[:] = [_RedactArguments(redactor)]
     logging.captureWarnings(capture=True)
     sys.excepthook = _on_uncaught
     # They log every URL with its query.
@@ -64,6 +66,17 @@ def _escape(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 def _escaped(name: str, value: str) -> str:
     return "\n".join(map(printable, value.split("\n"))) if name in _MULTILINE else printable(value)
+
+
+class _RedactArguments(logging.Filter):
+    def __init__(self, redactor: Redactor) -> None:
+        super().__init__()
+        self._redactor = redactor
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(self._redactor.text(one) if isinstance(one, str) else one for one in record.args)
+        return True
 
 
 class _Handler(logging.StreamHandler):  # type: ignore[type-arg]  # generic for the type checker alone

@@ -64,6 +64,7 @@ _SHAPES = tuple(
         ("enc:v1:", r"\benc:v1:[0-9a-f]{8}:[\w=-]+"),  # a sealed value
         ("|", r"\b\d+\|\d{9,11}\|\w+"),  # AimHarder's token
         ("://", r"(?<=://)[^\s/@:]*:[^\s/]*(?=@)"),  # user and password in a URL
+        ("/calendar/", r"(?<=/calendar/)[^\s/?#\"'<>\\]+"),  # the secret address of a user's calendar
         ("Illegal header", r"(?<=Illegal header )(?:value|name) b?([\"']).*?\1"),
         ("Failing row", r"(?<=Failing row contains )\(.*"),  # Postgres quotes the whole row
         ("value", r"(?<=['\"]value['\"]: )(['\"]).*?\1"),  # of {name, value}

@@ -42,6 +42,7 @@ EXPECTED = {
     ("service_role", "prebooking.accounts"): ALL_BUT_TRUNCATE,
     ("service_role", "prebooking.sign_in_tries"): ALL_BUT_TRUNCATE,
     ("service_role", "prebooking.own_sign_ins"): ALL_BUT_TRUNCATE,
+    ("service_role", "prebooking.calendars"): ALL_BUT_TRUNCATE,
     ("authenticated", "public.prebookings"): {"select"},
 }
 SHOWN_TO_BROWSERS = {
@@ -82,6 +83,7 @@ insert into prebooking.email_owners (email, sub) values ('ana@example.com', '1')
 insert into prebooking.accounts values ('ana@example.com', 'print');
 insert into prebooking.sign_in_tries values (gen_random_uuid(), 'ana@example.com', 'ana@example.com', now(), 1);
 insert into prebooking.own_sign_ins values (gen_random_uuid(), 'ana@example.com', now());
+insert into prebooking.calendars values ('ana@example.com', repeat('0', 64), now());
 """
 
 

@@ -40,6 +40,7 @@ def test_the_contracts_of_the_house_hold(capsys: pytest.CaptureFixture[str]) -> 
         ),
         ("aiohappyeyeballs", {"adapters.aimharder.held_http"}),
         ("pycares", {"adapters.aimharder.c_ares"}),
+        ("icalendar", {"adapters.icalendar_file"}),
         ("asyncpg", {"adapters.migrations", "cli.database"}),
         ("jwt", {"settings.kinds", "web.auth", "web.qstash_signature", "web.key_set"}),
         ("prometheus_client", {"adapters.prometheus"}),

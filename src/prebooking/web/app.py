@@ -15,12 +15,12 @@ from prebooking.web.openapi.document import openapi_route
 from prebooking.web.openapi.operations import ApiRoute
 from prebooking.web.problems import HANDLERS
 from prebooking.web.requests import RequestId
-from prebooking.web.routes import classes, events, health, metrics, prebookings, qstash, session, sign_in
+from prebooking.web.routes import calendar, classes, events, health, metrics, prebookings, qstash, session, sign_in
 from prebooking.web.startup import OpenServices, Startup, WithServices
 
 ROUTES = (
     *(*events.ROUTES, *prebookings.ROUTES, *classes.ROUTES, *session.ROUTES, *sign_in.ROUTES),
-    *(*qstash.ROUTES, *health.ROUTES, *metrics.ROUTES),
+    *(*calendar.ROUTES, *qstash.ROUTES, *health.ROUTES, *metrics.ROUTES),
 )
 
 

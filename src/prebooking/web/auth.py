@@ -25,10 +25,14 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The authenticated user by lower-case e-mail address. `until`: the token's expiry in epoch seconds, if any."""
+    """The authenticated user by lower-case e-mail address. `until`: the token's expiry in epoch seconds, if any.
+
+    `sub`: the token's account; None: a trusted server speaks for the user.
+    """
 
     email: str
     until: float | None = None
+    sub: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +159,7 @@ class Users:
             return Caller(_email_header(request))
         try:
             account = await self.tokens.read(token)
-            return Caller(await self._email_of(account), account.until)
+            return Caller(await self._email_of(account), account.until, account.sub)
         except TokenRefusedError as exc:
             self._refused.note(exc)
             raise _unauthorized(

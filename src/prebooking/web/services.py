@@ -7,6 +7,7 @@ from starlette.requests import Request
 from prebooking.domain.ports import Clock, Metrics, Store
 from prebooking.usecases.background.loop import BackgroundTasks
 from prebooking.usecases.booking.executor import Executor
+from prebooking.usecases.calendars import Calendars
 from prebooking.usecases.classes import ClassListings
 from prebooking.usecases.effects import Effects
 from prebooking.usecases.event_broadcaster import EventBroadcaster
@@ -29,6 +30,7 @@ class Services:
     session_connector: SessionConnector
     sign_ins: SignInService
     class_listings: ClassListings
+    calendars: Calendars
     events: EventBroadcaster
     readiness: Readiness
     sweeper: Sweeper

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
+from prebooking.adapters.supabase.calendars import SupabaseCalendars
 from prebooking.adapters.supabase.claims import CAPABILITIES, SupabaseClaims
 from prebooking.adapters.supabase.email_owners import SupabaseOwners
 from prebooking.adapters.supabase.notices import SupabaseNotices
@@ -35,7 +36,7 @@ async def open_store(
         yield SupabaseStore(rpc, vault or SessionVault())
 
 
-class SupabaseStore(SupabaseSignIns, SupabaseClaims, SupabaseNotices, SupabaseOwners):
+class SupabaseStore(SupabaseSignIns, SupabaseClaims, SupabaseNotices, SupabaseOwners, SupabaseCalendars):
     """See prebooking.domain.ports.Store."""
 
     async def create(

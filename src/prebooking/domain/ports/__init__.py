@@ -3,6 +3,7 @@
 The data that they take and return is defined beside this package, by its subject.
 """
 
+from prebooking.domain.ports.calendars import CalendarFormat, CalendarStore
 from prebooking.domain.ports.clock import Clock
 from prebooking.domain.ports.gym import Account, Gym, Gyms, HeldRequest
 from prebooking.domain.ports.messages import Messages, NotificationSender
@@ -12,6 +13,8 @@ from prebooking.domain.ports.store import EventStore, NoticeStore, OwnerStore, S
 
 __all__ = [
     "Account",
+    "CalendarFormat",
+    "CalendarStore",
     "Clock",
     "EventStore",
     "Gym",

@@ -9,6 +9,7 @@ from prebooking.domain.claims import Claim, Held
 from prebooking.domain.email_owners import Ownership
 from prebooking.domain.events import Changes
 from prebooking.domain.notices import Notice
+from prebooking.domain.ports.calendars import CalendarStore
 from prebooking.domain.ports.sessions import SessionStore, SignInStore
 from prebooking.domain.prebooking import Box, Page, Prebooking
 from prebooking.domain.transitions import Limits, Transition
@@ -52,7 +53,7 @@ class OwnerStore(Protocol):
         ...
 
 
-class Store(SessionStore, SignInStore, EventStore, NoticeStore, OwnerStore, Protocol):
+class Store(SessionStore, SignInStore, EventStore, NoticeStore, OwnerStore, CalendarStore, Protocol):
     """The rows. Each method is one guarded SQL function; all raise StoreUnavailableError and StoreRefusedError."""
 
     async def create(

@@ -1,0 +1,49 @@
+"""A user's prebookings as a calendar, for calendar programs that know its secret address."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from prebooking.domain.outcome import Outcome
+from prebooking.domain.prebooking import Status
+
+
+class Standing(StrEnum):
+    """The status of an event, as RFC 5545 has it."""
+
+    CONFIRMED = "CONFIRMED"
+    TENTATIVE = "TENTATIVE"
+    CANCELLED = "CANCELLED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalendarEntry:
+    """What a calendar shows of a prebooking. Any field that the row does not tell is None."""
+
+    id: UUID
+    status: Status
+    outcome: str | None
+    given_back: bool
+    day: str | None  #: YYYYMMDD, in the gym's own calendar
+    starts_at: datetime | None
+    minutes: int | None  #: the length of the class
+    opens_at: datetime | None
+    time_zone: str | None
+    name: str | None
+    gym: str | None
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def standing(self) -> Standing:
+        if self.given_back or self.status is Status.CANCELLED:
+            return Standing.CANCELLED
+        if self.status is Status.COMPLETED and self.outcome != Outcome.WAITING_LIST:
+            return Standing.CONFIRMED
+        return Standing.TENTATIVE
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is still to be booked."""
+        return self.status in (Status.PENDING, Status.EXECUTING)
