@@ -52,7 +52,7 @@ async def database(migrated: str) -> AsyncIterator[asyncpg.Connection]:
     await connection.execute(
         "truncate public.prebookings, public.auth_sessions, prebooking.retries, prebooking.session_checks,"
         " prebooking.notices, prebooking.email_owners, prebooking.accounts, prebooking.sign_in_tries,"
-        " prebooking.own_sign_ins cascade"
+        " prebooking.own_sign_ins, prebooking.calendars cascade"
     )
     try:
         yield connection

@@ -30,11 +30,12 @@ async def test_nothing_is_left_under_the_old_e_mail(db: Functions) -> None:
         "insert into prebooking.notices (key, kind, prebooking, created_at, try_after)"
         " select '1', 'failed', prebooking.as_json(p), now(), now() from public.prebookings p"
     )
+    await db.call("make_calendar", user_email=ANA, secret_hash="0" * 64)
 
     assert await own(db, "New@Example.com") == {"outcome": "owned", "email": NEW}
     for table in ("public.prebookings", "public.auth_sessions"):
         assert await emails(db, table) == {NEW}
-    for table in ("retries", "session_checks", "idempotency_keys"):
+    for table in ("retries", "session_checks", "idempotency_keys", "calendars"):
         assert await emails(db, f"prebooking.{table}") == {NEW}
     assert await emails(db, "prebooking.notices", "prebooking ->> 'user_email'") == {NEW}
     assert NEW in (await db.row(row))["wish_key"]

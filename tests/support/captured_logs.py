@@ -17,6 +17,8 @@ def log_restored() -> Iterator[None]:
     """Whatever configures the log within, afterwards it is as it was."""
     root, hook, before, configure = logging.getLogger(), sys.excepthook, structlog.get_config(), structlog.configure
     handlers, level = root.handlers[:], root.level
+    access = logging.getLogger("uvicorn.access")
+    filters = access.filters[:]
     with pytest.MonkeyPatch.context() as patch:
         # Or the loggers of the modules would stay as they are within.
         patch.setattr(structlog, "configure", lambda **how: configure(**how | {"cache_logger_on_first_use": False}))
@@ -26,6 +28,7 @@ def log_restored() -> Iterator[None]:
             logging.captureWarnings(capture=False)
             sys.excepthook = hook
             root.handlers[:] = handlers
+            access.filters[:] = filters
             root.setLevel(level)
             configure(**before)
 

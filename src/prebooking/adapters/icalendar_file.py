@@ -12,6 +12,7 @@ from prebooking.domain.plain_text import printable
 _END = b"END:VCALENDAR\r\n"
 _NAME = "Prebooking"
 _REFRESH = timedelta(minutes=15)
+_HIGHEST = 2**31 - 1
 _LENGTH = timedelta(hours=1)  # of a class whose length is not known
 _STORY = {
     Standing.CONFIRMED: "Booked.",
@@ -52,7 +53,8 @@ class ICalendarFile:
         for name in ("dtstamp", "last-modified"):
             event.add(name, entry.updated_at.astimezone(UTC))
         event.add("created", entry.created_at.astimezone(UTC))
-        event.add("sequence", max(0, int((entry.updated_at - entry.created_at).total_seconds())))
+        # It rises with each change, as calendar programs expect.
+        event.add("sequence", min(max(0, int((entry.updated_at - entry.created_at).total_seconds())), _HIGHEST))
         text: bytes = event.to_ical()
         return text
 
