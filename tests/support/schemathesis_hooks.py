@@ -20,6 +20,7 @@ from tests.support.signing import body_of, signature
 
 TOKEN = os.environ.get("ACCESS_TOKEN", "")
 SERVICE_KEY = os.environ.get("SERVICE_KEY", "")
+CALENDAR = os.environ.get("CALENDAR_SECRET", "0" * 40)
 SESSION = json.loads(os.environ.get("LIVING_SESSION", "null"))
 SOON = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
 
@@ -61,13 +62,15 @@ class Server(AuthBase):
 if TOKEN:
     GLOBAL_AUTH_STORAGE.set_from_requests(Server()).apply_to(path_regex="^/metrics")
     GLOBAL_AUTH_STORAGE.set_from_requests(Signed()).apply_to(path_regex="^/qstash/")
-    GLOBAL_AUTH_STORAGE.set_from_requests(SignedIn()).apply_to(path_regex="^/(prebookings|boxes|session)")
+    GLOBAL_AUTH_STORAGE.set_from_requests(SignedIn()).apply_to(path_regex="^/(prebookings|boxes|session|calendar$)")
 
 
 @schemathesis.hook
 def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]) -> None:
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
+    if case.operation.label == "GET /calendar/{secret}.ics":
+        case.path_parameters = {"secret": CALENDAR}
     if isinstance(case.query, dict):
         case.query.pop("cursor", None)  # only the service's own are cursors
         if case.operation.label == "GET /boxes/{subdomain}/classes":

@@ -66,7 +66,7 @@ async def test_each_problem_has_an_example(world: World) -> None:
 
 async def test_only_what_the_design_names_is_open(world: World) -> None:
     open_to_all = {path for path, _, told in operations(await contract(world)) if not told["security"]}
-    assert open_to_all == {"/healthz", "/readyz", "/openapi.json"}
+    assert open_to_all == {"/healthz", "/readyz", "/openapi.json", "/calendar/{secret}.ics"}
     for path, method, told in operations(await contract(world)):
         answer = await world.http.request(method, path.replace("{id}", "x"))
         assert (answer.status_code == 401) == bool(told["security"]), (method, path)

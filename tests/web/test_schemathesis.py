@@ -73,7 +73,10 @@ async def test_nobody_gets_in_and_nothing_breaks_without_credentials(unlimited: 
 async def test_each_route_keeps_its_contract_with_credentials(unlimited: World, tmp_path: Path) -> None:
     session = await living_session(unlimited)
     token = unlimited.gateway.auth.access_token(ANA)
+    made = await unlimited.http.post("/calendar", headers=unlimited.speaking_for("bo@example.com"))
+    secret = made.json()["url"].rpartition("/")[2].removesuffix(".ics")
     credentials = {"ACCESS_TOKEN": token, "LIVING_SESSION": json.dumps(session), "SERVICE_KEY": SERVICE_KEY}
+    credentials["CALENDAR_SECRET"] = secret
     code, said = await schemathesis(unlimited, tmp_path, ALL_PHASES, **credentials)
     assert code == 0, said
     assert "Authentication failed" not in said
