@@ -59,4 +59,6 @@ export const api = {
   connect: (session) => call("PUT", "/session", session),
   signInToGym: (account) => call("POST", "/session", account, { again: [] }), // each try counts
   forgetSession: () => call("DELETE", "/session"),
+  makeCalendar: () => call("POST", "/calendar"),
+  endCalendar: () => call("DELETE", "/calendar"),
 };

@@ -2,6 +2,7 @@
 
 import { api } from "./api.js";
 import { loadConfig, onOtherTab, session, signIn, signOut, SignedOut } from "./auth.js";
+import { hideCalendar, startCalendar } from "./calendar.js";
 import { active, card, title, word } from "./card.js";
 import { $, busy, complain, h, keepingFocus, say } from "./dom.js";
 import { forgetGyms, showGyms, showWanted, startFinding } from "./find.js";
@@ -135,6 +136,7 @@ async function enter() {
   cursor = newest = null;
   $("mine").replaceChildren();
   hideGymAccount();
+  hideCalendar();
   $("sign-in").hidden = true;
   $("home").hidden = $("account").hidden = false;
   $("who").textContent = session().email;
@@ -164,6 +166,7 @@ function leave(problem) {
   leaving?.abort();
   forgetGyms();
   hideGymAccount();
+  hideCalendar();
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   $("home").hidden = $("account").hidden = true;
   $("sign-in").hidden = false;
@@ -199,6 +202,7 @@ async function start() {
   $("sign-out").addEventListener("click", () => signOut().then(leave));
   $("more").addEventListener("click", (event) => busy(event.currentTarget, () => list({ older: true })));
   for (const button of document.querySelectorAll("[data-close]")) button.addEventListener("click", () => button.closest("dialog").close());
+  startCalendar({ trouble });
   startGymAccount({ remembers, trouble, signedIn: showGyms });
   onOtherTab(() => (session() ? enter() : leave()));
   startFinding({ prebooked: told, sessionNeeded });
