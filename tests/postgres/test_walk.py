@@ -111,7 +111,7 @@ CALLS: dict[str, list[Call]] = {
 WITHOUT_A_ROW = {  # they change no prebooking
     *("lease_session", "save_session", "connect_session", "read_session", "disconnect_session"),
     *("admit_session_check", "list_sessions_to_encrypt", "replace_session_secrets"),
-    "read_changes",
+    *("read_changes", "make_calendar", "end_calendar", "read_calendar"),
 }
 FUNCTIONS_BESIDE = {
     # no status is theirs to change
