@@ -136,3 +136,11 @@ def test_a_well_formed_row_is_read_whatever_stands_around_it(
     listed = read_listing(said)["777777"]
     assert (listed.book_state, listed.reservation_id, listed.hour) == (1, "5", "08:00")
     assert "777777" in [one.id for one in read_timetable(said)]
+
+
+@pytest.mark.parametrize(
+    ("said", "minutes"),
+    [("08:00 - 09:30", 90), ("23:30 - 00:15", 45), ("08:00", None), ("08:00 - 08:00", None), ("all day", None)],
+)
+def test_a_class_is_as_long_as_its_hours_say(said: str, minutes: int | None) -> None:
+    assert read_listing({"bookings": [ROW | {"time": said}]})["501"].minutes == minutes

@@ -70,6 +70,17 @@ async def test_what_is_booked_is_confirmed_and_what_has_failed_is_gone(world: Wo
     assert told == {booked["id"]: "CONFIRMED"}
 
 
+async def test_a_booked_class_is_as_long_as_the_gyms_listing_says(world: World) -> None:
+    await world.member(ANA)
+    path = await subscribe(world)
+    opens_at = world.open_class(time="08:00 - 09:30")
+    starts = (opens_at + timedelta(days=4)).replace(hour=8, minute=0, second=0, microsecond=0)
+    row = await world.prebook(ANA, opens_at, classTimeUTC=starts.isoformat())
+    assert (await world.finished(ANA, row["id"]))["result"]["class_minutes"] == 90
+    event = (await events(world, path))[row["id"]]
+    assert (event["DTSTART"], event["DTEND"]) == (starts, starts + timedelta(minutes=90))
+
+
 async def test_a_new_address_ends_the_old_and_so_does_removing_it(sweepless: World) -> None:
     old, new = await subscribe(sweepless), await subscribe(sweepless)
     assert (await sweepless.http.get(old)).status_code == 404

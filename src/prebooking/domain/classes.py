@@ -47,6 +47,7 @@ class ListedClass:
     cancelled: bool
     hour: str | None = None  #: of its start, HH:MM on the box's wall clock; None where the box doesn't tell
     standing_known: bool = True  #: whether the row tells how the user stands
+    minutes: int | None = None  #: its length; None where the box doesn't tell
 
 
 class Listing(dict[str, ListedClass]):

@@ -23,6 +23,7 @@ _REFUSALS = {
     -9: Outcome.LIMIT_REACHED,
 }
 _TOO_MANY_DAYS_AHEAD = -4
+_MINUTES_A_DAY = 24 * 60
 _TOO_EARLY_KEYS = ("ERROR_ANTELACION_CLIENTE", "ERROR_ANTELACION_CLIENTE_HORAS")
 _SAME_HOUR_KEY = "NOPUEDESRESERVAMISMAHORA"
 _LIMIT_KEY = "HASSUPERADOLIMITCONTR"
@@ -115,7 +116,16 @@ def _read_class(row: Row) -> ListedClass:
         reservation_id=storable(str(reservation), _LONGEST_ID) if is_true(reservation) else None,
         cancelled=is_true(row.fields.get("cancelledId")),
         hour=f"{row.starts:%H:%M}" if row.starts else None,
+        minutes=_minutes(row),
     )
+
+
+def _minutes(row: Row) -> int | None:
+    """On the wall clock; a class that ends at or before its start ends on the next day."""
+    if row.starts is None or row.ends is None:
+        return None
+    starts, ends = (60 * one.hour + one.minute for one in (row.starts, row.ends))
+    return (ends - starts) % _MINUTES_A_DAY or None
 
 
 def _read_standing(row: Mapping[str, Any]) -> tuple[int | None, bool]:

@@ -83,6 +83,7 @@ class ExecutionContext:
     unsure: bool = False  #: a request of this claim got no clear answer: no refusal is believed any more
     day_is_empty: bool = False  #: the gym lists no class at all on that day, as far as was asked
     starts_at: datetime | None = None  #: the class's start, by the gym's listing
+    minutes: int | None = None  #: the class's length, by the gym's listing
     entered: bool = False  #: the living session was shown to the box
     password_refused: bool = False  #: the remembered one, so the session could not be signed in again
     _revived: bool = False

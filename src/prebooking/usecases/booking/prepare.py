@@ -59,6 +59,7 @@ def _ending(listing: Listing, context: ExecutionContext) -> Ending | None:
     listed = listing.get(context.request.class_id)
     if listed is not None:
         context.starts_at = start_of(context.request.day, listed.hour, context.claim.time_zone)
+        context.minutes = listed.minutes
     if listed is None and not listing.complete:
         return None
     if listed is None or listed.cancelled:

@@ -80,7 +80,9 @@ class ResultRecorder:
     async def _write(self, context: ExecutionContext, decision: Decision) -> DeliveryResult:
         match decision:
             case Ending():
-                return await self._finish(context.claim, context.token, context.timings, decision)
+                return await self._finish(
+                    context.claim, context.token, context.timings, decision, minutes=context.minutes
+                )
             case Release(reason):
                 return await self._not_booked(context, reason)
             case GiveBack(again_s) if context.claim.begun and not context.settled:
@@ -106,7 +108,10 @@ class ResultRecorder:
             return await self._release(context, reason, release_delay(context.attempts, least=least), counted=True)
         return await self._finish(context.claim, context.token, context.timings, reason)
 
-    async def _finish(self, claim: Claim, token: UUID, timings: Timings, ending: Ending) -> DeliveryResult:
+    async def _finish(
+        self, claim: Claim, token: UUID, timings: Timings, ending: Ending, *, minutes: int | None = None
+    ) -> DeliveryResult:
+        """`minutes`: the length of the class, for the calendar."""
         success = ending.outcome.success
         result = {
             "success": success,
@@ -116,6 +121,8 @@ class ResultRecorder:
             "message": ending.message,
             "timings": timings.as_json(),
         }
+        if success and minutes is not None:
+            result["class_minutes"] = minutes
         answer = await self._store.finish(
             claim.prebooking.id,
             token,

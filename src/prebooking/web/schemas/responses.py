@@ -65,7 +65,7 @@ class Warned(TypedDict):
 
 
 class Result(TypedDict, total=False):
-    """The result of the booking. `message` is text for the user."""
+    """The result of the booking. `message` is text for the user. `class_minutes`: the length of the class, if known."""
 
     __pydantic_config__ = _OPEN  # type: ignore[misc]
 
@@ -74,6 +74,7 @@ class Result(TypedDict, total=False):
     bookingId: str | int | None
     bookState: int | None
     message: str
+    class_minutes: int
     timings: Timings
 
 
