@@ -105,19 +105,23 @@ async def test_it_has_a_bounded_number_of_rows_the_newest(db: Functions) -> None
 @pytest.mark.parametrize(
     "told",
     [
+        booking_data(classTimeUTC="9999-12-31T23:59:59Z"),
         booking_data(classTimeUTC="9999-12-31T23:59:59-12:00"),
         booking_data(classTimeUTC="infinity", activityName={"a": 1}, boxName=["x"] * 5000),
-        booking_data(activityName="x" * 100_000, day=None),
+        booking_data(activityName="x" * 100_000, day=None, classTimeUTC=None),
         [1, 2],
         "day",
         None,
     ],
 )
-async def test_what_the_web_application_wrote_spoils_nothing_and_stays_short(db: Functions, told: Any) -> None:
+@pytest.mark.parametrize("starts", ["null", "'infinity'", "'9999-12-31T23:59:59Z'"])
+async def test_what_the_web_application_wrote_spoils_nothing_and_stays_short(
+    db: Functions, told: Any, starts: str
+) -> None:
     await make(db)
     await db.connection.execute(
         "insert into public.prebookings (user_email, booking_data, available_at, starts_at, status, result)"
-        " values ($1, coalesce($2, 'null'::jsonb), 'infinity', 'infinity', 'completed', '[7]')",
+        f" values ($1, coalesce($2, 'null'::jsonb), 'infinity', {starts}, 'completed', '[7]')",
         ANA,
         told,
     )
