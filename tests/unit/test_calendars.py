@@ -9,10 +9,10 @@ import pytest
 from tests.support.fake_clock import FakeClock
 
 from prebooking.domain.calendars import CalendarEntry
+from prebooking.domain.errors import TooOftenError
 from prebooking.domain.prebooking import Status
 from prebooking.usecases.booking.gate import Gate
 from prebooking.usecases.calendars import Calendars
-from prebooking.usecases.sessions.connect import TooOftenError
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 ENTRY = CalendarEntry(

@@ -1,6 +1,8 @@
 """What was sent and can't be repeated is awaited and stored, whoever cancels, however often."""
 
 import asyncio
+import socket
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -216,3 +218,22 @@ async def test_what_storing_raises_is_told_and_tried_no_more(outside: Outside, e
     with pytest.raises(type(error)):
         await outside.effects.run("rotation", "ana", work).result()
     assert outside.tries == 1
+
+
+async def test_an_answer_that_came_while_the_process_stood_still_is_read(outside: Outside) -> None:
+    """Its time is up by then, too: both are due at the same moment."""
+    ours, theirs = socket.socketpair()
+    reader, writer = await asyncio.open_connection(sock=ours)
+
+    def stand_still() -> None:
+        theirs.sendall(b"new\n")
+        time.sleep(0.2)  # the event loop is what stands still
+
+    async def work(effect: Effect[bytes]) -> bytes:
+        return await effect.send(reader.readline, within_s=0.1)
+
+    rotation = outside.effects.run("rotation", "ana", work)
+    asyncio.get_running_loop().call_later(0.02, stand_still)
+    assert await rotation.result() == b"new\n"
+    writer.close()
+    theirs.close()

@@ -118,3 +118,24 @@ class BoxNumberUnknownError(PrebookingError):
 
 class CursorUnknownError(PrebookingError):
     """What is asked for begins nowhere: it was made up, or the database was replaced."""
+
+
+class TooManyTriesError(PrebookingError):
+    """The user has tried too often, or somebody has tried the account too often."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__()
+        self.retry_after = retry_after  #: seconds
+
+
+class CantRememberError(PrebookingError):
+    """Nothing would encrypt the password."""
+
+
+class TooOftenError(PrebookingError):
+    """AimHarder was asked `limit` times about this user's session within the last minute."""
+
+    def __init__(self, limit: int, retry_after: float) -> None:
+        super().__init__()
+        self.limit = limit
+        self.retry_after = retry_after  #: seconds until it may be asked again

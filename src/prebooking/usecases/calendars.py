@@ -6,10 +6,9 @@ import re
 import secrets
 
 from prebooking.concurrency.rate_limit import RateLimiter
-from prebooking.domain.errors import EmailTakenError
+from prebooking.domain.errors import EmailTakenError, TooOftenError
 from prebooking.domain.ports import CalendarFormat, CalendarStore, Clock
 from prebooking.usecases.booking.gate import Gate
-from prebooking.usecases.sessions.connect import TooOftenError
 
 #: 160 bits, in hex.
 SECRET = "^[0-9a-f]{40}$"  # noqa: S105  # its form

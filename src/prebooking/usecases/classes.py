@@ -8,10 +8,9 @@ from async_lru import alru_cache
 
 from prebooking.concurrency.rate_limit import RateLimiter
 from prebooking.domain.classes import MemberBox, TimetabledClass, domains_of
-from prebooking.domain.errors import BoxNumberUnknownError, SessionEndedError, SessionMissingError
+from prebooking.domain.errors import BoxNumberUnknownError, SessionEndedError, SessionMissingError, TooOftenError
 from prebooking.domain.ports import Account, Clock, Gyms, SessionStore
 from prebooking.domain.prebooking import Box, Session
-from prebooking.usecases.sessions.connect import TooOftenError
 from prebooking.usecases.sessions.refresh import SessionRefresher
 
 _REFRESH_S = 4.0

@@ -14,16 +14,16 @@ There is one effect of a name and an owner at a time: whoever asks for it meanwh
 replicas are kept off by a lease in the database, which the effect takes and gives back. `Effects.drain` stands in the
 shutdown before the clients are closed.
 
-The rotation of a session's token is one (sessions.py). Signing in will be another: the count of tries and the lease,
-then `send` of login, `setrefresh` and `whoami` together, then `store` of the session by its generation. So will giving
-a place back: the recorded intent, `send` of `cancelBook`, `store` of what the listing then tells. A booking is none:
-its begin mark and its settling already make it safe to lose the answer, and its time ends with its budget.
+The rotation of a session's token is one, and so is signing in: the count of tries and the lease, then `send` of login,
+`setrefresh` and `whoami` together, then `store` of the session by its generation. A booking is none: its begin mark and
+its settling already make it safe to lose the answer, and its time ends with its budget.
 """
 
 import asyncio
 import math
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -38,6 +38,7 @@ _log = structlog.get_logger()
 
 GRACE_S = 60.0  # from the stop: as long as a platform that is told so lets a process end
 _STOPPING = "the process is about to end"
+_READING_S = 0.5  # beyond the limit, for an answer that is here already
 _PAUSES_S = (0.2, 3.0)  # between two tries to store: the first and the longest, doubling
 
 
@@ -63,7 +64,7 @@ class Effect(Generic[_T]):
         if self._effects.stopping or self._clock.monotonic() >= not_after:
             raise NotSentError(_STOPPING if self._effects.stopping else "it is too late")
         try:
-            async with asyncio.timeout(within_s):
+            async with _limit(within_s):
                 return await request()
         # Cancelled: something within it was, when the event loop ended. It may have left all the same.
         except (TimeoutError, asyncio.CancelledError) as exc:
@@ -105,6 +106,22 @@ class Effect(Generic[_T]):
     def fail(self, error: BaseException) -> None:
         self._told.set_exception(error)
         self._told.exception()  # nobody may be left to hear of it
+
+
+@asynccontextmanager
+async def _limit(within_s: float) -> AsyncIterator[None]:
+    """Like asyncio.timeout, but what has come until then is still read.
+
+    A process that stood still for longer than that, stopped or suspended, goes on with the answer in its socket and
+    the timer due, and the event loop calls the timer first.
+    """
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(None) as timeout:
+        due = loop.call_later(within_s, lambda: timeout.reschedule(loop.time() + _READING_S))
+        try:
+            yield
+        finally:
+            due.cancel()
 
 
 class Effects:

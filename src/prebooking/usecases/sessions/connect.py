@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from prebooking.domain.classes import domains_of
 from prebooking.domain.cookies import Cookie, Domain
-from prebooking.domain.errors import BoxSilentError
+from prebooking.domain.errors import BoxSilentError, TooOftenError
 from prebooking.domain.ports import Gyms, SessionStore
 from prebooking.domain.sessions import SessionState
 from prebooking.usecases.sessions.refresh import SessionRefresher
@@ -20,15 +20,6 @@ class ConnectedSession:
 
     state: SessionState
     alive: bool | None
-
-
-class TooOftenError(Exception):
-    """AimHarder was asked `limit` times about this user's session within the last minute."""
-
-    def __init__(self, limit: int, retry_after: float) -> None:
-        super().__init__()
-        self.limit = limit
-        self.retry_after = retry_after  #: seconds until it may be asked again
 
 
 class SessionConnector:

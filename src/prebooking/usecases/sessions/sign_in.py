@@ -14,7 +14,13 @@ from hashlib import sha256
 from uuid import uuid4
 
 from prebooking.domain.classes import MemberBox, domains_of
-from prebooking.domain.errors import BoxSilentError, NotSentError, StoreUnavailableError
+from prebooking.domain.errors import (
+    BoxSilentError,
+    CantRememberError,
+    NotSentError,
+    StoreUnavailableError,
+    TooManyTriesError,
+)
 from prebooking.domain.ports import Account, Clock, Gyms, SignInStore
 from prebooking.domain.sign_ins import NewSession, StoredSignIn
 from prebooking.usecases.effects import Effect, Effects
@@ -22,18 +28,6 @@ from prebooking.usecases.effects import Effect, Effects
 _ANSWER_S = 45.0
 _PATIENCE_S = 8.0  # of whoever asks; the sign-in goes on
 _FINGERPRINT_BYTES = 25  # 50 characters, as many as AimHarder's own page makes
-
-
-class TooManyTriesError(Exception):
-    """The user has tried too often, or somebody has tried the account too often."""
-
-    def __init__(self, retry_after: float) -> None:
-        super().__init__()
-        self.retry_after = retry_after  #: seconds
-
-
-class CantRememberError(Exception):
-    """Nothing would encrypt the password."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,8 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from prebooking.domain.errors import EmailTakenError
+from prebooking.domain.errors import EmailTakenError, TooOftenError
 from prebooking.usecases.calendars import SECRET
-from prebooking.usecases.sessions.connect import TooOftenError
 from prebooking.web.openapi.operations import ALWAYS, OF_USERS, OPEN, ApiRoute, Operation, ResponseSpec
 from prebooking.web.problems import DATABASE_DOWN, Problem, email_taken, too_often
 from prebooking.web.services import services_of

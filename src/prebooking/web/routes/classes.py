@@ -9,9 +9,14 @@ from starlette.responses import JSONResponse, Response
 
 from prebooking.domain.classes import MemberBox, TimetabledClass
 from prebooking.domain.cookies import Domain
-from prebooking.domain.errors import BoxNumberUnknownError, BoxSilentError, SessionEndedError, SessionMissingError
+from prebooking.domain.errors import (
+    BoxNumberUnknownError,
+    BoxSilentError,
+    SessionEndedError,
+    SessionMissingError,
+    TooOftenError,
+)
 from prebooking.domain.opening_rules import OpeningRule, on_the_wall_clock
-from prebooking.usecases.sessions.connect import TooOftenError
 from prebooking.web.openapi.operations import OF_USERS, ApiRoute, Operation, ResponseSpec
 from prebooking.web.problems import Problem, invalid, invalid_from, too_often
 from prebooking.web.schemas.opens import Rule, TimeZone

@@ -9,9 +9,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from prebooking.domain.cookies import Cookie as SessionCookie
-from prebooking.domain.errors import BoxSilentError
+from prebooking.domain.errors import BoxSilentError, TooOftenError
 from prebooking.domain.sessions import SessionState
-from prebooking.usecases.sessions.connect import TooOftenError
 from prebooking.web.openapi.operations import BAD_BODY, OF_USERS, ApiRoute, Operation, ResponseSpec
 from prebooking.web.problems import Problem, invalid, too_often
 from prebooking.web.requests import read_json

@@ -7,8 +7,13 @@ from pydantic import AfterValidator, BaseModel, Field, SecretStr, StrictBool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from prebooking.domain.errors import AccountLockedError, BoxSilentError, WrongCredentialsError
-from prebooking.usecases.sessions.sign_in import CantRememberError, TooManyTriesError
+from prebooking.domain.errors import (
+    AccountLockedError,
+    BoxSilentError,
+    CantRememberError,
+    TooManyTriesError,
+    WrongCredentialsError,
+)
 from prebooking.web.openapi.operations import BAD_BODY, OF_USERS, ApiRoute, Operation, ResponseSpec
 from prebooking.web.problems import Problem, invalid, too_often
 from prebooking.web.requests import has_hung_up, read_json
