@@ -12,6 +12,7 @@ from prebooking.adapters.aimharder.client import AimHarder
 from prebooking.adapters.aimharder.resolver import Resolver
 from prebooking.adapters.clock import SystemClock
 from prebooking.adapters.icalendar_file import ICalendarFile
+from prebooking.adapters.key_set import open_key_set
 from prebooking.adapters.prometheus import PrometheusMetrics
 from prebooking.adapters.qstash.messages import QStashMessages, open_messages
 from prebooking.adapters.qstash.webhook import Webhook
@@ -47,8 +48,7 @@ from prebooking.usecases.sessions.sign_in import SignInService
 from prebooking.usecases.sessions.sign_in_again import AutomaticSignIn
 from prebooking.usecases.sessions.watch import SessionWatch
 from prebooking.usecases.sweep import Alarm, Sweeper
-from prebooking.web.auth import Users
-from prebooking.web.key_set import open_key_set
+from prebooking.web.auth import ALGORITHMS, Users
 from prebooking.web.qstash_signature import RejectionReason, SignatureVerifier
 from prebooking.web.services import Services
 from prebooking.web.token_checks import RefusedTokens, TokenCheck
@@ -141,7 +141,7 @@ async def open_services(
             every_s=settings.sweep_seconds,
         )
         key_set = await stack.enter_async_context(
-            open_key_set(f"{settings.auth_url}/.well-known/jwks.json", trusted(), clock.monotonic)
+            open_key_set(f"{settings.auth_url}/.well-known/jwks.json", trusted(), ALGORITHMS, clock.monotonic)
         )
         yield Services(
             clock=clock,

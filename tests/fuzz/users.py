@@ -13,9 +13,9 @@ from jwt.algorithms import ECAlgorithm
 from starlette.requests import Request
 from tests.fuzz.inputs import in_base64, inputs
 
+from prebooking.adapters.key_set import KeySet
 from prebooking.domain.prebooking import Page
-from prebooking.web.auth import Users
-from prebooking.web.key_set import KeySet
+from prebooking.web.auth import ALGORITHMS, Users
 from prebooking.web.pagination import decode_cursor
 from prebooking.web.problems import Problem
 from prebooking.web.requests import read_json
@@ -42,7 +42,7 @@ class SilentHost(httpx.AsyncBaseTransport):
 
 
 def known_keys() -> KeySet:
-    keys = KeySet(httpx.AsyncClient(transport=SilentHost()), "https://keys.test")
+    keys = KeySet(httpx.AsyncClient(transport=SilentHost()), "https://keys.test", ALGORITHMS)
     keys._keys, keys._asked, keys._heard = {"a": jwt.PyJWK(PUBLIC)}, time.monotonic(), True
     return keys
 
@@ -68,6 +68,7 @@ class Refused:
 
 
 async def _let_in(users: Users, headers: list[tuple[bytes, bytes]]) -> str | None:
+    assert isinstance(users.keys, KeySet)
     users.keys._asked = time.monotonic()
     with Refused(401, 422):
         return await users.email(Request({"type": "http", "headers": headers}))
@@ -102,7 +103,7 @@ def _usable(email: str) -> bool:
 def a_key_set(data: bytes) -> None:
     async def fetch() -> KeySet:
         async with httpx.AsyncClient(transport=SilentHost(data)) as http:
-            keys = KeySet(http, "https://keys.test")
+            keys = KeySet(http, "https://keys.test", ALGORITHMS)
             await keys._fetch()
             return keys
 

@@ -10,8 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from prebooking.adapters.qstash.webhook import Webhook
-from prebooking.domain.notice_texts import Language
-from prebooking.domain.notices import Notice, NoticeKind
+from prebooking.domain.notices import Language, Notice, NoticeKind
 from prebooking.domain.prebooking import Prebooking, Status
 
 NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)

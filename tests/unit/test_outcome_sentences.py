@@ -2,7 +2,8 @@
 
 import pytest
 
-from prebooking.domain import notice_texts
+from prebooking.adapters.qstash import notice_texts
+from prebooking.domain.notices import Language
 from prebooking.domain.outcome import SENTENCES, Ending, Outcome
 
 
@@ -13,7 +14,7 @@ def test_each_outcome_has_a_sentence_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("language", notice_texts._WORDS)
-def test_each_failure_is_told_in_each_language(language: notice_texts.Language) -> None:
+def test_each_failure_is_told_in_each_language(language: Language) -> None:
     reasons = notice_texts._WORDS[language].reasons
     assert reasons.keys() >= {outcome for outcome in Outcome if not outcome.success}
     if language != "en":

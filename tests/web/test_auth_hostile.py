@@ -24,6 +24,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from tests.support.world import World, open_world
 
+from prebooking.adapters.key_set import KeySet
 from prebooking_local.aimharder import AimHarder
 from prebooking_local.qstash.server import QStashServer
 from prebooking_local.serving import serve_asgi
@@ -225,6 +226,7 @@ async def test_a_published_key_that_is_too_weak_opens_nothing(sweepless: World) 
     signed = segment({"alg": "RS256", "kid": "weak"}) + "." + segment(claims)
     token = signed + "." + segment(weak.sign(signed.encode(), PKCS1v15(), SHA256()))
     assert await create(sweepless, token) == 401
+    assert isinstance(keys, KeySet)
     assert keys._keys is not None
     keys._keys["weak"] = jwt.PyJWK(json.loads(RSAAlgorithm.to_jwk(weak.public_key())) | {"kid": "weak"})
     assert await create(sweepless, token) == 401

@@ -16,6 +16,7 @@ PrebookingError
 ├── SessionMissingError     the user has connected no AimHarder session
 ├── SessionEndedError       the user's AimHarder session is dead for good
 ├── BoxNumberUnknownError   AimHarder doesn't name the box among the user's
+├── KeysUnavailableError    it can't be told now whether a key is one of Supabase's
 └── CursorUnknownError      no place in this database's history of changes
 """
 
@@ -34,6 +35,17 @@ class StoreTrouble(StrEnum):
     NOT_POSTGREST = "not_postgrest"  #: what answers there is no PostgREST: 404, a redirect, a page
     FUNCTION_MISSING = "function_missing"  #: PostgREST knows no such function
     NOT_ALLOWED = "not_allowed"  #: the database does not let this key call the function
+    OTHER = "other"
+
+
+class MessagingTrouble(StrEnum):
+    """Why QStash did not confirm, as far as it says so."""
+
+    TOKEN_REFUSED = "token_refused"  # noqa: S105  # a name: it knows no such token, 401
+    READ_ONLY = "read_only"  #: the token may not do this: 403
+    LIMITED = "limited"  #: the account has used up a limit: 429
+    OTHER_REGION = "other_region"  #: the token is of another region, which gets a 404 for whatever it asks
+    NOT_FOUND = "not_found"  #: what was asked for is not there, or this is no QStash: any other 404
     OTHER = "other"
 
 
@@ -68,9 +80,10 @@ class EmailStaleError(PrebookingError):
 class MessagingError(PrebookingError):
     """QStash did not confirm. `pause`: it is down, throttled or refuses us, so it would refuse others, too."""
 
-    def __init__(self, message: str, *, pause: bool) -> None:
+    def __init__(self, message: str, *, pause: bool, trouble: MessagingTrouble = MessagingTrouble.OTHER) -> None:
         super().__init__(message)
         self.pause = pause
+        self.trouble = trouble
 
 
 class OrdersPausedError(MessagingError):
@@ -114,6 +127,14 @@ class SessionEndedError(PrebookingError):
 
 class BoxNumberUnknownError(PrebookingError):
     """Without AimHarder's number of the box its listing can't be asked for."""
+
+
+class KeysUnavailableError(PrebookingError):
+    """Supabase's keys could not be fetched, and those that are known are not enough. `retry_after`: in seconds."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__("Supabase's keys could not be fetched")
+        self.retry_after = retry_after
 
 
 class CursorUnknownError(PrebookingError):

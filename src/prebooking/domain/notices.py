@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 from uuid import UUID
 
 from prebooking.domain.prebooking import Prebooking
+
+Language = Literal["en", "es", "ca"]
 
 
 class NoticeKind(StrEnum):

@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 
 from prebooking.adapters.host_probe import Silence, hear
 from prebooking.adapters.qstash.account import Schedule
-from prebooking.adapters.qstash.messages import SWEEP_SCHEDULE, status_of
-from prebooking.domain.errors import MessagingError
+from prebooking.adapters.qstash.messages import SWEEP_SCHEDULE
+from prebooking.domain.errors import MessagingError, MessagingTrouble
 from prebooking.domain.plain_text import printable
 from prebooking.operator.case import Case
 from prebooking.operator.dlq import read as read_letters
@@ -40,34 +40,37 @@ async def check_account(case: Case) -> list[Finding]:
 
 
 async def _unanswered(exc: MessagingError, settings: Settings) -> Finding:
-    url, status, said = settings.qstash_url, status_of(exc.__cause__), str(exc).lower()
+    url = settings.qstash_url
     if settings.qstash_token.get_secret_value().startswith("sig_"):
         message = "is called with a signing key instead of the token"
         return bad(
             _SUBJECT, "token", message, "set QSTASH_TOKEN to the token, which the console shows above the signing keys"
         )
-    if status == 404 and "region" in said:  # noqa: PLR2004
+    if exc.trouble is MessagingTrouble.OTHER_REGION:
         message = f"does not know the token in the region of {url} (HTTP 404)"
         return bad(
             _SUBJECT, "token", message, f"set QSTASH_URL to the address beside the token in the console, {_REGIONS}"
         )
-    if status == 404:  # noqa: PLR2004
+    if exc.trouble is MessagingTrouble.NOT_FOUND:
         path = urlsplit(url).path
         fix = f"remove {path} from QSTASH_URL" if path else f"set QSTASH_URL to {_REGIONS}"
         return bad(_SUBJECT, "reachable", f"was not found at {url}: another server responds (HTTP 404)", fix)
-    refused: dict[int, tuple[str, str]] = {
-        401: (
+    refused = {
+        MessagingTrouble.TOKEN_REFUSED: (
             f"refuses the token at {url}",
             "copy QSTASH_TOKEN again, without quotes; each region has its own token and QSTASH_URL",
         ),
-        403: (f"refuses the token at {url} (HTTP 403)", "set QSTASH_TOKEN to the token, not to the read-only one"),
-        429: (
+        MessagingTrouble.READ_ONLY: (
+            f"refuses the token at {url} (HTTP 403)",
+            "set QSTASH_TOKEN to the token, not to the read-only one",
+        ),
+        MessagingTrouble.LIMITED: (
             "accepts no more messages from this account (HTTP 429)",
             "wait, or upgrade the plan: its daily limit is reached",
         ),
     }
-    if status in refused:
-        return bad(_SUBJECT, "token", *refused[status])
+    if exc.trouble in refused:
+        return bad(_SUBJECT, "token", *refused[exc.trouble])
     return bad(_SUBJECT, "reachable", *await _unreached(exc, settings))
 
 

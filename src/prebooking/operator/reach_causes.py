@@ -5,8 +5,7 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from prebooking.adapters.host_probe import HostResponse
-from prebooking.adapters.qstash.messages import status_of
-from prebooking.domain.errors import MessagingError
+from prebooking.domain.errors import MessagingError, MessagingTrouble
 from prebooking.domain.plain_text import printable
 from prebooking.settings import Settings
 
@@ -96,16 +95,18 @@ def _path(settings: Settings) -> str:
 def why_refused(exc: MessagingError, settings: Settings) -> Cause:
     """Explains why QStash did not accept the test message."""
     host = urlsplit(settings.public_url).hostname
-    refused: dict[int | None, tuple[str, str]] = {
-        403: ("can't be tested: the token is read-only", "set QSTASH_TOKEN to the token, not to the read-only one"),
-        429: (
+    refused = {
+        MessagingTrouble.READ_ONLY: (
+            "can't be tested: the token is read-only",
+            "set QSTASH_TOKEN to the token, not to the read-only one",
+        ),
+        MessagingTrouble.LIMITED: (
             "can't be tested: QStash accepts no more messages today",
             "wait, or upgrade the plan: its daily limit is reached",
         ),
     }
-    status = status_of(exc.__cause__)
-    if status in refused:
-        return Cause(*refused[status])
+    if exc.trouble in refused:
+        return Cause(*refused[exc.trouble])
     return Cause(
         f"is refused by QStash ({printable(str(exc))})",
         f"set PUBLIC_URL to a host that the internet reaches; {host} is refused",

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, model_validator
 
-from prebooking.domain.notice_texts import Language
+from prebooking.domain.notices import Language
 from prebooking.domain.prebooking import Box
 from prebooking.settings import kinds
 from prebooking.settings.reading import EnvironmentSettings

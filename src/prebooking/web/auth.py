@@ -5,16 +5,19 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import ceil
 from typing import Any, Protocol
 
 import jwt
 from starlette.requests import Request
 
-from prebooking.domain.errors import EmailStaleError, EmailTakenError
+from prebooking.domain.errors import EmailStaleError, EmailTakenError, KeysUnavailableError
 from prebooking.web.extensions import authenticated
-from prebooking.web.key_set import ALGORITHMS, KeySet
-from prebooking.web.problems import Problem, email_taken, invalid
+from prebooking.web.problems import Problem, email_taken, identity_unknown, invalid
 from prebooking.web.token_checks import RefusedTokens, TokenCheck, TokenRefusedError, shown
+
+#: What a token may be signed with; the key decides which of them, never the token.
+ALGORITHMS = ("ES256", "RS256")
 
 _LEEWAY_S = 30
 _LONGEST_EMAIL = 254
@@ -45,6 +48,14 @@ class Account:
     issued_at: datetime | None
 
 
+class SigningKeys(Protocol):
+    """Supabase's published keys, of ALGORITHMS alone."""
+
+    async def key(self, key_id: str, /) -> jwt.PyJWK | None:
+        """Returns the key; None: there is no such key. Raises KeysUnavailableError."""
+        ...
+
+
 class EmailOwners(Protocol):
     async def email_of(self, sub: str, email: str, issued_at: datetime | None, /) -> str:
         """Returns the e-mail address that the account may use. Raises EmailTakenError, EmailStaleError."""
@@ -58,11 +69,11 @@ class Tokens:
     """
 
     issuer: str
-    keys: KeySet
+    keys: SigningKeys
     jwt_secret: str | None
 
     async def read(self, token: str) -> Account:
-        """Returns the account of a valid token. Raises TokenRefusedError, or Problem if the keys can't be fetched."""
+        """Returns the account of a valid token. Raises TokenRefusedError, KeysUnavailableError."""
         claims = await self._claims(token)
         # `user_metadata` is ignored: the user can write it.
         if claims.get("role") != "authenticated" or claims.get("is_anonymous", False) is not False:
@@ -107,7 +118,7 @@ class Tokens:
         if key is None:
             reason = f"the project at SUPABASE_URL publishes no key with the id {shown(key_id)}"
             raise TokenRefusedError(TokenCheck.KEY, reason)
-        return key, ALGORITHMS
+        return key, [*ALGORITHMS]
 
     def _decoded(self, token: str, key: jwt.PyJWK | str, algorithms: list[str]) -> dict[str, Any]:
         return jwt.decode(
@@ -131,7 +142,7 @@ class Users:
         self,
         *,
         issuer: str,
-        keys: KeySet,
+        keys: SigningKeys,
         jwt_secret: str | None,
         service_key: str | None,
         owners: EmailOwners | None = None,
@@ -165,6 +176,8 @@ class Users:
             raise _unauthorized(
                 _DETAILS.get(exc.check, "The access token is not valid for this service: sign in again.")
             ) from exc
+        except KeysUnavailableError as exc:
+            raise identity_unknown(max(1, ceil(exc.retry_after))) from exc
 
     async def _email_of(self, account: Account) -> str:
         if self._owners is None:

@@ -12,8 +12,8 @@ from qstash import AsyncQStash
 from qstash.dlq import DlqMessage
 
 from prebooking.adapters.qstash.client import open_client
-from prebooking.adapters.qstash.messages import Forward, is_gone, translated
-from prebooking.domain.errors import MessagingError
+from prebooking.adapters.qstash.messages import Forward, translated
+from prebooking.domain.errors import MessagingError, MessagingTrouble
 
 _LONGEST_ANSWER = 2000
 
@@ -95,7 +95,7 @@ class QStashAccount:
             async with translated("dead letter"):
                 await self._client.dlq.delete(letter_id)
         except MessagingError as exc:
-            if not is_gone(exc):
+            if exc.trouble is not MessagingTrouble.NOT_FOUND:
                 raise
 
 

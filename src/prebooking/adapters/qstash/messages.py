@@ -12,7 +12,7 @@ from qstash.errors import DailyMessageLimitExceededError, QStashError, RateLimit
 from qstash.message import FlowControl, Redact
 
 from prebooking.adapters.qstash.client import open_client
-from prebooking.domain.errors import MessagingError
+from prebooking.domain.errors import MessagingError, MessagingTrouble
 from prebooking.domain.prebooking import Prebooking
 from prebooking.domain.timing import not_before
 
@@ -140,7 +140,7 @@ class QStashMessages:
             async with translated("delete"):
                 await self._client.message.cancel(message_id)
         except MessagingError as exc:
-            if not is_gone(exc):
+            if exc.trouble is not MessagingTrouble.NOT_FOUND:
                 raise
 
     async def schedule_sweep(self, every_minutes: int) -> str:
@@ -164,25 +164,36 @@ async def translated(what: str, *, to_us: bool = True) -> AsyncIterator[None]:
         async with asyncio.timeout(_DEADLINE_S):
             yield
     except QStashError as exc:
-        raise MessagingError(f"QStash, {what}: {exc}", pause=not _is_about_one(exc, to_us=to_us)) from exc
+        pause = not _is_about_one(exc, to_us=to_us)
+        raise MessagingError(f"QStash, {what}: {exc}", pause=pause, trouble=_trouble_of(exc)) from exc
     except (TimeoutError, httpx.HTTPError, ValueError, LookupError, TypeError, AttributeError) as exc:
         raise MessagingError(f"QStash, {what}: {type(exc).__name__} {exc}".rstrip(), pause=True) from exc
 
 
 def _is_about_one(exc: QStashError, *, to_us: bool) -> bool:
     """Whether it refuses this message alone. All else is about the account, or what all of ours have in common."""
-    if status_of(exc) not in _ABOUT_ONE or _QUOTA.search(str(exc)):
+    if _status_of(exc) not in _ABOUT_ONE or _QUOTA.search(str(exc)):
         return False
     return not (to_us and _DESTINATION.search(str(exc)))
 
 
-def is_gone(exc: MessagingError) -> bool:
-    """Whether what was asked for is not there. A token of another region gets a 404 for whatever it asks."""
-    return status_of(exc.__cause__) == httpx.codes.NOT_FOUND and "in this region" not in str(exc)
+_TROUBLES = {
+    401: MessagingTrouble.TOKEN_REFUSED,
+    403: MessagingTrouble.READ_ONLY,
+    404: MessagingTrouble.NOT_FOUND,
+    429: MessagingTrouble.LIMITED,
+}
 
 
-def status_of(exc: BaseException | None) -> int | None:
-    """The HTTP status of a QStashError, which has it in its text alone."""
+def _trouble_of(exc: QStashError) -> MessagingTrouble:
+    trouble = _TROUBLES.get(_status_of(exc) or 0, MessagingTrouble.OTHER)
+    if trouble is MessagingTrouble.NOT_FOUND and "in this region" in str(exc):
+        return MessagingTrouble.OTHER_REGION
+    return trouble
+
+
+def _status_of(exc: QStashError) -> int | None:
+    """Returns the HTTP status, which the SDK's exceptions have in their text alone."""
     if isinstance(exc, RateLimitExceededError | DailyMessageLimitExceededError):
         return 429
     found = re.search(r"status: (\d{3})", str(exc))

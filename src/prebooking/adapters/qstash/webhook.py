@@ -7,13 +7,13 @@ from zoneinfo import ZoneInfo
 from standardwebhooks import Webhook as Signer
 
 from prebooking.adapters.qstash.messages import QStashMessages
-from prebooking.domain.notice_texts import Language, title_and_text
-from prebooking.domain.notices import Notice, NoticeKind
+from prebooking.adapters.qstash.notice_texts import title_and_text
+from prebooking.domain.notices import Language, Notice, NoticeKind
 from prebooking.domain.plain_text import all_for_chat
 
 
 class Webhook:
-    """See prebooking.domain.notices.Teller. `secret`: whsec_… or base64."""
+    """See prebooking.domain.ports.NotificationSender. `secret`: whsec_… or base64."""
 
     def __init__(self, messages: QStashMessages, url: str, secret: str, language: Language, zone: ZoneInfo) -> None:
         self._messages = messages

@@ -8,21 +8,17 @@ import asyncio
 import json
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
-from math import ceil
 from typing import Any
 
 import httpx
 import jwt
 import structlog
 
-from prebooking.web.problems import identity_unknown
+from prebooking.domain.errors import KeysUnavailableError
 
 _log = structlog.get_logger()
-
-#: What a token may be signed with; the key decides which of them, never the token.
-ALGORITHMS = ["ES256", "RS256"]
 
 _FETCH_S = 2.0
 _LIVE_S = 300.0
@@ -33,12 +29,12 @@ _LARGEST_SET = 64 * 1024
 
 @asynccontextmanager
 async def open_key_set(
-    url: str, trusted: ssl.SSLContext, now: Callable[[], float] = time.monotonic
+    url: str, trusted: ssl.SSLContext, algorithms: Collection[str], now: Callable[[], float] = time.monotonic
 ) -> AsyncIterator["KeySet"]:
     # Not even packed: an answer of bounded size stays one.
     headers = {"Accept-Encoding": "identity"}
     async with httpx.AsyncClient(verify=trusted, timeout=_FETCH_S, trust_env=False, headers=headers) as http:
-        keys = KeySet(http, url, now)
+        keys = KeySet(http, url, algorithms, now)
         try:
             yield keys
         finally:
@@ -46,11 +42,20 @@ async def open_key_set(
 
 
 class KeySet:
-    """The keys by their ids. `now`: a clock of seconds, by which they age."""
+    """The keys by their ids. Keys of other algorithms than `algorithms` are ignored. `now`: a clock of seconds, by
+    which they age.
+    """
 
-    def __init__(self, http: httpx.AsyncClient, url: str, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        url: str,
+        algorithms: Collection[str],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._http = http
         self._url = url
+        self._algorithms = algorithms
         self._now = now
         self._keys: dict[str, jwt.PyJWK] | None = None  # None: the key host has never said anything
         self._asked = float("-inf")
@@ -58,7 +63,7 @@ class KeySet:
         self._fetching: asyncio.Task[None] | None = None
 
     async def key(self, key_id: str) -> jwt.PyJWK | None:
-        """Raises Problem where it can't be told whether the key is one of ours."""
+        """Returns the key; None: Supabase publishes no such key. Raises KeysUnavailableError."""
         known = (self._keys or {}).get(key_id)
         if known is not None:
             if self._age > _LIVE_S:
@@ -69,7 +74,7 @@ class KeySet:
             await asyncio.shield(fetching)  # others wait for it, too
         known = (self._keys or {}).get(key_id)
         if known is None and not self._heard:
-            raise identity_unknown(max(1, ceil(self._pause - self._age)))
+            raise KeysUnavailableError(self._pause - self._age)
         return known
 
     async def aclose(self) -> None:
@@ -100,7 +105,7 @@ class KeySet:
     async def _fetch(self) -> None:
         try:
             async with asyncio.timeout(_FETCH_S):  # httpx's own limit is for each read
-                self._keys = _keys_of(json.loads(await self._read()))
+                self._keys = self._keys_of(json.loads(await self._read()))
             self._heard = True
         except Exception as exc:  # noqa: BLE001  # whatever the key host says, the keys that we have stay
             self._heard = False
@@ -116,9 +121,10 @@ class KeySet:
                     raise ValueError(f"a key set of over {_LARGEST_SET} bytes")
             return bytes(body)
 
-
-def _keys_of(key_set: Any) -> dict[str, jwt.PyJWK]:
-    if not key_set["keys"]:  # a project that signs with HS256 alone publishes none
-        return {}
-    keys = jwt.PyJWKSet.from_dict(key_set).keys
-    return {key.key_id: key for key in keys if isinstance(key.key_id, str) and key.algorithm_name in ALGORITHMS}
+    def _keys_of(self, key_set: Any) -> dict[str, jwt.PyJWK]:
+        if not key_set["keys"]:  # a project that signs with HS256 alone publishes none
+            return {}
+        keys = jwt.PyJWKSet.from_dict(key_set).keys
+        return {
+            key.key_id: key for key in keys if isinstance(key.key_id, str) and key.algorithm_name in self._algorithms
+        }

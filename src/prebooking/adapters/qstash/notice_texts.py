@@ -6,15 +6,13 @@ What a gym or a user's page wrote mentions nobody there and is no link.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from prebooking.domain.notices import Notice, NoticeKind
+from prebooking.domain.notices import Language, Notice, NoticeKind
 from prebooking.domain.outcome import SENTENCES, Outcome
 from prebooking.domain.plain_text import for_chat
 from prebooking.domain.prebooking import Prebooking
-
-Language = Literal["en", "es", "ca"]
 
 
 @dataclass(frozen=True, slots=True)
