@@ -1,8 +1,9 @@
--- Browsers, with the publishable key and the user's access token, read the user's own prebookings and receive their
--- changes by realtime. Nothing else: all that changes a row goes through the service.
+-- Browsers, with the publishable key and the user's access token, read the user's own prebookings and what happened to
+-- them, and receive the rows' changes by realtime. Nothing else: all that changes a row goes through the service.
 
 -- The columns that the API shows. Claim and retry tokens, leases and the old message stay inside.
-revoke all on public.prebookings, prebooking.email_owners from authenticated;
+revoke all on public.prebookings, prebooking.email_owners, prebooking.history, public.prebooking_history
+  from authenticated;
 grant usage on schema public to authenticated;
 grant select (
   id, user_email, status, version, attempts, available_at, box_subdomain, box_aimharder_id, box_domain,
@@ -11,6 +12,11 @@ grant select (
 ) on public.prebookings to authenticated;
 -- They may look up the owner of their own address, by the policies alone: the schema is closed to them.
 grant select (email, sub) on prebooking.email_owners to authenticated;
+-- The view is read under the rights of who asks, so these need the table's, too.
+grant select (prebooking_id, n, at, event, attempt, replica, reason, message_id, took_ms) on prebooking.history
+  to authenticated;
+grant select (prebooking_id, n, at, event, attempt, replica, reason, message_id, took_ms) on public.prebooking_history
+  to authenticated;
 
 -- Own is, as the API has it, what has the e-mail of the caller's token, unless that is another account's or the caller
 -- is anonymous. The claims are read where PostgREST and realtime put them, which works without Supabase's schema `auth`
@@ -38,5 +44,8 @@ begin
   -- Permissive policies add up, and the table may have others from its time before us: these they can't exceed.
   execute 'create policy prebookings_own_at_most on public.prebookings as restrictive for all to authenticated'
     || ' using (' || own || ')';
+  drop policy if exists history_of_own_prebookings on prebooking.history;
+  create policy history_of_own_prebookings on prebooking.history for select to authenticated
+    using (exists (select from public.prebookings p where p.id = prebooking_id)); -- of those that they see
   create policy prebookings_none_for_anonymous on public.prebookings as restrictive for all to anon using (false);
 end $$;

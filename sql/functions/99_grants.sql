@@ -12,7 +12,7 @@ declare
     'lease_sign_in', 'save_sign_in_again', 'end_sign_in_again', 'claim_prebooking', 'renew_claims', 'begin_booking',
     'finish_booking', 'release_prebooking', 'park_prebooking', 'sweep_prebookings', 'take_notices', 'note_told',
     'note_untold', 'take_session_looks', 'note_session_look', 'read_changes', 'own_email', 'release_email', 'make_calendar',
-    'end_calendar', 'read_calendar', 'note_ping', 'read_ping', 'inspect_service', 'remove_old_prebookings'
+    'end_calendar', 'read_calendar', 'read_history', 'note_ping', 'read_ping', 'inspect_service', 'remove_old_prebookings'
   ];
   f record;
 begin
