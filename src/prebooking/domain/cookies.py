@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Domain(StrEnum):
-    """AimHarder has gyms under both, and its sessions are of one: a cookie of one is not sent to the other."""
+    """A domain of AimHarder's. There are gyms under both; cookies of one are not sent to hosts of the other."""
 
     COM = "aimharder.com"
     ES = "aimharder.es"

@@ -33,7 +33,7 @@ def _for_the_rule(value: str | None, info: ValidationInfo) -> str | None:
 class ClassesQuery(Rule):
     """The day, and optionally the gym's opening rule, by which `opens_at` is computed."""
 
-    subdomain: Annotated[BoxLabel, Field(description="The gym's sub-domain of aimharder.com.")]
+    subdomain: Annotated[BoxLabel, Field(description="The gym's sub-domain at AimHarder.")]
     day: Day
     box_aimharder_id: Annotated[
         BoxNumber | None,

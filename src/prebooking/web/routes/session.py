@@ -40,7 +40,7 @@ def _printable(value: str) -> str:
 
 
 class Cookie(BaseModel):
-    """A cookie of aimharder.com."""
+    """A cookie of an AimHarder session."""
 
     name: Annotated[
         str,
