@@ -56,7 +56,7 @@ def test_an_export_comes_after_what_is_there_already(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("Mine.\n")
     first, second, *_ = export(tmp_path)
     assert first.name == "20270101000100_prebooking_0001_baseline.sql"
-    assert second.name == "20270101000101_prebooking_10_row.sql"
+    assert second.name == f"20270101000101_prebooking_{NAMES[1]}"
     assert versions(tmp_path)[:2] == ["20270101000100", "20270101000101"]
     assert len(versions(tmp_path)) == len(NAMES)
 
