@@ -47,7 +47,7 @@ async def test_a_refusal_is_told_in_words(page: Watched) -> None:
         "const events = follow();", "await api('GET', '/prebookings');"
     )
     given = {"service": page.world.url, "token": "x", "day": DAY}
-    with pytest.raises(Exception, match="unauthorized: The access token is not valid here"):
+    with pytest.raises(Exception, match="unauthorized: The access token is not valid for this service"):
         await page.page.evaluate(flow, given)
 
 
