@@ -191,18 +191,21 @@ async def test_after_a_lost_connection_it_catches_up_by_itself(page: Watched) ->
 
 
 async def test_it_can_be_worked_by_keyboard_alone(page: Watched) -> None:
-    page.put_up(opens_in=SOON)
+    opens_at = page.put_up(opens_in=SOON)
     await page.page.goto(page.world.url)
     await expect(page.page.get_by_role("button", name=ANA)).to_be_visible()
 
-    async def tab_to(name: str) -> None:
+    async def tab_to(name: str, of: str = "textContent") -> None:
         for _ in range(40):
             await page.page.keyboard.press("Tab")
-            if name in await page.page.evaluate("document.activeElement.textContent.trim()"):
+            if name in await page.page.evaluate(f"document.activeElement.{of} ?? ''"):
                 return
         raise AssertionError(f"no way to {name}")
 
     await tab_to(ANA)
+    await page.page.keyboard.press("Enter")
+    await expect(page.page.locator(".days")).to_be_visible()
+    await tab_to(f"{opens_at + timedelta(days=4):%Y%m%d}", of="dataset.day")
     await page.page.keyboard.press("Enter")
     await expect(page.row()).to_be_visible()
     await tab_to("Prebook WOD")
