@@ -13,6 +13,7 @@ from tests.fuzz.inputs import inputs
 from tests.support.signing import EXECUTE, FAILED, body_of, callback_of, signature
 
 from prebooking.adapters.clock import SystemClock
+from prebooking.domain.store_outcomes import StoreOutcome
 from prebooking.domain.timing import Budget
 from prebooking.domain.transitions import Transition
 from prebooking.usecases.booking.record import DeliveryResult
@@ -68,7 +69,7 @@ class Surroundings:
         assert 1 <= version < 2**31
         assert "\0" not in reason
         assert len(reason.encode()) <= 1200
-        return Transition(outcome="unknown_prebooking")
+        return Transition(outcome=StoreOutcome.UNKNOWN_PREBOOKING)
 
 
 def posted(path: str, body: bytes) -> Request:

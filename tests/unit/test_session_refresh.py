@@ -20,6 +20,7 @@ from prebooking.domain.errors import BoxSilentError, StoreUnavailableError
 from prebooking.domain.ports import Account, Gyms, SessionStore
 from prebooking.domain.prebooking import Session
 from prebooking.domain.sessions import NewTokens, SessionAnswer, SessionState, StoredSession
+from prebooking.domain.store_outcomes import StoreOutcome
 from prebooking.usecases.effects import Effects
 from prebooking.usecases.sessions.refresh import SessionRefresher
 
@@ -90,23 +91,23 @@ class Database:
         await self._asked()
         row, (holder, until) = self.rows[user_email], self.leases.get(user_email, (lease, 0.0))
         if row.stored_token != token:
-            return SessionAnswer(outcome="changed", session=row)
+            return SessionAnswer(outcome=StoreOutcome.CHANGED, session=row)
         if holder != lease and until > self.clock.monotonic():
-            return SessionAnswer(outcome="busy", session=row)
+            return SessionAnswer(outcome=StoreOutcome.BUSY, session=row)
         self.leases[user_email] = lease, self.clock.monotonic() + lease_s
-        return SessionAnswer(outcome="leased", session=row)
+        return SessionAnswer(outcome=StoreOutcome.LEASED, session=row)
 
     async def save_session(self, session: Session, lease: UUID, **change: Any) -> SessionAnswer:
         await self._asked()
         row = self.rows[session.user_email]
         if row.stored_token not in (session.stored_token, change.get("token")):
-            return SessionAnswer(outcome="changed", session=row)
+            return SessionAnswer(outcome=StoreOutcome.CHANGED, session=row)
         if token := change.get("token"):
             row = replace(row, token=token, stored_token=token, cookies=change["cookies"])
         self.rows[session.user_email] = row
         if self.leases.get(session.user_email, (None, 0.0))[0] == lease:
             del self.leases[session.user_email]
-        return SessionAnswer(outcome="saved", session=row)
+        return SessionAnswer(outcome=StoreOutcome.SAVED, session=row)
 
 
 class Replica:

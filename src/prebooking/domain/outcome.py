@@ -79,6 +79,12 @@ class Ending:
         return f"{sentence} ({self.words})" if self.words else sentence
 
 
+def words_in(message: str, outcome: Outcome) -> str:
+    """Returns the gym's own words in the message of an Ending; none where its sentence is not the outcome's own."""
+    opening = f"{SENTENCES[outcome]} ("
+    return message[len(opening) : -1] if message.startswith(opening) and message.endswith(")") else ""
+
+
 class Kind(Enum):
     """What came back from a booking request."""
 

@@ -7,13 +7,14 @@ from uuid import UUID
 
 from prebooking.domain.cookies import Cookie
 from prebooking.domain.prebooking import Session
+from prebooking.domain.store_outcomes import StoreOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionAnswer:
-    """outcome: leased, changed (use the session given), busy, no_session, saved or noted."""
+    """What a lease or a write of a session came to. CHANGED: `session` is to be used."""
 
-    outcome: str
+    outcome: StoreOutcome
     session: Session | None = None
 
 

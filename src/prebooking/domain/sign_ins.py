@@ -7,6 +7,7 @@ from prebooking.domain.classes import MemberBox
 from prebooking.domain.cookies import Cookie, Domain
 from prebooking.domain.prebooking import Session
 from prebooking.domain.sessions import SessionState
+from prebooking.domain.store_outcomes import StoreOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +41,9 @@ class StoredSignIn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInLease:
-    """outcome: leased (with all that it takes), changed (use the session given), busy, too_many, refused (earlier),
-    not_remembered or no_session.
-    """
+    """What a lease to sign in again came to. LEASED: with all that it takes; CHANGED: with the session to use."""
 
-    outcome: str
+    outcome: StoreOutcome
     session: Session | None = None
     generation: int = 0
     account_email: str = ""

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from prebooking.domain.outcome import Outcome
 from prebooking.domain.prebooking import Prebooking
+from prebooking.domain.store_outcomes import StoreOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +20,7 @@ class Limits:
 class Transition:
     """The answer of a transition: what was done, or why it was refused, with the row as it is now."""
 
-    outcome: str
+    outcome: StoreOutcome | Outcome  #: the latter of a claim that ended the row: why earlier attempts failed
     prebooking: Prebooking | None = None
     retry_after: float = 0.0  #: seconds, where a later try makes sense
     replaced_message_id: str | None = None  #: a message that rings for nothing now

@@ -11,6 +11,7 @@ from prebooking.adapters.supabase.rpc import SupabaseRpc
 from prebooking.adapters.supabase.session_vault import SessionVault, UnreadableError
 from prebooking.adapters.supabase.sessions import open_cookies, open_token, seal_cookies, seal_token
 from prebooking.adapters.supabase.sign_ins import open_password, seal_password
+from prebooking.domain.store_outcomes import StoreOutcome
 
 _PASSES = 50  # what is refreshed just then waits for the next
 _PAUSE_S = 2.5  # all of them outlast the lease of a refresh whose replica died
@@ -88,7 +89,7 @@ class Encryption:
             return Step.UNREADABLE
         new = seal_password(self.vault, password, bound_to)
         answer = await self.rpc.call("replace_password", user_email=user, old=stored, new=new)
-        if answer["outcome"] != "replaced":
+        if answer["outcome"] != StoreOutcome.REPLACED:
             return Step.GONE  # or replaced by another, which is encrypted already
         self.encrypted += 1
         return Step.ENCRYPTED
@@ -110,10 +111,10 @@ class Encryption:
             new_cookies=seal_cookies(self.vault, cookies, user),
         )
         match answer["outcome"]:
-            case "replaced":
+            case StoreOutcome.REPLACED:
                 self.encrypted += 1
                 return Step.ENCRYPTED
-            case "no_session":
+            case StoreOutcome.NO_SESSION:
                 return Step.GONE
             case _:
                 return Step.LATER

@@ -6,6 +6,7 @@ from async_lru import alru_cache
 
 from prebooking.domain.errors import EmailStaleError, EmailTakenError
 from prebooking.domain.ports import OwnerStore
+from prebooking.domain.store_outcomes import StoreOutcome
 
 _KEPT = 10_000  # tokens
 _KEPT_S = 20.0  # who has lost an e-mail in another process speaks for it no longer than that
@@ -22,9 +23,9 @@ class EmailOwners:
     async def _email_of(self, sub: str, email: str, issued_at: datetime | None) -> str:
         """Raises EmailTakenError, EmailStaleError, and what the store raises."""
         answer = await self._store.own_email(sub, email, issued_at)
-        if answer.outcome == "taken":
+        if answer.outcome == StoreOutcome.TAKEN:
             raise EmailTakenError(email)
-        if answer.outcome == "stale" or answer.email is None:
+        if answer.outcome == StoreOutcome.STALE or answer.email is None:
             raise EmailStaleError(email)
         self._learn(sub, answer.email)
         return answer.email

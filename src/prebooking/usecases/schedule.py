@@ -15,6 +15,7 @@ import structlog
 from prebooking.domain.errors import MessagingError, StoreUnavailableError
 from prebooking.domain.ports import Clock, Messages, Store
 from prebooking.domain.prebooking import Box, Prebooking, Status
+from prebooking.domain.store_outcomes import StoreOutcome
 from prebooking.domain.transitions import Limits, Transition
 from prebooking.usecases.publishing import PublishBackoff
 
@@ -81,12 +82,12 @@ class Scheduler:
             time_zone=time_zone,
             key=key,
         )
-        return await self._ring(created) if created.outcome == "created" else created
+        return await self._ring(created) if created.outcome == StoreOutcome.CREATED else created
 
     async def reschedule(self, prebooking_id: UUID, user_email: str, at: datetime) -> Transition:
         """outcome: rescheduled, not_found, booking_in_progress, already_finished, too_late, too_many."""
         moved = await self._store.reschedule(prebooking_id, user_email, at, limits=self._limits)
-        return await self._ring(moved) if moved.outcome == "rescheduled" else moved
+        return await self._ring(moved) if moved.outcome == StoreOutcome.RESCHEDULED else moved
 
     async def retry(
         self, prebooking_id: UUID, user_email: str, token: UUID, at: datetime | None, key: UUID | None = None
@@ -95,12 +96,16 @@ class Scheduler:
         too_many. Again with the same token or `key` is answered as it was, as `create` does.
         """
         retried = await self._store.retry(prebooking_id, user_email, token, at, limits=self._limits, key=key)
-        return await self._ring(retried) if retried.outcome == "retried" else retried
+        return await self._ring(retried) if retried.outcome == StoreOutcome.RETRIED else retried
 
     async def cancel(self, prebooking_id: UUID, user_email: str) -> Transition:
         """outcome: cancelled, not_found, booking_in_progress, already_finished."""
         cancelled = await self._store.cancel(prebooking_id, user_email)
-        if cancelled.outcome == "cancelled" and cancelled.prebooking and cancelled.prebooking.qstash_schedule_id:
+        if (
+            cancelled.outcome == StoreOutcome.CANCELLED
+            and cancelled.prebooking
+            and cancelled.prebooking.qstash_schedule_id
+        ):
             await self._take_back(cancelled.prebooking.qstash_schedule_id)
         return cancelled
 
@@ -119,7 +124,7 @@ class Scheduler:
         attached = await self._store.attach_message(
             prebooking.id, prebooking.version, message_id, address=self._address
         )
-        if attached.outcome != "attached":  # cancelled or moved meanwhile: this message rings for nothing
+        if attached.outcome != StoreOutcome.ATTACHED:  # cancelled or moved meanwhile: this message rings for nothing
             await self._take_back(message_id)
         elif attached.replaced_message_id:
             await self._take_back(attached.replaced_message_id)
@@ -140,7 +145,7 @@ class Scheduler:
         if prebooking.available_at.timestamp() - self._clock.wall() <= self._max_delay_s:
             try:
                 attached = await self.publish(prebooking)
-                if attached.outcome == "attached" and attached.prebooking:
+                if attached.outcome == StoreOutcome.ATTACHED and attached.prebooking:
                     replaced = None  # taken back with the attaching
                     # As it was made: by now its delivery may have begun.
                     prebooking = replace(

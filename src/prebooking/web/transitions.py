@@ -2,18 +2,22 @@
 
 from starlette.responses import JSONResponse, Response
 
+from prebooking.domain.store_outcomes import StoreOutcome
 from prebooking.domain.transitions import Transition
 from prebooking.web.problems import Problem, invalid, too_often
 from prebooking.web.schemas.rows import as_json
 
-_REFUSALS = {
-    "exists": (
+_REFUSALS: dict[str, tuple[str, str]] = {
+    StoreOutcome.EXISTS: (
         "prebooking-exists",
         "You already have a prebooking of this class with another opening: reschedule that one.",
     ),
-    "booking_in_progress": ("booking-in-progress", "The prebooking is being booked right now: wait for its result."),
-    "already_finished": ("already-finished", "The prebooking has already ended."),
-    "not_failed": ("not-failed", "Only a failed prebooking can be retried; this one is still pending."),
+    StoreOutcome.BOOKING_IN_PROGRESS: (
+        "booking-in-progress",
+        "The prebooking is being booked right now: wait for its result.",
+    ),
+    StoreOutcome.ALREADY_FINISHED: ("already-finished", "The prebooking has already ended."),
+    StoreOutcome.NOT_FAILED: ("not-failed", "Only a failed prebooking can be retried; this one is still pending."),
 }
 
 
@@ -22,11 +26,11 @@ def response(transition: Transition, status: int = 200, *, opening: str = "avail
     if transition.outcome in _REFUSALS:
         code, detail = _REFUSALS[transition.outcome]
         raise Problem(409, detail, code=code, prebooking_id=transition.prebooking and str(transition.prebooking.id))
-    if transition.outcome == "too_many":
+    if transition.outcome == StoreOutcome.TOO_MANY:
         raise too_many(transition)
-    if transition.outcome == "key_reused":
+    if transition.outcome == StoreOutcome.KEY_REUSED:
         raise key_reused()
-    if transition.outcome == "too_late":
+    if transition.outcome == StoreOutcome.TOO_LATE:
         raise invalid(
             opening, f"the class could be booked only until {transition.give_up_at}: choose an earlier opening"
         )
@@ -58,7 +62,7 @@ EXISTS, IN_PROGRESS, FINISHED, NOT_FAILED = (
     Problem(409, detail, code=code, prebooking_id="0c8f6b52-5d0f-4c9a-9f0e-2f6b1f4f7a11")
     for code, detail in _REFUSALS.values()
 )
-TOO_MANY = too_many(Transition(outcome="too_many", limit=30, retry_after=17))
+TOO_MANY = too_many(Transition(outcome=StoreOutcome.TOO_MANY, limit=30, retry_after=17))
 NOT_YOURS = not_found()
 TOO_LATE = invalid(
     "available_at", "the class could be booked only until 2030-11-28 17:00:00+00:00: choose an earlier opening"

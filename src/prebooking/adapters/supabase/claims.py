@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from prebooking.adapters.supabase.sessions import SupabaseSessions
 from prebooking.concurrency.priority_semaphore import Priority
 from prebooking.domain.claims import Claim, Held
+from prebooking.domain.store_outcomes import StoreOutcome
 from prebooking.domain.transitions import Transition
 
 _CLAIM_S = 1.5  # for all tries of a claim together
@@ -48,7 +49,7 @@ class SupabaseClaims(SupabaseSessions):
             lease_seconds=lease_s,
             capabilities=CAPABILITIES,
         )
-        if answer["outcome"] != "claimed":
+        if answer["outcome"] != StoreOutcome.CLAIMED:
             return _TRANSITION.validate_python(answer)
         return _CLAIM.validate_python(answer | {"session": self._read(answer["session"])})
 

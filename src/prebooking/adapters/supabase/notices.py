@@ -7,6 +7,7 @@ from pydantic import TypeAdapter
 
 from prebooking.adapters.supabase.rpc import SupabaseRpc
 from prebooking.domain.notices import Notice
+from prebooking.domain.store_outcomes import StoreOutcome
 
 _NOTICES = TypeAdapter(list[Notice])
 
@@ -22,5 +23,6 @@ class SupabaseNotices:
     async def mark_sent(self, notice_id: UUID, message_id: str) -> None:
         await self._rpc.call("note_told", id=notice_id, message_id=message_id)
 
-    async def note_untold(self, message_id: str, reason: str) -> str:
-        return str((await self._rpc.call("note_untold", message_id=message_id, reason=reason))["outcome"])
+    async def note_untold(self, message_id: str, reason: str) -> StoreOutcome:
+        answer = await self._rpc.call("note_untold", message_id=message_id, reason=reason)
+        return StoreOutcome(answer["outcome"])

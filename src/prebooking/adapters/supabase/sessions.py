@@ -15,6 +15,7 @@ from prebooking.concurrency.priority_semaphore import Priority
 from prebooking.domain.cookies import Cookie, Domain
 from prebooking.domain.prebooking import Session
 from prebooking.domain.sessions import SessionAnswer, SessionCheck, SessionState, StoredSession
+from prebooking.domain.store_outcomes import StoreOutcome
 
 _log = structlog.get_logger()
 
@@ -41,7 +42,7 @@ class SupabaseSessions:
             lease=lease,
             lease_seconds=lease_s,
         )
-        return SessionAnswer(outcome=answer["outcome"], session=self._read(answer["session"]))
+        return SessionAnswer(outcome=StoreOutcome(answer["outcome"]), session=self._read(answer["session"]))
 
     async def save_session(
         self,
@@ -62,7 +63,7 @@ class SupabaseSessions:
             cookies=None if cookies is None else seal_cookies(self._vault, as_rows(cookies), session.user_email),
             error=error,
         )
-        return SessionAnswer(outcome=answer["outcome"], session=self._read(answer["session"]))
+        return SessionAnswer(outcome=StoreOutcome(answer["outcome"]), session=self._read(answer["session"]))
 
     async def take_session_looks(self) -> Sequence[SessionCheck]:
         return _LOOKS.validate_python((await self._rpc.call("take_session_looks"))["looks"])
@@ -79,7 +80,7 @@ class SupabaseSessions:
         answer = await self._rpc.call(
             "admit_session_check", user_email=user_email, token=token, max_per_minute=max_per_minute
         )
-        return 0.0 if answer["outcome"] == "admitted" else float(answer["retry_after"])
+        return 0.0 if answer["outcome"] == StoreOutcome.ADMITTED else float(answer["retry_after"])
 
     async def connect_session(
         self,
@@ -102,7 +103,7 @@ class SupabaseSessions:
 
     async def read_session(self, user_email: str) -> StoredSession | None:
         answer = await self._rpc.call("read_session", user_email=user_email)
-        if answer["outcome"] == "no_session":
+        if answer["outcome"] == StoreOutcome.NO_SESSION:
             return None
         state = STATE.validate_python(answer["state"])
         return StoredSession(state=state, session=self._read(answer["session"]))

@@ -11,6 +11,7 @@ from prebooking.domain.cookies import Cookie
 from prebooking.domain.errors import StoreRefusedError
 from prebooking.domain.sessions import SessionAnswer
 from prebooking.domain.sign_ins import Admission, NewSession, SignInLease, StoredSignIn
+from prebooking.domain.store_outcomes import StoreOutcome
 
 _log = structlog.get_logger()
 
@@ -22,7 +23,7 @@ class SupabaseSignIns(SupabaseSessions):
         answer = await self._rpc.call(
             "admit_sign_in", user_email=user_email, account_email=account_email, token=token, fingerprint=fingerprint
         )
-        if answer["outcome"] == "too_many":
+        if answer["outcome"] == StoreOutcome.TOO_MANY:
             return Admission(retry_after=float(answer["retry_after"]))
         return Admission(ticket=int(answer["ticket"]), fingerprint=str(answer["fingerprint"]))
 
@@ -39,7 +40,7 @@ class SupabaseSignIns(SupabaseSessions):
             box_domains=dict(new.box_domains),
         )
         state = None if answer["state"] is None else STATE.validate_python(answer["state"])
-        return StoredSignIn(newest=answer["outcome"] == "stored", state=state)
+        return StoredSignIn(newest=answer["outcome"] == StoreOutcome.STORED, state=state)
 
     async def lease_sign_in(
         self, user_email: str, token: str | None, lease: UUID, attempt: UUID, *, lease_s: float
@@ -53,17 +54,17 @@ class SupabaseSignIns(SupabaseSessions):
             lease_seconds=lease_s,
             attempt=attempt,
         )
-        if answer["outcome"] != "leased":
-            return SignInLease(outcome=answer["outcome"], session=self._read(answer["session"]))
+        if answer["outcome"] != StoreOutcome.LEASED:
+            return SignInLease(outcome=StoreOutcome(answer["outcome"]), session=self._read(answer["session"]))
         generation = int(answer["generation"])
         try:
             password = open_password(self._vault, answer["password"], answer["sealed_for"])
         except UnreadableError as exc:
             _log.warning("password_unreadable", reason=str(exc))
             await self.end_sign_in_again(user_email, generation, lease, refused=False)
-            return SignInLease(outcome="not_remembered")
+            return SignInLease(outcome=StoreOutcome.NOT_REMEMBERED)
         return SignInLease(
-            outcome="leased",
+            outcome=StoreOutcome.LEASED,
             generation=generation,
             account_email=answer["account_email"],
             password=password,
@@ -82,7 +83,7 @@ class SupabaseSignIns(SupabaseSessions):
             token=seal_token(self._vault, token, user_email),
             cookies=seal_cookies(self._vault, as_rows(cookies), user_email),
         )
-        return SessionAnswer(outcome=answer["outcome"], session=self._read(answer["session"]))
+        return SessionAnswer(outcome=StoreOutcome(answer["outcome"]), session=self._read(answer["session"]))
 
     async def end_sign_in_again(self, user_email: str, generation: int, lease: UUID, *, refused: bool) -> SessionAnswer:
         answer = await self._rpc.call(
@@ -93,7 +94,7 @@ class SupabaseSignIns(SupabaseSessions):
             lease=lease,
             refused=refused,
         )
-        return SessionAnswer(outcome=answer["outcome"], session=self._read(answer["session"]))
+        return SessionAnswer(outcome=StoreOutcome(answer["outcome"]), session=self._read(answer["session"]))
 
 
 def seal_password(vault: SessionVault, password: str, user_email: str) -> str:

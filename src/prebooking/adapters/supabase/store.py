@@ -19,6 +19,7 @@ from prebooking.concurrency.priority_semaphore import Priority
 from prebooking.domain.errors import CursorUnknownError, StoreRefusedError
 from prebooking.domain.events import Changes
 from prebooking.domain.prebooking import Box, Page, Prebooking
+from prebooking.domain.store_outcomes import StoreOutcome
 from prebooking.domain.transitions import Limits, Transition
 from prebooking.domain.work import Unscheduled, Work
 
@@ -235,7 +236,7 @@ class SupabaseStore(SupabaseSignIns, SupabaseClaims, SupabaseNotices, SupabaseOw
             )
         except StoreRefusedError as exc:
             raise CursorUnknownError(str(exc)) from exc
-        if answer["outcome"] != "read":
+        if answer["outcome"] != StoreOutcome.READ:
             raise CursorUnknownError(f"read_changes: {answer['outcome']}")
         return Changes(answer["cursor"], _PREBOOKINGS.validate_python(answer["prebookings"]), answer["next"])
 

@@ -12,6 +12,7 @@ from prebooking.domain.notices import Notice
 from prebooking.domain.ports.calendars import CalendarStore
 from prebooking.domain.ports.sessions import SessionStore, SignInStore
 from prebooking.domain.prebooking import Box, Page, Prebooking
+from prebooking.domain.store_outcomes import StoreOutcome
 from prebooking.domain.transitions import Limits, Transition
 from prebooking.domain.work import Work
 
@@ -42,8 +43,8 @@ class NoticeStore(Protocol):
 
     async def mark_sent(self, notice_id: UUID, message_id: str) -> None: ...
 
-    async def note_untold(self, message_id: str, reason: str) -> str:
-        """QStash gave up on that message: it will be told again. noted, or nothing_to_note."""
+    async def note_untold(self, message_id: str, reason: str) -> StoreOutcome:
+        """QStash gave up on that message: it will be told again. NOTED, or NOTHING_TO_NOTE."""
         ...
 
 

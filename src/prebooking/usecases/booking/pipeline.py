@@ -17,6 +17,7 @@ from prebooking.domain.outcome import Ending, Outcome
 from prebooking.domain.patience import Patience
 from prebooking.domain.ports import Clock, Store
 from prebooking.domain.prebooking import Box
+from prebooking.domain.store_outcomes import StoreOutcome
 from prebooking.domain.timing import Budget, OpeningClock
 from prebooking.domain.transitions import Transition
 from prebooking.usecases.booking.admission import WORTH_STARTING_S, admitted, crowded
@@ -228,12 +229,12 @@ class Pipeline:
         answer = await self._leases.begin(
             context, max_attempts=self._max_attempts, book_until_minutes=self._patience.book_until_minutes
         )
-        if answer.outcome == "begun" and answer.prebooking:
+        if answer.outcome == StoreOutcome.BEGUN and answer.prebooking:
             context.begun, context.attempts = True, answer.prebooking.attempts
             return None if context.budget.may_send() else Release(context.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED))
-        if answer.outcome == Outcome.EXPIRED:
+        if answer.outcome == StoreOutcome.EXPIRED:
             return Ending(Outcome.EXPIRED, sentence=self._patience.too_close if answer.starts_at else None)
-        if answer.outcome == Outcome.ATTEMPTS_EXHAUSTED:
+        if answer.outcome == StoreOutcome.ATTEMPTS_EXHAUSTED:
             return context.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED)
         return NotOurs(answer)
 

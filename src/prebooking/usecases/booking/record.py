@@ -10,6 +10,7 @@ from prebooking.domain.outcome import Ending, Outcome
 from prebooking.domain.patience import Patience, pause_before_late_opening
 from prebooking.domain.ports import Clock, Metrics, Store
 from prebooking.domain.prebooking import Status
+from prebooking.domain.store_outcomes import StoreOutcome
 from prebooking.domain.timing import Budget, Timings, not_before, park_delay, release_delay
 from prebooking.domain.transitions import Transition
 from prebooking.usecases.booking.context import Decision, ExecutionContext, GiveBack, NotOurs, Park, Release
@@ -131,7 +132,7 @@ class ResultRecorder:
             message=ending.message,
             result=result,
         )
-        if answer.outcome != "finished":
+        if answer.outcome != StoreOutcome.FINISHED:
             return self.not_claimed(answer)
         self._metrics.ended(ending.outcome)
         return DeliveryResult(ending.outcome)
@@ -150,7 +151,7 @@ class ResultRecorder:
             graceful=not counted,
             settled=context.settled,
         )
-        if answer.outcome != "released":
+        if answer.outcome != StoreOutcome.RELEASED:
             return self.not_claimed(answer)
         return DeliveryResult("retry-later", max(_LEAST_RETRY_AFTER_S, answer.retry_after))
 
@@ -168,20 +169,20 @@ class ResultRecorder:
             shots=timings.all_shots(),
             retry_s=retry_s,
         )
-        if answer.outcome != "parked":
+        if answer.outcome != StoreOutcome.PARKED:
             return self.not_claimed(answer)
         return DeliveryResult("retry-later", max(_LEAST_RETRY_AFTER_S, answer.retry_after))
 
     def not_claimed(self, answer: Transition) -> DeliveryResult:
         """Returns the result where the row is not ours to execute: `answer` says why, or when it will be."""
         match answer.outcome:
-            case "held":
+            case StoreOutcome.HELD:
                 return DeliveryResult("held", max(_LEAST_RETRY_AFTER_S, answer.retry_after))
-            case "not_due":
+            case StoreOutcome.NOT_DUE:
                 return DeliveryResult("not-due", max(_LEAST_RETRY_AFTER_S, answer.retry_after - self._lead_s))
-            case "retry_later":
+            case StoreOutcome.RETRY_LATER:
                 return DeliveryResult("retry-later", max(_LEAST_RETRY_AFTER_S, answer.retry_after))
-            case "lost" | "unsettled" | "already_ended":
+            case StoreOutcome.LOST | StoreOutcome.UNSETTLED | StoreOutcome.ALREADY_ENDED:
                 return self._lost(answer)
             case outcome:
                 return DeliveryResult(outcome)

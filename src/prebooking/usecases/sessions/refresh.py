@@ -18,6 +18,7 @@ from prebooking.domain.errors import BoxSilentError, NotSentError, StoreRefusedE
 from prebooking.domain.ports import Account, Clock, Gyms, SessionStore
 from prebooking.domain.prebooking import Session
 from prebooking.domain.sessions import SessionAnswer
+from prebooking.domain.store_outcomes import StoreOutcome
 from prebooking.usecases.effects import Effect, Effects
 
 _log = structlog.get_logger()
@@ -80,11 +81,11 @@ class SessionRefresher:
                 raise BoxSilentError("the refresh of the session takes long; it goes on") from exc
             # One that was begun for another's sake may know no more than this caller does.
             fresh = found.session
-            no_news = found.outcome == "changed" and fresh is not None and fresh.token == session.token
-            if found.outcome == "busy" or no_news:
+            no_news = found.outcome == StoreOutcome.CHANGED and fresh is not None and fresh.token == session.token
+            if found.outcome == StoreOutcome.BUSY or no_news:
                 await self._clock.sleep(_LOOK_AGAIN_S)
                 continue
-            if found.outcome == "refused" and fresh is not None:
+            if found.outcome == StoreOutcome.REFUSED and fresh is not None:
                 fresh = await self._of_another(user_email, fresh.token, min(until, began + patience_s))
             if fresh is None or not fresh.is_readable:
                 return None
@@ -132,10 +133,10 @@ class SessionRefresher:
     async def _rotate(
         self, user_email: str, known: Session, not_after: float, effect: Effect[SessionAnswer]
     ) -> SessionAnswer:
-        """Its outcome: saved, alive (the answer was lost, the cookies live), refused, or why nothing was sent."""
+        """SAVED (also where the answer was lost, and the cookies live), REFUSED, or why nothing was sent."""
         leased = await self._leased(user_email, known)
         session = leased.session
-        if leased.outcome != "leased" or session is None:
+        if leased.outcome != StoreOutcome.LEASED or session is None:
             return leased
         leased_at = self._clock.monotonic()
         save = partial(self._save, effect, user_email, session, leased_at)
@@ -155,7 +156,7 @@ class SessionRefresher:
                 return await save("alive", replace(session, cookies=cookies), error=ANSWER_LOST, cookies=cookies)
             if new is None:
                 await save("refused", error="logout")
-                return SessionAnswer(outcome="refused", session=session)
+                return SessionAnswer(outcome=StoreOutcome.REFUSED, session=session)
             rotated = replace(session, token=new.token, cookies=new.cookies, token_age_s=0.0)
             return await save("saved", rotated, token=new.token, cookies=new.cookies)
 
@@ -167,7 +168,7 @@ class SessionRefresher:
             except StoreUnavailableError as exc:
                 raise BoxSilentError("the session could not be leased") from exc
             found = leased.session
-            if leased.outcome != "changed" or found is None or found.token != known.token:
+            if leased.outcome != StoreOutcome.CHANGED or found is None or found.token != known.token:
                 return leased
             stored = found.stored_token  # not refreshed: only encrypted anew
 
@@ -177,7 +178,7 @@ class SessionRefresher:
         user_email: str,
         session: Session,
         leased_at: float,
-        outcome: str,
+        what: str,
         now: Session | None = None,
         **change: Any,
     ) -> SessionAnswer:
@@ -193,17 +194,17 @@ class SessionRefresher:
                     await self._leased(user_email, session)
                     leased_at = self._clock.monotonic()
             saved = await self._store.save_session(session, self._lease, **change)
-            if saved.outcome == "changed" and saved.session and saved.session.token == session.token:
+            if saved.outcome == StoreOutcome.CHANGED and saved.session and saved.session.token == session.token:
                 saved = await self._store.save_session(saved.session, self._lease, **change)  # only encrypted anew
             return saved
 
-        known = SessionAnswer(outcome=outcome, session=now)
+        known = SessionAnswer(outcome=StoreOutcome.SAVED, session=now)
         try:
             saved = await effect.store(write, meanwhile=known if now else None)
         except (StoreUnavailableError, StoreRefusedError) as exc:
-            _log.error("session_not_saved", session_id=str(session.id), what=outcome, reason=str(exc))
+            _log.error("session_not_saved", session_id=str(session.id), what=what, reason=str(exc))
             return known
-        return SessionAnswer(outcome=outcome, session=saved.session)
+        return SessionAnswer(outcome=StoreOutcome.SAVED, session=saved.session)
 
 
 async def _lives(account: Account) -> bool:

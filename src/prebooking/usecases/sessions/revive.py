@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from prebooking.domain.errors import BoxSilentError, StoreUnavailableError
 from prebooking.domain.ports import Account, Clock, SessionStore
 from prebooking.domain.prebooking import Session
+from prebooking.domain.store_outcomes import StoreOutcome
 from prebooking.usecases.sessions.refresh import SessionRefresher
-from prebooking.usecases.sessions.sign_in_again import REFUSED, AutomaticSignIn
+from prebooking.usecases.sessions.sign_in_again import AutomaticSignIn
 
 _SIGN_IN_S = 22.0  # of a look's patience
 
@@ -77,7 +78,7 @@ class SessionReviver:
             raise BoxSilentError("the session could not be leased") from exc
         if found.session is not None:
             gym.use(found.session.cookies)
-        return Revived(found.session, found.outcome == REFUSED)
+        return Revived(found.session, found.outcome == StoreOutcome.REFUSED)
 
     async def keep(
         self, account: Account, user_email: str, session: Session, *, within_s: float, rotate_until: float = math.inf
@@ -105,4 +106,4 @@ class SessionReviver:
             if self.stopping:
                 raise
             return Kept(alive)  # the next look tries again
-        return Kept(alive or found.session is not None, not alive and found.outcome == REFUSED)
+        return Kept(alive or found.session is not None, not alive and found.outcome == StoreOutcome.REFUSED)

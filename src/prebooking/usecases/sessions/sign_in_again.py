@@ -22,6 +22,7 @@ from prebooking.domain.errors import (
 from prebooking.domain.ports import Clock, SignInStore
 from prebooking.domain.prebooking import Session
 from prebooking.domain.sign_ins import SignInLease
+from prebooking.domain.store_outcomes import StoreOutcome
 from prebooking.usecases.effects import Effect, Effects
 from prebooking.usecases.guarded_gyms import GuardedGyms
 from prebooking.usecases.sessions.sign_in import log_in
@@ -31,7 +32,6 @@ _log = structlog.get_logger()
 _ANSWER_S = 20.0  # a login that is lost ends no session
 _LEASE_S = 25.0  # longer than an answer may take
 _LOOK_AGAIN_S = 0.2
-SIGNED_IN, REFUSED = "signed_in", "refused"
 
 
 class AutomaticSignIn:
@@ -47,8 +47,8 @@ class AutomaticSignIn:
     async def sign_in(
         self, user_email: str, session: Session, *, within_s: float, not_after: float = math.inf, insist: bool = False
     ) -> SignInLease:
-        """Outcomes: signed_in or changed (with the session), refused (the password is forgotten), not_remembered,
-        too_many, no_session.
+        """Outcomes: SAVED or CHANGED (with the session), REFUSED (the password is forgotten), NOT_REMEMBERED, TOO_MANY,
+        NO_SESSION.
 
         `insist`: also where AimHarder was silent a moment ago. `not_after`: no login is sent later (on the monotonic
         clock). Raises BoxSilentError when nobody can tell, and StoreUnavailableError.
@@ -64,8 +64,12 @@ class AutomaticSignIn:
             except TimeoutError as exc:
                 raise BoxSilentError("signing in again takes long; it goes on") from exc
             # One that was begun for another's sake may know no more than this caller does.
-            no_news = found.outcome == "changed" and found.session is not None and found.session.token == session.token
-            if found.outcome != "busy" and not no_news:
+            no_news = (
+                found.outcome == StoreOutcome.CHANGED
+                and found.session is not None
+                and found.session.token == session.token
+            )
+            if found.outcome != StoreOutcome.BUSY and not no_news:
                 return found
             await self._clock.sleep(_LOOK_AGAIN_S)
         raise BoxSilentError("another sign-in or refresh is taking too long")
@@ -79,7 +83,7 @@ class AutomaticSignIn:
         effect: Effect[SignInLease],
     ) -> SignInLease:
         leased = await self._leased(user_email, known)
-        if leased.outcome != "leased":
+        if leased.outcome != StoreOutcome.LEASED:
             return leased
         end = partial(self._end, effect, user_email, leased)
         login = leased.account_email, leased.password, leased.fingerprint
@@ -96,19 +100,19 @@ class AutomaticSignIn:
                 raise BoxSilentError(reason) from exc
             cookies = account.cookies
         new = replace(known, token=token, cookies=cookies, fingerprint=leased.fingerprint, token_age_s=0.0)
-        signed_in = SignInLease(outcome=SIGNED_IN, session=replace(new, token_doubtful=False))
+        signed_in = SignInLease(outcome=StoreOutcome.SAVED, session=replace(new, token_doubtful=False))
         save = partial(
             self._store.save_sign_in_again, user_email, leased.generation, self._lease, token=token, cookies=cookies
         )
         try:
             saved = await effect.store(save, meanwhile=signed_in)
         except (StoreUnavailableError, StoreRefusedError) as exc:
-            _log.error("session_not_saved", session_id=str(known.id), what=SIGNED_IN, reason=str(exc))
+            _log.error("session_not_saved", session_id=str(known.id), what="signed_in", reason=str(exc))
             return signed_in
         if saved.session is None:
-            return SignInLease(outcome="no_session")
+            return SignInLease(outcome=StoreOutcome.NO_SESSION)
         _log.info("signed_in_again", session_id=str(known.id))
-        return SignInLease(outcome=SIGNED_IN, session=saved.session)
+        return SignInLease(outcome=StoreOutcome.SAVED, session=saved.session)
 
     async def _leased(self, user_email: str, known: Session) -> SignInLease:
         stored, this_try = known.stored_token, uuid4()
@@ -116,7 +120,7 @@ class AutomaticSignIn:
             leased = await self._store.lease_sign_in(user_email, stored, self._lease, this_try, lease_s=_LEASE_S)
             found = leased.session
             no_other = found is not None and (found.token == known.token or not found.is_readable)
-            if leased.outcome != "changed" or found is None or not no_other:
+            if leased.outcome != StoreOutcome.CHANGED or found is None or not no_other:
                 return leased
             stored = found.stored_token  # only encrypted anew, or nothing that could be used
 
@@ -125,12 +129,14 @@ class AutomaticSignIn:
     ) -> SignInLease:
         """Gives the lease back, however long that takes."""
         end = partial(self._store.end_sign_in_again, user_email, leased.generation, self._lease, refused=refused)
-        nothing = SignInLease(outcome=REFUSED)
+        nothing = SignInLease(outcome=StoreOutcome.REFUSED)
         try:
             ended = await effect.store(end, meanwhile=nothing if refused else None)
         except (StoreUnavailableError, StoreRefusedError) as exc:
-            _log.error("session_not_saved", what=REFUSED if refused else "not_signed_in", reason=str(exc))
+            _log.error("session_not_saved", what="refused" if refused else "not_signed_in", reason=str(exc))
             return nothing
-        if ended.outcome != "superseded":
+        if ended.outcome != StoreOutcome.SUPERSEDED:
             return nothing
-        return SignInLease(outcome="changed" if ended.session else "no_session", session=ended.session)
+        return SignInLease(
+            outcome=StoreOutcome.CHANGED if ended.session else StoreOutcome.NO_SESSION, session=ended.session
+        )

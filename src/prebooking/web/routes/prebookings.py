@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from prebooking.domain.prebooking import Box, Prebooking
+from prebooking.domain.store_outcomes import StoreOutcome
 from prebooking.web.idempotency import Idempotency, name_of
 from prebooking.web.openapi.operations import BAD_BODY, OF_USERS, ApiRoute, Operation, ResponseSpec
 from prebooking.web.pagination import decode_cursor, encode_cursor
@@ -49,7 +50,9 @@ async def create(request: Request) -> Response:
     if created.prebooking and not created.prebooking.warning and services.class_listings.lacks(user, box.subdomain):
         created = replace(created, prebooking=_warned(created.prebooking, box))
     return response(
-        created, 201 if created.outcome == "created" else 200, opening="opens" if new.opens else "available_at"
+        created,
+        201 if created.outcome == StoreOutcome.CREATED else 200,
+        opening="opens" if new.opens else "available_at",
     )
 
 

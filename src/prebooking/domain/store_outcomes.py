@@ -1,0 +1,71 @@
+"""The closed set of what the SQL functions answer, of those that have more than one thing to answer."""
+
+from enum import StrEnum
+
+
+class StoreOutcome(StrEnum):
+    """A test compares them with the functions in force, and a word that is none of them is an error: to its callers of
+    now, a function answers nothing new.
+    """
+
+    # A prebooking's transitions, by its user.
+    CREATED = "created"
+    EXISTING = "existing"  #: the same wish and opening
+    EXISTS = "exists"  #: the same wish with another opening
+    RESCHEDULED = "rescheduled"
+    RETRIED = "retried"
+    CANCELLED = "cancelled"
+    KEY_REUSED = "key_reused"
+    TOO_LATE = "too_late"
+    TOO_MANY = "too_many"
+    NOT_FOUND = "not_found"
+    NOT_FAILED = "not_failed"
+    BOOKING_IN_PROGRESS = "booking_in_progress"
+    ALREADY_FINISHED = "already_finished"
+
+    # By its messages.
+    ATTACHED = "attached"
+    STALE = "stale"  #: of another version
+    NOTED = "noted"
+    NOTHING_TO_NOTE = "nothing_to_note"
+    UNKNOWN_PREBOOKING = "unknown_prebooking"
+
+    # By its executions.
+    CLAIMED = "claimed"
+    HELD = "held"  #: by another claim
+    NOT_DUE = "not_due"
+    RETRY_LATER = "retry_later"
+    ALREADY_ENDED = "already_ended"  #: this claim
+    RENEWED = "renewed"
+    BEGUN = "begun"
+    LOST = "lost"  #: the claim is another's by now
+    UNSETTLED = "unsettled"  #: it had begun, and has to be settled first
+    FINISHED = "finished"
+    RELEASED = "released"
+    PARKED = "parked"
+    # What else ends a row that is claimed or begun; see also domain/outcome.py.
+    EXPIRED = "expired"
+    ATTEMPTS_EXHAUSTED = "attempts_exhausted"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+
+    # Sessions, and signing in again.
+    FOUND = "found"
+    NO_SESSION = "no_session"
+    DISCONNECTED = "disconnected"
+    ADMITTED = "admitted"
+    LEASED = "leased"
+    BUSY = "busy"  #: leased by another
+    CHANGED = "changed"  #: it is another one by now
+    SAVED = "saved"
+    REPLACED = "replaced"
+    STORED = "stored"
+    SUPERSEDED = "superseded"
+    ENDED = "ended"
+    REFUSED = "refused"  #: AimHarder refused the password earlier
+    NOT_REMEMBERED = "not_remembered"
+
+    # Changes, and whose an e-mail is.
+    READ = "read"
+    UNKNOWN_CURSOR = "unknown_cursor"
+    OWNED = "owned"
+    TAKEN = "taken"
