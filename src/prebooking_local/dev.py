@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from prebooking_local.opening import CLASS_ID, Opening, members
+from prebooking_local.processes import StartFailedError
 from prebooking_local.serving import PortBusyError
-from prebooking_local.stack import Member, Ports, Stack, StartFailedError, local_stack
+from prebooking_local.stack import Member, Ports, Stack, local_stack
 from prebooking_local.week import keep_one_soon, put_up_week
 
 _MEMBERS = 3

@@ -1,16 +1,14 @@
 """Everything on this machine: Postgres, Supabase's gateway, QStash, AimHarder, and the service in its own process.
 
-Each runs as a process of its own, which ends when its standard input closes; so nothing outlives the stack.
+Each runs as a process of its own (processes.py), which ends with the stack.
 """
 
 import asyncio
 import contextlib
 import json
-import os
-import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +17,7 @@ import asyncpg
 import httpx
 
 from prebooking_local.postgres import Postgres, postgres
+from prebooking_local.processes import START_S, StartFailedError, migrate, spawn, stand_in, stop
 from prebooking_local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN
 from prebooking_local.serving import listen, url_of
 from prebooking_local.supabase import PUBLISHABLE_KEY, SECRET_KEY
@@ -30,12 +29,6 @@ UNLIMITED: dict[str, Any] = dict.fromkeys(
 )
 _HOST = "127.0.0.1"
 _OFFERED = 3  # members to pick from on the page
-_START_S = 30.0
-_STOP_S = 15.0
-
-
-class StartFailedError(RuntimeError):
-    """A part of the stack did not come up; the text says which and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,18 +128,18 @@ async def outside(
         # The stand-ins first, beside each other; the service needs all of them.
         qstash, aimharder, server = await asyncio.gather(
             stack.enter_async_context(
-                _stand_in(processes, "qstash", folder, "--port", str(ports.qstash), "--parallelism", str(parallelism))
+                stand_in(processes, "qstash", folder, "--port", str(ports.qstash), "--parallelism", str(parallelism))
             ),
-            stack.enter_async_context(_stand_in(processes, "aimharder", folder, "--port", str(ports.aimharder))),
+            stack.enter_async_context(stand_in(processes, "aimharder", folder, "--port", str(ports.aimharder))),
             stack.enter_async_context(postgres()),
         )
         logins = [part for m in members for part in ("--member", f"{m.email}:{m.password}")]
         login = {"DATABASE_URL": server.dsn(user="authenticator")}
         supabase, _ = await asyncio.gather(
             stack.enter_async_context(
-                _stand_in(processes, "supabase", folder, "--port", str(ports.supabase), *logins, **login)
+                stand_in(processes, "supabase", folder, "--port", str(ports.supabase), *logins, **login)
             ),
-            _migrate(folder, server.dsn()),
+            migrate(folder, server.dsn()),
         )
         service_port = ports.service or _free_port()
         service_url = f"http://{_HOST}:{service_port}"
@@ -177,7 +170,7 @@ async def outside(
 @asynccontextmanager
 async def service(stack: Stack, *command: str) -> AsyncIterator[None]:
     """The service itself, unmodified, with nothing but its environment to go by; or what `command` has Python run."""
-    process = await _spawn(
+    process = await spawn(
         ["-m", "prebooking_local.leash", sys.executable, *(command or ("-m", "prebooking", "serve"))],
         stack.folder,
         stack.environment,
@@ -188,11 +181,11 @@ async def service(stack: Stack, *command: str) -> AsyncIterator[None]:
         await _until_ready(stack, process)
         yield
     finally:
-        await _stop(process)
+        await stop(process)
 
 
 async def _until_ready(stack: Stack, process: asyncio.subprocess.Process) -> None:
-    for _ in range(int(_START_S / 0.05)):
+    for _ in range(int(START_S / 0.05)):
         with contextlib.suppress(httpx.TransportError):
             if (await stack.http.get(f"{stack.service_url}/readyz")).is_success:
                 return
@@ -200,58 +193,6 @@ async def _until_ready(stack: Stack, process: asyncio.subprocess.Process) -> Non
             break
         await asyncio.sleep(0.05)
     raise StartFailedError("the service did not start: what it said stands above")
-
-
-@asynccontextmanager
-async def _stand_in(
-    processes: dict[str, asyncio.subprocess.Process], name: str, folder: str, *arguments: str, **environment: str
-) -> AsyncIterator[str]:
-    """A stand-in as a process; yields its URL."""
-    command = ["-m", f"prebooking_local.{name}", *arguments]
-    process = await _spawn(command, folder, environment, stdout=asyncio.subprocess.PIPE)
-    processes[name] = process
-    try:
-        assert process.stdout
-        async with asyncio.timeout(_START_S):
-            line = await process.stdout.readline()
-        if not line:
-            raise StartFailedError(f"{name} did not start: what it said stands above")
-        yield json.loads(line)["url"]
-    finally:
-        await _stop(process)
-
-
-async def _spawn(
-    command: Sequence[str], folder: str, environment: Mapping[str, str], *, stdout: int | None
-) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        *command,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=stdout,
-        env=os.environ | environment,
-        cwd=folder,  # away from a .env, which may name the real systems
-        start_new_session=True,  # Ctrl-C is the stack's, which ends its parts in order
-    )
-
-
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.send_signal(signal.SIGTERM)
-    try:
-        async with asyncio.timeout(_STOP_S):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-
-
-async def _migrate(folder: str, database_url: str) -> None:
-    command = ["-m", "prebooking", "migrate"]
-    process = await _spawn(command, folder, {"DATABASE_URL": database_url}, stdout=asyncio.subprocess.PIPE)
-    said, _ = await process.communicate()
-    if process.returncode:
-        raise StartFailedError(f"the database could not be migrated: {said.decode()}")
 
 
 def _free_port() -> int:

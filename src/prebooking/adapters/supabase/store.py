@@ -229,10 +229,9 @@ class SupabaseStore(SupabaseSignIns, SupabaseClaims, SupabaseNotices, SupabaseOw
         after: str | None = None,
         limit: int,
     ) -> Changes:
-        emails = [*user_emails]
         try:
             answer = await self._rpc.call(
-                "read_changes", since=since, until=until, user_emails=emails, after=after, limit=limit
+                "read_changes", since=since, until=until, user_emails=[*user_emails], after=after, limit=limit
             )
         except StoreRefusedError as exc:
             raise CursorUnknownError(str(exc)) from exc

@@ -19,7 +19,6 @@ from prebooking.domain.ports import Clock, Store
 from prebooking.domain.prebooking import Box
 from prebooking.domain.store_outcomes import StoreOutcome
 from prebooking.domain.timing import Budget, OpeningClock
-from prebooking.domain.transitions import Transition
 from prebooking.usecases.booking.admission import WORTH_STARTING_S, admitted, crowded
 from prebooking.usecases.booking.begin_stagger import BeginStagger
 from prebooking.usecases.booking.context import Decision, ExecutionContext, GiveBack, NotOurs, Park, Release, timings_of
@@ -87,9 +86,8 @@ class Pipeline:
         if version is not None:
             self._recorder.observe_lag(claim, timings.delivered_at)
         request, box = row.request(), row.box(self._legacy_box, claim.session)
-        structlog.contextvars.bind_contextvars(
-            attempt=row.attempts, box=row.box_subdomain or (box.subdomain if box else None)
-        )
+        box_name = row.box_subdomain or (box.subdomain if box else None)
+        structlog.contextvars.bind_contextvars(attempt=row.attempts, box=box_name)
         if request is None or box is None or claim.session is None:
             session_or_box = Outcome.BOX_UNKNOWN if box is None else Outcome.SESSION_EXPIRED
             reason = Outcome.UNUSABLE if request is None else session_or_box
@@ -163,7 +161,7 @@ class Pipeline:
             )
         finally:
             self._claims.release()
-        if isinstance(claim, Transition):
+        if not isinstance(claim, Claim):
             return self._recorder.not_claimed(claim)
         if self._opening_clock.compare(claim.now, claim.sent_at, self._clock.monotonic()):
             _log.warning("host_clock_overruled", offset_ms=round(self._opening_clock.offset_s * 1000, 1))
@@ -226,9 +224,8 @@ class Pipeline:
         await self._gate.quiet()
         if not context.budget.may_send():  # the process may have been suspended
             return Release(context.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED))
-        answer = await self._leases.begin(
-            context, max_attempts=self._max_attempts, book_until_minutes=self._patience.book_until_minutes
-        )
+        until_minutes = self._patience.book_until_minutes
+        answer = await self._leases.begin(context, max_attempts=self._max_attempts, book_until_minutes=until_minutes)
         if answer.outcome == StoreOutcome.BEGUN and answer.prebooking:
             context.begun, context.attempts = True, answer.prebooking.attempts
             return None if context.budget.may_send() else Release(context.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED))
