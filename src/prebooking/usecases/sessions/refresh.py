@@ -4,8 +4,8 @@ AimHarder's tokenUpdate is an effect that can't be repeated (effects.py): the ol
 rotated. So the new one is awaited and stored, whoever has lost patience meanwhile.
 """
 
-import asyncio
 import math
+from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -20,13 +20,13 @@ from prebooking.domain.prebooking import Session
 from prebooking.domain.sessions import SessionAnswer
 from prebooking.domain.store_outcomes import StoreOutcome
 from prebooking.usecases.effects import Effect, Effects
+from prebooking.usecases.sessions.leased_effect import LOOK_AGAIN_S, lease, run_leased
 
 _log = structlog.get_logger()
 
 _ANSWER_S = 45.0
 _LEASE_S = 120.0  # longer than an answer may take and a database be away after it
 _RENEW_S = 30.0
-_LOOK_AGAIN_S = 0.2
 PATIENCE_S = 2.0
 # What became of a rotation whose answer was lost. Its token may be stale: a living session is not refreshed with it.
 ANSWER_LOST = "answer_lost"
@@ -69,29 +69,17 @@ class SessionRefresher:
         if not session.is_readable:
             return None
         began = self._clock.monotonic()
-        until = began + within_s
-        while (left := until - self._clock.monotonic()) > 0:
-            rotation: Effect[SessionAnswer] = self._effects.run(
-                "rotation", user_email.lower(), partial(self._rotate, user_email, session, not_after)
-            )
-            try:
-                async with asyncio.timeout(left):
-                    found = await rotation.result()
-            except TimeoutError as exc:
-                raise BoxSilentError("the refresh of the session takes long; it goes on") from exc
-            # One that was begun for another's sake may know no more than this caller does.
-            fresh = found.session
-            no_news = found.outcome == StoreOutcome.CHANGED and fresh is not None and fresh.token == session.token
-            if found.outcome == StoreOutcome.BUSY or no_news:
-                await self._clock.sleep(_LOOK_AGAIN_S)
-                continue
-            if found.outcome == StoreOutcome.REFUSED and fresh is not None:
-                fresh = await self._of_another(user_email, fresh.token, min(until, began + patience_s))
-            if fresh is None or not fresh.is_readable:
-                return None
-            gym.use(fresh.cookies)
-            return fresh
-        raise BoxSilentError("another refresh of the session is taking too long")
+        rotate = partial(self._rotate, user_email, session, not_after)
+        found: SessionAnswer = await run_leased(
+            self._effects, self._clock, "rotation", user_email, session, rotate, within_s=within_s
+        )
+        fresh = found.session
+        if found.outcome == StoreOutcome.REFUSED and fresh is not None:
+            fresh = await self._of_another(user_email, fresh.token, began + min(within_s, patience_s))
+        if fresh is None or not fresh.is_readable:
+            return None
+        gym.use(fresh.cookies)
+        return fresh
 
     async def keep(
         self, gym: Account, user_email: str, session: Session, *, within_s: float, rotate_until: float = math.inf
@@ -128,7 +116,7 @@ class SessionRefresher:
                 return session
             if self._clock.monotonic() >= until:
                 return None
-            await self._clock.sleep(_LOOK_AGAIN_S)
+            await self._clock.sleep(LOOK_AGAIN_S)
 
     async def _rotate(
         self, user_email: str, known: Session, not_after: float, effect: Effect[SessionAnswer]
@@ -161,16 +149,13 @@ class SessionRefresher:
             return await save("saved", rotated, token=new.token, cookies=new.cookies)
 
     async def _leased(self, user_email: str, known: Session) -> SessionAnswer:
-        stored = known.stored_token
-        while True:
-            try:
-                leased = await self._store.lease_session(user_email, stored, self._lease, lease_s=_LEASE_S)
-            except StoreUnavailableError as exc:
-                raise BoxSilentError("the session could not be leased") from exc
-            found = leased.session
-            if leased.outcome != StoreOutcome.CHANGED or found is None or found.token != known.token:
-                return leased
-            stored = found.stored_token  # not refreshed: only encrypted anew
+        def ask(stored: str) -> Awaitable[SessionAnswer]:
+            return self._store.lease_session(user_email, stored, self._lease, lease_s=_LEASE_S)
+
+        try:
+            return await lease(ask, known, lambda found: found.token == known.token)
+        except StoreUnavailableError as exc:
+            raise BoxSilentError("the session could not be leased") from exc
 
     async def _save(
         self,

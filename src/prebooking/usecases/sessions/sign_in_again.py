@@ -4,8 +4,8 @@ As the sign-in of a person (sign_in.py) it is an effect that can't be repeated. 
 refresh, so that whoever wants either meanwhile waits for its result, and it has an allowance of its own.
 """
 
-import asyncio
 import math
+from collections.abc import Awaitable
 from dataclasses import replace
 from functools import partial
 from uuid import uuid4
@@ -25,13 +25,13 @@ from prebooking.domain.sign_ins import SignInLease
 from prebooking.domain.store_outcomes import StoreOutcome
 from prebooking.usecases.effects import Effect, Effects
 from prebooking.usecases.guarded_gyms import GuardedGyms
+from prebooking.usecases.sessions.leased_effect import lease, run_leased
 from prebooking.usecases.sessions.sign_in import log_in
 
 _log = structlog.get_logger()
 
 _ANSWER_S = 20.0  # a login that is lost ends no session
 _LEASE_S = 25.0  # longer than an answer may take
-_LOOK_AGAIN_S = 0.2
 
 
 class AutomaticSignIn:
@@ -53,26 +53,10 @@ class AutomaticSignIn:
         `insist`: also where AimHarder was silent a moment ago. `not_after`: no login is sent later (on the monotonic
         clock). Raises BoxSilentError when nobody can tell, and StoreUnavailableError.
         """
-        until = self._clock.monotonic() + within_s
-        while (left := until - self._clock.monotonic()) > 0:
-            effect: Effect[SignInLease] = self._effects.run(
-                "sign_in_again", user_email.lower(), partial(self._sign_in, user_email, session, not_after, insist)
-            )
-            try:
-                async with asyncio.timeout(left):
-                    found = await effect.result()
-            except TimeoutError as exc:
-                raise BoxSilentError("signing in again takes long; it goes on") from exc
-            # One that was begun for another's sake may know no more than this caller does.
-            no_news = (
-                found.outcome == StoreOutcome.CHANGED
-                and found.session is not None
-                and found.session.token == session.token
-            )
-            if found.outcome != StoreOutcome.BUSY and not no_news:
-                return found
-            await self._clock.sleep(_LOOK_AGAIN_S)
-        raise BoxSilentError("another sign-in or refresh is taking too long")
+        sign_in = partial(self._sign_in, user_email, session, not_after, insist)
+        return await run_leased(
+            self._effects, self._clock, "sign_in_again", user_email, session, sign_in, within_s=within_s
+        )
 
     async def _sign_in(
         self,
@@ -115,14 +99,13 @@ class AutomaticSignIn:
         return SignInLease(outcome=StoreOutcome.SAVED, session=saved.session)
 
     async def _leased(self, user_email: str, known: Session) -> SignInLease:
-        stored, this_try = known.stored_token, uuid4()
-        while True:
-            leased = await self._store.lease_sign_in(user_email, stored, self._lease, this_try, lease_s=_LEASE_S)
-            found = leased.session
-            no_other = found is not None and (found.token == known.token or not found.is_readable)
-            if leased.outcome != StoreOutcome.CHANGED or found is None or not no_other:
-                return leased
-            stored = found.stored_token  # only encrypted anew, or nothing that could be used
+        this_try = uuid4()
+
+        def ask(stored: str) -> Awaitable[SignInLease]:
+            return self._store.lease_sign_in(user_email, stored, self._lease, this_try, lease_s=_LEASE_S)
+
+        # The same one, or another that can't be used.
+        return await lease(ask, known, lambda found: found.token == known.token or not found.is_readable)
 
     async def _end(
         self, effect: Effect[SignInLease], user_email: str, leased: SignInLease, *, refused: bool
