@@ -63,7 +63,8 @@ begin
           old.last_outcome, old.last_message, old.shots) then new.last_outcome end
       when 'parked' then case when (new.last_outcome, new.last_message) is distinct from (
         old.last_outcome, old.last_message) then new.last_outcome end
-      when 'delivery_failed' then new.delivery_failure
+      -- Not what a proxy's page says, which may quote the request.
+      when 'delivery_failed' then pg_catalog.substring(new.delivery_failure, 'HTTP [0-9]+')
       when 'rescheduled' then pg_catalog.to_jsonb(new.available_at at time zone 'UTC') #>> '{}' || '+00:00' end,
     case event when 'message_ordered' then new.qstash_schedule_id when 'delivery_failed' then old.qstash_schedule_id end,
     took_ms);

@@ -73,7 +73,7 @@ async def test_a_call_that_is_repeated_or_refused_leaves_nothing(db: Functions) 
         await db.reschedule(row, OPENING + seconds(60))
     for _ in range(2):
         await db.attach(row, 3, "msg_3")
-        await db.note_failure(row, 3, "HTTP 500")
+        await db.note_failure(row, 3, "QStash gave up: HTTP 500 <p>a proxy's page</p>")
     for _ in range(2):
         await db.cancel(row)
 
@@ -89,7 +89,12 @@ async def test_a_call_that_is_repeated_or_refused_leaves_nothing(db: Functions) 
 
 async def test_a_release_tells_its_reason_and_a_shutdown_has_none(db: Functions) -> None:
     row = await created(db)
-    for outcome, graceful in (("gym_unreachable", False), ("gym_unreachable", False), (None, True), ("too_early", True)):
+    for outcome, graceful in (
+        ("gym_unreachable", False),
+        ("gym_unreachable", False),
+        (None, True),
+        ("too_early", True),
+    ):
         token = uuid4()
         await db.claim(row, token)
         await db.begin(row, token)
@@ -145,7 +150,10 @@ async def test_the_end_by_a_claim_is_told_without_a_duration(db: Functions) -> N
     await db.at(GIVE_UP_AT)
     await db.claim(row, uuid4())
     assert (await history(db, row))[-1] == {
-        **{"at": GIVE_UP_AT.isoformat(), "event": "finished", "attempt": 1, "reason": "expired"}
+        "at": GIVE_UP_AT.isoformat(),
+        "event": "finished",
+        "attempt": 1,
+        "reason": "expired",
     }
 
 

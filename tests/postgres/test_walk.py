@@ -116,7 +116,8 @@ WITHOUT_A_ROW = {  # they change no prebooking
 FUNCTIONS_BESIDE = {
     # no status is theirs to change
     *("take_notices", "note_told", "note_untold", "take_session_looks", "note_session_look"),
-    *("remove_old_prebookings", "inspect_service", "read_prebookings", "note_ping", "read_ping"),
+    *("remove_old_prebookings", "inspect_service", "read_prebookings", "read_history"),
+    *("note_ping", "read_ping"),
     *("admit_sign_in", "store_sign_in", "lease_sign_in", "save_sign_in_again", "end_sign_in_again"),
     *("list_passwords_to_encrypt", "replace_password", "note_box_domains"),
 }

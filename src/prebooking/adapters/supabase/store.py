@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from prebooking.adapters.supabase.calendars import SupabaseCalendars
 from prebooking.adapters.supabase.claims import CAPABILITIES, SupabaseClaims
 from prebooking.adapters.supabase.email_owners import SupabaseOwners
+from prebooking.adapters.supabase.history import SupabaseHistory
 from prebooking.adapters.supabase.notices import SupabaseNotices
 from prebooking.adapters.supabase.rpc import open_rpc
 from prebooking.adapters.supabase.session_vault import SessionVault
@@ -37,7 +38,9 @@ async def open_store(
         yield SupabaseStore(rpc, vault or SessionVault())
 
 
-class SupabaseStore(SupabaseSignIns, SupabaseClaims, SupabaseNotices, SupabaseOwners, SupabaseCalendars):
+class SupabaseStore(
+    SupabaseSignIns, SupabaseClaims, SupabaseNotices, SupabaseOwners, SupabaseCalendars, SupabaseHistory
+):
     """See prebooking.domain.ports.Store."""
 
     async def create(

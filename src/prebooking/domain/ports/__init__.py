@@ -9,7 +9,7 @@ from prebooking.domain.ports.gym import Account, Gym, Gyms, HeldRequest
 from prebooking.domain.ports.messages import Messages, NotificationSender
 from prebooking.domain.ports.metrics import Metrics
 from prebooking.domain.ports.sessions import SessionStore, SignInStore
-from prebooking.domain.ports.store import EventStore, NoticeStore, OwnerStore, Store
+from prebooking.domain.ports.store import EventStore, HistoryStore, NoticeStore, OwnerStore, Store
 
 __all__ = [
     "Account",
@@ -20,6 +20,7 @@ __all__ = [
     "Gym",
     "Gyms",
     "HeldRequest",
+    "HistoryStore",
     "Messages",
     "Metrics",
     "NoticeStore",

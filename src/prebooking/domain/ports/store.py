@@ -8,6 +8,7 @@ from uuid import UUID
 from prebooking.domain.claims import Claim, Held
 from prebooking.domain.email_owners import Ownership
 from prebooking.domain.events import Changes
+from prebooking.domain.history import HistoryEvent
 from prebooking.domain.notices import Notice
 from prebooking.domain.ports.calendars import CalendarStore
 from prebooking.domain.ports.sessions import SessionStore, SignInStore
@@ -54,7 +55,13 @@ class OwnerStore(Protocol):
         ...
 
 
-class Store(SessionStore, SignInStore, EventStore, NoticeStore, OwnerStore, CalendarStore, Protocol):
+class HistoryStore(Protocol):
+    async def read_history(self, prebooking_id: UUID, user_email: str) -> Sequence[HistoryEvent] | None:
+        """Oldest first; None: the user has no such prebooking. Raises StoreUnavailableError."""
+        ...
+
+
+class Store(SessionStore, SignInStore, EventStore, NoticeStore, OwnerStore, CalendarStore, HistoryStore, Protocol):
     """The rows. Each method is one guarded SQL function; all raise StoreUnavailableError and StoreRefusedError."""
 
     async def create(

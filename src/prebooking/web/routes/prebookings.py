@@ -1,12 +1,14 @@
 """Routes of the user's prebookings. A prebooking of another user is answered as one that does not exist."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from prebooking.domain.history import HistoryEvent
 from prebooking.domain.prebooking import Box, Prebooking
 from prebooking.domain.store_outcomes import StoreOutcome
 from prebooking.web.idempotency import Idempotency, name_of
@@ -89,6 +91,14 @@ async def read(request: Request) -> Response:
     return JSONResponse(as_json(rows[0]))
 
 
+async def history(request: Request) -> Response:
+    services, user = await _user(request)
+    events = await services.store.read_history(_id(request), user)
+    if events is None:
+        raise not_found()
+    return JSONResponse({"events": _EVENTS.dump_python(events, mode="json", exclude_none=True)})
+
+
 async def reschedule(request: Request) -> Response:
     services, user = await _user(request)
     new = await read_json(request, NewOpening)
@@ -128,6 +138,7 @@ time.
 Repeating a request is safe: while a prebooking of the same class with the same opening is pending, the response is that
 prebooking. With the same `Idempotency-Key` it is also returned after it has ended. A request that exceeded a limit is
 not remembered."""
+_EVENTS = TypeAdapter(Sequence[HistoryEvent])
 _NO_START = invalid("opens.starts", "is missing: send the local time at which the class starts as HH:MM")
 _CURRENT = ResponseSpec("The prebooking in its current state.", responses.Prebooking)
 
@@ -172,6 +183,18 @@ ROUTES = [
             tag="prebookings",
             summary="Get a prebooking",
             responses={200: _CURRENT},
+            problems=(*OF_USERS, NOT_YOURS),
+        ),
+    ),
+    ApiRoute(
+        "GET",
+        "/prebookings/{id}/history",
+        history,
+        Operation(
+            id="getPrebookingHistory",
+            tag="prebookings",
+            summary="Get what happened to a prebooking",
+            responses={200: ResponseSpec("The events, oldest first: at most 200.", responses.History)},
             problems=(*OF_USERS, NOT_YOURS),
         ),
     ),

@@ -100,6 +100,29 @@ class PrebookingPage(BaseModel):
     next_cursor: str | None
 
 
+class HistoryEvent(TypedDict):
+    """A change of a prebooking.
+
+    `reason`: the outcome of `finished`, `released` and `parked`; `present` or `absent` (at the gym) of `settled`; the new
+    opening of `rescheduled`; the HTTP status of `delivery_failed`. `replica`: identifies the process that did it.
+    `took_ms`: time since the claim. New releases may add events.
+    """
+
+    at: datetime
+    event: str
+    attempt: NotRequired[int]
+    replica: NotRequired[str]
+    reason: NotRequired[str]
+    message_id: NotRequired[str]
+    took_ms: NotRequired[float]
+
+
+class History(BaseModel):
+    """The history of a prebooking, oldest first."""
+
+    events: list[HistoryEvent]
+
+
 class Delivered(BaseModel):
     """The result of a delivery."""
 
