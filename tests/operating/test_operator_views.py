@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 from rich.console import Console
@@ -13,7 +16,7 @@ from tests.support.executions import ANA
 
 from prebooking.adapters.qstash.account import DeadLetter, open_account
 from prebooking.adapters.supabase.rpc import open_rpc
-from prebooking.operator import dlq, report, status
+from prebooking.operator import dlq, history, report, status
 from prebooking.operator.commands import _print_json as print_json
 from prebooking.operator.commands import dlq as dlq_command
 from prebooking.operator.commands import doctor as doctor_command
@@ -46,6 +49,46 @@ async def test_status_shows_the_next_openings_and_the_last_results(examined: Exa
     as_json = status.as_json(seen)
     assert json.loads(json.dumps(as_json))["counts"] == {"completed": 1, "pending": 1}
     assert as_json["last"][0]["id"] == done["id"]
+
+
+async def test_show_tells_what_happened_in_the_local_time_with_milliseconds(examined: ExaminedService) -> None:
+    world = examined.world
+    row = await world.prebook(ANA, world.open_class(), activityName="[b]WOD\x1b[2J[/b]")
+    await world.finished(ANA, row["id"])
+    seen = await history.ask(examined.settings(), UUID(row["id"]))
+    assert seen
+    out = console()
+    history.show(seen, out, ZoneInfo("Asia/Kathmandu"))
+    head, opens, _, *told = out.export_text().splitlines()
+
+    assert head.startswith("[b]WOD\\x1b[2J[/b], ")
+    assert head.endswith(f"{ANA}: completed")
+    assert opens.endswith(" +0545")
+    (ended,) = [line for line in told if "Ended: You are booked. (" in line]
+    at = datetime.fromisoformat(seen.as_json()["events"][-1]["at"]).astimezone(ZoneInfo("Asia/Kathmandu"))
+    assert ended.startswith(f"{at:%a %d %b %H:%M:%S}.{at.microsecond // 1000:03d}")
+    assert re.search(r"\(\d+ ms after the claim, replica [0-9a-f]{6}\)$", ended.rstrip())
+    assert "Created." in told[0]
+
+
+@pytest.mark.parametrize(
+    ("event", "told"),
+    [
+        ({"event": "released", "reason": "gym_unreachable", "took_ms": 12.6}, "tried again: The gym could not be reached. (13 ms"),
+        ({"event": "released"}, "Not booked, to be tried again:"),
+        ({"event": "settled", "reason": "absent"}, "it is not booked."),
+        ({"event": "rescheduled", "reason": "2099-03-04T08:00:00+00:00"}, "it opens Wed 04 Mar 13:45:00."),
+        ({"event": "delivery_failed", "message_id": "m{x}", "reason": "HTTP 500"}, "the message m{x}: HTTP 500."),
+        ({"event": "of_tomorrow"}, "of_tomorrow"),
+    ],
+)
+def test_each_event_is_told_in_words(event: dict[str, Any], told: str) -> None:
+    heard = history.HistoryEvent(at=datetime.now(UTC), **event)
+    assert told in history._told(heard, ZoneInfo("Asia/Kathmandu"))
+
+
+async def test_show_of_what_is_not_there_fails(examined: ExaminedService) -> None:
+    assert await history.ask(examined.settings(), uuid4()) is None
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,7 @@ def test_a_wrong_setting_is_named_without_what_it_held(here: Callable[..., Ran])
         "schedule-sweep",
         "doctor",
         "status",
+        "show 0c8f6b52-5d0f-4c9a-9f0e-2f6b1f4f7a11",
         "dlq",
         "encrypt-sessions",
         "release-email ana@example.com",

@@ -38,7 +38,7 @@ def options(
 for command in (
     *(service.serve, database.migrate, service.sweep, service.schedule_sweep),
     *(database.encrypt_sessions, database.release_email),
-    *(operator.doctor, operator.status, operator.dlq),
+    *(operator.doctor, operator.status, operator.show, operator.dlq),
     *(local.dev, local.demo),
 ):
     app.command()(command)

@@ -1,7 +1,8 @@
-"""Commands for the operator: doctor, status, dlq."""
+"""Commands for the operator: doctor, status, show, dlq."""
 
 import sys
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
@@ -30,6 +31,17 @@ def status(
     from prebooking.operator import commands
 
     sys.exit(commands.status(out, load_settings(), as_json=as_json, limit=limit))
+
+
+def show(
+    prebooking_id: Annotated[UUID, typer.Argument(metavar="ID", help="The prebooking's id.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell what happened to a prebooking, step by step."""
+    from prebooking.operator import commands
+
+    sys.exit(commands.history(out, load_settings(), prebooking_id, as_json=as_json))
 
 
 def dlq(

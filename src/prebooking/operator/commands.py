@@ -1,4 +1,4 @@
-"""The operator's commands: doctor, dlq, status. Each returns the exit code: 1 if there is something to fix.
+"""The operator's commands: doctor, dlq, history, status. Each returns the exit code: 1 if there is something to fix.
 
 The HTTP clients are imported after the settings are read: aiohttp opens SSLKEYLOGFILE when it is imported, and the
 settings say what is wrong with it.
@@ -6,6 +6,7 @@ settings say what is wrong with it.
 
 import asyncio
 import json
+from uuid import UUID
 
 from rich.console import Console
 
@@ -39,6 +40,20 @@ def status(out: Console, settings: Settings, *, as_json: bool, limit: int) -> in
         _print_json(out, overview.as_json(inspection))
     else:
         overview.show(inspection, out)
+    return 0
+
+
+def history(out: Console, settings: Settings, prebooking_id: UUID, *, as_json: bool) -> int:
+    from prebooking.operator import history as histories
+
+    found = asyncio.run(histories.ask(settings, prebooking_id))
+    if found is None:
+        out.print(f"There is no prebooking {prebooking_id}.", highlight=False)
+        return 1
+    if as_json:
+        _print_json(out, found.as_json())
+    else:
+        histories.show(found, out)
     return 0
 
 

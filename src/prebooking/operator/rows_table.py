@@ -53,10 +53,15 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def _class(row: Prebooking) -> str:
+def class_of(row: Prebooking) -> str:
+    """Names the class in one line, printable."""
     data = row.booking_data
     name = str(data.get("activityName") or f"class {data.get('id', '?')}")
-    return _plain(f"{name}, {data.get('day', '?')}, {row.box_subdomain or 'no box'}")
+    return printable(f"{name}, {data.get('day', '?')}, {row.box_subdomain or 'no box'}")
+
+
+def _class(row: Prebooking) -> str:
+    return escape(class_of(row))
 
 
 def _plain(text: str) -> str:
