@@ -16,6 +16,7 @@ from tests.support.executions import ANA
 
 from prebooking.adapters.qstash.account import DeadLetter, open_account
 from prebooking.adapters.supabase.rpc import open_rpc
+from prebooking.domain.history import HistoryEvent
 from prebooking.operator import dlq, history, report, status
 from prebooking.operator.commands import _print_json as print_json
 from prebooking.operator.commands import dlq as dlq_command
@@ -74,7 +75,10 @@ async def test_show_tells_what_happened_in_the_local_time_with_milliseconds(exam
 @pytest.mark.parametrize(
     ("event", "told"),
     [
-        ({"event": "released", "reason": "gym_unreachable", "took_ms": 12.6}, "tried again: The gym could not be reached. (13 ms"),
+        (
+            {"event": "released", "reason": "gym_unreachable", "took_ms": 12.6},
+            "tried again: The gym could not be reached. (13 ms",
+        ),
         ({"event": "released"}, "Not booked, to be tried again:"),
         ({"event": "settled", "reason": "absent"}, "it is not booked."),
         ({"event": "rescheduled", "reason": "2099-03-04T08:00:00+00:00"}, "it opens Wed 04 Mar 13:45:00."),
@@ -83,7 +87,7 @@ async def test_show_tells_what_happened_in_the_local_time_with_milliseconds(exam
     ],
 )
 def test_each_event_is_told_in_words(event: dict[str, Any], told: str) -> None:
-    heard = history.HistoryEvent(at=datetime.now(UTC), **event)
+    heard = HistoryEvent(at=datetime.now(UTC), **event)
     assert told in history._told(heard, ZoneInfo("Asia/Kathmandu"))
 
 

@@ -172,7 +172,8 @@ async def test_a_place_that_is_given_back_is_told_once(db: Functions) -> None:
     await db.finish(row, token)
     for at in (NOW, NOW + seconds(1)):
         await db.connection.execute(
-            "update public.prebookings set result = result || jsonb_build_object('given_back_at', $2::text) where id = $1",
+            "update public.prebookings set result = result || jsonb_build_object('given_back_at', $2::text)"
+            " where id = $1",
             row,
             at.isoformat(),
         )

@@ -103,8 +103,8 @@ class PrebookingPage(BaseModel):
 class HistoryEvent(TypedDict):
     """A change of a prebooking.
 
-    `reason`: the outcome of `finished`, `released` and `parked`; `present` or `absent` (at the gym) of `settled`; the new
-    opening of `rescheduled`; the HTTP status of `delivery_failed`. `replica`: identifies the process that did it.
+    `reason`: the outcome of `finished`, `released` and `parked`; `present` or `absent` (at the gym) of `settled`; the
+    new opening of `rescheduled`; the HTTP status of `delivery_failed`. `replica`: identifies the process that did it.
     `took_ms`: time since the claim. New releases may add events.
     """
 
