@@ -80,6 +80,57 @@ async def test_the_timeline_is_to_scale(page: Watched) -> None:
     assert abs(below - (answered - opening - timings["fire_lateness_ms"]) / (answered - opening)) < 0.1
 
 
+async def test_what_happened_is_told_by_keyboard_and_stays_open_while_more_happens(page: Watched) -> None:
+    asked: list[str] = []
+    page.page.on("request", lambda request: asked.append(request.url))
+    page.put_up(opens_in=SOON)
+    await page.sign_in()
+    card = await page.prebook()
+    summary = card.locator(".what > summary")
+    await expect(summary).to_have_text("What happened with WOD")
+    assert not [url for url in asked if url.endswith("/history")]
+    await summary.focus()
+    await page.page.keyboard.press("Enter")
+    events = card.get_by_role("list").locator("li")
+    await expect(events.first).to_contain_text("You asked for it.")
+    await expect(events.first.locator("time")).to_have_text(re.compile(r", \d\d:\d\d:\d\d\.\d{3}$"))
+    await expect(page.page.locator("#said")).to_have_text(re.compile(r"^WOD: (one thing|2 things) happened\.$"))
+    assert len([url for url in asked if url.endswith("/history")]) == 1
+
+    await card.get_by_role("button", name="Cancel").click()
+    await expect(events.last).to_contain_text("Cancelled.")
+    await expect(card.get_by_role("list")).to_have_count(1)
+    await summary.focus()
+    await page.page.keyboard.press("Space")
+    await expect(events.first).to_be_hidden()
+
+
+async def test_what_happened_has_the_milliseconds_of_a_booking(page: Watched) -> None:
+    page.put_up(opens_in=PAST)
+    await page.sign_in()
+    card = await page.prebook()
+    await expect(card.locator(".status")).to_have_text("booked")
+    await card.get_by_text("What happened").click()
+    await expect(card.locator(".events li").last).to_have_text(
+        re.compile(r"Ended: booked\. [\d.]+ m?s after the claim, replica [0-9a-f]{6}$")
+    )
+
+
+async def test_a_history_that_can_not_be_had_says_so_and_can_be_asked_for_again(page: Watched) -> None:
+    page.expected.append("503")
+    page.put_up(opens_in=SOON)
+    await page.sign_in()
+    card = await page.prebook()
+    page.world.gateway.faults.set(Fault(kind="unavailable", function="read_history", times=None))
+    await card.get_by_text("What happened").click()
+    await expect(card.get_by_role("alert")).to_be_visible()
+    page.world.gateway.faults.set()
+    for _ in range(2):
+        await card.get_by_text("What happened").click()
+    await expect(card.locator(".events li").first).to_contain_text("You asked for it.")
+    await expect(card.get_by_role("alert")).to_be_hidden()
+
+
 async def test_cancelling_says_so_and_books_nothing(page: Watched) -> None:
     page.put_up(opens_in=SOON)
     await page.sign_in()

@@ -50,6 +50,7 @@ const query = (values) => new URLSearchParams(Object.entries(values).filter(([, 
 export const api = {
   create: (wish) => call("POST", "/prebookings", wish),
   list: (cursor) => call("GET", `/prebookings?${query({ limit: 50, cursor })}`),
+  history: (id) => call("GET", `/prebookings/${id}/history`),
   cancel: (id) => call("DELETE", `/prebookings/${id}`),
   move: (id, available_at) => call("PATCH", `/prebookings/${id}`, { available_at }),
   retry: (id) => call("POST", `/prebookings/${id}/retry`),

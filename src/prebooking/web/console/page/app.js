@@ -48,8 +48,8 @@ function showCards(list, wanted, changed) {
   for (const row of wanted) {
     const old = list.querySelector(`[data-id="${row.id}"]`);
     if (old && changed && !changed.has(row.id)) continue;
-    const open = old ? old.querySelector("details")?.open || row.id === newest : row.id === newest;
-    const fresh = card(row, { act, width, open });
+    const how = old?.querySelector(".how")?.open || row.id === newest;
+    const fresh = card(row, { act, load, width, open: { how, what: old?.querySelector(".what[open] > .events") } });
     if (old) old.replaceWith(fresh);
     else list.append(fresh);
   }
@@ -92,6 +92,17 @@ async function act(name, row, button, problemLine) {
       complain(problemLine, problem);
     }
   });
+}
+
+async function load(row, problemLine) {
+  try {
+    complain(problemLine, null);
+    return (await api.history(row.id)).events;
+  } catch (problem) {
+    if (problem instanceof SignedOut) trouble(problem);
+    else complain(problemLine, problem);
+    return null;
+  }
 }
 
 function askMove(row) {

@@ -1,6 +1,7 @@
 // One prebooking as a card: what it is, how it stands, what can be done about it.
 
 import { h } from "./dom.js";
+import { history } from "./history.js";
 import { clock, date, dayName, ms, now, when } from "./time.js";
 import { timeline } from "./timeline.js";
 
@@ -34,7 +35,8 @@ export function word(row) {
   return WORDS[row.status] ?? row.status;
 }
 
-export function card(row, { act, width, open }) {
+/** `open`: what stood open on the card before this one: `how`, whether; `what`, its list. */
+export function card(row, { act, load, width, open }) {
   const problem = h("p", { class: "notice", role: "alert", hidden: true });
   const does = (name, text, look = "") =>
     h("button", { type: "button", class: look, "data-does": name, onclick: (event) => act(name, row, event.currentTarget, problem) }, text, h("span", { class: "unseen" }, ` ${title(row)}`));
@@ -54,7 +56,8 @@ export function card(row, { act, width, open }) {
     ),
     h("p", { class: "story" }, story(row)),
     problem,
-    drawn(row, width, open),
+    drawn(row, width, open.how),
+    history(row, title(row), { load: () => load(row, problem), shown: open.what }),
     buttons[row.status] && h("div", { class: "buttons" }, buttons[row.status]()),
   );
 }

@@ -15,8 +15,12 @@ const CLOCK = format({ hour: "2-digit", minute: "2-digit", second: "2-digit", ho
 const DAY = format({ weekday: "short", day: "numeric", month: "short" });
 const ZONELESS = { weekday: "short", day: "numeric", month: "short", timeZone: "UTC" };
 
+const EXACT = format({ hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" });
+
 export const clock = (instant) => CLOCK.format(new Date(instant));
 export const date = (instant) => DAY.format(new Date(instant));
+
+export const exactly = (instant) => `${date(instant)}, ${EXACT.format(new Date(instant))}`;
 
 export function when(instant) {
   const today = date(now()) === date(instant);
