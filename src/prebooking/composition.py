@@ -111,7 +111,7 @@ async def open_services(
             legacy_box=settings.legacy_box,
         )
         executor = Executor(
-            pipeline, clock, metrics, max_duration_s=settings.max_duration_seconds, on_ended=background_tasks.ring
+            pipeline, clock, metrics, max_duration_s=settings.max_duration_seconds, on_ended=background_tasks.run_soon
         )
         alarm = Alarm(settings.lead_seconds, clock.monotonic)
         scheduler = Scheduler(
@@ -123,7 +123,7 @@ async def open_services(
             max_delay_s=settings.qstash_max_delay_seconds,
             limits=Limits(active=settings.max_active_prebookings, per_minute=settings.max_creates_per_minute),
             for_now=settings.schedule_for_now,
-            wake=alarm.ring_for,
+            on_scheduled=alarm.set_for,
         )
         sweeper = Sweeper(
             store,
@@ -165,7 +165,7 @@ async def open_services(
                 jwt_secret=_plain(settings.supabase_jwt_secret),
                 service_key=_plain(settings.service_api_key),
                 owners=EmailOwners(store),
-                refused=RefusedTokens(metrics.token_refused, clock.monotonic),
+                refused=RefusedTokens(metrics.count_refused_token, clock.monotonic),
             ),
             signature_verifier=SignatureVerifier(
                 settings.public_url,

@@ -162,7 +162,7 @@ class World:
         replica = self.rng.choice(self.replicas)
         found = await replica.read_session(email)
         account = cast("Account", self.gym.account(found.session.cookies))
-        if not await replica.sessions.keep(account, email, found.session, within_s=8.0):
+        if not await replica.sessions.ensure_alive(account, email, found.session, within_s=8.0):
             self.told_dead.append(email)
 
     async def member(self, email: str) -> None:

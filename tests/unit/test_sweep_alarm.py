@@ -12,7 +12,7 @@ async def test_a_row_made_while_the_sweep_looks_cuts_the_next_nap_short() -> Non
     alarm = Alarm(lead_s=3)
     await alarm.nap(time.time(), 0.01)
     # The sweep's query is under way and can't have seen this row.
-    alarm.ring_for(datetime.fromtimestamp(time.time() + 3.5, UTC))
+    alarm.set_for(datetime.fromtimestamp(time.time() + 3.5, UTC))
     started = time.monotonic()
     await alarm.nap(time.time(), 5)
     assert time.monotonic() - started < 1
@@ -20,9 +20,9 @@ async def test_a_row_made_while_the_sweep_looks_cuts_the_next_nap_short() -> Non
 
 async def test_a_row_that_opens_after_the_nap_lets_the_sweep_sleep() -> None:
     alarm = Alarm(lead_s=3)
-    alarm.ring_for(datetime.fromtimestamp(time.time() + 60, UTC))
+    alarm.set_for(datetime.fromtimestamp(time.time() + 60, UTC))
     await alarm.nap(time.time(), 0.01)
-    alarm.ring_for(datetime.fromtimestamp(time.time() + 60, UTC))
+    alarm.set_for(datetime.fromtimestamp(time.time() + 60, UTC))
 
 
 async def test_time_that_passes_in_a_suspend_is_slept() -> None:
@@ -40,5 +40,5 @@ async def test_while_the_time_is_unknown_whatever_is_made_ends_the_nap() -> None
     alarm = Alarm(lead_s=3)
     napping = asyncio.create_task(alarm.nap(math.inf, 60))
     await asyncio.sleep(0)
-    alarm.ring_for(datetime.fromtimestamp(time.time() + 3600, UTC))
+    alarm.set_for(datetime.fromtimestamp(time.time() + 3600, UTC))
     await asyncio.wait_for(napping, 2)

@@ -267,7 +267,7 @@ async def test_a_silent_account_host_delays_no_notice_however_many_sessions_are_
         email = f"member{number}@example.com"
         await telling.member(email)
         await telling.prebook(email, due, id=900)
-    telling.services.background_tasks.ring()
+    telling.services.background_tasks.run_soon()
     await at_gym(telling, WHOAMI)  # the looks are under way
     rows = [await prebook_open_class(telling)]
     rows.append(await telling.prebook("bea@example.com", telling.open_class(class_id=901), id=901))

@@ -168,7 +168,7 @@ async def test_a_stop_finishes_the_refreshes_that_were_sent_and_sends_no_more(
             await token_is_old(world)
             await database.execute("delete from prebooking.session_watch")
             inject_fault(world, "slow", REFRESH, seconds=0.8, times=8)
-            world.services.background_tasks.ring()
+            world.services.background_tasks.run_soon()
             await at_gym(world, REFRESH, nth=2)
             if by_signal:
                 os.kill(os.getpid(), signal.SIGTERM)

@@ -68,43 +68,43 @@ class PrometheusMetrics:
         self._tokens = Counter(
             "prebooking_token_refusals", "Access tokens that were refused, by check.", ["reason"], registry=registry
         )
-        self._told = Counter("prebooking_notices", "Notices that QStash took, by kind.", ["kind"], registry=registry)
+        self._notices = Counter("prebooking_notices", "Notices that QStash took, by kind.", ["kind"], registry=registry)
         # What alarms look at is there from the start: Prometheus sees no increase in a series that begins at 1.
         known = ((self._ended, Outcome), (self._sweeps, _FOUND), (self._refusals, refusals), (self._tokens, tokens))
         for counter, labels in known:
             for label in labels:
                 counter.labels(label)
 
-    def delivered(self, outcome: str, *, by_sweep: bool, left_s: float) -> None:
+    def observe_delivery(self, outcome: str, *, by_sweep: bool, left_s: float) -> None:
         (self._swept if by_sweep else self._deliveries).labels(outcome).inc()
         if outcome == "held":
             self._conflicts.inc()
         if not by_sweep:
             self._left.observe(left_s)
 
-    def lagged(self, seconds: float) -> None:
+    def observe_lag(self, seconds: float) -> None:
         self._lag.observe(seconds)
 
-    def fired(self, lateness_s: float) -> None:
+    def observe_lateness(self, lateness_s: float) -> None:
         self._lateness.observe(lateness_s)
 
-    def ended(self, outcome: str) -> None:
+    def count_finished(self, outcome: str) -> None:
         self._ended.labels(outcome).inc()
 
-    def swept(self, *, found: int) -> None:
+    def count_sweep(self, *, found: int) -> None:
         self._sweeps.labels(_FOUND[found > 0]).inc()
 
-    def session_died(self) -> None:
+    def count_dead_session(self) -> None:
         self._dead.inc()
 
-    def refused(self, reason: str) -> None:
+    def count_refused_signature(self, reason: str) -> None:
         self._refusals.labels(reason).inc()
 
-    def token_refused(self, check: str) -> None:
+    def count_refused_token(self, check: str) -> None:
         self._tokens.labels(check).inc()
 
-    def told(self, kind: str) -> None:
-        self._told.labels(kind).inc()
+    def count_notice(self, kind: str) -> None:
+        self._notices.labels(kind).inc()
 
     def exposition(self) -> tuple[bytes, str]:
         return generate_latest(self._registry), CONTENT_TYPE_LATEST

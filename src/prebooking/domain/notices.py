@@ -1,4 +1,4 @@
-"""What users are told, beside what the API answers them: a session that has died, and how each prebooking ended."""
+"""The notices to users, beside the responses of the API: a dead session, and how each prebooking ended."""
 
 from dataclasses import dataclass
 from datetime import datetime

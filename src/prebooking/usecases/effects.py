@@ -49,11 +49,11 @@ class Effect(Generic[_T]):
         self._effects = effects
         self._name = name
         self._clock = clock
-        self._told: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
+        self._result: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
 
     async def result(self) -> _T:
         """What the work returns or raises, or has told before its end."""
-        return await asyncio.shield(self._told)
+        return await asyncio.shield(self._result)
 
     async def send(self, request: Callable[[], Awaitable[_A]], *, within_s: float, not_after: float = math.inf) -> _A:
         """Makes the request that can't be repeated; raises what it raises.
@@ -71,7 +71,7 @@ class Effect(Generic[_T]):
             raise BoxSilentError(f"the answer to the {self._name} is lost: {type(exc).__name__}") from exc
 
     async def store(self, write: Callable[[], Awaitable[_A]], *, meanwhile: _T | None = None) -> _A:
-        """Repeats `write` until it is done. `meanwhile` is told to those who wait, once a try has failed.
+        """Repeats `write` until it is done. `meanwhile` is the result for those who wait, once a try has failed.
 
         Raises StoreUnavailableError once the grace after the stop is over, and StoreRefusedError.
         """
@@ -84,8 +84,8 @@ class Effect(Generic[_T]):
             if self._clock.monotonic() >= self._effects.give_up_at:
                 raise StoreUnavailableError(reason)
             _log.warning("effect_not_stored_yet", effect=self._name, reason=reason)
-            if meanwhile is not None and not self._told.done():
-                self._told.set_result(meanwhile)
+            if meanwhile is not None and not self._result.done():
+                self._result.set_result(meanwhile)
             await self._clock.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  # spreads load, guards nothing
             pause = min(2 * pause, longest)
 
@@ -94,18 +94,18 @@ class Effect(Generic[_T]):
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, PrebookingError):
             _log.error("effect_failed", effect=self._name, exc_info=error)
-        if self._told.done():
+        if self._result.done():
             return
         if task.cancelled():
-            self._told.cancel()
+            self._result.cancel()
         elif error is not None:
             self.fail(error)
         else:
-            self._told.set_result(task.result())
+            self._result.set_result(task.result())
 
     def fail(self, error: BaseException) -> None:
-        self._told.set_exception(error)
-        self._told.exception()  # nobody may be left to hear of it
+        self._result.set_exception(error)
+        self._result.exception()  # nobody may be left to hear of it
 
 
 @asynccontextmanager

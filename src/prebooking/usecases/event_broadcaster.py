@@ -47,7 +47,7 @@ class Listener:
         self.cursor = cursor  #: of all that was handed out; it moves on also while nothing of the user's changes
         self.too_slow = asyncio.Event()
         self.stopping = False
-        self._told = cursor
+        self._cursor = cursor
         self._missed: deque[Change] = deque()
         self._waiting: deque[Change] = deque()
         self._news = asyncio.Event()
@@ -63,14 +63,14 @@ class Listener:
         self.cursor = change.cursor
         return change
 
-    def tell(self, cursor: str | None, rows: Sequence[Prebooking]) -> None:
+    def push(self, cursor: str | None, rows: Sequence[Prebooking]) -> None:
         """What has changed up to the cursor; None: more of it follows."""
         if len(self._waiting) + len(rows) > _MOST_WAITING:
             self.too_slow.set()
             return
-        self._waiting.extend(Change(self._told, row) for row in rows)
+        self._waiting.extend(Change(self._cursor, row) for row in rows)
         if cursor is not None:
-            self._told = cursor
+            self._cursor = cursor
             if self._waiting:  # only after the last of them may one go on from here
                 self._waiting[-1] = replace(self._waiting[-1], cursor=cursor)
             elif not self._missed:
@@ -203,16 +203,16 @@ class EventBroadcaster:
             emails = list(self._listeners)
             found = await self._store.read_changes(since, until=until, user_emails=emails, after=page, limit=_PAGE)
             until, page = until or found.cursor, found.next_page
-            self._tell(None if page else until, found.prebookings)
+            self._push(None if page else until, found.prebookings)
             if page is None:
                 self._cursor = until
                 return
             await self._gate.quiet()
 
-    def _tell(self, cursor: str | None, changed: Sequence[Prebooking]) -> None:
+    def _push(self, cursor: str | None, changed: Sequence[Prebooking]) -> None:
         rows: dict[str, list[Prebooking]] = {}
         for row in changed:
             rows.setdefault(row.user_email.lower(), []).append(row)
         for email, listeners in self._listeners.items():
             for listener in listeners:
-                listener.tell(cursor, rows.get(email, ()))
+                listener.push(cursor, rows.get(email, ()))

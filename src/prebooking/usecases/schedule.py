@@ -25,7 +25,7 @@ _log = structlog.get_logger()
 class Scheduler:
     """`address`: where messages ring. `for_now` is the local development mode: what is created opens at once.
 
-    `wake` tells the local sweep.
+    `on_scheduled` is called with each new opening.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Scheduler:
         max_delay_s: float,
         limits: Limits,
         for_now: bool,
-        wake: Callable[[datetime], None],
+        on_scheduled: Callable[[datetime], None],
     ) -> None:
         self._store = store
         self._messages = messages
@@ -49,7 +49,7 @@ class Scheduler:
         self._max_delay_s = max_delay_s
         self._limits = limits
         self._for_now = for_now
-        self._wake = wake
+        self._on_scheduled = on_scheduled
 
     async def create(
         self,
@@ -82,12 +82,12 @@ class Scheduler:
             time_zone=time_zone,
             key=key,
         )
-        return await self._ring(created) if created.outcome == StoreOutcome.CREATED else created
+        return await self._order_message(created) if created.outcome == StoreOutcome.CREATED else created
 
     async def reschedule(self, prebooking_id: UUID, user_email: str, at: datetime) -> Transition:
         """outcome: rescheduled, not_found, booking_in_progress, already_finished, too_late, too_many."""
         moved = await self._store.reschedule(prebooking_id, user_email, at, limits=self._limits)
-        return await self._ring(moved) if moved.outcome == StoreOutcome.RESCHEDULED else moved
+        return await self._order_message(moved) if moved.outcome == StoreOutcome.RESCHEDULED else moved
 
     async def retry(
         self, prebooking_id: UUID, user_email: str, token: UUID, at: datetime | None, key: UUID | None = None
@@ -96,7 +96,7 @@ class Scheduler:
         too_many. Again with the same token or `key` is answered as it was, as `create` does.
         """
         retried = await self._store.retry(prebooking_id, user_email, token, at, limits=self._limits, key=key)
-        return await self._ring(retried) if retried.outcome == StoreOutcome.RETRIED else retried
+        return await self._order_message(retried) if retried.outcome == StoreOutcome.RETRIED else retried
 
     async def cancel(self, prebooking_id: UUID, user_email: str) -> Transition:
         """outcome: cancelled, not_found, booking_in_progress, already_finished."""
@@ -134,13 +134,13 @@ class Scheduler:
         """Has QStash call the sweep of a host that sleeps between requests; the schedule's id."""
         return await self._messages.schedule_sweep(every_minutes)
 
-    async def _ring(self, changed: Transition) -> Transition:
+    async def _order_message(self, changed: Transition) -> Transition:
         prebooking = changed.prebooking
         if prebooking is None or prebooking.status is not Status.PENDING or prebooking.qstash_schedule_id:
             if changed.replaced_message_id:
                 await self._take_back(changed.replaced_message_id)
-            return changed  # told again: its message was ordered then, or it waits no more
-        self._wake(prebooking.available_at)
+            return changed  # a repeat: its message was ordered then, or it waits no more
+        self._on_scheduled(prebooking.available_at)
         replaced = changed.replaced_message_id
         if prebooking.available_at.timestamp() - self._clock.wall() <= self._max_delay_s:
             try:
@@ -154,7 +154,7 @@ class Scheduler:
                         updated_at=attached.prebooking.updated_at,
                     )
             except (MessagingError, StoreUnavailableError) as exc:
-                if not (isinstance(exc, MessagingError) and exc.pause):  # else it is told once for all
+                if not (isinstance(exc, MessagingError) and exc.pause):  # else it is logged once for all
                     _log.warning("message_not_scheduled", prebooking_id=str(prebooking.id), reason=str(exc))
         if replaced:
             await self._take_back(replaced)

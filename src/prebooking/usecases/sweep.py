@@ -47,20 +47,20 @@ class Alarm:
         self._lead_s = lead_s
         self._monotonic = monotonic
         self._until = inf
-        self._rung = asyncio.Event()
+        self._due = asyncio.Event()
 
-    def ring_for(self, available_at: datetime) -> None:
+    def set_for(self, available_at: datetime) -> None:
         if available_at.timestamp() - self._lead_s < self._until:
-            self._rung.set()
+            self._due.set()
 
     async def nap(self, now: float, seconds: float) -> None:
         """`now`: by the clock that decides what is due, the database's. Time that passes in a suspend counts."""
         self._until, ends = now + seconds, self._monotonic() + seconds
-        while not self._rung.is_set() and (left := ends - self._monotonic()) > _TIMER_S:
+        while not self._due.is_set() and (left := ends - self._monotonic()) > _TIMER_S:
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(left, _PIECE_S)):
-                    await self._rung.wait()
-        self._rung.clear()
+                    await self._due.wait()
+        self._due.clear()
         self._until = inf  # what is made while the sweep looks it may not have seen
 
 
@@ -74,7 +74,7 @@ class Sweeper:
         clock: Clock,
         opening_clock: OpeningClock,
         alarm: Alarm,
-        meter: Metrics,
+        metrics: Metrics,
         *,
         address: str,
         lead_s: float,
@@ -89,7 +89,7 @@ class Sweeper:
         self._clock = clock
         self._opening_clock = opening_clock
         self._alarm = alarm
-        self._meter = meter
+        self._metrics = metrics
         self._lead_s = lead_s
         self._max_delay_s = max_delay_s
         self._address = address
@@ -117,7 +117,7 @@ class Sweeper:
         self._settle(budget)
         if work.publish and _PUBLISHING not in self._under_way and not self._orders.paused:
             self._start(_PUBLISHING, self._publish(self._refused.worth_ordering(work.publish)))
-        self._meter.swept(found=len(due) + len(work.publish))
+        self._metrics.count_sweep(found=len(due) + len(work.publish))
         if due:
             _log.info("swept", executed=len(due), to_publish=len(work.publish))
         return work
@@ -222,7 +222,7 @@ class Sweeper:
                 )
             except (MessagingError, StoreUnavailableError) as exc:
                 if isinstance(exc, MessagingError) and exc.pause:
-                    return  # which is told once for all
+                    return  # which is logged once for all
                 _log.warning("message_not_scheduled", prebooking_id=str(found.prebooking.id), reason=str(exc))
                 if isinstance(exc, StoreUnavailableError):
                     return

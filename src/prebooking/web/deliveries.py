@@ -50,7 +50,7 @@ async def verified_body(request: Request, services: Services, limit: int = LARGE
         body = await read_body(request, limit)
         signature.verify_body(body)
     except InvalidSignatureError as exc:
-        services.metrics.refused(exc.reason)
+        services.metrics.count_refused_signature(exc.reason)
         _log.warning("delivery_refused", path=request.url.path, check=str(exc.reason), reason=str(exc))
         raise not_signed() from exc
     authenticated(request.scope)

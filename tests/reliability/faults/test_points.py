@@ -11,7 +11,7 @@ from prebooking.domain.ports import Gym, HeldRequest, Messages, Store
 
 #: The chores book nothing: tests/web/test_notifications.py and test_session_watch.py end them between their calls.
 CHORES = {
-    *("take_notices", "mark_sent", "note_untold", "take_session_looks", "note_session_look"),
+    *("take_notices", "mark_sent", "note_notice_failure", "take_session_looks", "note_session_look"),
     *("remove_old", "note_ping", "forward"),
 }
 #: `check` and `schedule_sweep` are no running replica's; `use`, `cookies`, `hold`, `lost` and `fired_at` ask nobody;

@@ -22,7 +22,7 @@ class Webhook:
         self._language = language
         self._zone = zone
 
-    async def tell(self, notice: Notice) -> str:
+    async def send(self, notice: Notice) -> str:
         body, now = self._body(notice), datetime.now(UTC)
         # Signed anew each time that it is published: receivers refuse what is older than five minutes.
         headers = {

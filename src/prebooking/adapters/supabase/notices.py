@@ -23,6 +23,6 @@ class SupabaseNotices:
     async def mark_sent(self, notice_id: UUID, message_id: str) -> None:
         await self._rpc.call("note_told", id=notice_id, message_id=message_id)
 
-    async def note_untold(self, message_id: str, reason: str) -> StoreOutcome:
+    async def note_notice_failure(self, message_id: str, reason: str) -> StoreOutcome:
         answer = await self._rpc.call("note_untold", message_id=message_id, reason=reason)
         return StoreOutcome(answer["outcome"])

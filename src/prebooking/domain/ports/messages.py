@@ -25,7 +25,7 @@ class Messages(Protocol):
 class NotificationSender(Protocol):
     """The way to the users."""
 
-    async def tell(self, notice: Notice) -> str:
+    async def send(self, notice: Notice) -> str:
         """Orders the notice's delivery; the message's id. A repeat within ten minutes is the same message.
 
         Raises MessagingError.

@@ -6,37 +6,37 @@ from typing import Protocol
 class Metrics(Protocol):
     """Each method notes one event, and takes microseconds; none is called between an opening and its writes."""
 
-    def delivered(self, outcome: str, *, by_sweep: bool, left_s: float) -> None:
+    def observe_delivery(self, outcome: str, *, by_sweep: bool, left_s: float) -> None:
         """An execution was answered, `left_s` before its answer was due."""
         ...
 
-    def lagged(self, seconds: float) -> None:
+    def observe_lag(self, seconds: float) -> None:
         """A message arrived so long after it was due."""
         ...
 
-    def fired(self, lateness_s: float) -> None:
+    def observe_lateness(self, lateness_s: float) -> None:
         """A prebooking's first request left so long after its opening."""
         ...
 
-    def ended(self, outcome: str) -> None:
+    def count_finished(self, outcome: str) -> None:
         """A prebooking was finished here."""
         ...
 
-    def swept(self, *, found: int) -> None: ...
+    def count_sweep(self, *, found: int) -> None: ...
 
-    def session_died(self) -> None:
+    def count_dead_session(self) -> None:
         """A user has to sign in again."""
         ...
 
-    def refused(self, reason: str) -> None:
+    def count_refused_signature(self, reason: str) -> None:
         """A delivery's signature was refused."""
         ...
 
-    def token_refused(self, check: str) -> None:
+    def count_refused_token(self, check: str) -> None:
         """A user's access token was refused."""
         ...
 
-    def told(self, kind: str) -> None:
+    def count_notice(self, kind: str) -> None:
         """QStash took a notice."""
         ...
 

@@ -39,13 +39,13 @@ class NoticeStore(Protocol):
     """Each method is one guarded SQL function; all raise StoreUnavailableError and StoreRefusedError."""
 
     async def take_notices(self) -> Sequence[Notice]:
-        """Some of what is untold; nobody else gets these for a minute."""
+        """Some of what is not sent; nobody else gets these for a minute."""
         ...
 
     async def mark_sent(self, notice_id: UUID, message_id: str) -> None: ...
 
-    async def note_untold(self, message_id: str, reason: str) -> StoreOutcome:
-        """QStash gave up on that message: it will be told again. NOTED, or NOTHING_TO_NOTE."""
+    async def note_notice_failure(self, message_id: str, reason: str) -> StoreOutcome:
+        """QStash gave up on that message: it will be sent again. NOTED, or NOTHING_TO_NOTE."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""What a replica does beside booking: it tells users, looks after their sessions, clears away what is old.
+"""What a replica does beside booking: it sends notices, looks after sessions, clears away what is old.
 
 Each has a lane of its own, so that none waits for another: an account host that is silent delays no notice. They keep
 out of the way of openings, and whatever one leaves undone its next pass or another replica does.
@@ -21,7 +21,7 @@ from prebooking.usecases.sessions.watch import SessionWatch
 _log = structlog.get_logger()
 
 _EVERY_S = 20.0  # well within a session's last look, 5 minutes before the opening
-_SETTLE_S = 0.3  # after an end others follow: one pass tells them all
+_SETTLE_S = 0.3  # after an end others follow: one pass sends all notices
 
 
 class _Lane:
@@ -79,8 +79,8 @@ class BackgroundTasks:
         self._running = False
         self._passes: set[asyncio.Task[None]] = set()
 
-    def ring(self) -> None:
-        """There is something to tell."""
+    def run_soon(self) -> None:
+        """Has each lane make a pass presently: something has ended."""
         for lane in self._lanes:
             lane.want()
 
@@ -96,7 +96,7 @@ class BackgroundTasks:
         await asyncio.wait({running}, timeout=max(0.0, budget.left))
 
     async def before_sleeping(self, within_s: float) -> None:
-        """For hosts that sleep between requests: what has just ended is told now, if there is time."""
+        """For hosts that sleep between requests: notices of what has just ended are sent now, if there is time."""
         if self._running:
             return
         with suppress(TimeoutError, StoreUnavailableError, StoreRefusedError):
@@ -112,5 +112,5 @@ class BackgroundTasks:
         await self._notifier.publish()
 
     async def _look(self, until: float) -> None:
-        if await self._watch.look(until, tell=self._notices.want):
+        if await self._watch.look(until, on_dead=self._notices.want):
             await self._notices.once(math.inf)

@@ -1,4 +1,4 @@
-"""Publishes what users are to be told. The database wrote it with the transition; this may die at any time."""
+"""Publishes the notices to users. The database wrote them with the transition; this may die at any time."""
 
 import structlog
 
@@ -14,40 +14,40 @@ _PAUSE_S = 60.0
 
 
 class NotificationLoop:
-    """`teller` is None where nobody wants to hear: the notices are left to grow old."""
+    """`sender` is None where no webhook is set: the notices are left to grow old."""
 
     def __init__(
         self,
         store: NoticeStore,
-        teller: NotificationSender | None,
+        sender: NotificationSender | None,
         orders: PublishBackoff,
         gate: Gate,
         clock: Clock,
-        meter: Metrics,
+        metrics: Metrics,
     ) -> None:
         self._store = store
-        self._teller = teller
+        self._sender = sender
         self._orders = orders
         self._gate = gate
         self._clock = clock
         self._from = float("-inf")
-        self._meter = meter
+        self._metrics = metrics
 
     async def publish(self) -> int:
-        """What is untold, one after the other; how many. Raises StoreUnavailableError: the rest is told later."""
-        told = 0
+        """Publishes what has not been sent, one after the other; returns how many. Raises StoreUnavailableError."""
+        sent = 0
         refused = 0
-        while self._teller is not None and not self._orders.paused and self._clock.monotonic() >= self._from:
+        while self._sender is not None and not self._orders.paused and self._clock.monotonic() >= self._from:
             await self._gate.calm()
             taken = await self._store.take_notices()
             for notice in taken:
                 await self._gate.calm()
                 try:
                     async with self._orders.order():
-                        message_id = await self._teller.tell(notice)
+                        message_id = await self._sender.send(notice)
                 except MessagingError as exc:
                     if exc.pause:
-                        return told  # which is told once for all
+                        return sent  # which is logged once for all
                     refused += 1
                     _log.warning(
                         "notice_not_published",
@@ -57,14 +57,14 @@ class NotificationLoop:
                     )
                     if refused == _MOST_REFUSED:
                         self._from = self._clock.monotonic() + _PAUSE_S
-                        return told
+                        return sent
                     continue
                 except Exception:  # noqa: BLE001  # an error of ours with one must not keep the others
                     _log.exception("notice_failed", prebooking_id=str(notice.prebooking.id), kind=notice.kind)
                     continue
                 await self._store.mark_sent(notice.id, message_id)
-                told += 1
-                self._meter.told(notice.kind)
+                sent += 1
+                self._metrics.count_notice(notice.kind)
                 _log.info(
                     "notice_published",
                     prebooking_id=str(notice.prebooking.id),
@@ -73,4 +73,4 @@ class NotificationLoop:
                 )
             if not taken:
                 break
-        return told
+        return sent

@@ -102,7 +102,7 @@ class ExecutionContext:
 
         Raises BoxSilentError where that is not known. A caller that is cancelled leaves the refresh running, and the
         next one waits for the same one.
-        `patience_s`: see Sessions.refresh.
+        `patience_s`: see SessionRefresher.refresh.
         """
         if self._revived:
             return False

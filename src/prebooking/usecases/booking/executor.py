@@ -64,7 +64,7 @@ class Executor:
                 result = DATABASE_UNAVAILABLE
             if result.retry_after is None:
                 self._on_ended()
-            self._metrics.delivered(result.outcome, by_sweep=version is None, left_s=budget.left)
+            self._metrics.observe_delivery(result.outcome, by_sweep=version is None, left_s=budget.left)
             _log.info(
                 "delivery_answered" if version is not None else "sweep_executed",
                 outcome=result.outcome,

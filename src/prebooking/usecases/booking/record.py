@@ -48,12 +48,12 @@ class ResultRecorder:
         row = claim.prebooking
         if row.attempts == 1 and claim.last_outcome is None:
             due_at = max(not_before(row.available_at, self._lead_s), row.created_at.timestamp())
-            self._metrics.lagged(max(0.0, delivered_at - due_at))
+            self._metrics.observe_lag(max(0.0, delivered_at - due_at))
 
     async def record(self, context: ExecutionContext, decision: Decision) -> DeliveryResult:
         """Raises StoreUnavailableError once the budget is used up."""
         if context.timings.shots and not context.timings.earlier_shots:
-            self._metrics.fired(max(0.0, context.timings.shots[0].fired_at - context.opening))
+            self._metrics.observe_lateness(max(0.0, context.timings.shots[0].fired_at - context.opening))
         return await self._until_written(context.budget, lambda: self._write(context, decision))
 
     async def reject_incomplete(
@@ -134,7 +134,7 @@ class ResultRecorder:
         )
         if answer.outcome != StoreOutcome.FINISHED:
             return self.not_claimed(answer)
-        self._metrics.ended(ending.outcome)
+        self._metrics.count_finished(ending.outcome)
         return DeliveryResult(ending.outcome)
 
     async def _release(

@@ -52,7 +52,7 @@ class SessionConnector:
                 return True
         return False
 
-    async def look(self, user_email: str) -> ConnectedSession | None:
+    async def status(self, user_email: str) -> ConnectedSession | None:
         """None without a session. Raises TooOftenError."""
         stored = await self._store.read_session(user_email)
         if stored is None:

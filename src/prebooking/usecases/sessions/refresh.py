@@ -81,10 +81,10 @@ class SessionRefresher:
         gym.use(fresh.cookies)
         return fresh
 
-    async def keep(
+    async def ensure_alive(
         self, gym: Account, user_email: str, session: Session, *, within_s: float, rotate_until: float = math.inf
     ) -> bool:
-        """Whether it is alive, once it was refreshed where it is old or dead. Raises BoxSilentError.
+        """Returns whether it is alive, once it was refreshed where it is old or dead. Raises BoxSilentError.
 
         A living one is refreshed until `rotate_until` (on the monotonic clock), and not with a doubtful token. A dead
         one may still be stored anew by somebody who takes no lease, for PATIENCE_S.

@@ -25,7 +25,7 @@ class Revived:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class SessionHealth:
     """Whether it is alive; if not, whether its password was refused."""
 
     alive: bool
@@ -80,30 +80,30 @@ class SessionReviver:
             gym.use(found.session.cookies)
         return Revived(found.session, found.outcome == StoreOutcome.REFUSED)
 
-    async def keep(
+    async def ensure_alive(
         self, account: Account, user_email: str, session: Session, *, within_s: float, rotate_until: float = math.inf
-    ) -> Kept:
-        """For a look before an opening: see SessionRefresher.keep. One that is remembered is signed in again, once.
+    ) -> SessionHealth:
+        """For a look before an opening: see SessionRefresher.ensure_alive. A remembered one is signed in again, once.
 
         Raises BoxSilentError when nobody can tell, and StoreUnavailableError.
         """
-        keep = self._sessions.keep(account, user_email, session, within_s=within_s, rotate_until=rotate_until)
+        check = self._sessions.ensure_alive(account, user_email, session, within_s=within_s, rotate_until=rotate_until)
         try:
-            alive = await keep
+            alive = await check
         except BoxSilentError:
             if not session.remembered or self.stopping:
                 raise
             alive = await account.whoami()
         if not session.remembered:
-            return Kept(alive, not alive and session.password_refused)
+            return SessionHealth(alive, not alive and session.password_refused)
         stored = await self._store.read_session(user_email)
         session = stored.session if stored and stored.session else session
         if alive and (not session.is_old or self._clock.monotonic() >= rotate_until):
-            return Kept(alive=True)
+            return SessionHealth(alive=True)
         try:
             found = await self._again.sign_in(user_email, session, within_s=_SIGN_IN_S)
         except BoxSilentError:
             if self.stopping:
                 raise
-            return Kept(alive)  # the next look tries again
-        return Kept(alive or found.session is not None, not alive and found.outcome == StoreOutcome.REFUSED)
+            return SessionHealth(alive)  # the next look tries again
+        return SessionHealth(alive or found.session is not None, not alive and found.outcome == StoreOutcome.REFUSED)

@@ -17,7 +17,7 @@ from prebooking.domain.sessions import SessionCheck
 from prebooking.usecases.booking.gate import Gate
 from prebooking.usecases.guarded_gyms import GuardedGyms
 from prebooking.usecases.sessions.refresh import PATIENCE_S
-from prebooking.usecases.sessions.revive import WRONG_SIGN_IN, Kept, SessionReviver
+from prebooking.usecases.sessions.revive import WRONG_SIGN_IN, SessionHealth, SessionReviver
 
 _log = structlog.get_logger()
 
@@ -43,28 +43,34 @@ class _Dead:
 
 class SessionWatch:
     def __init__(
-        self, store: SessionStore, gyms: GuardedGyms, revival: SessionReviver, gate: Gate, clock: Clock, meter: Metrics
+        self,
+        store: SessionStore,
+        gyms: GuardedGyms,
+        revival: SessionReviver,
+        gate: Gate,
+        clock: Clock,
+        metrics: Metrics,
     ) -> None:
         self._store = store
         self._gyms = gyms
         self._gate = gate
         self._clock = clock
-        self._meter = meter
+        self._metrics = metrics
         self._revival = revival
         self.died = 0  #: how many were found dead, since the start
 
-    async def look(self, until: float = math.inf, *, tell: Callable[[], None] = lambda: None) -> bool:
-        """At all that are to be looked at now. Whether somebody is to be told. Raises StoreUnavailableError.
+    async def look(self, until: float = math.inf, *, on_dead: Callable[[], None] = lambda: None) -> bool:
+        """Looks at all sessions that are due. Returns whether some were found dead. Raises StoreUnavailableError.
 
-        None begins less than four seconds before `until` (on the monotonic clock), or while the process stops. `tell`
-        is called whenever somebody is to be told: the rest may take a while.
+        None begins less than four seconds before `until` (on the monotonic clock), or while the process stops.
+        `on_dead` is called whenever some were found dead: the rest may take a while.
         """
         died_before = self.died
         while self._is_time(until) and not self._gyms.account_host_refuses and (looks := await self._taken()):
             died = self.died
             await self._look_at(list(reversed(looks)), until)
             if self.died > died:
-                tell()
+                on_dead()
         return self.died > died_before
 
     async def _look_at(self, waiting: list[_Taken], until: float) -> None:
@@ -98,25 +104,25 @@ class SessionWatch:
         await self._gate.calm()
         stored = await self._store.read_session(look.user_email)
         session = stored.session if stored else None
-        kept = Kept(alive=False)
+        health = SessionHealth(alive=False)
         if session is not None:
             rotate_until = taken + look.next_in_s - _LAST_MINUTE_S
             try:
                 async with self._gyms.account(session.cookies) as account:
-                    kept = await self._revival.keep(
+                    health = await self._revival.ensure_alive(
                         account, look.user_email, session, within_s=_REFRESH_S, rotate_until=rotate_until
                     )
             except BoxSilentError as exc:  # not noted, so in a minute somebody looks again
                 _log.warning("session_not_seen", session_id=str(session.id), reason=str(exc))
                 return None
             if (
-                kept.alive
+                health.alive
                 and session.is_old
                 and taken + look.last_in_s - _AGAIN_S > self._clock.monotonic() > rotate_until
             ):
                 return None  # too near to another opening; once that is past there is time, so it is not noted either
-        if not kept.alive:
-            return _Dead(look, session, kept.password_refused)
+        if not health.alive:
+            return _Dead(look, session, health.password_refused)
         await self._note(look, session, alive=True)
         return None
 
@@ -128,7 +134,7 @@ class SessionWatch:
             return  # somebody has stored another one meanwhile: in a minute it is looked at
         await self._note(look, session, alive=False, password_refused=found.password_refused)
         self.died += 1
-        self._meter.session_died()
+        self._metrics.count_dead_session()
         ids = [str(prebooking_id) for prebooking_id in look.prebooking_ids]
         _log.warning("session_dead", session_id=str(session.id) if session else None, prebooking_ids=ids)
 

@@ -42,13 +42,13 @@ async def execute(request: Request) -> Response:
     async with time_limit(budget):
         body = await verified_body(request, services)
     try:
-        ring = ExecutePayload.model_validate_json(body)
-        prebooking_id = UUID(ring.prebooking_id)
+        payload = ExecutePayload.model_validate_json(body)
+        prebooking_id = UUID(payload.prebooking_id)
     except (ValidationError, ValueError) as exc:
         return reject(request, "not a prebooking's message", exc)
     async with services.sweeper.awake(budget):
         with structlog.contextvars.bound_contextvars(message_id=message_id(request)):
-            verdict = await services.executor.execute(prebooking_id, ring.version, budget)
+            verdict = await services.executor.execute(prebooking_id, payload.version, budget)
     await services.background_tasks.before_sleeping(budget.left)
     return _answer(verdict, prebooking_id)
 
@@ -60,12 +60,12 @@ async def failed(request: Request) -> Response:
         body = await verified_body(request, services, _LARGEST_CALLBACK)
         try:
             callback = DeliveryFailure.model_validate(json.loads(body))
-            ring = ExecutePayload.model_validate_json(base64.b64decode(callback.sourceBody))
-            prebooking_id = UUID(ring.prebooking_id)
+            payload = ExecutePayload.model_validate_json(base64.b64decode(callback.sourceBody))
+            prebooking_id = UUID(payload.prebooking_id)
         except (ValidationError, ValueError, RecursionError) as exc:
             return reject(request, "not a failure callback of a prebooking's message", exc)
         reason = failure_reason(callback)
-        noted = await services.store.note_delivery_failure(prebooking_id, ring.version, reason)
+        noted = await services.store.note_delivery_failure(prebooking_id, payload.version, reason)
     _log.warning("delivery_failed", prebooking_id=str(prebooking_id), outcome=noted.outcome, reason=reason)
     return JSONResponse({"outcome": noted.outcome, "prebooking_id": str(prebooking_id)})
 
@@ -80,7 +80,7 @@ async def notice_failed(request: Request) -> Response:
         except ValidationError as exc:
             return reject(request, "not a failure callback of a notice", exc)
         reason = failure_reason(callback)
-        outcome = await services.store.note_untold(callback.sourceMessageId, reason)
+        outcome = await services.store.note_notice_failure(callback.sourceMessageId, reason)
     _log.warning("notice_failed", message_id=callback.sourceMessageId, outcome=outcome, reason=reason)
     return JSONResponse({"outcome": outcome})
 

@@ -119,7 +119,7 @@ async def look(request: Request) -> Response:
     services = services_of(request)
     user = await services.users.email(request)
     try:
-        found = await services.session_connector.look(user)
+        found = await services.session_connector.status(user)
     except TooOftenError as exc:
         raise _too_often(exc) from exc
     return _json(session_view(found.state, alive=found.alive) if found else session_view(None, alive=False))
