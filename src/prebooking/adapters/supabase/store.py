@@ -11,16 +11,14 @@ from pydantic import TypeAdapter
 from prebooking.adapters.supabase.calendars import SupabaseCalendars
 from prebooking.adapters.supabase.claims import CAPABILITIES, SupabaseClaims
 from prebooking.adapters.supabase.email_owners import SupabaseOwners
+from prebooking.adapters.supabase.events import SupabaseEvents
 from prebooking.adapters.supabase.history import SupabaseHistory
 from prebooking.adapters.supabase.notices import SupabaseNotices
 from prebooking.adapters.supabase.rpc import open_rpc
 from prebooking.adapters.supabase.session_vault import SessionVault
 from prebooking.adapters.supabase.sign_ins import SupabaseSignIns
 from prebooking.concurrency.priority_semaphore import Priority
-from prebooking.domain.errors import CursorUnknownError, StoreRefusedError
-from prebooking.domain.events import Changes
 from prebooking.domain.prebooking import Box, Page, Prebooking
-from prebooking.domain.store_outcomes import StoreOutcome
 from prebooking.domain.transitions import Limits, Transition
 from prebooking.domain.work import Unscheduled, Work
 
@@ -39,7 +37,13 @@ async def open_store(
 
 
 class SupabaseStore(
-    SupabaseSignIns, SupabaseClaims, SupabaseNotices, SupabaseOwners, SupabaseCalendars, SupabaseHistory
+    SupabaseSignIns,
+    SupabaseClaims,
+    SupabaseEvents,
+    SupabaseNotices,
+    SupabaseOwners,
+    SupabaseCalendars,
+    SupabaseHistory,
 ):
     """See prebooking.domain.ports.Store."""
 
@@ -222,25 +226,6 @@ class SupabaseStore(
             for row, found in zip(rows, answer["publish"], strict=True)
         )
         return _WORK.validate_python(answer | {"publish": publish})
-
-    async def read_changes(
-        self,
-        since: str | None,
-        *,
-        until: str | None = None,
-        user_emails: Sequence[str] = (),
-        after: str | None = None,
-        limit: int,
-    ) -> Changes:
-        try:
-            answer = await self._rpc.call(
-                "read_changes", since=since, until=until, user_emails=[*user_emails], after=after, limit=limit
-            )
-        except StoreRefusedError as exc:
-            raise CursorUnknownError(str(exc)) from exc
-        if answer["outcome"] != StoreOutcome.READ:
-            raise CursorUnknownError(f"read_changes: {answer['outcome']}")
-        return Changes(answer["cursor"], _PREBOOKINGS.validate_python(answer["prebookings"]), answer["next"])
 
     async def remove_old(self, *, days: int) -> tuple[int, bool]:
         answer = await self._rpc.call("remove_old_prebookings", days=days)

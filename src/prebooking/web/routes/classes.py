@@ -19,8 +19,8 @@ from prebooking.domain.errors import (
 from prebooking.domain.opening_rules import OpeningRule, on_the_wall_clock
 from prebooking.web.openapi.operations import OF_USERS, ApiRoute, Operation, ResponseSpec
 from prebooking.web.problems import Problem, invalid, invalid_from, too_often
+from prebooking.web.schemas.fields import BoxLabel, BoxNumber, Day
 from prebooking.web.schemas.opens import Rule, TimeZone
-from prebooking.web.schemas.requests import BoxLabel, BoxNumber, Day
 from prebooking.web.services import services_of
 
 

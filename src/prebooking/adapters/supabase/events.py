@@ -1,0 +1,38 @@
+"""What changed since a snapshot, a part of the store."""
+
+from collections.abc import Sequence
+
+from pydantic import TypeAdapter
+
+from prebooking.adapters.supabase.rpc import SupabaseRpc
+from prebooking.domain.errors import CursorUnknownError, StoreRefusedError
+from prebooking.domain.events import Changes
+from prebooking.domain.prebooking import Prebooking
+from prebooking.domain.store_outcomes import StoreOutcome
+
+_PREBOOKINGS = TypeAdapter(list[Prebooking])
+
+
+class SupabaseEvents:
+    """See prebooking.domain.ports.EventStore."""
+
+    _rpc: SupabaseRpc
+
+    async def read_changes(
+        self,
+        since: str | None,
+        *,
+        until: str | None = None,
+        user_emails: Sequence[str] = (),
+        after: str | None = None,
+        limit: int,
+    ) -> Changes:
+        try:
+            answer = await self._rpc.call(
+                "read_changes", since=since, until=until, user_emails=[*user_emails], after=after, limit=limit
+            )
+        except StoreRefusedError as exc:
+            raise CursorUnknownError(str(exc)) from exc
+        if answer["outcome"] != StoreOutcome.READ:
+            raise CursorUnknownError(f"read_changes: {answer['outcome']}")
+        return Changes(answer["cursor"], _PREBOOKINGS.validate_python(answer["prebookings"]), answer["next"])
