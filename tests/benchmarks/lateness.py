@@ -206,15 +206,21 @@ async def main() -> None:
     company = Company(variant, chosen.crowd, chosen.streams, chosen.neighbours, chosen.idle_timeout, chosen.replay)
     tallies: list[Tally] = []
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
-    with Progress(*columns, TimeElapsedColumn(), console=_OUT) as progress:
-        for size in SIZES:
-            if size.count not in chosen.n:
-                continue
-            lead = chosen.lead or size.lead_s
-            rounds = chosen.rounds or size.rounds
-            duration = max(size.duration_s, lead + 10)
-            fitted = Size(size.count, rounds, lead, duration, min(rounds, size.plain_rounds))
-            tallies += await measure(fitted, progress, company)
+    try:
+        with Progress(*columns, TimeElapsedColumn(), console=_OUT) as progress:
+            for size in SIZES:
+                if size.count not in chosen.n:
+                    continue
+                lead = chosen.lead or size.lead_s
+                rounds = chosen.rounds or size.rounds
+                duration = max(size.duration_s, lead + 10)
+                fitted = Size(size.count, rounds, lead, duration, min(rounds, size.plain_rounds))
+                tallies += await measure(fitted, progress, company)
+    finally:
+        _report(tallies)  # also what was measured before a size that failed
+
+
+def _report(tallies: list[Tally]) -> None:
     _OUT.print(table(tallies))
     RESULTS.mkdir(exist_ok=True)
     stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
