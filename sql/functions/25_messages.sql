@@ -1,5 +1,5 @@
--- The QStash message that rings for a prebooking. It knows the address of the service (PUBLIC_URL) that it was ordered
--- for. When that has changed, it rings where nobody answers: the sweep orders another. Unknown, as replicas of an
+-- The QStash message of a prebooking. It knows the address of the service (PUBLIC_URL) that it was ordered
+-- for. When that has changed, it is delivered where nobody answers: the sweep orders another. Unknown, as replicas of an
 -- earlier version leave it, is right.
 
 create or replace function public.attach_message(

@@ -18,7 +18,7 @@ EVENTS: Mapping[str, str] = {
     "ordering_paused": "QStash takes none of our messages: reason; asked again sparsely, told again after 5 minutes",
     "ordering_resumed": "QStash takes our messages again: refused, how many it refused meanwhile",
     "message_not_scheduled": "QStash refused one message, or it could not be noted: ordered anew, ever more rarely",
-    "message_not_deleted": "QStash would not take a message back: it will ring for nothing",
+    "message_not_deleted": "QStash would not take a message back: it will be delivered for nothing",
     "delivery_failed": "QStash gave up on a message: the sweep goes on with its prebooking",
     "delivery_malformed": "a signed delivery was none of ours",
     "delivery_refused": "a delivery's signature was refused: check, reason",

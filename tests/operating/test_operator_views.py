@@ -88,7 +88,7 @@ async def test_show_tells_what_happened_in_the_local_time_with_milliseconds(exam
 )
 def test_each_event_is_told_in_words(event: dict[str, Any], told: str) -> None:
     heard = HistoryEvent(at=datetime.now(UTC), **event)
-    assert told in history._told(heard, ZoneInfo("Asia/Kathmandu"))
+    assert told in history._describe(heard, ZoneInfo("Asia/Kathmandu"))
 
 
 async def test_show_of_what_is_not_there_fails(examined: ExaminedService) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import prebooking
 from prebooking.adapters.aimharder.client import AimHarder
-from prebooking.adapters.host_probe import hear
+from prebooking.adapters.host_probe import probe
 from prebooking.adapters.key_set import open_key_set
 from prebooking.adapters.qstash.account import open_account
 from prebooking.adapters.qstash.messages import open_messages
@@ -32,7 +32,7 @@ class Listener:
         self.asked: list[str] = []
         self.url = ""
 
-    async def hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def probe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.asked.append((await reader.readline()).decode())
         writer.close()
 
@@ -40,7 +40,7 @@ class Listener:
 @pytest.fixture
 async def listener() -> AsyncIterator[Listener]:
     heard = Listener()
-    async with await asyncio.start_server(heard.hear, "127.0.0.1", 0) as server:
+    async with await asyncio.start_server(heard.probe, "127.0.0.1", 0) as server:
         heard.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         yield heard
 
@@ -71,7 +71,7 @@ async def keys(url: str) -> None:
 
 
 async def clock(url: str) -> None:
-    await hear(url)
+    await probe(url)
 
 
 @pytest.mark.parametrize("client", [supabase, messages, account, gym, keys, clock])

@@ -50,7 +50,7 @@ class HostResponse:
         return printable(self.headers.get("location", ""))
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """The status and the first words, in one line."""
         return f"HTTP {self.status} {printable(' '.join(self.body.split()))[:_QUOTED]}".rstrip()
 
@@ -67,10 +67,10 @@ class Why(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Silence:
     why: Why
-    told: str  #: why in words, with the exception's
+    summary: str  #: why in words, with the exception's
 
 
-async def hear(
+async def probe(
     url: str,
     proxy: str | None = None,
     *,

@@ -23,7 +23,7 @@ class Transition:
     outcome: StoreOutcome | Outcome  #: the latter of a claim that ended the row: why earlier attempts failed
     prebooking: Prebooking | None = None
     retry_after: float = 0.0  #: seconds, where a later try makes sense
-    replaced_message_id: str | None = None  #: a message that rings for nothing now
+    replaced_message_id: str | None = None  #: a message that is of no use now
     give_up_at: datetime | None = None
     starts_at: datetime | None = None  #: the class's start, of a begin that it forbids
     limit: int | None = None  #: the one that too_many met; that of the active ones without, the other with retry_after

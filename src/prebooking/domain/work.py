@@ -9,7 +9,7 @@ from prebooking.domain.prebooking import Prebooking
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unscheduled:
-    """A row whose version has no message, or one that rings at another address."""
+    """A row whose version has no message, or one that is addressed elsewhere."""
 
     prebooking: Prebooking
     delivery_failures: int

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 
-from prebooking.adapters.host_probe import HostResponse, Silence, hear
+from prebooking.adapters.host_probe import HostResponse, Silence, probe
 from prebooking.domain.plain_text import printable
 from prebooking.operator.case import Case
 from prebooking.operator.findings import Finding, bad, good, note
@@ -21,9 +21,9 @@ async def check_users(case: Case) -> list[Finding]:
     key = settings.supabase_publishable_key or settings.supabase_secret_key.get_secret_value()
     base, headers = settings.auth_url, {"apikey": key}
     keys, named, public = await asyncio.gather(
-        hear(f"{base}/.well-known/jwks.json", headers=headers),
-        hear(f"{base}/.well-known/openid-configuration", headers=headers),
-        hear(f"{base}/settings", headers=headers),
+        probe(f"{base}/.well-known/jwks.json", headers=headers),
+        probe(f"{base}/.well-known/openid-configuration", headers=headers),
+        probe(f"{base}/settings", headers=headers),
     )
     return [*_keys(keys, settings), *_issuer(named, settings), *_sign_up(public)]
 
@@ -34,13 +34,13 @@ def _keys(response: HostResponse | Silence, settings: Settings) -> Iterator[Find
     if not isinstance(listed, list):
         if settings.supabase_jwt_secret is not None:
             yield note(
-                _SUBJECT, "token-keys", f"no signing keys at {where} ({response.told}); HS256 tokens are accepted"
+                _SUBJECT, "token-keys", f"no signing keys at {where} ({response.summary}); HS256 tokens are accepted"
             )
             return
         yield bad(
             _SUBJECT,
             "token-keys",
-            f"no signing keys at {where} ({response.told}): no user's token is accepted",
+            f"no signing keys at {where} ({response.summary}): no user's token is accepted",
             "check that SUPABASE_URL is Supabase's gateway, with Auth at /auth/v1",
         )
         return
@@ -88,7 +88,7 @@ def _sign_up(response: HostResponse | Silence) -> Iterator[Finding]:
         yield note(
             _SUBJECT,
             "confirm-email",
-            f"Supabase Auth does not say whether e-mails are confirmed ({response.told[:60]})",
+            f"Supabase Auth does not say whether e-mails are confirmed ({response.summary[:60]})",
             'check that "Confirm email" is on in Authentication, Sign In / Providers, Email',
         )
     elif confirms_itself and not closed:

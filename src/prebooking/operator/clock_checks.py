@@ -1,6 +1,6 @@
 """Checks that the clocks of this host, the database, QStash and AimHarder agree."""
 
-from prebooking.adapters.host_probe import HostResponse, hear
+from prebooking.adapters.host_probe import HostResponse, probe
 from prebooking.operator.case import Case
 from prebooking.operator.findings import Finding, bad, good, note
 
@@ -27,7 +27,7 @@ async def check_database_clock(case: Case) -> list[Finding]:
 async def check_qstash_clock(case: Case) -> list[Finding]:
     if not case.accepts_token:
         return []  # already reported as unreachable
-    response = await hear(f"{case.settings.qstash_url}/v2/keys")
+    response = await probe(f"{case.settings.qstash_url}/v2/keys")
     if not isinstance(response, HostResponse) or response.ahead_s is None:
         return []  # it sends no Date
     if abs(response.ahead_s) > _QSTASH_S:

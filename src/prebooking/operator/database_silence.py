@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from prebooking.adapters.host_probe import HostResponse, Silence, Why, hear
+from prebooking.adapters.host_probe import HostResponse, Silence, Why, probe
 from prebooking.operator.findings import Finding, bad
 from prebooking.settings import Settings
 
@@ -18,7 +18,7 @@ _CHECK = "check SUPABASE_URL, that the project is not paused, and that this host
 
 async def explain_failure(settings: Settings, message: str) -> Finding:
     key = settings.supabase_secret_key.get_secret_value()
-    response = await hear(
+    response = await probe(
         f"{settings.supabase_url}/rest/v1/rpc/inspect_service",
         method="POST",
         headers={"apikey": key, "authorization": f"Bearer {key}"},
@@ -39,7 +39,7 @@ def _silent(silence: Silence, settings: Settings) -> Finding:
         Why.TLS: "check http or https in SUPABASE_URL, and the certificate of a self-hosted server",
         Why.TIME: "check SUPABASE_URL, that the project is not paused, and this host's firewall",
     }
-    message = f"does not respond at {settings.supabase_url} ({silence.told})"
+    message = f"does not respond at {settings.supabase_url} ({silence.summary})"
     fix = fixes.get(silence.why, _CHECK)
     return bad(_SUBJECT, "database", message, fix if "SUPABASE_URL" in fix else f"{fix}; {_CHECK}")
 
@@ -84,20 +84,20 @@ def _by_status(response: HostResponse, settings: Settings) -> Finding | None:
     }
     if status in _REDIRECTS:
         fix = f"set SUPABASE_URL to the address itself, not to one that redirects to {response.location}"
-        return bad(_SUBJECT, "database", f"is not {at}: it redirects ({response.told})", fix)
+        return bad(_SUBJECT, "database", f"is not {at}: it redirects ({response.summary})", fix)
     if status in explained:
         message, fix = explained[status]
-        return bad(_SUBJECT, "database", f"{message}, {at} ({response.told})", fix)
+        return bad(_SUBJECT, "database", f"{message}, {at} ({response.summary})", fix)
     if status in _SERVER_ERRORS:
         fix = (
             "the gateway at SUPABASE_URL responds, but not the database behind it: check the project's status, and wait"
         )
-        return bad(_SUBJECT, "database", f"does not respond {at}: its gateway says {response.told}", fix)
+        return bad(_SUBJECT, "database", f"does not respond {at}: its gateway says {response.summary}", fix)
     if status in _CLIENT_ERRORS:
-        return bad(_SUBJECT, "database", f"refuses the call {at} ({response.told})", _origin(settings))
+        return bad(_SUBJECT, "database", f"refuses the call {at} ({response.summary})", _origin(settings))
     if not isinstance(response.content, dict):
         return bad(
-            _SUBJECT, "database", f"was not found: another server responds {at} ({response.told})", _origin(settings)
+            _SUBJECT, "database", f"was not found: another server responds {at} ({response.summary})", _origin(settings)
         )
     return None
 

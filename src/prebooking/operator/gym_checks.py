@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 
 from prebooking.adapters.aimharder.hosts import under
-from prebooking.adapters.host_probe import HostResponse, Silence, Why, hear
+from prebooking.adapters.host_probe import HostResponse, Silence, Why, probe
 from prebooking.domain.cookies import Domain
 from prebooking.domain.plain_text import printable
 from prebooking.domain.prebooking import Box
@@ -35,7 +35,7 @@ async def check_account_host(case: Case) -> list[Finding]:
 
 
 async def _check_account_host(url: str, settings: Settings) -> list[Finding]:
-    response = await hear(f"{url}/api/whoami", settings.aimharder_proxy)
+    response = await probe(f"{url}/api/whoami", settings.aimharder_proxy)
     finding = _unusable(response, "aimharder", f"at {url}", "AIMHARDER_ACCOUNT_URL", settings)
     if finding is not None:
         return [finding]
@@ -53,7 +53,7 @@ async def check_login_host(case: Case) -> list[Finding]:
     """Does not attempt to sign in: AimHarder counts attempts."""
     settings = case.settings
     url = settings.aimharder_login_url
-    response = await hear(f"{url}/", settings.aimharder_proxy)
+    response = await probe(f"{url}/", settings.aimharder_proxy)
     if isinstance(response, HostResponse) and _is_free(response.status):
         return [good(_SUBJECT, "login", f"the login host responds at {url}")]
     finding = _unusable(response, "login", f"at {url}", "AIMHARDER_LOGIN_URL", settings)
@@ -85,7 +85,7 @@ async def _check_box(box: Box | None, settings: Settings) -> Finding:
     pattern = settings.aimharder_box_url
     name, number = (box.subdomain, box.aimharder_id) if box else (_UNKNOWN, "")
     base = under(box.domain if box else None, pattern).replace(_BOX, name)
-    response = await hear(f"{base}/api/bookings?box={number}&day=20300101&familyId=", settings.aimharder_proxy)
+    response = await probe(f"{base}/api/bookings?box={number}&day=20300101&familyId=", settings.aimharder_proxy)
     where = f"at {base}"
     if box is None and _BOX in pattern and isinstance(response, HostResponse) and _is_free(response.status):
         return good(_SUBJECT, "box", f"gyms are requested at {pattern}; none is known yet")
@@ -136,21 +136,21 @@ def _problems(
         yield f"is not {where}: it redirects to {to} (HTTP {status})", fix
     elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         fix = f"wait if AimHarder itself is down, else check {setting}" + (" and AIMHARDER_PROXY" if proxy else "")
-        yield f"responds with an error {where} ({response.told})", fix
+        yield f"responds with an error {where} ({response.summary})", fix
     elif status != HTTPStatus.OK:
         yield (
-            f"was not found {where}: another server responds ({response.told})",
+            f"was not found {where}: another server responds ({response.summary})",
             f"correct {setting}: AimHarder has no such address",
         )
     elif not isinstance(response.content, dict):
         yield (
-            f"was not found {where}: the response is not JSON ({response.told})",
+            f"was not found {where}: the response is not JSON ({response.summary})",
             f"correct {setting}; a block page is another possible cause",
         )
 
 
 def _silent(silence: Silence, where: str, setting: str, *, through_proxy: bool) -> tuple[str, str]:
-    message = f"does not respond {where} ({silence.told})"
+    message = f"does not respond {where} ({silence.summary})"
     if through_proxy:
         return (
             f"{message} through AIMHARDER_PROXY",

@@ -71,13 +71,13 @@ def show(history: History, out: Console, zone: tzinfo | None = None) -> None:
     table = Table.grid(padding=(0, 2, 0, 0))
     for event in history.events:
         at = event.at.astimezone(zone)
-        table.add_row(f"{at:%a %d %b %H:%M:%S}.{at.microsecond // 1000:03d}", Text(_told(event, zone)))
+        table.add_row(f"{at:%a %d %b %H:%M:%S}.{at.microsecond // 1000:03d}", Text(_describe(event, zone)))
     out.print(table, highlight=False)
 
 
-def _told(event: HistoryEvent, zone: tzinfo | None) -> str:
+def _describe(event: HistoryEvent, zone: tzinfo | None) -> str:
     words = _WORDS.get(event.event, event.event)
-    told = words.format(
+    text = words.format(
         message_id=event.message_id or "",
         attempt=event.attempt or "",
         reason=_SETTLED.get(event.reason or "", event.reason or "for a reason that it did not say"),
@@ -86,7 +86,7 @@ def _told(event: HistoryEvent, zone: tzinfo | None) -> str:
     )
     beside = [f"{event.took_ms:.0f} ms after the claim"] if event.took_ms is not None else []
     beside += [f"replica {event.replica}"] if event.replica else []
-    return printable(" ".join(told.split()) + (f" ({', '.join(beside)})" if beside else ""))
+    return printable(" ".join(text.split()) + (f" ({', '.join(beside)})" if beside else ""))
 
 
 def _opening(reason: str | None, zone: tzinfo | None) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from prebooking.adapters.host_probe import Silence, hear
+from prebooking.adapters.host_probe import Silence, probe
 from prebooking.adapters.qstash.account import Schedule
 from prebooking.adapters.qstash.messages import SWEEP_SCHEDULE
 from prebooking.domain.errors import MessagingError, MessagingTrouble
@@ -77,13 +77,13 @@ async def _unanswered(exc: MessagingError, settings: Settings) -> Finding:
 async def _unreached(exc: MessagingError, settings: Settings) -> tuple[str, str]:
     url = settings.qstash_url
     fix = "check QSTASH_URL and that this host can reach it; until then the sweep of a running replica books"
-    response = await hear(f"{url}/v2/keys")
+    response = await probe(f"{url}/v2/keys")
     if isinstance(response, Silence):
-        return f"does not respond at {url} ({response.told})", fix
+        return f"does not respond at {url} ({response.summary})", fix
     if response.location:
-        return f"was not found at {url}: it redirects ({response.told})", f"set QSTASH_URL to {response.location}"
+        return f"was not found at {url}: it redirects ({response.summary})", f"set QSTASH_URL to {response.location}"
     if response.content is None:
-        return f"was not found at {url}: another server responds ({response.told})", f"set QSTASH_URL to {_REGIONS}"
+        return f"was not found at {url}: another server responds ({response.summary})", f"set QSTASH_URL to {_REGIONS}"
     return f"does not respond at {url} ({printable(str(exc))})", fix
 
 

@@ -47,17 +47,18 @@ def identify(response: HostResponse, settings: Settings) -> Cause:
         return _redirect(response, settings)
     if response.status in _ASKS or _guard(response):
         guard = _guard(response) or "a proxy in front of the service"
-        return Cause(f"is not reached: {guard} requires authentication first ({response.told})", _OPEN)
+        return Cause(f"is not reached: {guard} requires authentication first ({response.summary})", _OPEN)
     if response.status in (404, 405, 410, 501):
-        message = f"is reached, but another server responds there ({response.told})"
+        message = f"is reached, but another server responds there ({response.summary})"
         return Cause(message, f"point PUBLIC_URL at this service, {_path(settings)}; deploy this release there")
     if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        message = f"responds HTTP {response.status}: {response.told.partition(' ')[2].partition(' ')[2]}".rstrip(": ")
+        words = response.summary.partition(" ")[2].partition(" ")[2]
+        message = f"responds HTTP {response.status}: {words}".rstrip(": ")
         fix = "check that the service runs and what it logged at that time; a proxy in front of it may have responded"
         return Cause(message, fix)
     if response.status == HTTPStatus.TOO_MANY_REQUESTS:
-        return Cause(f"is limited by a proxy ({response.told})", "exempt POST /qstash/* from the proxy's rate limit")
-    message = f"is reached, but another server responds there ({response.told})"
+        return Cause(f"is limited by a proxy ({response.summary})", "exempt POST /qstash/* from the proxy's rate limit")
+    message = f"is reached, but another server responds there ({response.summary})"
     return Cause(message, f"point PUBLIC_URL at this service, {_path(settings)}")
 
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 from uuid import uuid4
 
-from prebooking.adapters.host_probe import HostResponse, Silence, hear
+from prebooking.adapters.host_probe import HostResponse, Silence, probe
 from prebooking.adapters.qstash.account import DeadLetter, answered_by_us
 from prebooking.domain.errors import MessagingError, PrebookingError
 from prebooking.domain.plain_text import printable
@@ -60,7 +60,7 @@ async def _from_here(settings: Settings) -> Finding:
 
 async def _probe(settings: Settings) -> HostResponse | Silence:
     """Requests /healthz from this host, with the headers that QStash forwards."""
-    return await hear(f"{settings.public_url}/healthz", headers=settings.forward_headers)
+    return await probe(f"{settings.public_url}/healthz", headers=settings.forward_headers)
 
 
 async def _arrived(case: Case, ping_id: str) -> bool:
@@ -82,7 +82,7 @@ async def _undelivered(letter: DeadLetter, settings: Settings) -> Finding:
     if letter.status is None:
         message = "is not reached by QStash: no response"
         if isinstance(response, Silence):
-            message += f" ({response.told})"
+            message += f" ({response.summary})"
         return bad(
             _REACH, "reach", message, "check PUBLIC_URL, DNS, TLS certificate and firewall, and that the service runs"
         )

@@ -1,7 +1,7 @@
 """Create, cancel, reschedule, retry: the database first, QStash second.
 
-The row is the truth and its message a doorbell: a message that could not be ordered or taken back changes no answer.
-The sweep orders what is missing, and a message that rings for nothing is answered so.
+The row is the truth, and its message wakes the service for it: one that could not be ordered or taken back changes no
+answer. The sweep orders what is missing, and a message that is delivered for nothing is answered so.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ _log = structlog.get_logger()
 
 
 class Scheduler:
-    """`address`: where messages ring. `for_now` is the local development mode: what is created opens at once.
+    """`address`: where messages are delivered. `for_now` is the local development mode: what is created opens at once.
 
     `on_scheduled` is called with each new opening.
     """
@@ -124,7 +124,7 @@ class Scheduler:
         attached = await self._store.attach_message(
             prebooking.id, prebooking.version, message_id, address=self._address
         )
-        if attached.outcome != StoreOutcome.ATTACHED:  # cancelled or moved meanwhile: this message rings for nothing
+        if attached.outcome != StoreOutcome.ATTACHED:  # cancelled or moved meanwhile: it is of no use
             await self._take_back(message_id)
         elif attached.replaced_message_id:
             await self._take_back(attached.replaced_message_id)

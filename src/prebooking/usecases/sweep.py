@@ -1,8 +1,8 @@
 """The pass that repairs. One function, three callers: the loop of each replica, the command, the QStash schedule.
 
 It executes what is due and unclaimed, settles what is parked, ends what is over, and orders the messages that are
-missing, or ring at an address that has changed since. Several replicas may sweep side by side: each id goes through the
-same claim.
+missing, or are addressed to where the service was before. Several replicas may sweep side by side: each id goes
+through the same claim.
 """
 
 import asyncio

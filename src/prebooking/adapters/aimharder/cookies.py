@@ -25,7 +25,7 @@ _LARGEST = 4096  # of name and value, as in browsers
 _MOST = 50  # as PUT /session takes
 _BLANKS = " \t"
 _MAX_AGE = re.compile(r"-?[0-9]+")
-_LONGEST_NAME_TOLD = 64
+_LONGEST_NAME_SHOWN = 64
 
 # Section 5.1.1: a date is tokens, of which the first that looks like a time is the time, and so on.
 _TOKEN = re.compile(r"[^\t\x20-\x2F\x3B-\x40\x5B-\x60\x7B-\x7E]+")
@@ -96,8 +96,8 @@ class Cookies:
             name = found.name
             self._take(found, domain_of(host), (found.domain or host.lower(), found.path or _default_path(path)))
         except UnreadableCookieError as exc:
-            told = name if name is not None and _IN_A_HEADER.fullmatch(name) else None
-            _log.warning("cookie_unreadable", name=told and told[:_LONGEST_NAME_TOLD], reason=str(exc))
+            shown = name if name is not None and _IN_A_HEADER.fullmatch(name) else None
+            _log.warning("cookie_unreadable", name=shown and shown[:_LONGEST_NAME_SHOWN], reason=str(exc))
 
     def _take(self, found: SetCookie, domain: Domain, of: tuple[str, str]) -> None:
         now, key = self._now(), (found.name, domain)

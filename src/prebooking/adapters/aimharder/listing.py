@@ -79,8 +79,8 @@ def _read_id(row: Mapping[str, Any]) -> str | None:
 
 def _read_row(row: Mapping[str, Any], id_: str, hours: Mapping[str, Any]) -> Row:
     time_id = row.get("timeid")
-    told = [row.get("time"), hours.get(time_id) if isinstance(time_id, str) else None]
-    read = [_read_hours(one) for one in told if isinstance(one, str)] + [_read_time_id(time_id)]
+    times = [row.get("time"), hours.get(time_id) if isinstance(time_id, str) else None]
+    read = [_read_hours(one) for one in times if isinstance(one, str)] + [_read_time_id(time_id)]
     starts, ends = next(((starts, ends) for starts, ends in read if starts), (None, None))
     return Row(id_, starts, ends or next((ends for _, ends in read if ends), None), row)
 

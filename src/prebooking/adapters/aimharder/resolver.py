@@ -27,7 +27,7 @@ class _Known:
     refusal: type[OSError] = UnresolvedError
     why: str = ""
 
-    def told(self) -> tuple[str, ...]:
+    def result(self) -> tuple[str, ...]:
         if self.why:
             raise self.refusal(self.why)
         return self.addresses
@@ -53,13 +53,13 @@ class Resolver:
         """All addresses of a host, each of them allowed. Raises NotPublicError and UnresolvedError, both OSErrors."""
         known = self._known.get(host)
         if known is not None and self._now() < known.until:
-            return known.told()
+            return known.result()
         flight = self._flights.get(host)
         if flight is None:
             flight = self._flights[host] = asyncio.create_task(self._fly(host))
             flight.add_done_callback(lambda _: self._flights.pop(host))
         # Who leaves does not end it for the others, nor for who asks next.
-        return (await asyncio.shield(flight)).told()
+        return (await asyncio.shield(flight)).result()
 
     async def aclose(self) -> None:
         flights = list(self._flights.values())

@@ -1,4 +1,4 @@
-"""The doorbells, through QStash's own SDK under our own deadline."""
+"""The messages that wake the service for an opening, through QStash's own SDK under our own deadline."""
 
 import asyncio
 import re
@@ -108,7 +108,7 @@ class QStashMessages:
                 headers=self._forward.headers,
                 failure_callback_headers=self._forward.callback_headers,
                 # Not its body, by which a failure callback tells whose it was. And no flow control, which would hold
-                # back what rings at one instant.
+                # back what is delivered at one instant.
                 redact=self._forward.redact,
             )
             return str(answer.message_id)  # type: ignore[union-attr]  # one URL, one answer

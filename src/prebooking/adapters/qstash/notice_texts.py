@@ -146,7 +146,7 @@ _WORDS: Mapping[Language, _Words] = {
 
 
 def title_and_text(notice: Notice, language: Language, zone: ZoneInfo) -> tuple[str, str]:
-    """`zone`: in which hours are told."""
+    """`zone`: the time zone of the hours."""
     words, row = _WORDS[language], notice.prebooking
     name = _plain(row.booking_data.get("activityName")) or words.a_class
     box = _plain(row.booking_data.get("boxName")) or _plain(row.box_subdomain)
@@ -154,7 +154,7 @@ def title_and_text(notice: Notice, language: Language, zone: ZoneInfo) -> tuple[
     filled = {
         "what": what,
         "where": what + (words.at_box.format(box=box) if box else ""),
-        "opening": _told(row.available_at.astimezone(zone), words),
+        "opening": _format_moment(row.available_at.astimezone(zone), words),
         "reason": for_chat(_reason(row, words)),
     }
     # Not by `format` over what users wrote: only our own templates are formatted, once.
@@ -174,13 +174,13 @@ def _when(row: Prebooking, words: _Words, zone: ZoneInfo) -> str:
     start, day = row.booking_data.get("classTimeUTC"), _plain(row.booking_data.get("day"))
     try:
         if start:
-            return _told(datetime.fromisoformat(str(start)).astimezone(zone), words)
-        return _told(datetime.strptime(day, "%Y%m%d").replace(tzinfo=zone), words, hour=False)
+            return _format_moment(datetime.fromisoformat(str(start)).astimezone(zone), words)
+        return _format_moment(datetime.strptime(day, "%Y%m%d").replace(tzinfo=zone), words, hour=False)
     except (ValueError, OverflowError):
         return day
 
 
-def _told(moment: datetime, words: _Words, *, hour: bool = True) -> str:
+def _format_moment(moment: datetime, words: _Words, *, hour: bool = True) -> str:
     day, month = words.days.split()[moment.weekday()], words.months.split()[moment.month - 1]
     return f"{day} {moment.day} {month}" + (f" {moment:%H:%M}" if hour else "")
 
@@ -203,10 +203,10 @@ def _milliseconds(row: Prebooking, words: _Words) -> str:
     late, response = timings.get("fire_lateness_ms"), timings.get("response_ms")
     if late is None:
         return ""
-    told = words.lateness.format(ms=_ms(late))
+    line = words.lateness.format(ms=_ms(late))
     if response is not None:
-        told += f"; {words.response.format(ms=_ms(response))}"
-    return f"{told}."
+        line += f"; {words.response.format(ms=_ms(response))}"
+    return f"{line}."
 
 
 def _ms(value: float) -> str:

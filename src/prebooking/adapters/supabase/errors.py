@@ -46,7 +46,7 @@ _TROUBLE_OF_STATUS = {
     540: StoreTrouble.PAUSED,
     **dict.fromkeys((301, 302, 303, 307, 308, 404, 405, 410), StoreTrouble.NOT_POSTGREST),
 }
-_TOLD = {
+_MESSAGES = {
     StoreTrouble.KEY_REFUSED: "the key is refused",
     StoreTrouble.LOGIN_ASKED: "something before Supabase lets no call through",
     StoreTrouble.NOT_POSTGREST: "no PostgREST answers there",
@@ -62,8 +62,8 @@ _ERROR_OF_OURS = 500  # with a code of the database's: an error in a function
 class TransientError(Exception):
     """Worth another try."""
 
-    def __init__(self, told: str, trouble: StoreTrouble) -> None:
-        super().__init__(told)
+    def __init__(self, message: str, trouble: StoreTrouble) -> None:
+        super().__init__(message)
         self.trouble = trouble
 
 
@@ -81,19 +81,19 @@ def translated(function: str, code: str | None, message: str | None, details: An
     if spoke and code in REFUSED_CODES:
         return StoreRefusedError(f"{function}: {code} {message}")
     words = details if isinstance(details, str) and details else message or ""
-    told = f"{function}: {code} {message}" if spoke else f"{function}: {_of_gateway(words, heard)}"
+    message = f"{function}: {code} {message}" if spoke else f"{function}: {_of_gateway(words, heard)}"
     # An empty code: PostgREST's first call on a connection that died while it was idle.
     if code == "" or (spoke and code in TRANSIENT_CODES) or _passes(status, spoke=spoke):
-        return TransientError(told, _TROUBLE_OF_STATUS.get(status, StoreTrouble.BUSY))
+        return TransientError(message, _TROUBLE_OF_STATUS.get(status, StoreTrouble.BUSY))
     trouble = _TROUBLE_OF_CODE.get(code or "", StoreTrouble.OTHER) if spoke else _trouble(heard)
     said = code if spoke else "unauthorized" if trouble is StoreTrouble.KEY_REFUSED else str(status)
-    return StoreUnavailableError(told, said, trouble=trouble)
+    return StoreUnavailableError(message, said, trouble=trouble)
 
 
 def another_shape(function: str) -> StoreUnavailableError:
     """It was answered, and well, but not by a function of ours."""
-    told = f"{function}: an answer of another shape: {_TOLD[StoreTrouble.NOT_POSTGREST]}"
-    return StoreUnavailableError(told, "another shape", trouble=StoreTrouble.NOT_POSTGREST)
+    message = f"{function}: an answer of another shape: {_MESSAGES[StoreTrouble.NOT_POSTGREST]}"
+    return StoreUnavailableError(message, "another shape", trouble=StoreTrouble.NOT_POSTGREST)
 
 
 def _passes(status: int, *, spoke: bool) -> bool:
@@ -114,5 +114,5 @@ def _of_gateway(words: str, heard: ErrorResponse) -> str:
     """Its status and some of its words, in one line."""
     trouble = _trouble(heard)
     said = "".join(c if c.isprintable() else " " for c in words[:_SHOWN]).strip()
-    named = f", {_TOLD[trouble]}" if trouble in _TOLD else ""
+    named = f", {_MESSAGES[trouble]}" if trouble in _MESSAGES else ""
     return f"HTTP {heard.status} without a code of the database's{named}" + (f": {said}" if said else "")

@@ -25,13 +25,13 @@ _WITHIN_S = 3.5
 _IN_LINE_S = 5.0
 _CONNECTIONS = 8  # of one replica; a database has few, and more in flight make each slower
 
-_heard: ContextVar[ErrorResponse] = ContextVar("heard")
+_response: ContextVar[ErrorResponse] = ContextVar("response")
 
 
-async def _hear(answer: httpx.Response) -> None:
+async def _keep_response(answer: httpx.Response) -> None:
     """Of the call that this task makes: errors of Supabase's client have no HTTP status."""
-    if (heard := _heard.get(None)) is not None:
-        heard.status, heard.headers = answer.status_code, answer.headers
+    if (response := _response.get(None)) is not None:
+        response.status, response.headers = answer.status_code, answer.headers
 
 
 @asynccontextmanager
@@ -47,7 +47,7 @@ async def open_rpc(url: str, key: str, instance_id: str) -> AsyncIterator["Supab
         transport=transport,
         timeout=None,  # noqa: S113  # each try has its own
         trust_env=False,
-        event_hooks={"response": [_hear]},
+        event_hooks={"response": [_keep_response]},
     ) as http:
         options = AsyncClientOptions(
             httpx_client=http,
@@ -103,18 +103,18 @@ class SupabaseRpc:
 
     async def _try(self, function: str, params: dict[str, Any]) -> dict[str, Any]:
         sent_at = clock.monotonic()
-        heard = ErrorResponse()
-        _heard.set(heard)
+        response = ErrorResponse()
+        _response.set(response)
         try:
             async with asyncio.timeout(_TRY_S):
                 answer = (await self._client.rpc(function, params).execute()).data
         except (TimeoutError, httpx.RequestError) as exc:
-            told = f"{function}: {type(exc).__name__} {exc}".rstrip()
-            raise TransientError(told, StoreTrouble.SILENT) from exc
+            reason = f"{function}: {type(exc).__name__} {exc}".rstrip()
+            raise TransientError(reason, StoreTrouble.SILENT) from exc
         except APIError as exc:
-            if httpx.codes.is_success(heard.status):
+            if httpx.codes.is_success(response.status):
                 raise another_shape(function) from exc
-            raise translated(function, exc.code, exc.message, exc.details, heard) from exc
+            raise translated(function, exc.code, exc.message, exc.details, response) from exc
         except ValueError as exc:  # a page with the status 200
             raise another_shape(function) from exc
         if not isinstance(answer, dict) or "outcome" not in answer:

@@ -7,7 +7,7 @@ from prebooking.domain.prebooking import Prebooking
 
 
 class Messages(Protocol):
-    """The doorbells. All methods raise MessagingError, within two seconds."""
+    """The messages at QStash. All methods raise MessagingError, within two seconds."""
 
     async def publish(self, prebooking: Prebooking, *, delivery_failures: int = 0) -> str:
         """Orders the message of this row's version; its id. A repeat within ten minutes is the same message."""

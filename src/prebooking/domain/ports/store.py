@@ -177,7 +177,7 @@ class Store(SessionStore, SignInStore, EventStore, NoticeStore, OwnerStore, Cale
     async def sweep(
         self, *, lead_s: float, max_delay_s: float, address: str | None = None, per_minute: int | None = None
     ) -> Work:
-        """`address`: where messages are to ring; at most `per_minute` of a user's are ordered anew for it."""
+        """`address`: where messages are to be delivered; at most `per_minute` of a user's are ordered anew for it."""
         ...
 
     async def remove_old(self, *, days: int) -> tuple[int, bool]:

@@ -9,8 +9,8 @@ const because = (reason) => (reason ? ` (${words(reason)})` : "");
 const TOLD = {
   created: () => "You asked for it.",
   adopted: () => "It came from the web application.",
-  message_ordered: () => "The doorbell for its opening was ordered.",
-  delivery_failed: ({ reason }) => `The doorbell could not be delivered${because(reason)}.`,
+  message_ordered: () => "A message for its opening was ordered at QStash.",
+  delivery_failed: ({ reason }) => `The message could not be delivered${because(reason)}.`,
   claimed: ({ attempt }) => `Attempt ${attempt ?? 1} began: everything was made ready.`,
   begun: () => "All was ready: from here on the request could leave.",
   released: ({ reason }) => `Not booked${because(reason)}: to be tried again.`,
@@ -25,7 +25,7 @@ const TOLD = {
 
 function told(event) {
   const { took_ms, replica, message_id } = event;
-  const beside = [typeof took_ms === "number" && `${ms(took_ms)} after the claim`, message_id && `message ${message_id}`, replica && `replica ${replica}`].filter(Boolean);
+  const beside = [typeof took_ms === "number" && `${ms(took_ms)} after the attempt began`, message_id && `message ${message_id}`, replica && `replica ${replica}`].filter(Boolean);
   return h(
     "li",
     {},
