@@ -49,6 +49,9 @@ async def test_axe_finds_nothing_and_nothing_runs_over_the_edge(page: Watched) -
     await page.sign_in()
     await page.prebook("Open Box")
     await expect((await page.prebook()).locator(".status")).to_have_text("booked")
+    await page.card().get_by_text("What happened").click()
+    await expect(page.card().locator(".events li").last).to_contain_text("Ended: booked.")
+    assert await violations(page.page) == []
     await page.card("Open Box").get_by_role("button", name="Move").click()
     assert await violations(page.page) == []
     await page.page.get_by_role("button", name="Leave it").click()

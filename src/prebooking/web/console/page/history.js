@@ -24,8 +24,8 @@ const TOLD = {
 };
 
 function told(event) {
-  const { took_ms, replica, message_id } = event;
-  const beside = [typeof took_ms === "number" && `${ms(took_ms)} after the attempt began`, message_id && `message ${message_id}`, replica && `replica ${replica}`].filter(Boolean);
+  const { took_ms, replica } = event;
+  const beside = [typeof took_ms === "number" && `${ms(took_ms)} after the attempt began`, replica && `replica ${replica}`].filter(Boolean);
   return h(
     "li",
     {},
