@@ -43,6 +43,7 @@ from (select * from public.prebookings where status = 'executing' and claim_toke
 """
 _FIRST_WITH_FUNCTIONS = "0004_execution.sql"
 _COMPARED_EVERY = 5
+_LATER = "prebooking.history "  # rows of a table that the earlier layout had not
 _PUBLICATION = """
 set client_min_messages = error;
 create publication supabase_realtime;
@@ -125,6 +126,7 @@ async def test_each_stage_of_the_earlier_layout_ends_as_a_fresh_database_with_it
                 async with rolled_back(db):
                     await apply_rest(db, names[number:])
                     rows = await rows_of(db)
+                after = {key: row for key, row in after.items() if not key.startswith(_LATER)}
                 deviations += [(name, key) for key in rows.keys() | after if filled(rows, key) != filled(after, key)]
     assert deviations == []
 

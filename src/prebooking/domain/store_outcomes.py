@@ -64,8 +64,9 @@ class StoreOutcome(StrEnum):
     REFUSED = "refused"  #: AimHarder refused the password earlier
     NOT_REMEMBERED = "not_remembered"
 
-    # Changes, and whose an e-mail is.
+    # Changes, calendars, and whose an e-mail is.
     READ = "read"
+    MADE = "made"  #: a calendar
     UNKNOWN_CURSOR = "unknown_cursor"
     OWNED = "owned"
     TAKEN = "taken"
