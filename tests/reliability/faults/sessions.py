@@ -100,12 +100,15 @@ def _unsaved(
     """`ends`: when it ended otherwise."""
     rotated_at = renewals[-1]["at_ns"] / 1e9
     answered_at = (answer["answered_ns"] or answer["last_byte_ns"]) / 1e9
-    if ends < answered_at + _SAVED_WITHIN_S:
+    death = _death_of_asker(renewals[-2]["token"], rotated_at, ledger)
+    stopped = death is not None and death.how == "stop" and death.at <= answered_at + _INSTANT_S
+    ready_at = max(answered_at, death.until) if death is not None and stopped else answered_at
+    if ends < ready_at + _SAVED_WITHIN_S:
         return None
     if answer["fault"] not in (None, "slow"):
         return Loss(email, LossCause.UNANSWERED, f"the gym rotated it, and then: {answer['fault']}")
     left_at = answer["left_ns"] / 1e9 if answer["left_ns"] else math.inf
-    killed = _killed(renewals[-2]["token"], rotated_at, answered_at, ledger)
+    killed = _killed(death, answered_at, ledger)
     if killed is not None and killed.at - left_at > _AT_ONCE_S:
         killed = None  # it had hung up long before
     if killed is not None:
@@ -114,15 +117,19 @@ def _unsaved(
             email, LossCause.KILLED, f"SIGKILL at {killed.point or 'no point'}, {after_s:.3f} s after the rotation"
         )
     heard = "and heard" if answer["delivered"] else f"its asker hung up after {left_at - rotated_at:.3f} s"
-    return Loss(
-        email, LossCause.LOST, f"answered {answered_at - rotated_at:.3f} s after the rotation, {heard}; never stored"
-    )
+    fate = f"; its asker: {death.how} {death.at - rotated_at:.3f} s after it, at {death.point}" if death else ""
+    after_s = answered_at - rotated_at
+    text = f"at {rotated_at:.3f}: answered {after_s:.3f} s after the rotation, {heard}; never stored{fate}"
+    return Loss(email, LossCause.LOST, text)
 
 
-def _killed(token: str, rotated_at: float, answered_at: float, ledger: Ledger) -> Death | None:
-    """The kill of the replica that had asked for it, if there was no time to save it before."""
+def _death_of_asker(token: str, rotated_at: float, ledger: Ledger) -> Death | None:
     asked = [one for one in ledger.rotations if one.asked.token == token and one.asked.at <= rotated_at]
-    death = max(asked, key=lambda one: one.asked.at).death if asked else None
+    return max(asked, key=lambda one: one.asked.at).death if asked else None
+
+
+def _killed(death: Death | None, answered_at: float, ledger: Ledger) -> Death | None:
+    """The kill of the replica that had asked for it, if there was no time to save it before."""
     if death is None or death.how != "kill":
         return None
     away = [(window.began, window.ended) for window in ledger.fault_windows if window.where == "database"]
