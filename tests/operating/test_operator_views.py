@@ -106,7 +106,7 @@ def test_distances_are_told_in_the_unit_that_tells_them_well(seconds: int, told:
 
 async def looked(
     examined: ExaminedService, *, redrive: bool = False, clear: bool = False
-) -> tuple[list[dlq.Case], int, int]:
+) -> tuple[list[dlq.DeadLetterCase], int, int]:
     settings = examined.settings()
     key = settings.supabase_secret_key.get_secret_value()
     async with (
@@ -250,7 +250,7 @@ async def test_a_terminal_obeys_nothing_that_outsiders_wrote(examined: ExaminedS
     seen = await status.ask(examined.settings(), 10)
     out = console()
     status.show(seen, out)
-    dlq.show([dlq.Case(letter, HOSTILE, worth_it=False)], out)
+    dlq.show([dlq.DeadLetterCase(letter, HOSTILE, worth_it=False)], out)
     report.show(await examined.findings(), out)
     told = out.export_text()
     assert told.count(HARMLESS) >= 4

@@ -42,7 +42,7 @@ def test_the_contracts_of_the_house_hold(capsys: pytest.CaptureFixture[str]) -> 
         ("pycares", {"adapters.aimharder.c_ares"}),
         ("icalendar", {"adapters.icalendar_file"}),
         ("asyncpg", {"adapters.migrations", "cli.database"}),
-        ("jwt", {"settings.kinds", "web.auth", "web.qstash_signature", "adapters.key_set"}),
+        ("jwt", {"settings.validators", "web.auth", "web.qstash_signature", "adapters.key_set"}),
         ("prometheus_client", {"adapters.prometheus"}),
         ("standardwebhooks", {"adapters.qstash.webhook"}),
     ],

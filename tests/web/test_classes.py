@@ -32,7 +32,7 @@ async def listed(world: World, email: str = ANA, **query: Any) -> list[dict[str,
 
 def seconds_later(world: World) -> None:
     """What was kept is forgotten."""
-    world.services.class_listings.member.cache_clear()
+    world.services.class_listings.session_and_boxes.cache_clear()
     world.services.class_listings.classes.cache_clear()
 
 

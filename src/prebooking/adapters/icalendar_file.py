@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from icalendar import Calendar, Event
 
-from prebooking.domain.calendars import CalendarEntry, Standing
+from prebooking.domain.calendars import CalendarEntry, EventStatus
 from prebooking.domain.opening_rules import is_zone
 from prebooking.domain.plain_text import printable
 
@@ -14,10 +14,10 @@ _NAME = "Prebooking"
 _REFRESH = timedelta(minutes=15)
 _HIGHEST = 2**31 - 1
 _LENGTH = timedelta(hours=1)  # of a class whose length is not known
-_STORY = {
-    Standing.CONFIRMED: "Booked.",
-    Standing.TENTATIVE: "On the waiting list.",
-    Standing.CANCELLED: "Cancelled.",
+_DESCRIPTIONS = {
+    EventStatus.CONFIRMED: "Booked.",
+    EventStatus.TENTATIVE: "On the waiting list.",
+    EventStatus.CANCELLED: "Cancelled.",
 }
 
 
@@ -44,9 +44,9 @@ class ICalendarFile:
         event.add("uid", str(entry.id))
         event.add("dtstart", starts)
         event.add("dtend", ends)
-        event.add("status", entry.standing.value)
+        event.add("status", entry.event_status.value)
         event.add("summary", _line(entry.name) or "Class")
-        event.add("description", _story(entry))
+        event.add("description", _description(entry))
         if gym := _line(entry.gym):
             event.add("location", gym)
         # A file without METHOD: its events' DTSTAMP is when they were last revised.
@@ -70,14 +70,18 @@ def _when(entry: CalendarEntry) -> tuple[datetime, datetime] | tuple[date, date]
         return None
 
 
-def _story(entry: CalendarEntry) -> str:
-    if entry.standing is not Standing.TENTATIVE:
-        return _STORY[entry.standing]
+def _description(entry: CalendarEntry) -> str:
+    if entry.event_status is not EventStatus.TENTATIVE:
+        return _DESCRIPTIONS[entry.event_status]
     if entry.opens_at is None:
-        return "Waits for its opening." if entry.waits else _STORY[entry.standing]
+        return "Waits for its opening." if entry.is_open else _DESCRIPTIONS[entry.event_status]
     zone = entry.time_zone if entry.time_zone and is_zone(entry.time_zone) else "UTC"
     opening = f"{entry.opens_at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S} ({zone})"
-    return f"Not booked yet: opens on {opening}." if entry.waits else f"{_STORY[entry.standing]} Opened on {opening}."
+    return (
+        f"Not booked yet: opens on {opening}."
+        if entry.is_open
+        else f"{_DESCRIPTIONS[entry.event_status]} Opened on {opening}."
+    )
 
 
 def _line(text: str | None) -> str:

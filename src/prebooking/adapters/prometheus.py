@@ -1,4 +1,4 @@
-"""The figures of one replica, in the field's names."""
+"""Prometheus metrics of one replica, named by Prometheus's conventions."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from prebooking.domain.outcome import Outcome
 
-# A millisecond is what a place in a class may hang on; ten seconds are a lost one.
+# From 0.2 ms, since one millisecond may decide on a place, to 10 s, when the place is gone.
 _LATENESS_S = (0.0002, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1, 2, 10)
 _LAG_S = (0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 30, 60, 300)
 _FOUND = ("nothing", "something")
@@ -17,7 +17,8 @@ _LEFT_S = (0, 0.5, 1, 2, 3, 4, 5, 6, 8, 15, 30)
 class PrometheusMetrics:
     """See prebooking.domain.ports.Metrics.
 
-    `refusals`: each reason for which a signature may be refused; `tokens`: for which an access token may.
+    `refusals`: the reasons for which a signature may be refused; `tokens`: those for which an access token may be.
+    Their series are created at 0.
     """
 
     def __init__(self, refusals: Iterable[str] = (), tokens: Iterable[str] = ()) -> None:
@@ -69,7 +70,7 @@ class PrometheusMetrics:
             "prebooking_token_refusals", "Access tokens that were refused, by check.", ["reason"], registry=registry
         )
         self._notices = Counter("prebooking_notices", "Notices that QStash took, by kind.", ["kind"], registry=registry)
-        # What alarms look at is there from the start: Prometheus sees no increase in a series that begins at 1.
+        # Created at 0, since Prometheus sees no increase in a series that begins at 1.
         known = ((self._ended, Outcome), (self._sweeps, _FOUND), (self._refusals, refusals), (self._tokens, tokens))
         for counter, labels in known:
             for label in labels:

@@ -9,7 +9,7 @@ from prebooking.domain.outcome import Outcome
 from prebooking.domain.prebooking import Status
 
 
-class Standing(StrEnum):
+class EventStatus(StrEnum):
     """The status of an event, as RFC 5545 has it."""
 
     CONFIRMED = "CONFIRMED"
@@ -36,14 +36,14 @@ class CalendarEntry:
     updated_at: datetime
 
     @property
-    def standing(self) -> Standing:
+    def event_status(self) -> EventStatus:
         if self.given_back or self.status is Status.CANCELLED:
-            return Standing.CANCELLED
+            return EventStatus.CANCELLED
         if self.status is Status.COMPLETED and self.outcome != Outcome.WAITING_LIST:
-            return Standing.CONFIRMED
-        return Standing.TENTATIVE
+            return EventStatus.CONFIRMED
+        return EventStatus.TENTATIVE
 
     @property
-    def waits(self) -> bool:
+    def is_open(self) -> bool:
         """Whether it is still to be booked."""
         return self.status in (Status.PENDING, Status.EXECUTING)

@@ -20,10 +20,10 @@ class Cookie(NamedTuple):
     domain: Domain = Domain.COM
 
 
-_OF_THE_SESSION = "amhrdrauth"  # the one that signs its bearer in
+_AUTH_COOKIE = "amhrdrauth"
 
 
 def home_of(cookies: Sequence[Cookie]) -> Domain:
-    """Returns the domain whose account host knows the session: that of the newest sign-in. The newest come last."""
-    named = [cookie for cookie in cookies if cookie.name == _OF_THE_SESSION] or cookies
+    """Returns the domain of the newest authentication cookie, whose account host knows the session."""
+    named = [cookie for cookie in cookies if cookie.name == _AUTH_COOKIE] or cookies
     return named[-1].domain if named else Domain.COM

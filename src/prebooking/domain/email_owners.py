@@ -1,4 +1,4 @@
-"""Whose e-mail it is: it belongs to the first account that comes with it in a token."""
+"""Ownership of e-mail addresses: the first account whose token has an address owns it."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from prebooking.domain.store_outcomes import StoreOutcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ownership:
-    """OWNED: the account speaks for `email`; TAKEN: that is another's; STALE: it was taken from this account."""
+    """OWNED: by the account; TAKEN: by another one; STALE: this account lost it after its token was issued."""
 
     outcome: StoreOutcome
     email: str | None = None

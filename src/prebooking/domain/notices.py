@@ -20,7 +20,7 @@ class NoticeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """Written by the transition that it is about."""
+    """Written in the transaction of the change that it reports."""
 
     id: UUID
     kind: NoticeKind

@@ -62,7 +62,7 @@ def dlq(out: Console, settings: Settings, *, as_json: bool, redrive: bool, clear
     from prebooking.adapters.supabase.rpc import open_rpc
     from prebooking.operator import dlq as letters
 
-    async def run() -> tuple[list[letters.Case], int, int]:
+    async def run() -> tuple[list[letters.DeadLetterCase], int, int]:
         key = settings.supabase_secret_key.get_secret_value()
         async with (
             open_rpc(settings.supabase_url, key, "dlq") as rpc,

@@ -1,7 +1,7 @@
 """QStash's dead letters with their prebookings: which can still be delivered, and redriving them.
 
-A dead letter is not sent again, since it would arrive at the wrong time. Its prebooking is marked as having no message,
-or its notification as not sent, and the sweep publishes a new one for the right instant.
+Redriving does not send the dead letter again, since it would arrive at the wrong time: it marks the prebooking as
+having no message, or the notification as not sent, and the sweep publishes a new message for the right instant.
 """
 
 import base64
@@ -27,7 +27,7 @@ _NOTICE = "prebooking-notice"
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class DeadLetterCase:
     """A dead letter, what it was for, and whether redriving it makes sense."""
 
     letter: DeadLetter
@@ -53,7 +53,7 @@ class Case:
         }
 
 
-async def read(account: QStashAccount, rpc: SupabaseRpc, settings: Settings) -> list[Case]:
+async def read(account: QStashAccount, rpc: SupabaseRpc, settings: Settings) -> list[DeadLetterCase]:
     """Returns the dead letters of this service, newest first. Raises MessagingError, StoreUnavailableError.
 
     One for a prebooking of this database belongs to it whatever its URL: PUBLIC_URL may have changed since.
@@ -88,21 +88,21 @@ def _payload(letter: DeadLetter) -> tuple[UUID, int] | None:
         return None
 
 
-def _case(letter: DeadLetter, payload: tuple[UUID, int] | None, rows: dict[UUID, Prebooking]) -> Case:
+def _case(letter: DeadLetter, payload: tuple[UUID, int] | None, rows: dict[UUID, Prebooking]) -> DeadLetterCase:
     if letter.label == _NOTICE or letter.url.endswith("/qstash/notice-failed"):
-        return Case(letter, "a notice", worth_it=True)
+        return DeadLetterCase(letter, "a notice", worth_it=True)
     if payload is None:
-        return Case(letter, letter.url.rpartition("/")[2] or "a message", worth_it=False)
+        return DeadLetterCase(letter, letter.url.rpartition("/")[2] or "a message", worth_it=False)
     row = rows.get(payload[0])
     if row is None:
-        return Case(letter, "a deleted prebooking", worth_it=False)
+        return DeadLetterCase(letter, "a deleted prebooking", worth_it=False)
     if row.version != payload[1]:
-        return Case(letter, "an earlier opening of a prebooking", worth_it=False, prebooking=row)
+        return DeadLetterCase(letter, "an earlier opening of a prebooking", worth_it=False, prebooking=row)
     waits = row.status is Status.PENDING
-    return Case(letter, f"a {row.status} prebooking", worth_it=waits, prebooking=row, version=payload[1])
+    return DeadLetterCase(letter, f"a {row.status} prebooking", worth_it=waits, prebooking=row, version=payload[1])
 
 
-async def redrive(cases: Sequence[Case], account: QStashAccount, rpc: SupabaseRpc) -> int:
+async def redrive(cases: Sequence[DeadLetterCase], account: QStashAccount, rpc: SupabaseRpc) -> int:
     """Redrives those that make sense and returns their number. It may be repeated. Raises MessagingError,
     StoreUnavailableError.
     """
@@ -125,7 +125,7 @@ def _source(letter: DeadLetter) -> str:
         return letter.message_id
 
 
-async def clear(cases: Sequence[Case], account: QStashAccount) -> int:
+async def clear(cases: Sequence[DeadLetterCase], account: QStashAccount) -> int:
     """Deletes those that can't be used any more and returns their number."""
     old = [case for case in cases if not case.worth_it]
     for case in old:
@@ -133,7 +133,7 @@ async def clear(cases: Sequence[Case], account: QStashAccount) -> int:
     return len(old)
 
 
-def show(cases: Sequence[Case], out: Console) -> None:
+def show(cases: Sequence[DeadLetterCase], out: Console) -> None:
     if not cases:
         out.print("[green]No dead letters.[/]")
         return

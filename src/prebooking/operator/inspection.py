@@ -28,20 +28,20 @@ class Inspection:
     counts: Mapping[str, int]
     estimated: tuple[str, ...]  #: the statuses whose count is an estimate
     most: int  #: the following are counted up to this number
-    overdue: int
-    unswept: int
-    late: int
+    overdue: int  #: due for a minute or more, and not taken up
+    unswept: int  #: executing, and its lease ended a minute ago or more
+    late: int  #: opened within the last minute, and nothing has begun to book them
     late_s: float | None  #: how long the latest of them has been open
     without_message: int
-    elsewhere: int
+    elsewhere: int  #: their message is addressed to another URL than PUBLIC_URL
     elsewhere_url: str | None
     warned: int
-    untold: int
+    untold: int  #: notices that were not sent
     untold_because: str | None
     sessions: int
-    sealed_under: tuple[str, ...]
-    cron_rows: int
-    foreign_rows: int
+    sealed_under: tuple[str, ...]  #: the ids of the keys that encrypt sessions
+    cron_rows: int  #: left by the web application's cron job
+    foreign_rows: int  #: inserted by the web application
     next: tuple[Prebooking, ...]
     last: tuple[Prebooking, ...]
 

@@ -13,7 +13,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from prebooking.settings import kinds
+from prebooking.settings import validators
 from prebooking.settings.environment import Environment, environment_of, setting_name
 from prebooking.settings.forward_headers import ForwardHeader
 from prebooking.settings.urls import passwords_in
@@ -26,7 +26,7 @@ class SettingsError(Exception):
 
 
 class EnvironmentSettings(BaseSettings):
-    """Base of settings that are read from the environment. The types of the fields are in kinds.py."""
+    """Base of settings that are read from the environment. The types of the fields are in validators.py."""
 
     model_config = SettingsConfigDict(
         env_file=".env",
@@ -54,7 +54,7 @@ class EnvironmentSettings(BaseSettings):
     @field_validator("*", mode="before")
     @classmethod
     def _one_line(cls, value: Any) -> Any:
-        return kinds.one_line(value)
+        return validators.one_line(value)
 
 
 def secrets_of(settings: BaseSettings) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pydantic import AliasChoices, Field, model_validator
 
 from prebooking.domain.notices import Language
 from prebooking.domain.prebooking import Box
-from prebooking.settings import kinds
+from prebooking.settings import validators
 from prebooking.settings.reading import EnvironmentSettings
 
 # Seconds that an execution needs after the opening: to send, to receive the response, to store and to answer.
@@ -20,59 +20,59 @@ _OF_OPENSSL = ("SSL_CERT_FILE", "SSLKEYLOGFILE")
 class Settings(EnvironmentSettings):
     """The settings of the service; .env.example describes each."""
 
-    supabase_url: kinds.SupabaseUrl
-    supabase_secret_key: kinds.Token = Field(validation_alias=AliasChoices("SUPABASE_SECRET_KEY"))
-    supabase_jwt_secret: kinds.JwtSecret | None = None
+    supabase_url: validators.SupabaseUrl
+    supabase_secret_key: validators.Token = Field(validation_alias=AliasChoices("SUPABASE_SECRET_KEY"))
+    supabase_jwt_secret: validators.JwtSecret | None = None
     supabase_jwt_issuer: str | None = None
 
-    qstash_url: kinds.QStashUrl = "https://qstash.upstash.io"
-    qstash_token: kinds.Token
-    qstash_current_signing_key: kinds.SigningKey
-    qstash_next_signing_key: kinds.SigningKey
-    qstash_current_signing_key_2: kinds.SigningKey | None = None
-    qstash_next_signing_key_2: kinds.SigningKey | None = None
-    qstash_forward_headers: kinds.ForwardHeaders = Field(default_factory=list)
-    public_url: kinds.Url
+    qstash_url: validators.QStashUrl = "https://qstash.upstash.io"
+    qstash_token: validators.Token
+    qstash_current_signing_key: validators.SigningKey
+    qstash_next_signing_key: validators.SigningKey
+    qstash_current_signing_key_2: validators.SigningKey | None = None
+    qstash_next_signing_key_2: validators.SigningKey | None = None
+    qstash_forward_headers: validators.ForwardHeaders = Field(default_factory=list)
+    public_url: validators.Url
 
-    frontend_origins: kinds.Origins = Field(default_factory=list)
-    session_encryption_keys: kinds.SessionKeys = Field(default_factory=list)
-    service_api_key: kinds.ServiceKey | None = None
-    metrics_key: kinds.ServiceKey | None = None
+    frontend_origins: validators.Origins = Field(default_factory=list)
+    session_encryption_keys: validators.SessionKeys = Field(default_factory=list)
+    service_api_key: validators.ServiceKey | None = None
+    metrics_key: validators.ServiceKey | None = None
 
     retention_days: int = Field(default=90, ge=1, le=36_500)
 
-    notify_webhook_url: kinds.WebhookUrl | None = None
-    notify_webhook_secret: kinds.WebhookSecret | None = None
+    notify_webhook_url: validators.WebhookUrl | None = None
+    notify_webhook_secret: validators.WebhookSecret | None = None
     notify_language: Language = "en"
-    notify_timezone: kinds.TimeZone = "Europe/Madrid"
+    notify_timezone: validators.TimeZone = "Europe/Madrid"
 
-    aimharder_box_url: kinds.GymUrl = "https://{box}.aimharder.com"
-    aimharder_account_url: kinds.GymUrl = "https://aimharder.com"
-    aimharder_login_url: kinds.GymUrl = "https://login.aimharder.com"
-    aimharder_proxy: kinds.ProxyUrl | None = None
+    aimharder_box_url: validators.GymUrl = "https://{box}.aimharder.com"
+    aimharder_account_url: validators.GymUrl = "https://aimharder.com"
+    aimharder_login_url: validators.GymUrl = "https://login.aimharder.com"
+    aimharder_proxy: validators.ProxyUrl | None = None
 
-    lead_seconds: int = Field(default=3, ge=0, le=kinds.A_DAY_S)
-    max_duration_seconds: float = Field(default=10, gt=0, le=kinds.A_DAY_S)
-    max_attempts: kinds.Count = 5
-    too_early_minutes: float = Field(default=15, ge=0, le=kinds.LONGEST_BEFORE)
-    book_until_minutes_before: float = Field(default=0, ge=0, le=kinds.LONGEST_BEFORE)
-    max_active_prebookings: kinds.Count = 15
-    max_creates_per_minute: kinds.Count = 30
-    max_session_checks_per_minute: kinds.Count = 12
-    sweep_seconds: float = Field(default=5, ge=0, le=kinds.A_DAY_S)
-    qstash_max_delay_seconds: float = Field(default=518_400, gt=0, le=366 * kinds.A_DAY_S)
+    lead_seconds: int = Field(default=3, ge=0, le=validators.A_DAY_S)
+    max_duration_seconds: float = Field(default=10, gt=0, le=validators.A_DAY_S)
+    max_attempts: validators.Count = 5
+    too_early_minutes: float = Field(default=15, ge=0, le=validators.LONGEST_BEFORE)
+    book_until_minutes_before: float = Field(default=0, ge=0, le=validators.LONGEST_BEFORE)
+    max_active_prebookings: validators.Count = 15
+    max_creates_per_minute: validators.Count = 30
+    max_session_checks_per_minute: validators.Count = 12
+    sweep_seconds: float = Field(default=5, ge=0, le=validators.A_DAY_S)
+    qstash_max_delay_seconds: float = Field(default=518_400, gt=0, le=366 * validators.A_DAY_S)
 
-    legacy_box_subdomain: kinds.BoxLabel | None = None
-    legacy_box_aimharder_id: kinds.BoxNumber | None = None
+    legacy_box_subdomain: validators.BoxLabel | None = None
+    legacy_box_aimharder_id: validators.BoxNumber | None = None
     schedule_for_now: bool = False
 
     console: bool = False
-    supabase_publishable_key: kinds.PublicKey | None = None
-    console_members: kinds.Members = Field(default_factory=list)
+    supabase_publishable_key: validators.PublicKey | None = None
+    console_members: validators.Members = Field(default_factory=list)
 
-    log_level: kinds.LogLevel = "INFO"
-    host: kinds.Host = "127.0.0.1"
-    port: kinds.Port = 8000
+    log_level: validators.LogLevel = "INFO"
+    host: validators.Host = "127.0.0.1"
+    port: validators.Port = 8000
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
@@ -152,17 +152,17 @@ class Settings(EnvironmentSettings):
     @property
     def session_keys(self) -> tuple[bytes, ...]:
         """Keys that decrypt. The first one encrypts if `encrypts_sessions`."""
-        return tuple(kinds.session_key(key) for key in self.session_encryption_keys if not kinds.is_mark(key))
+        return tuple(validators.session_key(key) for key in self.session_encryption_keys if not validators.is_mark(key))
 
     @property
     def encrypts_sessions(self) -> bool:
         """Whether to encrypt. It must not begin before every replica can decrypt (README.md)."""
-        return bool(self.session_keys) and self.session_encryption_keys[0].get_secret_value() != kinds.PLAIN
+        return bool(self.session_keys) and self.session_encryption_keys[0].get_secret_value() != validators.PLAIN
 
     @property
     def takes_sealed_sessions_alone(self) -> bool:
         """Whether to ignore sessions that are not encrypted: somebody else wrote them."""
-        return bool(self.session_keys) and self.session_encryption_keys[0].get_secret_value() == kinds.SEALED_ONLY
+        return bool(self.session_keys) and self.session_encryption_keys[0].get_secret_value() == validators.SEALED_ONLY
 
     @property
     def demo_members(self) -> tuple[tuple[str, str], ...]:
@@ -180,4 +180,4 @@ class Settings(EnvironmentSettings):
 class MigrationSettings(EnvironmentSettings):
     """The settings of `prebooking migrate`, the only command that needs DATABASE_URL."""
 
-    database_url: kinds.DatabaseUrl
+    database_url: validators.DatabaseUrl

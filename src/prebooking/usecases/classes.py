@@ -26,31 +26,31 @@ class ClassListing:
 
 
 class ClassListings:
-    """Each answer is the asking user's own: it is kept for seconds, for them alone, and asked for once at a time."""
+    """Caches AimHarder's answers for five seconds, each user's apart. Equal requests at the same time share one."""
 
     def __init__(self, store: SessionStore, gyms: Gyms, sessions: SessionRefresher, clock: Clock) -> None:
         self._store = store
         self._gyms = gyms
         self._sessions = sessions
         self._pace = RateLimiter(clock, most=_MOST_PER_MINUTE, per_s=60)
-        self.member = alru_cache(maxsize=_KEPT, ttl=_KEPT_S)(self._member)
+        self.session_and_boxes = alru_cache(maxsize=_KEPT, ttl=_KEPT_S)(self._session_and_boxes)
         self.classes = alru_cache(maxsize=_KEPT, ttl=_KEPT_S)(self._classes)
-        self._named: OrderedDict[str, frozenset[str]] = OrderedDict()
+        self._subdomains: OrderedDict[str, frozenset[str]] = OrderedDict()
 
     async def boxes(self, user_email: str) -> Sequence[MemberBox]:
         """Raises SessionMissingError, SessionEndedError, BoxSilentError, TooOftenError and what the store raises."""
-        _, boxes = await self.member(user_email)
+        _, boxes = await self.session_and_boxes(user_email)
         return boxes
 
     def lacks(self, user_email: str, subdomain: str) -> bool:
-        """Whether AimHarder, as far as it was asked, names the user's boxes and not this one. It asks nothing."""
-        return subdomain not in self._named.get(user_email, {subdomain})
+        """Returns whether AimHarder's last answer named the user's boxes without this one. Sends no request."""
+        return subdomain not in self._subdomains.get(user_email, {subdomain})
 
     async def _classes(self, user_email: str, subdomain: str, aimharder_id: str | None, day: str) -> ClassListing:
         """`aimharder_id` None: as AimHarder names it among the user's boxes. Raises as `boxes`, and
         BoxNumberUnknownError.
         """
-        session, boxes = await self.member(user_email)
+        session, boxes = await self.session_and_boxes(user_email)
         named = next((box for box in boxes if box.subdomain == subdomain), None)
         number = aimharder_id or (named.aimharder_id if named else None)
         if number is None:
@@ -64,14 +64,17 @@ class ClassListings:
         if wait_s := self._pace.admit(user_email):
             raise TooOftenError(_MOST_PER_MINUTE, wait_s)
 
-    async def _member(self, user_email: str) -> tuple[Session, Sequence[MemberBox]]:
-        """A living session, and whose boxes it is good for: a listing itself doesn't tell that a session is dead."""
+    async def _session_and_boxes(self, user_email: str) -> tuple[Session, Sequence[MemberBox]]:
+        """Returns a session that AimHarder accepts, and the user's boxes.
+
+        A listing itself doesn't show that a session is dead.
+        """
         session, boxes = await self._ask(user_email)
         if (domains := domains_of(boxes)) != session.box_domains:
             await self._store.note_box_domains(user_email, domains)
-        self._named[user_email] = frozenset(box.subdomain for box in boxes)
-        if len(self._named) > _KEPT:
-            self._named.popitem(last=False)
+        self._subdomains[user_email] = frozenset(box.subdomain for box in boxes)
+        if len(self._subdomains) > _KEPT:
+            self._subdomains.popitem(last=False)
         return session, boxes
 
     async def _ask(self, user_email: str) -> tuple[Session, Sequence[MemberBox]]:

@@ -13,7 +13,7 @@ from prebooking.domain.sign_ins import LoggedIn
 
 
 class GuardedAccount:
-    """See prebooking.domain.ports.Account. While the host is silent most questions raise BoxSilentError at once."""
+    """See prebooking.domain.ports.Account. While its host's circuit breaker is open, requests raise BoxSilentError."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class GuardedGym(GuardedAccount):
 
     @property
     def silent(self) -> bool:
-        """Whether one of its hosts has not answered of late: whatever waits for it needs nothing but patience."""
+        """Whether one of its hosts has not answered of late: what waits for it uses no CPU, and needs no permit."""
         return self._box.silent or self._account_host.silent
 
     @property
@@ -85,7 +85,7 @@ class GuardedGym(GuardedAccount):
         return not self._insists and (self._box.refuses or self._account_host.refuses)
 
     def insisting(self) -> "GuardedGym":
-        """The same gym, asked whether it is silent or not: for whom the opening is near."""
+        """Returns the same gym, asked in spite of an open circuit breaker: for executions near their opening."""
         return GuardedGym(self._gym, self._box, self._account_hosts, self._login_host, insists=True)
 
     async def listing(self, day: str, family_id: str) -> Listing:

@@ -22,7 +22,7 @@ ALGORITHMS = ("ES256", "RS256")
 _LEEWAY_S = 30
 _LONGEST_EMAIL = 254
 _LONGEST_SUB = 255
-_SHARED = "HS256"
+_SYMMETRIC = "HS256"
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
@@ -106,13 +106,13 @@ class Tokens:
 
     async def _key(self, header: dict[str, Any]) -> tuple[jwt.PyJWK | str, list[str]]:
         algorithm, key_id = header.get("alg"), header.get("kid")
-        if algorithm == _SHARED:
+        if algorithm == _SYMMETRIC:
             if self.jwt_secret is None:
                 reason = "it is signed with HS256, and SUPABASE_JWT_SECRET is not set"
                 raise TokenRefusedError(TokenCheck.NO_SECRET, reason)
-            return self.jwt_secret, [_SHARED]
+            return self.jwt_secret, [_SYMMETRIC]
         if algorithm not in ALGORITHMS:
-            reason = f"it is signed with {shown(algorithm)}, which is none of {', '.join([_SHARED, *ALGORITHMS])}"
+            reason = f"it is signed with {shown(algorithm)}, which is none of {', '.join([_SYMMETRIC, *ALGORITHMS])}"
             raise TokenRefusedError(TokenCheck.ALGORITHM, reason)
         key = await self.keys.key(key_id) if isinstance(key_id, str) and key_id else None
         if key is None:

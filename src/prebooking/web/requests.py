@@ -19,7 +19,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 LARGEST_BODY = 16 * 1024
 SLOWEST_BODY_S = 10.0
-_LOOKS = 3  # turns of the event loop: a disconnect is seen after the data before it
+_TURNS_BEFORE_DISCONNECT = 3  # of the event loop: the server reports a disconnect after the data before it
 _GIVEN_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
@@ -36,11 +36,11 @@ class RequestId:
         given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
         request_id = scope["request_id"] = given if _GIVEN_ID.fullmatch(given) else secrets.token_hex(8)
 
-        def name(headers: MutableHeaders) -> None:
+        def add_request_id(headers: MutableHeaders) -> None:
             headers["X-Request-Id"] = request_id
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            await self._app(scope, receive, with_headers(send, name))
+            await self._app(scope, receive, with_headers(send, add_request_id))
 
 
 def too_large(limit: int = LARGEST_BODY) -> Problem:
@@ -103,7 +103,7 @@ async def _still_wanted(request: Request) -> None:
 
 async def has_hung_up(request: Request) -> bool:
     """Whether nobody waits for the answer any more. Also noticed by a process that has stood still until now."""
-    for _ in range(_LOOKS):
+    for _ in range(_TURNS_BEFORE_DISCONNECT):
         await asyncio.sleep(0)
     return await request.is_disconnected()
 

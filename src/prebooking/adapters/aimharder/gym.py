@@ -11,7 +11,7 @@ from prebooking.adapters.aimharder.answers import read_listing, read_reply
 from prebooking.adapters.aimharder.classes import read_timetable
 from prebooking.adapters.aimharder.held_http import Hold, held
 from prebooking.adapters.aimharder.hosts import Hosts
-from prebooking.adapters.aimharder.session_client import SessionClient, without
+from prebooking.adapters.aimharder.session_client import SessionClient, redact_cookies
 from prebooking.domain.classes import Listing, TimetabledClass
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Kind, Reply
@@ -51,13 +51,13 @@ class AimHarderGym(AimHarderAccount):
 
         async def send() -> tuple[int, bytes, str]:
             held.set(hold)
-            status, body, elsewhere = await self._client.send("POST", f"{self._box_url}/api/book", data=form)
-            return status, without(cookies, body), elsewhere
+            status, body, redirect_host = await self._client.send("POST", f"{self._box_url}/api/book", data=form)
+            return status, redact_cookies(body, cookies), redirect_host
 
-        return _Held(hold, asyncio.create_task(send()))
+        return _HeldRequest(hold, asyncio.create_task(send()))
 
 
-class _Held:
+class _HeldRequest:
     """See prebooking.domain.ports.HeldRequest."""
 
     def __init__(self, hold: Hold, sending: asyncio.Task[tuple[int, bytes, str]]) -> None:
@@ -87,11 +87,11 @@ class _Held:
     async def reply(self, *, within_s: float) -> Reply:
         try:
             async with asyncio.timeout(within_s):
-                status, body, elsewhere = await self._sending
+                status, body, redirect_host = await self._sending
         except (httpx.HTTPError, TimeoutError) as exc:
             kind = Kind.NEVER_LEFT if self._hold.fired_at is None else Kind.NO_ANSWER
             return Reply(kind, words=type(exc).__name__)
-        return read_reply(status, body, elsewhere)
+        return read_reply(status, body, redirect_host)
 
     async def aclose(self) -> None:
         self._sending.cancel()

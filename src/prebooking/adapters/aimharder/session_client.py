@@ -93,9 +93,9 @@ class SessionClient:
         """
         try:
             async with asyncio.timeout(within_s):
-                status, body, elsewhere = await self.send(method, url, **content)
+                status, body, redirect_host = await self.send(method, url, **content)
             if status in NOT_HERE and not any_status:
-                raise BoxNotHereError(f"{url}: HTTP {status}{elsewhere and f' to {elsewhere}'}")
+                raise BoxNotHereError(f"{url}: HTTP {status}{redirect_host and f' to {redirect_host}'}")
             return read(status, body)
         # The exception's text may quote a header: its name says enough.
         except (httpx.NetworkError, httpx.TimeoutException, TimeoutError) as exc:
@@ -131,7 +131,7 @@ def json_of_200(read: Callable[[Any], _T]) -> Callable[[int, bytes], _T]:
     return read_answer
 
 
-def without(cookies: Sequence[Cookie], body: bytes) -> bytes:
+def redact_cookies(body: bytes, cookies: Sequence[Cookie]) -> bytes:
     """What the box says is kept in the row and shown: an echo of the session must not be."""
     for _, value, _ in cookies:
         if len(value) >= _SHORTEST_SECRET:

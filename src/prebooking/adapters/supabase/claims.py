@@ -1,4 +1,4 @@
-"""Claims in the database: got, prolonged, begun."""
+"""Takes and renews claims, and records that a booking has begun."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -24,7 +24,7 @@ CAPABILITIES = ["box_domain"]
 
 
 class SupabaseClaims(SupabaseSessions):
-    """See prebooking.domain.ports.Store. A claim brings the session along."""
+    """See prebooking.domain.ports.Store. `claim` also returns the user's session."""
 
     async def claim(
         self,
@@ -40,7 +40,7 @@ class SupabaseClaims(SupabaseSessions):
             "claim_prebooking",
             turn=Priority.CLAIM,
             within_s=_CLAIM_S,
-            in_line_s=None,  # behind a thousand others; the execution's budget ends the wait
+            in_line_s=None,  # a thousand others may be ahead; the caller has a timeout
             id=prebooking_id,
             token=token,
             version=version,

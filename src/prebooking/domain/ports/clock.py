@@ -1,10 +1,10 @@
-"""Time, as a host has it."""
+"""The host's clocks."""
 
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """The host's clocks and its patience."""
+    """The wall clock, the monotonic clock, and sleeping."""
 
     def wall(self) -> float:
         """Epoch seconds: for facts."""

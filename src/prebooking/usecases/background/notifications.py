@@ -1,4 +1,7 @@
-"""Publishes the notices to users. The database wrote them with the transition; this may die at any time."""
+"""Publishes the notices to users.
+
+The transaction that ended a prebooking has written its notice, so a crash here loses nothing.
+"""
 
 import structlog
 
@@ -9,41 +12,41 @@ from prebooking.usecases.publishing import PublishBackoff
 
 _log = structlog.get_logger()
 
-_MOST_REFUSED = 3  # in one pass: what is wrong with so many is the webhook's URL, and is so a minute later
+_MOST_REFUSED = 3  # in one pass: then the webhook's URL is wrong, and it pauses
 _PAUSE_S = 60.0
 
 
 class NotificationLoop:
-    """`sender` is None where no webhook is set: the notices are left to grow old."""
+    """`sender` is None where no webhook is set: then no notices are sent, and they expire."""
 
     def __init__(
         self,
         store: NoticeStore,
         sender: NotificationSender | None,
-        orders: PublishBackoff,
+        backoff: PublishBackoff,
         gate: Gate,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
         self._store = store
         self._sender = sender
-        self._orders = orders
+        self._backoff = backoff
         self._gate = gate
         self._clock = clock
-        self._from = float("-inf")
+        self._paused_until = float("-inf")
         self._metrics = metrics
 
     async def publish(self) -> int:
         """Publishes what has not been sent, one after the other; returns how many. Raises StoreUnavailableError."""
         sent = 0
         refused = 0
-        while self._sender is not None and not self._orders.paused and self._clock.monotonic() >= self._from:
+        while self._sender is not None and not self._backoff.paused and self._clock.monotonic() >= self._paused_until:
             await self._gate.calm()
             taken = await self._store.take_notices()
             for notice in taken:
                 await self._gate.calm()
                 try:
-                    async with self._orders.order():
+                    async with self._backoff.order():
                         message_id = await self._sender.send(notice)
                 except MessagingError as exc:
                     if exc.pause:
@@ -56,7 +59,7 @@ class NotificationLoop:
                         reason=str(exc),
                     )
                     if refused == _MOST_REFUSED:
-                        self._from = self._clock.monotonic() + _PAUSE_S
+                        self._paused_until = self._clock.monotonic() + _PAUSE_S
                         return sent
                     continue
                 except Exception:  # noqa: BLE001  # an error of ours with one must not keep the others

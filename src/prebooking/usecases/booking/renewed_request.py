@@ -69,7 +69,7 @@ class RenewedRequest:
             await self._held.ready()
 
     async def lost(self) -> float:
-        """Never returns: it is held anew."""
+        """Never returns: a lost connection is replaced here."""
         return await asyncio.Future()
 
     def fire(self) -> None:
@@ -82,7 +82,7 @@ class RenewedRequest:
         return None if self._held is None else self._held.fired_at
 
     async def reply(self, *, within_s: float) -> Reply:
-        """Sends it first, where it was being held anew at the opening, as soon as that is done."""
+        """Returns the reply. Where the connection was being replaced at the opening, the request is sent once it is."""
         asked = self._clock.monotonic()
         if self._fired.is_set() and self._held is None:
             await asyncio.wait({self._keeping}, timeout=within_s)
@@ -103,7 +103,7 @@ class RenewedRequest:
             await self._held.aclose()
 
     async def _keep(self) -> None:
-        renew_at, losses = self._renewal(), 0
+        renew_at, losses = self._replace_at(), 0
         while True:
             idle_s = await self._closed_or_due(renew_at)
             if self._fired.is_set():
@@ -122,20 +122,20 @@ class RenewedRequest:
                 idle_s=None if idle_s is None else round(idle_s, 1),
                 ahead_s=round(self._opening - self._now(), 1),
             )
-            renew_at = self._renewal()
+            renew_at = self._replace_at()
 
     def _after_loss(self, losses: int, idle_s: float) -> float:
         """Returns when to hold it anew. A first loss may be chance; after others, so late that the next should last."""
         now = self._now()
-        renew_at = self._renewal()
+        renew_at = self._replace_at()
         if losses > 1 and renew_at < inf:
             return renew_at
         if losses > 1 and idle_s < _TRY_AGAIN_S:
             return now + _TRY_AGAIN_S
         return now + random.uniform(0, max(0.0, min(_SCATTER_S, (self._opening - now) / 4)))  # noqa: S311  # no secret
 
-    def _renewal(self) -> float:
-        """Returns when to hold anew what is held now; `inf` if it will be young enough at the opening."""
+    def _replace_at(self) -> float:
+        """Returns when to replace the connection; `inf` if it will be young enough at the opening."""
         youngest, oldest = (share * self._life_s for share in _AGE_AT_OPENING)
         earliest = max(oldest, _TO_TRY_S)
         if self._opening - self._now() <= earliest:

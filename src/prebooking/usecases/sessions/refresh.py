@@ -33,7 +33,7 @@ ANSWER_LOST = "answer_lost"
 
 
 class SessionRefresher:
-    """One a process. A stale token may end the session at the gym: see lease_session."""
+    """Refreshes sessions. One instance a process. A stale token may end the session at the gym: see lease_session."""
 
     def __init__(self, store: SessionStore, gyms: Gyms, clock: Clock, effects: Effects) -> None:
         self._store = store

@@ -1,7 +1,7 @@
 """A session that has died is signed in again with the remembered password, by one replica at a time.
 
-As the sign-in of a person (sign_in.py) it is an effect that can't be repeated. It takes the lease of the session's
-refresh, so that whoever wants either meanwhile waits for its result, and it has an allowance of its own.
+As the sign-in of a person (sign_in.py) it is an effect that can't be repeated (effects.py). It takes the same lease in
+the database as a refresh, so that the two exclude each other, and has a rate limit of its own.
 """
 
 import math
@@ -35,7 +35,7 @@ _LEASE_S = 25.0  # longer than an answer may take
 
 
 class AutomaticSignIn:
-    """One a process."""
+    """Signs dead sessions in again. One instance a process."""
 
     def __init__(self, store: SignInStore, gyms: GuardedGyms, clock: Clock, effects: Effects) -> None:
         self._store = store
