@@ -20,9 +20,9 @@ from prebooking.adapters.supabase.session_vault import SessionVault
 from prebooking.adapters.supabase.store import open_store
 from prebooking.adapters.tls import trusted
 from prebooking.concurrency.circuit_breaker import CircuitBreakers
+from prebooking.domain.opening_clock import OpeningClock
 from prebooking.domain.patience import Patience
 from prebooking.domain.ports import Gyms, Messages, NotificationSender, Store
-from prebooking.domain.timing import OpeningClock
 from prebooking.domain.transitions import Limits
 from prebooking.settings import Settings
 from prebooking.usecases.background.loop import BackgroundTasks

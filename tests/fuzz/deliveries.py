@@ -13,8 +13,8 @@ from tests.fuzz.inputs import inputs
 from tests.support.signing import EXECUTE, FAILED, body_of, callback_of, signature
 
 from prebooking.adapters.clock import SystemClock
+from prebooking.domain.budget import Budget
 from prebooking.domain.store_outcomes import StoreOutcome
-from prebooking.domain.timing import Budget
 from prebooking.domain.transitions import Transition
 from prebooking.usecases.booking.record import DeliveryResult
 from prebooking.web.qstash_signature import InvalidSignatureError, RejectionReason, SignatureVerifier

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from tests.support.fake_clock import FakeClock
 
 from prebooking.domain.clock_offset import DRIFT
-from prebooking.domain.timing import CLOCK_TOLERANCE_S, SLEW, OpeningClock, instant
+from prebooking.domain.opening_clock import CLOCK_TOLERANCE_S, SLEW, OpeningClock
+from prebooking.domain.timings import instant
 from prebooking.usecases.booking.gate import sleep_until
 
 _GRAIN_S = 1e-5  # of the fake clock's looks, and of what is read

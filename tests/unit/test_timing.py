@@ -8,18 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.fake_clock import FakeClock
 
-from prebooking.domain.timing import (
-    FIRST_SHOTS,
-    LATEST_SHOTS,
-    Budget,
-    OpeningClock,
-    Shot,
-    Timings,
-    instant,
-    not_before,
-    park_delay,
-    release_delay,
-)
+from prebooking.domain.budget import Budget
+from prebooking.domain.delays import not_before, park_delay, release_delay
+from prebooking.domain.opening_clock import OpeningClock
+from prebooking.domain.timings import FIRST_SHOTS, LATEST_SHOTS, Shot, Timings, instant
 from prebooking.usecases.booking.gate import sleep_until
 
 OPENING = datetime(2026, 3, 1, 7, 0, tzinfo=UTC)

@@ -13,7 +13,7 @@ from tests.support.executions import ANA, REFRESH, WHOAMI, at_gym, bookings_aske
 from tests.support.webhook_receiver import Receiver, receiver
 from tests.support.world import World, open_world
 
-from prebooking.domain.timing import Budget
+from prebooking.domain.budget import Budget
 from prebooking_local.aimharder import AimHarder
 from prebooking_local.qstash.server import QStashServer
 from prebooking_local.supabase import Gateway

@@ -20,9 +20,10 @@ from uuid import UUID
 
 import structlog
 
+from prebooking.domain.budget import Budget
 from prebooking.domain.errors import MessagingError, StoreUnavailableError
+from prebooking.domain.opening_clock import OpeningClock
 from prebooking.domain.ports import Clock, Metrics, Store
-from prebooking.domain.timing import Budget, OpeningClock
 from prebooking.domain.work import Unscheduled, Work
 from prebooking.usecases.booking.executor import Executor
 from prebooking.usecases.publishing import PublishBackoff, Refused

@@ -10,7 +10,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from prebooking.domain.timing import Budget
+from prebooking.domain.budget import Budget
 from prebooking.web.extensions import authenticated
 from prebooking.web.middleware.path_prefix import path_of
 from prebooking.web.problems import Problem

@@ -15,7 +15,7 @@ from tests.reliability.faults.reasons import is_true
 from tests.reliability.faults.sessions import Loss, LossCause, losses
 from tests.reliability.oracle import Facts, Kind, Request, Row, granted, violations
 
-from prebooking.domain.timing import PARK_DELAYS_S, PARK_JITTER
+from prebooking.domain.delays import PARK_DELAYS_S, PARK_JITTER
 
 IN_TIME_S = 90.0  #: after the last fault, or what a member did after that, or the lease that the row had by then
 LONGEST_PAUSE_S = PARK_DELAYS_S[-1] * (1 + PARK_JITTER)  #: of a parked row

@@ -21,7 +21,7 @@ from prebooking import composition
 from prebooking.adapters.migrations import migrate
 from prebooking.adapters.supabase import rpc as supabase_rpc
 from prebooking.concurrency.shutdown import Shutdown
-from prebooking.domain.timing import Budget
+from prebooking.domain.budget import Budget
 from prebooking.usecases.booking.executor import Executor
 from prebooking.usecases.booking.record import DeliveryResult
 from prebooking.usecases.sessions.refresh import SessionRefresher

@@ -12,9 +12,9 @@ from qstash.errors import DailyMessageLimitExceededError, QStashError, RateLimit
 from qstash.message import FlowControl, Redact
 
 from prebooking.adapters.qstash.client import open_client
+from prebooking.domain.delays import not_before
 from prebooking.domain.errors import MessagingError, MessagingTrouble
 from prebooking.domain.prebooking import Prebooking
-from prebooking.domain.timing import not_before
 
 # The SDK waits 600 s for an answer and retries a refused connection for 32 s; nobody has that long.
 _DEADLINE_S = 2.0

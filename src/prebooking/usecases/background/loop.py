@@ -12,8 +12,8 @@ from contextlib import suppress
 
 import structlog
 
+from prebooking.domain.budget import Budget
 from prebooking.domain.errors import StoreRefusedError, StoreUnavailableError
-from prebooking.domain.timing import Budget
 from prebooking.usecases.background.notifications import NotificationLoop
 from prebooking.usecases.background.retention import Retention
 from prebooking.usecases.sessions.watch import SessionWatch

@@ -7,12 +7,14 @@ from datetime import datetime
 from uuid import UUID
 
 from prebooking.concurrency.fair_semaphore import Permit
+from prebooking.domain.budget import Budget, Lease
 from prebooking.domain.claims import Claim
 from prebooking.domain.errors import BoxSilentError
+from prebooking.domain.opening_clock import OpeningClock
 from prebooking.domain.outcome import Ending, Outcome
 from prebooking.domain.ports import Clock, HeldRequest
 from prebooking.domain.prebooking import BookingRequest, Box, Prebooking, Session
-from prebooking.domain.timing import Budget, Lease, OpeningClock, Timings
+from prebooking.domain.timings import Timings
 from prebooking.domain.transitions import Transition
 from prebooking.usecases.guarded_gyms import GuardedGym
 from prebooking.usecases.sessions.refresh import PATIENCE_S

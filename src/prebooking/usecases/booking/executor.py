@@ -6,9 +6,9 @@ from uuid import UUID
 
 import structlog
 
+from prebooking.domain.budget import Budget
 from prebooking.domain.errors import StoreRefusedError, StoreUnavailableError
 from prebooking.domain.ports import Clock, Metrics
-from prebooking.domain.timing import Budget
 from prebooking.usecases.booking.pipeline import Pipeline
 from prebooking.usecases.booking.record import DeliveryResult
 

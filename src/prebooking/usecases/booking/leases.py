@@ -12,10 +12,10 @@ from uuid import UUID
 
 import structlog
 
+from prebooking.domain.budget import BEGIN_GRACE_S, Budget, Lease
 from prebooking.domain.claims import Claim, Held
 from prebooking.domain.errors import StoreRefusedError, StoreUnavailableError
 from prebooking.domain.ports import Clock, Store
-from prebooking.domain.timing import BEGIN_GRACE_S, Budget, Lease
 from prebooking.domain.transitions import Transition
 from prebooking.usecases.booking.context import ExecutionContext
 from prebooking.usecases.booking.gate import Gate

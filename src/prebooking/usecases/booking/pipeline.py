@@ -11,14 +11,15 @@ import structlog
 
 from prebooking.concurrency.fair_semaphore import FairSemaphore, NoPermitError
 from prebooking.concurrency.shutdown import Shutdown, ShutdownError
+from prebooking.domain.budget import Budget
 from prebooking.domain.claims import Claim
 from prebooking.domain.errors import BoxSilentError
+from prebooking.domain.opening_clock import OpeningClock
 from prebooking.domain.outcome import Ending, Outcome
 from prebooking.domain.patience import Patience
 from prebooking.domain.ports import Clock, Store
 from prebooking.domain.prebooking import Box
 from prebooking.domain.store_outcomes import StoreOutcome
-from prebooking.domain.timing import Budget, OpeningClock
 from prebooking.usecases.booking.admission import WORTH_STARTING_S, admitted, crowded
 from prebooking.usecases.booking.begin_stagger import BeginStagger
 from prebooking.usecases.booking.context import Decision, ExecutionContext, GiveBack, NotOurs, Park, Release, timings_of

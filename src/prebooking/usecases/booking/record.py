@@ -4,14 +4,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from prebooking.domain.budget import Budget
 from prebooking.domain.claims import Claim
+from prebooking.domain.delays import not_before, park_delay, release_delay
 from prebooking.domain.errors import StoreUnavailableError
 from prebooking.domain.outcome import Ending, Outcome
 from prebooking.domain.patience import Patience, pause_before_late_opening
 from prebooking.domain.ports import Clock, Metrics, Store
 from prebooking.domain.prebooking import Status
 from prebooking.domain.store_outcomes import StoreOutcome
-from prebooking.domain.timing import Budget, Timings, not_before, park_delay, release_delay
+from prebooking.domain.timings import Timings
 from prebooking.domain.transitions import Transition
 from prebooking.usecases.booking.context import Decision, ExecutionContext, GiveBack, NotOurs, Park, Release
 

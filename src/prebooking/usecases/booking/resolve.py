@@ -5,12 +5,13 @@ import random
 from contextlib import suppress
 from dataclasses import dataclass
 
+from prebooking.domain.budget import LAST_SHOT_S
 from prebooking.domain.classes import Listing
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Ending, Kind, Outcome, Reply
 from prebooking.domain.patience import pause_before_late_opening
 from prebooking.domain.ports import HeldRequest
-from prebooking.domain.timing import LAST_SHOT_S, Shot
+from prebooking.domain.timings import Shot
 from prebooking.usecases.booking.context import Decision, ExecutionContext, Park, Release
 from prebooking.usecases.booking.settle import NotFound, present, settle
 
