@@ -37,6 +37,7 @@ from prebooking.usecases.classes import ClassListings
 from prebooking.usecases.effects import Effects
 from prebooking.usecases.email_owners import EmailOwners
 from prebooking.usecases.event_broadcaster import EventBroadcaster
+from prebooking.usecases.giving_back import GiveBack
 from prebooking.usecases.guarded_gyms import GuardedGyms
 from prebooking.usecases.publishing import PublishBackoff
 from prebooking.usecases.readiness import Readiness
@@ -87,10 +88,12 @@ async def open_services(
         gate = Gate(clock, opening_clock.now)
         metrics = PrometheusMetrics(refusals=RejectionReason, tokens=TokenCheck)
         orders = PublishBackoff(clock)
+        give_back = GiveBack(store, gyms, effects, reviver, clock, legacy_box=settings.legacy_box)
         background_tasks = BackgroundTasks(
             NotificationLoop(store, outside.notification_sender, orders, gate, clock, metrics),
             SessionWatch(store, gyms, reviver, gate, clock, metrics),
             Retention(store, gate, clock, days=settings.retention_days),
+            give_back,
         )
         patience = Patience(
             too_early_minutes=settings.too_early_minutes, book_until_minutes=settings.book_until_minutes_before
@@ -148,6 +151,7 @@ async def open_services(
             store=store,
             scheduler=scheduler,
             executor=executor,
+            give_back=give_back,
             effects=effects,
             session_connector=SessionConnector(
                 store, outside.gyms, sessions, max_per_minute=settings.max_session_checks_per_minute

@@ -38,6 +38,7 @@ EVENTS: Mapping[str, str] = {
     "not_signed_in_again": "it was not, though the password is remembered: reason",
     "password_refused": "AimHarder refuses a remembered password: it is forgotten, and its user told",
     "password_unreadable": "a remembered password can't be decrypted: as good as none",
+    "giving_back_settled": "what became of a place that was to be given back; given_back null: still unknown",
     "rotation_answer_lost": "a session's token may have been rotated; alive: whether its cookies are good",
     "effect_not_stored_yet": "what came of a request that can't be repeated is not stored yet: tried until it is",
     "effect_failed": "an error of ours in a request that can't be repeated, with its trace",

@@ -120,6 +120,7 @@ FUNCTIONS_BESIDE = {
     *("note_ping", "read_ping"),
     *("admit_sign_in", "store_sign_in", "lease_sign_in", "save_sign_in_again", "end_sign_in_again"),
     *("list_passwords_to_encrypt", "replace_password", "note_box_domains"),
+    *("begin_giving_back", "end_giving_back", "take_given_back"),
 }
 
 OF_A_USER = {"own_email", "release_email"}  # of all their rows at once: test_email_owners.py

@@ -15,6 +15,7 @@ CODES = {
     "malformed",
     *("malformed-json", "unauthorized", "not-found", "request-timeout", "too-large", "unsupported-media-type"),
     *("prebooking-exists", "booking-in-progress", "already-finished", "not-failed", "invalid-request", "too-many"),
+    *("not-booked", "late-cancellation", "refused-by-gym"),
     *("internal-error", "database-unavailable", "identity-unavailable", "stopping", "gym-unreachable"),
     *("email-taken", "idempotency-key-reused", "wrong-credentials"),
     *("held", "not-due", "retry-later", "session-missing", "session-expired"),

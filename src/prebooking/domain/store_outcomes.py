@@ -43,6 +43,10 @@ class StoreOutcome(StrEnum):
     FINISHED = "finished"
     RELEASED = "released"
     PARKED = "parked"
+
+    # By giving its place back.
+    GIVEN_BACK = "given_back"
+    NOT_BOOKED = "not_booked"
     # What else ends a row that is claimed or begun; see also domain/outcome.py.
     EXPIRED = "expired"
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from prebooking.concurrency.circuit_breaker import CircuitBreaker, CircuitBreakers
 from prebooking.domain.classes import Listing, MemberBox, TimetabledClass
 from prebooking.domain.cookies import Cookie, Domain, home_of
+from prebooking.domain.giving_back import CancelReply
 from prebooking.domain.ports import Account, Gym, Gyms, HeldRequest
 from prebooking.domain.prebooking import BookingRequest, Box, Session
 from prebooking.domain.sessions import NewTokens
@@ -96,6 +97,9 @@ class GuardedGym(GuardedAccount):
 
     def hold(self, request: BookingRequest) -> HeldRequest:
         return self._gym.hold(request)
+
+    async def give_back(self, reservation_id: str, family_id: str, *, late: bool) -> CancelReply:
+        return await self._box.ask(lambda: self._gym.give_back(reservation_id, family_id, late=late), insist=True)
 
 
 class GuardedGyms:

@@ -15,11 +15,22 @@ from prebooking.web.openapi.document import openapi_route
 from prebooking.web.openapi.operations import ApiRoute
 from prebooking.web.problems import HANDLERS
 from prebooking.web.requests import RequestId
-from prebooking.web.routes import calendar, classes, events, health, metrics, prebookings, qstash, session, sign_in
+from prebooking.web.routes import (
+    calendar,
+    classes,
+    events,
+    giving_back,
+    health,
+    metrics,
+    prebookings,
+    qstash,
+    session,
+    sign_in,
+)
 from prebooking.web.startup import OpenServices, Startup, WithServices
 
 ROUTES = (
-    *(*events.ROUTES, *prebookings.ROUTES, *classes.ROUTES, *session.ROUTES, *sign_in.ROUTES),
+    *(*events.ROUTES, *prebookings.ROUTES, *giving_back.ROUTES, *classes.ROUTES, *session.ROUTES, *sign_in.ROUTES),
     *(*calendar.ROUTES, *qstash.ROUTES, *health.ROUTES, *metrics.ROUTES),
 )
 

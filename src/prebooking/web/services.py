@@ -11,6 +11,7 @@ from prebooking.usecases.calendars import Calendars
 from prebooking.usecases.classes import ClassListings
 from prebooking.usecases.effects import Effects
 from prebooking.usecases.event_broadcaster import EventBroadcaster
+from prebooking.usecases.giving_back import GiveBack
 from prebooking.usecases.readiness import Readiness
 from prebooking.usecases.schedule import Scheduler
 from prebooking.usecases.sessions.connect import SessionConnector
@@ -26,6 +27,7 @@ class Services:
     store: Store
     scheduler: Scheduler
     executor: Executor
+    give_back: GiveBack
     effects: Effects
     session_connector: SessionConnector
     sign_ins: SignInService

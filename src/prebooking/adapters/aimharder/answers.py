@@ -68,7 +68,7 @@ def read_reply(status: int, body: bytes, elsewhere: str = "") -> Reply:
 
 
 def _read_statement(said: Mapping[str, Any]) -> Reply:
-    state, words, booking_id = whole(said.get("bookState")), _words(said), said.get("id")
+    state, words, booking_id = whole(said.get("bookState")), words_of(said), said.get("id")
     if state in (_BOOKED, _ON_A_LIST):
         if not booking_id:
             return Reply(Kind.NOTHING_SAID, words="bookState without an id", book_state=state)
@@ -154,7 +154,7 @@ def read_new_token(said: Any) -> str | None:
     return str(said["newToken"])
 
 
-def _words(said: Mapping[str, Any]) -> str:
+def words_of(said: Mapping[str, Any]) -> str:
     """What the box says to people, without its HTML."""
     text = next((said[name] for name in _TEXTS if isinstance(said.get(name), str) and said[name]), "")
     # Cut first: a megabyte of "<" alone would take the expression minutes, and the event loop with it.

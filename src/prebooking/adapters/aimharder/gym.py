@@ -8,12 +8,14 @@ import httpx
 
 from prebooking.adapters.aimharder.account import AimHarderAccount
 from prebooking.adapters.aimharder.answers import read_listing, read_reply
+from prebooking.adapters.aimharder.cancellation import read_cancellation
 from prebooking.adapters.aimharder.classes import read_timetable
 from prebooking.adapters.aimharder.held_http import Hold, held
 from prebooking.adapters.aimharder.hosts import Hosts
-from prebooking.adapters.aimharder.session_client import SessionClient, redact_cookies
+from prebooking.adapters.aimharder.session_client import SessionClient, json_of_200, redact_cookies
 from prebooking.domain.classes import Listing, TimetabledClass
 from prebooking.domain.errors import BoxSilentError
+from prebooking.domain.giving_back import CancelReply
 from prebooking.domain.outcome import Kind, Reply
 from prebooking.domain.ports import HeldRequest
 from prebooking.domain.prebooking import BookingRequest, Box
@@ -39,6 +41,11 @@ class AimHarderGym(AimHarderAccount):
     async def _ask_for_day(self, read: Callable[[Any], _T], day: str, family_id: str = "") -> _T:
         params = {"day": day, "box": self._box.aimharder_id, "familyId": family_id}
         return await self._client.ask(read, "GET", f"{self._box_url}/api/bookings", params=params)
+
+    async def give_back(self, reservation_id: str, family_id: str, *, late: bool) -> CancelReply:
+        form = {"id": reservation_id, "late": str(int(late)), "familyId": family_id}
+        url = f"{self._box_url}/api/cancelBook"
+        return await self._client.ask_once(json_of_200(read_cancellation), "POST", url, data=form)
 
     def hold(self, request: BookingRequest) -> HeldRequest:
         form = {

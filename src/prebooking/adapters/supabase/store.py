@@ -12,6 +12,7 @@ from prebooking.adapters.supabase.calendars import SupabaseCalendars
 from prebooking.adapters.supabase.claims import CAPABILITIES, SupabaseClaims
 from prebooking.adapters.supabase.email_owners import SupabaseOwners
 from prebooking.adapters.supabase.events import SupabaseEvents
+from prebooking.adapters.supabase.giving_back import SupabaseGivingBack
 from prebooking.adapters.supabase.history import SupabaseHistory
 from prebooking.adapters.supabase.notices import SupabaseNotices
 from prebooking.adapters.supabase.rpc import open_rpc
@@ -40,6 +41,7 @@ class SupabaseStore(
     SupabaseSignIns,
     SupabaseClaims,
     SupabaseEvents,
+    SupabaseGivingBack,
     SupabaseNotices,
     SupabaseOwners,
     SupabaseCalendars,

@@ -5,6 +5,7 @@ The data that they take and return is defined beside this package, by its subjec
 
 from prebooking.domain.ports.calendars import CalendarFormat, CalendarStore
 from prebooking.domain.ports.clock import Clock
+from prebooking.domain.ports.giving_back import GivingBackStore
 from prebooking.domain.ports.gym import Account, Gym, Gyms, HeldRequest
 from prebooking.domain.ports.messages import Messages, NotificationSender
 from prebooking.domain.ports.metrics import Metrics
@@ -17,6 +18,7 @@ __all__ = [
     "CalendarStore",
     "Clock",
     "EventStore",
+    "GivingBackStore",
     "Gym",
     "Gyms",
     "HeldRequest",

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from prebooking.domain.classes import Listing, MemberBox, TimetabledClass
 from prebooking.domain.cookies import Cookie
+from prebooking.domain.giving_back import CancelReply
 from prebooking.domain.outcome import Reply
 from prebooking.domain.prebooking import BookingRequest, Box, Session
 from prebooking.domain.sessions import NewTokens
@@ -87,6 +88,13 @@ class Gym(Account, Protocol):
         ...
 
     def hold(self, request: BookingRequest) -> HeldRequest: ...
+
+    async def give_back(self, reservation_id: str, family_id: str, *, late: bool) -> CancelReply:
+        """Gives a place back. `late`: also where that costs the credit. It waits as long as its caller does.
+
+        Raises NotSentError when the request surely did not leave, else BoxSilentError.
+        """
+        ...
 
 
 class Gyms(Protocol):

@@ -11,6 +11,7 @@ from prebooking.domain.events import Changes
 from prebooking.domain.history import HistoryEvent
 from prebooking.domain.notices import Notice
 from prebooking.domain.ports.calendars import CalendarStore
+from prebooking.domain.ports.giving_back import GivingBackStore
 from prebooking.domain.ports.sessions import SessionStore, SignInStore
 from prebooking.domain.prebooking import Box, Page, Prebooking
 from prebooking.domain.store_outcomes import StoreOutcome
@@ -61,7 +62,17 @@ class HistoryStore(Protocol):
         ...
 
 
-class Store(SessionStore, SignInStore, EventStore, NoticeStore, OwnerStore, CalendarStore, HistoryStore, Protocol):
+class Store(
+    SessionStore,
+    SignInStore,
+    EventStore,
+    NoticeStore,
+    OwnerStore,
+    CalendarStore,
+    HistoryStore,
+    GivingBackStore,
+    Protocol,
+):
     """The rows. Each method is one guarded SQL function; all raise StoreUnavailableError and StoreRefusedError."""
 
     async def create(

@@ -1,4 +1,5 @@
-"""What a replica does beside booking: it sends notices, looks after sessions, clears away what is old.
+"""What a replica does beside booking: it sends notices, looks after sessions, clears away what is old,
+and settles places that were to be given back.
 
 Each has a lane of its own, so that none waits for another: an account host that is silent delays no notice. They keep
 out of the way of openings, and whatever one leaves undone its next pass or another replica does.
@@ -16,6 +17,7 @@ from prebooking.domain.budget import Budget
 from prebooking.domain.errors import StoreRefusedError, StoreUnavailableError
 from prebooking.usecases.background.notifications import NotificationLoop
 from prebooking.usecases.background.retention import Retention
+from prebooking.usecases.giving_back import GiveBack
 from prebooking.usecases.sessions.watch import SessionWatch
 
 _log = structlog.get_logger()
@@ -67,7 +69,9 @@ class _Lane:
 
 
 class BackgroundTasks:
-    def __init__(self, notifier: NotificationLoop, watch: SessionWatch, housekeeping: Retention) -> None:
+    def __init__(
+        self, notifier: NotificationLoop, watch: SessionWatch, housekeeping: Retention, give_back: GiveBack
+    ) -> None:
         self._notifier = notifier
         self._watch = watch
         self._notices = _Lane("notices", self._publish)
@@ -75,6 +79,7 @@ class BackgroundTasks:
             self._notices,
             _Lane("sessions", self._look),
             _Lane("housekeeping", lambda _: housekeeping.tidy()),
+            _Lane("giving back", lambda _: give_back.settle()),
         )
         self._running = False
         self._passes: set[asyncio.Task[None]] = set()

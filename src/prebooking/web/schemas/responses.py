@@ -65,7 +65,10 @@ class Warned(TypedDict):
 
 
 class Result(TypedDict, total=False):
-    """The result of the booking. `message` is text for the user. `class_minutes`: the length of the class, if known."""
+    """The result of the booking. `message` is text for the user. `class_minutes`: the length of the class, if known.
+
+    `given_back_at`: when the place was given back.
+    """
 
     __pydantic_config__ = _OPEN  # type: ignore[misc]
 
@@ -75,6 +78,7 @@ class Result(TypedDict, total=False):
     bookState: int | None
     message: str
     class_minutes: int
+    given_back_at: datetime
     timings: Timings
 
 

@@ -1,0 +1,87 @@
+-- How the place of a completed prebooking is given back: intent → the gym is asked → known, or settled by the sweep.
+-- The status and the outcome stay; `result.given_back_at` says that the place is gone.
+
+-- The right to ask the gym, for p_lease_seconds; the caller makes the token, and a repeat gets the same answer.
+create or replace function public.begin_giving_back(
+  p_id uuid, p_user_email text, p_token uuid, p_lease_seconds double precision
+) returns jsonb language plpgsql as $$
+declare
+  r public.prebookings;
+  t timestamptz;
+begin
+  select * into r from public.prebookings
+    where id = p_id and pg_catalog.lower(user_email) = pg_catalog.lower(p_user_email) for update;
+  if not found then
+    return '{"outcome": "not_found"}';
+  end if;
+  t := prebooking.now();
+  if r.result ->> 'given_back_at' is not null then
+    return prebooking.answer('given_back', r);
+  elsif r.status <> 'completed' then
+    return prebooking.answer('not_booked', r);
+  elsif r.giving_back_token <> p_token and r.giving_back_until > t then
+    return prebooking.answer('busy', r)
+      || pg_catalog.jsonb_build_object('retry_after', prebooking.seconds_until(r.giving_back_until));
+  end if;
+  update public.prebookings set
+    giving_back_since = coalesce(giving_back_since, t), giving_back_token = p_token,
+    giving_back_until = t + pg_catalog.make_interval(secs => p_lease_seconds)
+  where id = p_id returning * into r;
+  return prebooking.answer('leased', r)
+    || pg_catalog.jsonb_build_object('session', prebooking.session_as_json(prebooking.session_of(r.user_email)));
+end $$;
+
+-- p_given_back: whether the place is gone; null: not known, so it is settled from p_retry_seconds on.
+create or replace function public.end_giving_back(
+  p_id uuid, p_token uuid, p_given_back boolean, p_retry_seconds double precision default 15
+) returns jsonb language plpgsql set timezone = 'UTC' as $$
+declare
+  r public.prebookings;
+  t timestamptz;
+begin
+  select * into r from public.prebookings where id = p_id for update;
+  if not found then
+    return '{"outcome": "unknown_prebooking"}';
+  elsif r.giving_back_token is distinct from p_token then
+    return prebooking.answer(case when r.result ->> 'given_back_at' is null then 'lost' else 'given_back' end, r);
+  end if;
+  t := prebooking.now();
+  if p_given_back then
+    update public.prebookings set
+      result = coalesce(result, '{}') || pg_catalog.jsonb_build_object('given_back_at', t),
+      giving_back_since = null, giving_back_until = null
+    where id = p_id returning * into r;
+    return prebooking.answer('given_back', r);
+  elsif not p_given_back then
+    update public.prebookings set giving_back_since = null, giving_back_token = null, giving_back_until = null
+    where id = p_id returning * into r;
+    return prebooking.answer('released', r);
+  end if;
+  -- Never settled within a day: nobody can tell, so the row stays as it was booked.
+  update public.prebookings set
+    giving_back_until = case when giving_back_since > t - interval '1 day'
+      then t + pg_catalog.make_interval(secs => p_retry_seconds) end
+  where id = p_id returning * into r;
+  return prebooking.answer('parked', r);
+end $$;
+
+-- What nobody finished, each for one caller: only the gym's listing is asked then.
+create or replace function public.take_given_back(p_token uuid, p_lease_seconds double precision, p_limit integer default 20)
+returns jsonb language plpgsql as $$
+declare
+  t constant timestamptz := prebooking.now();
+  taken jsonb;
+begin
+  with due as (
+    select p.id from public.prebookings p where p.giving_back_until <= t
+    order by p.giving_back_until limit p_limit for update skip locked
+  ), leased as (
+    update public.prebookings p set
+      giving_back_token = p_token, giving_back_until = t + pg_catalog.make_interval(secs => p_lease_seconds)
+    from due where p.id = due.id returning p.*
+  )
+  select coalesce(pg_catalog.jsonb_agg(prebooking.answer('leased', l) || pg_catalog.jsonb_build_object(
+    'session', prebooking.session_as_json(prebooking.session_of(l.user_email)))), '[]') into taken
+  from leased l;
+  return pg_catalog.jsonb_build_object('outcome', 'taken', 'taken', taken);
+end $$;

@@ -1,0 +1,45 @@
+"""The intent to give a place back, a part of the store."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from pydantic import TypeAdapter
+
+from prebooking.adapters.supabase.sessions import SupabaseSessions
+from prebooking.domain.giving_back import GivingBack
+from prebooking.domain.prebooking import Prebooking
+from prebooking.domain.store_outcomes import StoreOutcome
+from prebooking.domain.transitions import Transition
+
+_ROW = TypeAdapter(Prebooking)
+_TRANSITION = TypeAdapter(Transition)
+
+
+class SupabaseGivingBack(SupabaseSessions):
+    """See prebooking.domain.ports.GivingBackStore."""
+
+    async def begin_giving_back(
+        self, prebooking_id: UUID, user_email: str, token: UUID, *, lease_s: float
+    ) -> GivingBack:
+        answer = await self._rpc.call(
+            "begin_giving_back", id=prebooking_id, user_email=user_email, token=token, lease_seconds=lease_s
+        )
+        return self._giving_back(answer)
+
+    async def end_giving_back(self, prebooking_id: UUID, token: UUID, *, given_back: bool | None) -> Transition:
+        answer = await self._rpc.call("end_giving_back", id=prebooking_id, token=token, given_back=given_back)
+        return _TRANSITION.validate_python(answer)
+
+    async def take_given_back(self, token: UUID, *, lease_s: float) -> Sequence[GivingBack]:
+        answer = await self._rpc.call("take_given_back", token=token, lease_seconds=lease_s)
+        return [self._giving_back(taken) for taken in answer["taken"]]
+
+    def _giving_back(self, answer: Mapping[str, Any]) -> GivingBack:
+        row = answer.get("prebooking")
+        return GivingBack(
+            outcome=StoreOutcome(answer["outcome"]),
+            prebooking=None if row is None else _ROW.validate_python(row),
+            session=self._read(answer.get("session")),
+            retry_after=float(answer.get("retry_after", 0.0)),
+        )

@@ -1,0 +1,242 @@
+"""A user gives the place of a completed prebooking back.
+
+The request can't be repeated at will (effects.py): one that is late costs a credit. So the intent is recorded before
+the gym is asked, the answer is awaited whoever has lost patience meanwhile, and only the gym's listing says that the
+place is gone. What a process leaves behind when it dies is settled by the listing alone: `settle` sends none.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from functools import partial
+from uuid import UUID, uuid4
+
+import structlog
+
+from prebooking.domain.classes import ListedClass
+from prebooking.domain.errors import BoxSilentError, NotSentError, StoreUnavailableError
+from prebooking.domain.giving_back import Cancellation, CancelReply, GivingBack
+from prebooking.domain.ports import Clock, Gym, Gyms, Store
+from prebooking.domain.prebooking import Box, Prebooking, Session
+from prebooking.domain.store_outcomes import StoreOutcome
+from prebooking.usecases.effects import Effect, Effects
+from prebooking.usecases.sessions.revive import SessionReviver
+
+_log = structlog.get_logger()
+
+_PATIENCE_S = 8.0  # of whoever asks; it goes on
+_ANSWER_S = 30.0
+_LEASE_S = 60.0  # longer than an answer may take: then the request has arrived, or never will
+_LISTED_S = 4.0  # for which a listing may lag behind the gym's own answer
+_LOOK_AGAIN_S = 0.5
+_REVIVE_S = 4.0
+_MOST_SENT = 2
+
+
+class Answer(Enum):
+    """What became of it. UNKNOWN: the sweep settles it, or the user asks again."""
+
+    GIVEN_BACK = auto()
+    NOT_FOUND = auto()
+    NOT_BOOKED = auto()
+    LATE = auto()
+    REFUSED = auto()
+    UNKNOWN = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    answer: Answer
+    prebooking: Prebooking | None = None
+    words: str = ""  #: the gym's
+    retry_after: float = 5.0  #: seconds, where it is UNKNOWN
+
+
+class _Standing(Enum):
+    GONE = auto()
+    UNKNOWN = auto()
+
+
+@dataclass(slots=True)
+class _Visit:
+    """One user at the gym, and the session that is revived once."""
+
+    gym: Gym
+    row: Prebooking
+    session: Session
+    revived: bool = field(default=False)
+
+
+class GiveBack:
+    def __init__(
+        self,
+        store: Store,
+        gyms: Gyms,
+        effects: Effects,
+        reviver: SessionReviver,
+        clock: Clock,
+        *,
+        legacy_box: Box | None,
+    ) -> None:
+        self._store = store
+        self._gyms = gyms
+        self._effects = effects
+        self._reviver = reviver
+        self._clock = clock
+        self._legacy_box = legacy_box
+
+    async def give_back(self, prebooking_id: UUID, user_email: str, *, late: bool) -> Result:
+        """`late`: also where that costs the credit. Raises StoreUnavailableError."""
+        effect: Effect[Result] = self._effects.run(
+            "giving_back",
+            f"{user_email.lower()} {prebooking_id} {late}",
+            partial(self._give_back, prebooking_id, user_email, late),
+        )
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                return await effect.result()
+        except (TimeoutError, BoxSilentError):
+            return Result(Answer.UNKNOWN)
+
+    async def settle(self) -> None:
+        """Finds out what became of what nobody finished. Raises StoreUnavailableError."""
+        token = uuid4()
+        for left in await self._store.take_given_back(token, lease_s=_LEASE_S):
+            if left.prebooking is None:
+                continue
+            standing: ListedClass | _Standing = _Standing.UNKNOWN
+            box = left.prebooking.box(self._legacy_box, left.session)
+            if box is not None and left.session is not None:
+                async with self._gyms.visit(box, left.session) as gym:
+                    standing = await self._standing(_Visit(gym, left.prebooking, left.session))
+            given_back = None if standing is _Standing.UNKNOWN else standing is _Standing.GONE
+            await self._store.end_giving_back(left.prebooking.id, token, given_back=given_back)
+            _log.info("giving_back_settled", prebooking_id=str(left.prebooking.id), given_back=given_back)
+
+    async def _give_back(
+        self,
+        prebooking_id: UUID,
+        user_email: str,
+        late: bool,  # noqa: FBT001
+        effect: Effect[Result],
+    ) -> Result:
+        token = uuid4()
+        begun = await self._store.begin_giving_back(prebooking_id, user_email, token, lease_s=_LEASE_S)
+        if begun.outcome is not StoreOutcome.LEASED:
+            return _refused(begun)
+        row, session = begun.prebooking, begun.session
+        box = row.box(self._legacy_box, session) if row else None
+        if row is None or session is None or box is None:
+            return await self._end(effect, prebooking_id, token, Result(Answer.UNKNOWN, row), given_back=False)
+        async with self._gyms.visit(box, session) as gym:
+            result = await self._ask(_Visit(gym, row, session), effect, late=late)
+        given_back = {Answer.GIVEN_BACK: True, Answer.UNKNOWN: None}.get(result.answer, False)
+        return await self._end(effect, prebooking_id, token, result, given_back=given_back)
+
+    async def _ask(self, visit: _Visit, effect: Effect[Result], *, late: bool) -> Result:
+        """Asks the listing, then the gym, then the listing again; the gym twice at most."""
+        for _ in range(_MOST_SENT):
+            standing = await self._standing(visit)
+            if standing is _Standing.GONE:
+                return Result(Answer.GIVEN_BACK)
+            reservation_id = standing.reservation_id if isinstance(standing, ListedClass) else None
+            if reservation_id is None:
+                return Result(Answer.UNKNOWN)
+            result = await self._send(visit, effect, reservation_id, late=late)
+            if result is not None:
+                return result
+        return await self._confirmed(visit)
+
+    async def _send(self, visit: _Visit, effect: Effect[Result], reservation_id: str, *, late: bool) -> Result | None:
+        """Sends the request once. Returns None where the listing has to tell what became of it."""
+        family_id = str(visit.row.booking_data.get("familyId") or "")
+        send = partial(visit.gym.give_back, reservation_id, family_id, late=late)
+        try:
+            reply = await effect.send(send, within_s=_ANSWER_S)
+        except NotSentError:
+            return Result(Answer.UNKNOWN)
+        except BoxSilentError:
+            return None
+        match reply.kind:
+            case Cancellation.DONE:
+                return await self._confirmed(visit)
+            case Cancellation.LOGGED_OUT:
+                return None if await self._revive(visit) else Result(Answer.UNKNOWN)
+            case Cancellation.LATE if not late:
+                return Result(Answer.LATE)
+            case _:
+                return await self._refusal(visit, reply)
+
+    async def _refusal(self, visit: _Visit, reply: CancelReply) -> Result:
+        """The gym may refuse since the place is gone already."""
+        gone = await self._standing(visit) is _Standing.GONE
+        return Result(Answer.GIVEN_BACK) if gone else Result(Answer.REFUSED, words=reply.words)
+
+    async def _confirmed(self, visit: _Visit) -> Result:
+        """A listing may lag: until it shows the place as gone nobody says so."""
+        until = self._clock.monotonic() + _LISTED_S
+        while await self._standing(visit) is not _Standing.GONE:
+            if self._clock.monotonic() >= until:
+                return Result(Answer.UNKNOWN)
+            await self._clock.sleep(_LOOK_AGAIN_S)
+        return Result(Answer.GIVEN_BACK)
+
+    async def _standing(self, visit: _Visit) -> ListedClass | _Standing:
+        """Returns the user's place, GONE, or UNKNOWN.
+
+        GONE is believed only if the listing shows the class without the user, and the session proves alive after it
+        was asked: a dead one sees nobody's places.
+        """
+        request = visit.row.request()
+        if request is None:
+            return _Standing.UNKNOWN
+        try:
+            listed = (await visit.gym.listing(request.day, request.family_id)).get(request.class_id)
+            if listed is not None and listed.book_state is not None:
+                return listed
+            if await visit.gym.whoami():
+                return _Standing.GONE if listed is not None and listed.standing_known else _Standing.UNKNOWN
+            return await self._standing(visit) if await self._revive(visit) else _Standing.UNKNOWN
+        except BoxSilentError:
+            return _Standing.UNKNOWN
+
+    async def _revive(self, visit: _Visit) -> bool:
+        """Refreshes the session, or signs it in again, once. Returns whether it is alive then."""
+        if visit.revived:
+            return False
+        visit.revived = True
+        try:
+            revived = await self._reviver.revive(
+                visit.gym,
+                visit.row.user_email,
+                visit.session,
+                within_s=_REVIVE_S,
+                patience_s=_REVIVE_S / 2,
+                may_sign_in=lambda: True,
+            )
+        except BoxSilentError:
+            return False
+        return revived.session is not None
+
+    async def _end(
+        self, effect: Effect[Result], prebooking_id: UUID, token: UUID, result: Result, *, given_back: bool | None
+    ) -> Result:
+        """Stores it, however long that takes. Meanwhile it is not known to whoever waits."""
+        end = partial(self._store.end_giving_back, prebooking_id, token, given_back=given_back)
+        try:
+            ended = await effect.store(end, meanwhile=Result(Answer.UNKNOWN))
+        except StoreUnavailableError:
+            return Result(Answer.UNKNOWN)
+        if result.answer is Answer.GIVEN_BACK and ended.outcome is not StoreOutcome.GIVEN_BACK:
+            return Result(Answer.UNKNOWN, ended.prebooking)  # another one has the lease by now
+        return Result(result.answer, ended.prebooking, result.words, result.retry_after)
+
+
+def _refused(begun: GivingBack) -> Result:
+    answers = {
+        StoreOutcome.GIVEN_BACK: Answer.GIVEN_BACK,
+        StoreOutcome.NOT_BOOKED: Answer.NOT_BOOKED,
+        StoreOutcome.NOT_FOUND: Answer.NOT_FOUND,
+    }
+    answer = answers.get(begun.outcome, Answer.UNKNOWN)
+    return Result(answer, begun.prebooking, retry_after=max(1.0, begun.retry_after))
