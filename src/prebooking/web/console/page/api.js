@@ -52,6 +52,7 @@ export const api = {
   list: (cursor) => call("GET", `/prebookings?${query({ limit: 50, cursor })}`),
   history: (id) => call("GET", `/prebookings/${id}/history`),
   cancel: (id) => call("DELETE", `/prebookings/${id}`),
+  giveBack: (id, late) => call("DELETE", `/prebookings/${id}/booking${late ? "?late=true" : ""}`),
   move: (id, available_at) => call("PATCH", `/prebookings/${id}`, { available_at }),
   retry: (id) => call("POST", `/prebookings/${id}/retry`),
   boxes: () => call("GET", "/boxes"),

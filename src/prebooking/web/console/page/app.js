@@ -6,6 +6,7 @@ import { hideCalendar, startCalendar } from "./calendar.js";
 import { active, card, title, word } from "./card.js";
 import { $, busy, complain, h, keepingFocus, say } from "./dom.js";
 import { forgetGyms, showGyms, showWanted, startFinding } from "./find.js";
+import { askGiveBack } from "./give_back.js";
 import { hideGymAccount, sessionNeeded, showGymAccount, startGymAccount } from "./gym_account.js";
 import { lateness } from "./lateness.js";
 import { showNext } from "./next.js";
@@ -84,6 +85,7 @@ const acts = {
 async function act(name, row, button, problemLine) {
   complain(problemLine, null);
   if (name === "move") return askMove(row);
+  if (name === "give-back") return askGiveBack(row, { submit, told });
   await busy(button, async () => {
     try {
       told(await acts[name](row));
@@ -121,8 +123,7 @@ async function submit(dialog, problemLine, work) {
   await busy(dialog.querySelector("[type=submit]"), async () => {
     try {
       complain(problemLine, null);
-      await work();
-      dialog.close();
+      if ((await work()) !== false) dialog.close();
     } catch (problem) {
       complain(problemLine, problem);
     }

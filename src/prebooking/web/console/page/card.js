@@ -31,6 +31,7 @@ export function place(row) {
 }
 
 export function word(row) {
+  if (row.result?.given_back_at) return "given back";
   if (row.status === "completed" && row.result?.outcome === "waiting_list") return "on the waiting list";
   return WORDS[row.status] ?? row.status;
 }
@@ -43,8 +44,10 @@ export function card(row, { act, load, width, open }) {
   const buttons = {
     pending: () => [does("move", "Move", "quiet"), does("cancel", "Cancel", "quiet")],
     failed: () => [does("retry", "Try again")],
+    completed: () => [does("give-back", "Give the place back", "quiet")],
   };
-  const line = row.status === "completed" && row.result?.outcome === "waiting_list" ? "waiting_list" : row.status;
+  const waiting = row.status === "completed" && row.result?.outcome === "waiting_list";
+  const line = row.result?.given_back_at ? "cancelled" : waiting ? "waiting_list" : row.status;
   return h(
     "li",
     { class: `card ${line}`, tabindex: -1, "data-id": row.id },
@@ -58,7 +61,7 @@ export function card(row, { act, load, width, open }) {
     problem,
     drawn(row, width, open.how),
     history(row, title(row), { load: () => load(row, problem), shown: open.what }),
-    buttons[row.status] && h("div", { class: "buttons" }, buttons[row.status]()),
+    buttons[row.status] && !row.result?.given_back_at && h("div", { class: "buttons" }, buttons[row.status]()),
   );
 }
 
@@ -70,6 +73,7 @@ function story(row) {
     return row.qstash_schedule_id ? word : `${word} Its message at QStash is not ordered yet: the service watches the clock itself.`;
   }
   if (row.status === "executing") return `Opens ${when(row.available_at)}. Everything is being made ready.`;
+  if (row.result?.given_back_at) return `You gave the place back ${when(row.result.given_back_at)}.`;
   if (row.status === "cancelled") return `It would have opened ${when(row.available_at)}.`;
   if (typeof lateness !== "number" || atOnce(row)) return message;
   return [message, " ", h("span", { class: "nowrap" }, "The request left ", h("strong", {}, ms(lateness)), " after the opening.")];
