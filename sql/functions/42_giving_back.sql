@@ -2,12 +2,14 @@
 -- The status and the outcome stay; `result.given_back_at` says that the place is gone.
 
 -- The right to ask the gym, for p_lease_seconds; the caller makes the token, and a repeat gets the same answer.
+-- `earlier`: another one has had it, and what became of its request is not known.
 create or replace function public.begin_giving_back(
   p_id uuid, p_user_email text, p_token uuid, p_lease_seconds double precision
 ) returns jsonb language plpgsql as $$
 declare
   r public.prebookings;
   t timestamptz;
+  earlier boolean;
 begin
   select * into r from public.prebookings
     where id = p_id and pg_catalog.lower(user_email) = pg_catalog.lower(p_user_email) for update;
@@ -23,12 +25,13 @@ begin
     return prebooking.answer('busy', r)
       || pg_catalog.jsonb_build_object('retry_after', prebooking.seconds_until(r.giving_back_until));
   end if;
+  earlier := r.giving_back_since is not null and r.giving_back_token is distinct from p_token;
   update public.prebookings set
     giving_back_since = coalesce(giving_back_since, t), giving_back_token = p_token,
     giving_back_until = t + pg_catalog.make_interval(secs => p_lease_seconds)
   where id = p_id returning * into r;
-  return prebooking.answer('leased', r)
-    || pg_catalog.jsonb_build_object('session', prebooking.session_as_json(prebooking.session_of(r.user_email)));
+  return prebooking.answer('leased', r) || pg_catalog.jsonb_build_object(
+    'earlier', earlier, 'session', prebooking.session_as_json(prebooking.session_of(r.user_email)));
 end $$;
 
 -- p_given_back: whether the place is gone; null: not known, so it is settled from p_retry_seconds on.
@@ -42,8 +45,10 @@ begin
   select * into r from public.prebookings where id = p_id for update;
   if not found then
     return '{"outcome": "unknown_prebooking"}';
+  elsif r.result ->> 'given_back_at' is not null then
+    return prebooking.answer('given_back', r);
   elsif r.giving_back_token is distinct from p_token then
-    return prebooking.answer(case when r.result ->> 'given_back_at' is null then 'lost' else 'given_back' end, r);
+    return prebooking.answer('lost', r);
   end if;
   t := prebooking.now();
   if p_given_back then
@@ -60,7 +65,8 @@ begin
   -- Never settled within a day: nobody can tell, so the row stays as it was booked.
   update public.prebookings set
     giving_back_until = case when giving_back_since > t - interval '1 day'
-      then t + pg_catalog.make_interval(secs => p_retry_seconds) end
+      then t + pg_catalog.make_interval(secs => p_retry_seconds) end,
+    giving_back_since = case when giving_back_since > t - interval '1 day' then giving_back_since end
   where id = p_id returning * into r;
   return prebooking.answer('parked', r);
 end $$;

@@ -43,6 +43,7 @@ class Row:
     booking_id: str | None = None
     reason_is_true: bool = False  #: of a failed one: whether the ledgers bear its outcome out
     by_other_program: bool = False  #: which wrote its result; only the booking it names is checked
+    given_back: bool = False  #: its place was given back afterwards
 
     @classmethod
     def read(cls, columns: Mapping[str, Any], *, reason_is_true: bool = False, by_other_program: bool = False) -> Self:
@@ -55,6 +56,7 @@ class Row:
             booking_id=None if booking_id is None else str(booking_id),
             reason_is_true=reason_is_true,
             by_other_program=by_other_program,
+            given_back=result.get("given_back_at") is not None,
         )
 
     def __str__(self) -> str:
@@ -132,7 +134,10 @@ def _falsely_completed(facts: Facts) -> Iterator[str]:
         if row.status != "completed":
             continue
         state = facts.bookings.get(row.booking_id or "")
-        if state is None:
+        if row.given_back:
+            if state is not None:
+                yield f"given back, and the gym still holds booking {row.booking_id}"
+        elif state is None:
             yield f"{row} with booking {row.booking_id}, and the gym holds {sorted(facts.bookings) or 'none'}"
         elif row.by_other_program:
             continue

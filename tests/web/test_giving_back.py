@@ -9,7 +9,8 @@ import pytest
 from tests.support.executions import ANA, LISTING, WHOAMI, inject_fault, ran
 from tests.support.world import BOX, World
 
-from prebooking_local.aimharder import Box
+from prebooking.usecases import giving_back
+from prebooking_local.aimharder import Box, rules
 
 CANCEL = "/api/cancelBook"
 
@@ -29,6 +30,11 @@ async def give_back(world: World, row: dict[str, Any], **query: str) -> httpx.Re
 def cancels(world: World) -> list[str]:
     """The `late` of each request to cancel that reached the gym."""
     return [entry.request.form["late"] for entry in world.gym.ledger.of(CANCEL)]
+
+
+def release_all(world: World) -> None:
+    for reservation in [*world.gym.gym.reservations()]:
+        world.gym.gym.release(reservation, world.gym.site.clock())
 
 
 async def settle(world: World) -> None:
@@ -133,8 +139,7 @@ async def test_what_a_dead_process_left_is_settled_by_the_listing_alone(sweeples
     row = await booked(sweepless)
     await sweepless.services.store.begin_giving_back(row["id"], ANA, uuid4(), lease_s=60)
     if gone:
-        for reservation in [*sweepless.gym.gym.reservations()]:
-            sweepless.gym.gym.release(reservation, sweepless.gym.site.clock())
+        release_all(sweepless)
     assert (await give_back(sweepless, row)).status_code == 503  # somebody is at it, as far as is known
     await settle(sweepless)
     assert ("given_back_at" in (await sweepless.read(ANA, row["id"]))["result"]) is gone
@@ -153,3 +158,42 @@ async def test_a_dead_session_is_never_taken_for_a_place_given_back(sweepless: W
     inject_fault(sweepless, kind="logout", path=WHOAMI)
     sweepless.gym.accounts.kill(ANA, sweepless.gym.site.clock())
     assert (await give_back(sweepless, row)).status_code == 503
+
+
+async def test_a_refusal_is_told_with_the_gyms_words(sweepless: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = await booked(sweepless)
+    monkeypatch.setattr(rules, "cancel", lambda *_, **__: 3)
+    answer = await give_back(sweepless, row)
+    assert (answer.status_code, answer.json()["code"]) == (409, "refused-by-gym")
+    assert (await give_back(sweepless, row)).status_code == 409
+
+
+async def test_a_refusal_after_a_lost_answer_says_nothing_while_the_listing_lags(
+    sweepless: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first request took the place; the second is refused since it is gone, and the listing still shows it."""
+    row = await booked(sweepless)
+    monkeypatch.setattr(rules, "cancel", lambda *_, **__: 3)
+    inject_fault(sweepless, kind="reset", path=CANCEL, times=1)
+    assert (await give_back(sweepless, row)).status_code == 503
+    release_all(sweepless)
+    await settle(sweepless)
+    assert "given_back_at" in (await sweepless.read(ANA, row["id"]))["result"]
+
+
+async def test_a_repeat_of_the_end_changes_nothing(sweepless: World) -> None:
+    row = await booked(sweepless)
+    token = uuid4()
+    await sweepless.services.store.begin_giving_back(row["id"], ANA, token, lease_s=60)
+    first = await sweepless.services.store.end_giving_back(row["id"], token, given_back=True)
+    again = await sweepless.services.store.end_giving_back(row["id"], token, given_back=True)
+    assert first.prebooking
+    assert again.prebooking
+    assert again.prebooking.result == first.prebooking.result
+
+
+async def test_nothing_is_sent_when_the_lease_is_nearly_over(sweepless: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = await booked(sweepless)
+    monkeypatch.setattr(giving_back, "_LEASE_S", 20.0)  # as long as an answer may take
+    assert (await give_back(sweepless, row)).status_code == 503
+    assert cancels(sweepless) == []

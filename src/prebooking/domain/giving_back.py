@@ -29,4 +29,5 @@ class GivingBack:
     outcome: StoreOutcome
     prebooking: Prebooking | None = None
     session: Session | None = None
+    earlier: bool = False  #: another one had the right before, and what became of its request is not known
     retry_after: float = 0.0  #: seconds

@@ -15,8 +15,9 @@ replicas are kept off by a lease in the database, which the effect takes and giv
 shutdown before the clients are closed.
 
 The rotation of a session's token is one, and so is signing in: the count of tries and the lease, then `send` of login,
-`setrefresh` and `whoami` together, then `store` of the session by its generation. A booking is none: its begin mark and
-its settling already make it safe to lose the answer, and its time ends with its budget.
+`setrefresh` and `whoami` together, then `store` of the session by its generation. So is giving a place back: the
+recorded intent, `send` of the cancellation, `store` of what the listing then shows. A booking is none: its begin mark
+and its settling already make it safe to lose the answer, and its time ends with its budget.
 """
 
 import asyncio

@@ -6,7 +6,8 @@ place is gone. What a process leaves behind when it dies is settled by the listi
 """
 
 import asyncio
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
 from uuid import UUID, uuid4
@@ -15,7 +16,7 @@ import structlog
 
 from prebooking.domain.classes import ListedClass
 from prebooking.domain.errors import BoxSilentError, NotSentError, StoreUnavailableError
-from prebooking.domain.giving_back import Cancellation, CancelReply, GivingBack
+from prebooking.domain.giving_back import Cancellation, GivingBack
 from prebooking.domain.ports import Clock, Gym, Gyms, Store
 from prebooking.domain.prebooking import Box, Prebooking, Session
 from prebooking.domain.store_outcomes import StoreOutcome
@@ -25,8 +26,8 @@ from prebooking.usecases.sessions.revive import SessionReviver
 _log = structlog.get_logger()
 
 _PATIENCE_S = 8.0  # of whoever asks; it goes on
-_ANSWER_S = 30.0
-_LEASE_S = 60.0  # longer than an answer may take: then the request has arrived, or never will
+_ANSWER_S = 20.0
+_LEASE_S = 30.0  # longer than an answer may take: then the request has arrived, or never will
 _LISTED_S = 4.0  # for which a listing may lag behind the gym's own answer
 _LOOK_AGAIN_S = 0.5
 _REVIVE_S = 4.0
@@ -64,7 +65,9 @@ class _Visit:
     gym: Gym
     row: Prebooking
     session: Session
-    revived: bool = field(default=False)
+    not_after: float = math.inf  #: for a request, on the monotonic clock: else it could outlast the lease
+    unsure: bool = False  #: a request was sent, here or earlier, that got no answer: it may yet be carried out
+    revived: bool = False
 
 
 class GiveBack:
@@ -120,16 +123,18 @@ class GiveBack:
         late: bool,  # noqa: FBT001
         effect: Effect[Result],
     ) -> Result:
-        token = uuid4()
+        token, asked = uuid4(), self._clock.monotonic()
         begun = await self._store.begin_giving_back(prebooking_id, user_email, token, lease_s=_LEASE_S)
         if begun.outcome is not StoreOutcome.LEASED:
             return _refused(begun)
         row, session = begun.prebooking, begun.session
         box = row.box(self._legacy_box, session) if row else None
         if row is None or session is None or box is None:
-            return await self._end(effect, prebooking_id, token, Result(Answer.UNKNOWN, row), given_back=False)
+            given_back = None if begun.earlier else False
+            return await self._end(effect, prebooking_id, token, Result(Answer.UNKNOWN, row), given_back=given_back)
         async with self._gyms.visit(box, session) as gym:
-            result = await self._ask(_Visit(gym, row, session), effect, late=late)
+            visit = _Visit(gym, row, session, not_after=asked + _LEASE_S - _ANSWER_S, unsure=begun.earlier)
+            result = await self._ask(visit, effect, late=late)
         given_back = {Answer.GIVEN_BACK: True, Answer.UNKNOWN: None}.get(result.answer, False)
         return await self._end(effect, prebooking_id, token, result, given_back=given_back)
 
@@ -152,10 +157,11 @@ class GiveBack:
         family_id = str(visit.row.booking_data.get("familyId") or "")
         send = partial(visit.gym.give_back, reservation_id, family_id, late=late)
         try:
-            reply = await effect.send(send, within_s=_ANSWER_S)
+            reply = await effect.send(send, within_s=_ANSWER_S, not_after=visit.not_after)
         except NotSentError:
             return Result(Answer.UNKNOWN)
         except BoxSilentError:
+            visit.unsure = True
             return None
         match reply.kind:
             case Cancellation.DONE:
@@ -163,14 +169,16 @@ class GiveBack:
             case Cancellation.LOGGED_OUT:
                 return None if await self._revive(visit) else Result(Answer.UNKNOWN)
             case Cancellation.LATE if not late:
-                return Result(Answer.LATE)
+                return await self._refusal(visit, Result(Answer.LATE))
             case _:
-                return await self._refusal(visit, reply)
+                return await self._refusal(visit, Result(Answer.REFUSED, words=reply.words))
 
-    async def _refusal(self, visit: _Visit, reply: CancelReply) -> Result:
-        """The gym may refuse since the place is gone already."""
-        gone = await self._standing(visit) is _Standing.GONE
-        return Result(Answer.GIVEN_BACK) if gone else Result(Answer.REFUSED, words=reply.words)
+    async def _refusal(self, visit: _Visit, refused: Result) -> Result:
+        """A refusal stands if the listing shows the place and no request is under way that may yet take it."""
+        standing = await self._standing(visit)
+        if standing is _Standing.GONE:
+            return Result(Answer.GIVEN_BACK)
+        return refused if isinstance(standing, ListedClass) and not visit.unsure else Result(Answer.UNKNOWN)
 
     async def _confirmed(self, visit: _Visit) -> Result:
         """A listing may lag: until it shows the place as gone nobody says so."""

@@ -10,6 +10,7 @@ from tests.reliability.faults.fault_injection import Occurrence, Scenario
 _CREATE = Scenario(scenarios.create)
 _CANCEL = Scenario(scenarios.cancel, opens_in_s=8, cancels=True)
 _RESCHEDULE = Scenario(scenarios.reschedule, opens_in_s=12)
+_GIVE_BACK = Scenario(scenarios.give_back, opens_in_s=-1, gives_back=True)
 _RETRY = Scenario(scenarios.retry, opens_in_s=-1, signed_in=False)
 _LIST = Scenario(scenarios.look)
 _CONNECT = Scenario(scenarios.connect, signed_in=False)
@@ -86,6 +87,9 @@ OPERATIONS = (
         replace(_RESCHEDULE, act=scenarios.reschedule_unnoted),
     ),
     Operation("retrying", ("store.retry",), _RETRY, _RETRY),
+    Operation(
+        "giving back", ("store.begin_giving_back", "gym.give_back", "store.end_giving_back"), _GIVE_BACK, _GIVE_BACK
+    ),
     Operation("listing", ("store.list",), _LIST, _LIST),
     Operation("connecting a session", ("store.admit_check", "gym.whoami", "store.connect_session"), _CONNECT, _CONNECT),
     Operation(

@@ -25,12 +25,13 @@ from prebooking.domain.prebooking import BookingRequest, Box, Session
 CALLS = {
     "store": (
         *("create", "attach_message", "cancel", "reschedule", "retry", "note_delivery_failure", "list"),
+        *("begin_giving_back", "end_giving_back"),
         *("claim", "begin", "finish", "release", "park", "sweep", "lease_session", "save_session"),
         *("admit_check", "connect_session", "read_session", "disconnect_session"),
         *("admit_sign_in", "store_sign_in", "lease_sign_in", "save_sign_in_again", "end_sign_in_again"),
     ),
     "messages": ("publish", "delete"),
-    "gym": ("whoami", "listing", "refresh", "login", "enter", "boxes"),
+    "gym": ("whoami", "listing", "refresh", "login", "enter", "boxes", "give_back"),
     "held": ("ready", "fire", "reply"),
 }
 POINTS = tuple(

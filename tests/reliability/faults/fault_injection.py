@@ -65,6 +65,7 @@ class Scenario:
     act: Act
     opens_in_s: float = 2.0
     cancels: bool = False
+    gives_back: bool = False  #: the place, once it is booked
     past_opening: bool = True  #: who cancels is watched until the opening is over
     may_fail: str | None = None  #: the true reason for not being booked in the end
     signed_in: bool = True

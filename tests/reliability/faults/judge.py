@@ -14,7 +14,13 @@ def ended_at(ledgers: Ledgers) -> float:
 
 
 def wrongs(
-    ledgers: Ledgers, *, opens_ns: int, to_be_cancelled: bool, cancelled_ns: int | None, true_reason: str | None
+    ledgers: Ledgers,
+    *,
+    opens_ns: int,
+    to_be_cancelled: bool,
+    cancelled_ns: int | None,
+    true_reason: str | None,
+    to_be_given_back: bool = False,
 ) -> list[str]:
     """Returns what is wrong. `true_reason`: the only one for which the row may have failed instead of being booked."""
     facts = Facts(
@@ -23,8 +29,13 @@ def wrongs(
         requests=[Request(first_byte_ns, opens_ns) for first_byte_ns in ledgers.requests_ns],
         cancelled_ns=cancelled_ns,
     )
-    return [str(violation) for violation in violations(facts)] + _unexpected_end(
-        [str(row) for row in facts.rows], cancelled_ns, to_be_cancelled=to_be_cancelled, true_reason=true_reason
+    kept = [f"{row}, and its place was not given back" for row in facts.rows if to_be_given_back and not row.given_back]
+    return (
+        [str(violation) for violation in violations(facts)]
+        + kept
+        + _unexpected_end(
+            [str(row) for row in facts.rows], cancelled_ns, to_be_cancelled=to_be_cancelled, true_reason=true_reason
+        )
     )
 
 

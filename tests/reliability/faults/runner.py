@@ -115,6 +115,7 @@ async def _run_scenario(environment: Environment, case: Case, conditions: Condit
         judge.wrongs,
         opens_ns=environment.box.opens_ns,
         to_be_cancelled=scenario.cancels,
+        to_be_given_back=scenario.gives_back,
         cancelled_ns=environment.cancelled_ns,
         true_reason=scenario.may_fail if dead else None,
     )

@@ -41,6 +41,14 @@ async def cancel(environment: Environment, fault: FaultInjection) -> None:
         await environment.cancel(prebooking_id)
 
 
+async def give_back(environment: Environment, fault: FaultInjection) -> None:
+    """The place of what has been booked. Again: the call that follows one that was lost before it was made."""
+    prebooking_id = await environment.prebook()
+    await environment.until("status = 'completed'")
+    await fault.arm_twice(f"{fault.call}:before")
+    await environment.ask("DELETE", f"/prebookings/{prebooking_id}/booking")
+
+
 async def reschedule(environment: Environment, fault: FaultInjection) -> None:
     """A repeat may be refused: it has been moved, and by now it may be under way."""
     await _move(environment, fault, first_at=fault.point)

@@ -41,5 +41,6 @@ class SupabaseGivingBack(SupabaseSessions):
             outcome=StoreOutcome(answer["outcome"]),
             prebooking=None if row is None else _ROW.validate_python(row),
             session=self._read(answer.get("session")),
+            earlier=bool(answer.get("earlier", False)),
             retry_after=float(answer.get("retry_after", 0.0)),
         )
