@@ -87,8 +87,7 @@ class Pipeline:
         if version is not None:
             self._recorder.observe_lag(claim, timings.delivered_at)
         request, box = row.request(), row.box(self._legacy_box, claim.session)
-        box_name = row.box_subdomain or (box.subdomain if box else None)
-        structlog.contextvars.bind_contextvars(attempt=row.attempts, box=box_name)
+        structlog.contextvars.bind_contextvars(attempt=row.attempts, box=row.box_subdomain or (box and box.subdomain))
         if request is None or box is None or claim.session is None:
             session_or_box = Outcome.BOX_UNKNOWN if box is None else Outcome.SESSION_EXPIRED
             reason = Outcome.UNUSABLE if request is None else session_or_box
