@@ -10,6 +10,13 @@ language sql stable as $$
   limit 1
 $$;
 
+-- Whether a caller of these capabilities knows where the session's cookies may go: a replica of an earlier release would
+-- send those of aimharder.es to aimharder.com.
+create or replace function prebooking.can_refresh(p public.auth_sessions, p_capabilities text[]) returns boolean
+language sql immutable as $$
+  select coalesce(p.box_domains, '{}') = '{}' or 'box_domain' = any (p_capabilities)
+$$;
+
 -- A session as the service takes it. `user_email` is whom its secrets are bound to. The lease of a refresh is taken
 -- before the request is sent, and given back with its result: one that stands tells of a refresh under way, or of a
 -- replica that died in it. (The service writes answer_lost.)
@@ -139,12 +146,12 @@ begin
     'outcome', 'found', 'session', prebooking.session_as_json(s), 'state', prebooking.session_state(s));
 end $$;
 
--- What AimHarder has told of the gyms of the user's session: {sub-domain: domain} of those not under aimharder.com.
-create or replace function public.note_box_domains(p_user_email text, p_box_domains jsonb)
+-- What AimHarder has told of the gyms of a session's member: {sub-domain: domain} of those not under aimharder.com.
+create or replace function public.note_box_domains(p_id uuid, p_box_domains jsonb)
 returns jsonb language plpgsql as $$
 begin
   update public.auth_sessions s set box_domains = p_box_domains
-  where s.id = (prebooking.session_of(p_user_email)).id and s.box_domains is distinct from p_box_domains;
+  where s.id = p_id and s.box_domains is distinct from p_box_domains;
   return '{"outcome": "noted"}';
 end $$;
 
@@ -164,7 +171,7 @@ end $$;
 
 -- The right to refresh the user's session, for a while. p_token: the AimHarder token that the caller knows.
 create or replace function public.lease_session(
-  p_user_email text, p_token text, p_lease uuid, p_lease_seconds double precision
+  p_user_email text, p_token text, p_lease uuid, p_lease_seconds double precision, p_capabilities text[] default '{}'
 ) returns jsonb language plpgsql as $$
 declare
   s public.auth_sessions;
@@ -178,6 +185,8 @@ begin
   t := prebooking.now();
   if s.aimharder_token <> p_token then -- somebody has refreshed it: use that
     return pg_catalog.jsonb_build_object('outcome', 'changed', 'session', prebooking.session_as_json(s));
+  elsif not prebooking.can_refresh(s, p_capabilities) then
+    return pg_catalog.jsonb_build_object('outcome', 'busy', 'retry_after', 5, 'session', prebooking.session_as_json(s));
   elsif s.refresh_lease <> p_lease and s.refresh_lease_until > t then
     return pg_catalog.jsonb_build_object(
       'outcome', 'busy', 'retry_after', prebooking.seconds_until(s.refresh_lease_until),

@@ -5,7 +5,7 @@
 -- caller knows. p_attempt: a repeat is the same one.
 create or replace function public.lease_sign_in(
   p_user_email text, p_token text, p_lease uuid, p_lease_seconds double precision, p_attempt uuid,
-  p_most integer default 3, p_minutes double precision default 15
+  p_most integer default 3, p_minutes double precision default 15, p_capabilities text[] default '{}'
 ) returns jsonb language plpgsql as $$
 declare
   email constant text := pg_catalog.lower(p_user_email);
@@ -28,6 +28,8 @@ begin
   elsif a.password is null then
     return pg_catalog.jsonb_build_object(
       'outcome', case when a.password_refused then 'refused' else 'not_remembered' end, 'session', null);
+  elsif not prebooking.can_refresh(s, p_capabilities) then
+    return '{"outcome": "busy", "retry_after": 5, "session": null}';
   elsif s.refresh_lease <> p_lease and s.refresh_lease_until > t then
     return pg_catalog.jsonb_build_object(
       'outcome', 'busy', 'retry_after', prebooking.seconds_until(s.refresh_lease_until), 'session', null);

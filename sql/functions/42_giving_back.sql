@@ -1,6 +1,13 @@
 -- How the place of a completed prebooking is given back: intent → the gym is asked → known, or settled by the sweep.
 -- The status and the outcome stay; `result.given_back_at` says that the place is gone.
 
+-- Whether a listing without the user says that the place is gone: not if the session was connected after the booking,
+-- since it may be another account's, nor right after the booking, since a listing may lag.
+create or replace function prebooking.absence_counts(p public.prebookings, s public.auth_sessions) returns boolean
+language sql volatile as $$
+  select coalesce(s.connected_at < p.executed_at, true) and p.executed_at < prebooking.now() - interval '30 seconds'
+$$;
+
 -- The right to ask the gym, for p_lease_seconds; the caller makes the token, and a repeat gets the same answer.
 -- `earlier`: another one has had it, and what became of its request is not known.
 create or replace function public.begin_giving_back(
@@ -8,6 +15,7 @@ create or replace function public.begin_giving_back(
 ) returns jsonb language plpgsql as $$
 declare
   r public.prebookings;
+  s public.auth_sessions;
   t timestamptz;
   earlier boolean;
 begin
@@ -25,16 +33,20 @@ begin
     return prebooking.answer('busy', r)
       || pg_catalog.jsonb_build_object('retry_after', prebooking.seconds_until(r.giving_back_until));
   end if;
-  earlier := r.giving_back_since is not null and r.giving_back_token is distinct from p_token;
+  -- Also where this is a repeat of the call that took it over.
+  earlier := coalesce(r.giving_back_token is distinct from p_token
+    or r.giving_back_since < r.giving_back_until - pg_catalog.make_interval(secs => p_lease_seconds), false)
+    and r.giving_back_since is not null;
   update public.prebookings set
     giving_back_since = coalesce(giving_back_since, t), giving_back_token = p_token,
     giving_back_until = t + pg_catalog.make_interval(secs => p_lease_seconds)
   where id = p_id returning * into r;
+  s := prebooking.session_of(r.user_email);
   return prebooking.answer('leased', r) || pg_catalog.jsonb_build_object(
-    'earlier', earlier, 'session', prebooking.session_as_json(prebooking.session_of(r.user_email)));
+    'earlier', earlier, 'absence_counts', prebooking.absence_counts(r, s), 'session', prebooking.session_as_json(s));
 end $$;
 
--- p_given_back: whether the place is gone; null: not known, so it is settled from p_retry_seconds on.
+-- p_given_back: whether the place is gone; null: not known, so it is settled from p_retry_seconds on, ever more rarely.
 create or replace function public.end_giving_back(
   p_id uuid, p_token uuid, p_given_back boolean, p_retry_seconds double precision default 15
 ) returns jsonb language plpgsql set timezone = 'UTC' as $$
@@ -65,14 +77,15 @@ begin
   -- Never settled within a day: nobody can tell, so the row stays as it was booked.
   update public.prebookings set
     giving_back_until = case when giving_back_since > t - interval '1 day'
-      then t + pg_catalog.make_interval(secs => p_retry_seconds) end,
+      then t + greatest(
+        pg_catalog.make_interval(secs => p_retry_seconds), least((t - giving_back_since) / 4, interval '10 minutes')) end,
     giving_back_since = case when giving_back_since > t - interval '1 day' then giving_back_since end
   where id = p_id returning * into r;
   return prebooking.answer('parked', r);
 end $$;
 
 -- What nobody finished, each for one caller: only the gym's listing is asked then.
-create or replace function public.take_given_back(p_token uuid, p_lease_seconds double precision, p_limit integer default 20)
+create or replace function public.take_given_back(p_token uuid, p_lease_seconds double precision, p_limit integer default 5)
 returns jsonb language plpgsql as $$
 declare
   t constant timestamptz := prebooking.now();
@@ -87,6 +100,7 @@ begin
     from due where p.id = due.id returning p.*
   )
   select coalesce(pg_catalog.jsonb_agg(prebooking.answer('leased', l) || pg_catalog.jsonb_build_object(
+    'earlier', true, 'absence_counts', prebooking.absence_counts(l, prebooking.session_of(l.user_email)),
     'session', prebooking.session_as_json(prebooking.session_of(l.user_email)))), '[]') into taken
   from leased l;
   return pg_catalog.jsonb_build_object('outcome', 'taken', 'taken', taken);

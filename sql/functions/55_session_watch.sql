@@ -4,7 +4,9 @@
 -- ready. A look that is not noted within a minute is somebody else's.
 -- next_in_s: seconds until the user's next opening, of whatever row, or since one that is being booked; last_in_s:
 -- until the last one of these rows.
-create or replace function public.take_session_looks(p_limit integer default 50)
+create or replace function public.take_session_looks(
+  p_limit integer default 50, p_capabilities text[] default '{}'
+)
 returns jsonb language plpgsql as $$
 declare
   t constant timestamptz := prebooking.now();
@@ -16,6 +18,8 @@ begin
     where p.status in ('pending', 'loaded') and p.available_at > t + interval '20 seconds'
       and p.available_at <= t + interval '30 minutes' and p.give_up_at > t
       and (w.lease_until is null or w.lease_until <= t)
+      and ('box_domain' = any (p_capabilities)
+        or prebooking.can_refresh(prebooking.session_of(p.user_email), p_capabilities) is not false)
       and coalesce(w.looked_at, '-infinity') < p.available_at
         - case when p.available_at <= t + interval '5 minutes' then interval '5 minutes' else interval '30 minutes' end
     order by p.available_at limit p_limit

@@ -23,6 +23,8 @@ from prebooking_local.stack import UNLIMITED, Member, Ports, Stack, outside
 
 REFRESH = "/api/tokenUpdate"
 _LEAVES_WITHIN_S = 75.0  # as long as a platform is told to wait before it kills
+_FROZEN_S = (21.0, 25.0)
+_AFTERWARDS_S = 4.0
 _STRICT = {"stale_token_kills": True, "refresh_renews_cookie": True}
 _WANTED = """
 insert into public.prebookings (user_email, booking_data, available_at, box_subdomain, box_aimharder_id)
@@ -45,6 +47,7 @@ class Weather:
     away_s: tuple[float, float]  #: of the database, each time
     fine_s: tuple[float, float]  #: between two times
     leave_every_s: tuple[float, float]  #: a replica
+    frozen: float = 0.0  #: the part of those that stand still for a while before they are asked to leave
 
 
 @dataclass(slots=True)
@@ -133,11 +136,16 @@ class Play:
 
     def _ask_to_leave(self, replica: Replica) -> None:
         self.replicas.remove(replica)
-        replica.terminate()
         self.verdict.stops += 1
         self.leaving.add(asyncio.create_task(self._leaves(replica)))
 
     async def _leaves(self, replica: Replica) -> None:
+        if self.rng.random() < self.weather.frozen:
+            replica.stop()
+            await asyncio.sleep(self.rng.uniform(*_FROZEN_S))
+            replica.resume()
+            await asyncio.sleep(_AFTERWARDS_S)
+        replica.terminate()
         began = time.monotonic()
         try:
             await asyncio.wait_for(replica.gone(), _LEAVES_WITHIN_S)
@@ -192,8 +200,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--slowest-answer", type=float, default=7.0, metavar="SECONDS")
     parser.add_argument("--longest-outage", type=float, default=30.0, metavar="SECONDS")
+    parser.add_argument("--frozen", type=float, default=0.0, metavar="PART", help="of the replicas, for 21 to 25 s")
     told = parser.parse_args()
-    weather = Weather(told.slowest_answer, (2.0, told.longest_outage), (4.0, 12.0), (3.0, 9.0))
+    weather = Weather(told.slowest_answer, (2.0, told.longest_outage), (4.0, 12.0), (3.0, 9.0), told.frozen)
     verdict = asyncio.run(play(told.members, weather, told.seed))
     sys.stdout.write(
         f"{verdict.members} members, {verdict.refreshed} refreshes, {verdict.stops} replicas asked to leave"

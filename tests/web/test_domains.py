@@ -157,3 +157,13 @@ async def test_another_domain_is_refused(both: World) -> None:
     )
     assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
     assert answer.json()["errors"] == [{"field": "box_domain", "message": "must be aimharder.com or aimharder.es"}]
+
+
+async def test_a_place_under_es_is_given_back_by_who_signed_in_at_com(both: World) -> None:
+    enrol(both)
+    await post(both, RIGHT)
+    _, row = await ran(both, await create(both))
+    await both.database.execute("update public.prebookings set executed_at = executed_at - interval '1 day'")
+    answer = await both.http.delete(f"/prebookings/{row['id']}/booking", headers=both.speaking_for(ANA))
+    assert answer.status_code == httpx.codes.OK, answer.text
+    assert both.bookings(ACCOUNT) == 0

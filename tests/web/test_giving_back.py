@@ -10,7 +10,8 @@ from tests.support.executions import ANA, LISTING, WHOAMI, inject_fault, ran
 from tests.support.world import BOX, World
 
 from prebooking.usecases import giving_back
-from prebooking_local.aimharder import Box, rules
+from prebooking_local.aimharder import Box, box_routes, routes, rules
+from prebooking_local.aimharder.wire import as_json
 
 CANCEL = "/api/cancelBook"
 
@@ -35,6 +36,11 @@ def cancels(world: World) -> list[str]:
 def release_all(world: World) -> None:
     for reservation in [*world.gym.gym.reservations()]:
         world.gym.gym.release(reservation, world.gym.site.clock())
+
+
+async def made_yesterday(world: World) -> None:
+    """So long after the booking no listing lags any more."""
+    await world.database.execute("update public.prebookings set executed_at = executed_at - interval '1 day'")
 
 
 async def settle(world: World) -> None:
@@ -137,6 +143,7 @@ async def test_a_session_that_is_dead_for_good_leaves_it_unknown(sweepless: Worl
 @pytest.mark.parametrize("gone", [True, False])
 async def test_what_a_dead_process_left_is_settled_by_the_listing_alone(sweepless: World, *, gone: bool) -> None:
     row = await booked(sweepless)
+    await made_yesterday(sweepless)
     await sweepless.services.store.begin_giving_back(row["id"], ANA, uuid4(), lease_s=60)
     if gone:
         release_all(sweepless)
@@ -177,6 +184,7 @@ async def test_a_refusal_after_a_lost_answer_says_nothing_while_the_listing_lags
     inject_fault(sweepless, kind="reset", path=CANCEL, times=1)
     assert (await give_back(sweepless, row)).status_code == 503
     release_all(sweepless)
+    await made_yesterday(sweepless)
     await settle(sweepless)
     assert "given_back_at" in (await sweepless.read(ANA, row["id"]))["result"]
 
@@ -197,3 +205,37 @@ async def test_nothing_is_sent_when_the_lease_is_nearly_over(sweepless: World, m
     monkeypatch.setattr(giving_back, "_LEASE_S", 20.0)  # as long as an answer may take
     assert (await give_back(sweepless, row)).status_code == 503
     assert cancels(sweepless) == []
+
+
+async def test_what_was_never_seen_is_not_taken_for_gone_right_after_the_booking(
+    sweepless: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The listing lags behind the booking."""
+    row = await booked(sweepless)
+    shown = vars(box_routes)["listing"]
+    with monkeypatch.context() as lagging:
+        lagging.setattr(box_routes, "listing", lambda gym, box, day, _, **more: shown(gym, box, day, None, **more))
+        assert (await give_back(sweepless, row)).status_code == 503
+    assert (await give_back(sweepless, row)).status_code == 200
+    assert cancels(sweepless) == ["0"]
+
+
+async def test_another_account_that_was_connected_since_sees_no_place_and_says_nothing(sweepless: World) -> None:
+    row = await booked(sweepless)
+    await made_yesterday(sweepless)
+    await sweepless.database.execute("delete from public.auth_sessions")
+    await sweepless.member("eva@example.com")
+    await sweepless.database.execute("update public.auth_sessions set user_email = $1, connected_at = now()", ANA)
+    assert (await give_back(sweepless, row)).status_code == 503
+    assert "given_back_at" not in (await sweepless.read(ANA, row["id"]))["result"]
+    assert sweepless.bookings(ANA) == 1
+
+
+async def test_the_gyms_words_are_shown_without_the_session(sweepless: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = await booked(sweepless)
+    cookie = sweepless.gym.accounts.sessions(ANA)[0].auth
+    said = {"cancelState": 3, "errorMssg": f"No: {cookie}"}
+    monkeypatch.setitem(routes._BOX, ("POST", CANCEL), lambda *_: as_json(said))
+    answer = await give_back(sweepless, row)
+    assert answer.json()["code"] == "refused-by-gym"
+    assert cookie not in answer.text

@@ -29,5 +29,6 @@ class GivingBack:
     outcome: StoreOutcome
     prebooking: Prebooking | None = None
     session: Session | None = None
+    absence_counts: bool = False  #: whether a listing without the user says that the place is gone
     earlier: bool = False  #: another one had the right before, and what became of its request is not known
     retry_after: float = 0.0  #: seconds

@@ -71,7 +71,7 @@ class ClassListings:
         """
         session, boxes = await self._ask(user_email)
         if (domains := domains_of(boxes)) != session.box_domains:
-            await self._store.note_box_domains(user_email, domains)
+            await self._store.note_box_domains(session.id, domains)
         self._subdomains[user_email] = frozenset(box.subdomain for box in boxes)
         if len(self._subdomains) > _KEPT:
             self._subdomains.popitem(last=False)

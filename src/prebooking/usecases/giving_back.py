@@ -6,7 +6,6 @@ place is gone. What a process leaves behind when it dies is settled by the listi
 """
 
 import asyncio
-import math
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
@@ -17,9 +16,10 @@ import structlog
 from prebooking.domain.classes import ListedClass
 from prebooking.domain.errors import BoxSilentError, NotSentError, StoreUnavailableError
 from prebooking.domain.giving_back import Cancellation, GivingBack
-from prebooking.domain.ports import Clock, Gym, Gyms, Store
-from prebooking.domain.prebooking import Box, Prebooking, Session
+from prebooking.domain.ports import Clock, Gyms, Store
+from prebooking.domain.prebooking import Box, Prebooking
 from prebooking.domain.store_outcomes import StoreOutcome
+from prebooking.usecases.booked_place import Standing, Visit, revive, standing_of
 from prebooking.usecases.effects import Effect, Effects
 from prebooking.usecases.sessions.revive import SessionReviver
 
@@ -30,7 +30,6 @@ _ANSWER_S = 20.0
 _LEASE_S = 30.0  # longer than an answer may take: then the request has arrived, or never will
 _LISTED_S = 4.0  # for which a listing may lag behind the gym's own answer
 _LOOK_AGAIN_S = 0.5
-_REVIVE_S = 4.0
 _MOST_SENT = 2
 
 
@@ -51,23 +50,6 @@ class Result:
     prebooking: Prebooking | None = None
     words: str = ""  #: the gym's
     retry_after: float = 5.0  #: seconds, where it is UNKNOWN
-
-
-class _Standing(Enum):
-    GONE = auto()
-    UNKNOWN = auto()
-
-
-@dataclass(slots=True)
-class _Visit:
-    """One user at the gym, and the session that is revived once."""
-
-    gym: Gym
-    row: Prebooking
-    session: Session
-    not_after: float = math.inf  #: for a request, on the monotonic clock: else it could outlast the lease
-    unsure: bool = False  #: a request was sent, here or earlier, that got no answer: it may yet be carried out
-    revived: bool = False
 
 
 class GiveBack:
@@ -107,12 +89,13 @@ class GiveBack:
         for left in await self._store.take_given_back(token, lease_s=_LEASE_S):
             if left.prebooking is None:
                 continue
-            standing: ListedClass | _Standing = _Standing.UNKNOWN
+            standing: ListedClass | Standing = Standing.UNKNOWN
             box = left.prebooking.box(self._legacy_box, left.session)
             if box is not None and left.session is not None:
                 async with self._gyms.visit(box, left.session) as gym:
-                    standing = await self._standing(_Visit(gym, left.prebooking, left.session))
-            given_back = None if standing is _Standing.UNKNOWN else standing is _Standing.GONE
+                    visit = Visit(gym, left.prebooking, left.session, box, left.absence_counts, revived=True)
+                    standing = await standing_of(visit, self._reviver)
+            given_back = None if standing is Standing.UNKNOWN else standing is Standing.GONE
             await self._store.end_giving_back(left.prebooking.id, token, given_back=given_back)
             _log.info("giving_back_settled", prebooking_id=str(left.prebooking.id), given_back=given_back)
 
@@ -133,16 +116,18 @@ class GiveBack:
             given_back = None if begun.earlier else False
             return await self._end(effect, prebooking_id, token, Result(Answer.UNKNOWN, row), given_back=given_back)
         async with self._gyms.visit(box, session) as gym:
-            visit = _Visit(gym, row, session, not_after=asked + _LEASE_S - _ANSWER_S, unsure=begun.earlier)
+            visit = Visit(gym, row, session, box, begun.absence_counts, unsure=begun.earlier)
+            visit.not_after = asked + _LEASE_S - _ANSWER_S
             result = await self._ask(visit, effect, late=late)
-        given_back = {Answer.GIVEN_BACK: True, Answer.UNKNOWN: None}.get(result.answer, False)
+        unknown = None if visit.sent or visit.unsure else False  # nothing was sent: there is nothing to settle
+        given_back = {Answer.GIVEN_BACK: True, Answer.UNKNOWN: unknown}.get(result.answer, False)
         return await self._end(effect, prebooking_id, token, result, given_back=given_back)
 
-    async def _ask(self, visit: _Visit, effect: Effect[Result], *, late: bool) -> Result:
+    async def _ask(self, visit: Visit, effect: Effect[Result], *, late: bool) -> Result:
         """Asks the listing, then the gym, then the listing again; the gym twice at most."""
         for _ in range(_MOST_SENT):
-            standing = await self._standing(visit)
-            if standing is _Standing.GONE:
+            standing = await standing_of(visit, self._reviver)
+            if standing is Standing.GONE:
                 return Result(Answer.GIVEN_BACK)
             reservation_id = standing.reservation_id if isinstance(standing, ListedClass) else None
             if reservation_id is None:
@@ -152,7 +137,7 @@ class GiveBack:
                 return result
         return await self._confirmed(visit)
 
-    async def _send(self, visit: _Visit, effect: Effect[Result], reservation_id: str, *, late: bool) -> Result | None:
+    async def _send(self, visit: Visit, effect: Effect[Result], reservation_id: str, *, late: bool) -> Result | None:
         """Sends the request once. Returns None where the listing has to tell what became of it."""
         family_id = str(visit.row.booking_data.get("familyId") or "")
         send = partial(visit.gym.give_back, reservation_id, family_id, late=late)
@@ -161,70 +146,34 @@ class GiveBack:
         except NotSentError:
             return Result(Answer.UNKNOWN)
         except BoxSilentError:
-            visit.unsure = True
+            visit.sent = visit.unsure = True
             return None
+        visit.sent = True
         match reply.kind:
             case Cancellation.DONE:
                 return await self._confirmed(visit)
             case Cancellation.LOGGED_OUT:
-                return None if await self._revive(visit) else Result(Answer.UNKNOWN)
+                return None if await revive(visit, self._reviver) else Result(Answer.UNKNOWN)
             case Cancellation.LATE if not late:
                 return await self._refusal(visit, Result(Answer.LATE))
             case _:
                 return await self._refusal(visit, Result(Answer.REFUSED, words=reply.words))
 
-    async def _refusal(self, visit: _Visit, refused: Result) -> Result:
+    async def _refusal(self, visit: Visit, refused: Result) -> Result:
         """A refusal stands if the listing shows the place and no request is under way that may yet take it."""
-        standing = await self._standing(visit)
-        if standing is _Standing.GONE:
+        standing = await standing_of(visit, self._reviver)
+        if standing is Standing.GONE:
             return Result(Answer.GIVEN_BACK)
         return refused if isinstance(standing, ListedClass) and not visit.unsure else Result(Answer.UNKNOWN)
 
-    async def _confirmed(self, visit: _Visit) -> Result:
+    async def _confirmed(self, visit: Visit) -> Result:
         """A listing may lag: until it shows the place as gone nobody says so."""
         until = self._clock.monotonic() + _LISTED_S
-        while await self._standing(visit) is not _Standing.GONE:
+        while await standing_of(visit, self._reviver) is not Standing.GONE:
             if self._clock.monotonic() >= until:
                 return Result(Answer.UNKNOWN)
             await self._clock.sleep(_LOOK_AGAIN_S)
         return Result(Answer.GIVEN_BACK)
-
-    async def _standing(self, visit: _Visit) -> ListedClass | _Standing:
-        """Returns the user's place, GONE, or UNKNOWN.
-
-        GONE is believed only if the listing shows the class without the user, and the session proves alive after it
-        was asked: a dead one sees nobody's places.
-        """
-        request = visit.row.request()
-        if request is None:
-            return _Standing.UNKNOWN
-        try:
-            listed = (await visit.gym.listing(request.day, request.family_id)).get(request.class_id)
-            if listed is not None and listed.book_state is not None:
-                return listed
-            if await visit.gym.whoami():
-                return _Standing.GONE if listed is not None and listed.standing_known else _Standing.UNKNOWN
-            return await self._standing(visit) if await self._revive(visit) else _Standing.UNKNOWN
-        except BoxSilentError:
-            return _Standing.UNKNOWN
-
-    async def _revive(self, visit: _Visit) -> bool:
-        """Refreshes the session, or signs it in again, once. Returns whether it is alive then."""
-        if visit.revived:
-            return False
-        visit.revived = True
-        try:
-            revived = await self._reviver.revive(
-                visit.gym,
-                visit.row.user_email,
-                visit.session,
-                within_s=_REVIVE_S,
-                patience_s=_REVIVE_S / 2,
-                may_sign_in=lambda: True,
-            )
-        except BoxSilentError:
-            return False
-        return revived.session is not None
 
     async def _end(
         self, effect: Effect[Result], prebooking_id: UUID, token: UUID, result: Result, *, given_back: bool | None

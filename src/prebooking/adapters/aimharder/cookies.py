@@ -72,7 +72,7 @@ class Cookies:
         self._kept = {(cookie.name, cookie.domain): _Kept(cookie.value) for cookie in cookies}
 
     def all(self) -> tuple[Cookie, ...]:
-        """Returns those that have not expired, in the order in which they were first set in their domain."""
+        """Returns those that have not expired, the newest last."""
         now = self._now()
         return tuple(
             Cookie(name, kept.value, domain)
@@ -112,6 +112,7 @@ class Cookies:
             raise UnreadableCookieError(f"larger than {_LARGEST} bytes")
         if before is None and len(self._kept) >= _MOST:
             raise UnreadableCookieError(f"more than {_MOST} cookies")
+        self._kept.pop(key, None)  # the newest comes last
         self._kept[key] = _Kept(found.value, of, ends_at)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import httpx
@@ -11,7 +12,7 @@ from prebooking.adapters.aimharder.answers import read_listing, read_reply
 from prebooking.adapters.aimharder.cancellation import read_cancellation
 from prebooking.adapters.aimharder.classes import read_timetable
 from prebooking.adapters.aimharder.held_http import Hold, held
-from prebooking.adapters.aimharder.hosts import Hosts
+from prebooking.adapters.aimharder.hosts import Hosts, domain_of
 from prebooking.adapters.aimharder.session_client import SessionClient, json_of_200, redact_cookies
 from prebooking.domain.classes import Listing, TimetabledClass
 from prebooking.domain.errors import BoxSilentError
@@ -33,7 +34,12 @@ class AimHarderGym(AimHarderAccount):
         self._now = now
 
     async def listing(self, day: str, family_id: str) -> Listing:
-        return await self._ask_for_day(read_listing, day, family_id)
+        """Without a cookie of the box's domain nobody's standing is known: the listing is public."""
+        signed = any(cookie.domain is domain_of(httpx.URL(self._box_url).host) for cookie in self.cookies)
+        listing = await self._ask_for_day(read_listing, day, family_id)
+        for class_id, listed in () if signed else [*listing.items()]:
+            listing[class_id] = replace(listed, standing_known=False)
+        return listing
 
     async def timetable(self, day: str) -> tuple[TimetabledClass, ...]:
         return await self._ask_for_day(read_timetable, day)
@@ -44,8 +50,12 @@ class AimHarderGym(AimHarderAccount):
 
     async def give_back(self, reservation_id: str, family_id: str, *, late: bool) -> CancelReply:
         form = {"id": reservation_id, "late": str(int(late)), "familyId": family_id}
-        url = f"{self._box_url}/api/cancelBook"
-        return await self._client.ask_once(json_of_200(read_cancellation), "POST", url, data=form)
+        cookies, read = self.cookies, json_of_200(read_cancellation)
+
+        def read_redacted(status: int, body: bytes) -> CancelReply:
+            return read(status, redact_cookies(body, cookies))
+
+        return await self._client.ask_once(read_redacted, "POST", f"{self._box_url}/api/cancelBook", data=form)
 
     def hold(self, request: BookingRequest) -> HeldRequest:
         form = {

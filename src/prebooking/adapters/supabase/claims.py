@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
+from prebooking.adapters.supabase.capabilities import CAPABILITIES
 from prebooking.adapters.supabase.sessions import SupabaseSessions
 from prebooking.concurrency.priority_semaphore import Priority
 from prebooking.domain.claims import Claim, Held
@@ -17,10 +18,6 @@ _RENEW_S = 1.5  # the next renewal comes soon
 
 _TRANSITION = TypeAdapter(Transition)
 _CLAIM = TypeAdapter(Claim)
-
-
-# The kinds of rows that this release can execute and earlier ones could not: see can_execute in 10_row.sql.
-CAPABILITIES = ["box_domain"]
 
 
 class SupabaseClaims(SupabaseSessions):

@@ -9,6 +9,7 @@ from uuid import UUID
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
+from prebooking.adapters.supabase.capabilities import CAPABILITIES
 from prebooking.adapters.supabase.rpc import SupabaseRpc
 from prebooking.adapters.supabase.session_vault import SessionVault, UnreadableError
 from prebooking.concurrency.priority_semaphore import Priority
@@ -41,6 +42,7 @@ class SupabaseSessions:
             token=token,
             lease=lease,
             lease_seconds=lease_s,
+            capabilities=CAPABILITIES,
         )
         return SessionAnswer(outcome=StoreOutcome(answer["outcome"]), session=self._read(answer["session"]))
 
@@ -66,7 +68,7 @@ class SupabaseSessions:
         return SessionAnswer(outcome=StoreOutcome(answer["outcome"]), session=self._read(answer["session"]))
 
     async def take_session_looks(self) -> Sequence[SessionCheck]:
-        return _LOOKS.validate_python((await self._rpc.call("take_session_looks"))["looks"])
+        return _LOOKS.validate_python((await self._rpc.call("take_session_looks", capabilities=CAPABILITIES))["looks"])
 
     async def note_session_look(
         self, prebooking_ids: Sequence[UUID], *, alive: bool, session: str, message: str, reason: str | None = None
@@ -108,8 +110,8 @@ class SupabaseSessions:
         state = STATE.validate_python(answer["state"])
         return StoredSession(state=state, session=self._read(answer["session"]))
 
-    async def note_box_domains(self, user_email: str, domains: Mapping[str, Domain]) -> None:
-        await self._rpc.call("note_box_domains", user_email=user_email, box_domains=dict(domains))
+    async def note_box_domains(self, session_id: UUID, domains: Mapping[str, Domain]) -> None:
+        await self._rpc.call("note_box_domains", id=session_id, box_domains=dict(domains))
 
     async def disconnect_session(self, user_email: str) -> None:
         await self._rpc.call("disconnect_session", user_email=user_email)
@@ -165,13 +167,15 @@ def _as_cookies(rows: Any) -> tuple[Cookie, ...]:
 
     Raises UnreadableError.
     """
-    cookies = tuple(
-        Cookie(str(row["name"]), str(row["value"]), Domain(row["domain"]) if "domain" in row else Domain.COM)
-        for row in rows
-    )
+    cookies = tuple(Cookie(str(row["name"]), str(row["value"]), _domain(row.get("domain"))) for row in rows)
     if not all(_IN_A_HEADER.fullmatch(part) for cookie in cookies for part in cookie):
         raise UnreadableError("its cookies have characters that no header may have")
     return cookies
+
+
+def _domain(stored: Any) -> Domain:
+    """Returns .com for whatever the web application may have stored beside name and value."""
+    return Domain.ES if str(stored).lstrip(".") == Domain.ES else Domain.COM
 
 
 def as_rows(cookies: Sequence[Cookie]) -> list[dict[str, str]]:

@@ -4,6 +4,7 @@ from uuid import UUID
 
 import structlog
 
+from prebooking.adapters.supabase.capabilities import CAPABILITIES
 from prebooking.adapters.supabase.session_vault import SessionVault, UnreadableError
 from prebooking.adapters.supabase.sessions import STATE, SupabaseSessions, as_rows, seal_cookies, seal_token
 from prebooking.concurrency.priority_semaphore import Priority
@@ -53,6 +54,7 @@ class SupabaseSignIns(SupabaseSessions):
             lease=lease,
             lease_seconds=lease_s,
             attempt=attempt,
+            capabilities=CAPABILITIES,
         )
         if answer["outcome"] != StoreOutcome.LEASED:
             return SignInLease(outcome=StoreOutcome(answer["outcome"]), session=self._read(answer["session"]))

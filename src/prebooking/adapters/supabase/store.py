@@ -9,7 +9,8 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from prebooking.adapters.supabase.calendars import SupabaseCalendars
-from prebooking.adapters.supabase.claims import CAPABILITIES, SupabaseClaims
+from prebooking.adapters.supabase.capabilities import CAPABILITIES
+from prebooking.adapters.supabase.claims import SupabaseClaims
 from prebooking.adapters.supabase.email_owners import SupabaseOwners
 from prebooking.adapters.supabase.events import SupabaseEvents
 from prebooking.adapters.supabase.giving_back import SupabaseGivingBack

@@ -61,8 +61,8 @@ class SessionStore(Protocol):
         """The one that an execution would take."""
         ...
 
-    async def note_box_domains(self, user_email: str, domains: Mapping[str, Domain]) -> None:
-        """Keeps with the user's session which boxes of its member are not under aimharder.com."""
+    async def note_box_domains(self, session_id: UUID, domains: Mapping[str, Domain]) -> None:
+        """Keeps with the session which boxes of its member are not under aimharder.com."""
         ...
 
     async def disconnect_session(self, user_email: str) -> None:

@@ -32,15 +32,20 @@ class SessionConnector:
         self._max_per_minute = max_per_minute
 
     async def connect(self, user_email: str, *, token: str, cookies: Sequence[Cookie], fingerprint: str) -> bool:
-        """Returns whether it is alive; only then it is stored. Each of AimHarder's domains is asked, .com first.
+        """Returns whether it is alive; only then it is stored. Where .com doesn't know it, .es is asked.
 
-        Raises BoxSilentError and TooOftenError: nothing is stored.
+        Raises BoxSilentError, if .com is silent and .es doesn't know it, and TooOftenError: nothing is stored.
         """
         await self._admit(user_email)
+        silent: BoxSilentError | None = None
         for domain in Domain:
             of_domain = [cookie._replace(domain=domain) for cookie in cookies]
-            async with self._gyms.account(of_domain) as account:
-                boxes = await account.boxes()
+            try:
+                async with self._gyms.account(of_domain) as account:
+                    boxes = await account.boxes()
+            except BoxSilentError as exc:
+                silent = exc if domain is Domain.COM else silent
+                continue
             if boxes is not None:
                 await self._store.connect_session(
                     user_email,
@@ -50,6 +55,8 @@ class SessionConnector:
                     box_domains=domains_of(boxes),
                 )
                 return True
+        if silent is not None:
+            raise silent
         return False
 
     async def status(self, user_email: str) -> ConnectedSession | None:
