@@ -1,6 +1,6 @@
 -- What happened to each prebooking, written by the trigger of functions/75_history.sql.
 create table if not exists prebooking.history (
-  prebooking_id uuid not null references public.prebookings (id) on delete cascade,
+  prebooking_id uuid not null references public.prebookings (id) on update cascade on delete cascade,
   n integer not null,                                    -- its place; of a long history some in the middle are gone
   at timestamptz not null,
   event text not null check (event in (

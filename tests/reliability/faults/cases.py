@@ -91,7 +91,7 @@ OPERATIONS = (
         "giving back", ("store.begin_giving_back", "gym.give_back", "store.end_giving_back"), _GIVE_BACK, _GIVE_BACK
     ),
     Operation("listing", ("store.list",), _LIST, _LIST),
-    Operation("connecting a session", ("store.admit_check", "gym.whoami", "store.connect_session"), _CONNECT, _CONNECT),
+    Operation("connecting a session", ("store.admit_check", "gym.boxes", "store.connect_session"), _CONNECT, _CONNECT),
     Operation(
         "signing in",
         ("store.admit_sign_in", "gym.login", "gym.enter", "gym.boxes", "store.store_sign_in"),

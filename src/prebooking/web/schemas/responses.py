@@ -86,7 +86,7 @@ class Result(TypedDict, total=False):
 class Prebooking(_Prebooking):
     """A prebooking. Its final status is completed, failed (with the reason in `error_code`) or cancelled."""
 
-    box_domain: Domain | None
+    box_domain: SkipJsonSchema[Domain | None] = None
     booking_data: Booking
     # Always present in a response, so without a default here.
     qstash_schedule_id: str | None
