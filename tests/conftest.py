@@ -18,6 +18,7 @@ _IN_REAL_TIME = {"browser", "contract", "local", "operating", "processes", "test
 _PROOFS = {
     *("browser", "fuzz", "machine", "model", "processes"),
     *("test_claim_race.py", "test_misconfigurations.py", "test_model_replay.py", "test_schemathesis.py"),
+    *("test_cookie_isolation.py", "test_earlier_layout.py", "test_last_hour.py", "test_stack.py"),
 }
 
 
