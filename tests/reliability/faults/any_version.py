@@ -57,6 +57,9 @@ class AnyVersion(Signalled):
         if not line:
             raise RuntimeError("the replica has ended: what it said stands above")
 
+    async def disarm(self) -> None:
+        """It has no points."""
+
     async def arm(self, point: str, action: Action, nth: int = 1) -> None:
         raise RuntimeError(f"no {point} to {action} here, the {nth}th time or ever")
 

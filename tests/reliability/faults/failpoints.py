@@ -90,6 +90,9 @@ class Failpoints:
             raise ValueError(f"no such failpoint: {armed.point}")
         self._armed[armed.point].append((armed, armed.nth))
 
+    def disarm(self) -> None:
+        self._armed.clear()
+
     def hits(self, point: str) -> bool:
         """Returns whether the call loses its request or answer here. A kill doesn't return, a stop returns late."""
         waiting = self._armed[point]

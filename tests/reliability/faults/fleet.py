@@ -20,6 +20,7 @@ _ROTATES_WITHIN_S = 5.0  # seldom, so that it is waited for
 _STOPPED_S = (21.0, 25.0)  # past every lease
 _AFTERWARDS_S = 4.0  # what a process does that was believed dead
 _LOOK_S = 0.02
+_DISARMED_WITHIN_S = 1.0
 _PRELOADED = ["prebooking.main", "tests.reliability.faults.replica", "tests.reliability.faults.campaign"]
 _GRACE_S = 25.0  # what a replica that leaves may take
 #: Where a deploy comes in the middle of a session's rotation.
@@ -132,6 +133,10 @@ class Fleet:
     async def _stop(self, victim: Replica | AnyVersion) -> None:
         guarded = [point for point in POINTS if point != _UNGUARDED]
         reached = await self._reached(victim, [self._rng.choice(guarded)], Action.STOP)
+        if reached is None:  # else it would stop itself once more when it goes on, and nobody would wake it
+            with suppress(TimeoutError, OSError, RuntimeError):
+                async with asyncio.timeout(_DISARMED_WITHIN_S):
+                    await victim.disarm()
         victim.stop()
         stopped_for_s, now = self._rng.uniform(*_STOPPED_S), time.time()
         self._died(victim, stop := _death("stop", reached))

@@ -37,6 +37,7 @@ _FORKS.set_forkserver_preload(
 )
 _GRACE_S = 10
 _PATIENCE_S = 30.0
+_DISARM = "disarm"
 _LOOK_S = 0.02
 _QUIET_S = 0.3  # a process that was stopped must find first what came meanwhile
 
@@ -71,6 +72,11 @@ class Replica(Signalled):
     async def arm(self, point: str, action: Action, nth: int = 1) -> None:
         """Returns once it is armed."""
         self._pipe.send(Armed(point, action, nth))
+        await self._acknowledged()
+
+    async def disarm(self) -> None:
+        """Returns once no point is armed any more."""
+        self._pipe.send(_DISARM)
         await self._acknowledged()
 
     async def idle(self) -> None:
@@ -170,9 +176,12 @@ class _Ears:
         except (EOFError, OSError):  # whoever started us is gone
             os._exit(1)
 
-    def _hear(self, said: Armed | None) -> None:
+    def _hear(self, said: Armed | str | None) -> None:
         if said is None:
             self._waiting = asyncio.create_task(self._until_idle())
+        elif isinstance(said, str):
+            self._failpoints.disarm()
+            self._pipe.send(None)
         else:
             self._failpoints.arm(said)
             self._pipe.send(None)
