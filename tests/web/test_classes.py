@@ -172,8 +172,8 @@ async def test_the_users_gyms_are_those_that_aimharder_names(sweepless: World) -
     assert answer.status_code == 200
     assert answer.json() == {
         "boxes": [
-            {"subdomain": "mygym", "aimharder_id": "7", "domain": "aimharder.com", "name": "CrossFit"},
-            {"subdomain": "other-gym", "aimharder_id": "8", "domain": "aimharder.com", "name": "Other Gym"},
+            {"subdomain": "mygym", "aimharder_id": "7", "name": "CrossFit"},
+            {"subdomain": "other-gym", "aimharder_id": "8", "name": "Other Gym"},
         ]
     }
 

@@ -1,11 +1,12 @@
 """Routes of the user's gyms and their classes, requested from AimHarder with the user's session."""
 
 from datetime import date, datetime, time
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, ValidationInfo
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from typing_extensions import TypedDict
 
 from prebooking.domain.classes import MemberBox, TimetabledClass
 from prebooking.domain.cookies import Domain
@@ -49,18 +50,18 @@ class ClassesQuery(Rule):
     ] = None
 
 
-class BoxView(BaseModel):
-    """A gym of the user's. A prebooking refers to it by `subdomain`, `aimharder_id` and `domain`."""
+class BoxView(TypedDict):
+    """A gym of the user's. A prebooking refers to it by these names. `domain`: absent if it is aimharder.com."""
 
     subdomain: str
     aimharder_id: str
-    domain: Domain
+    domain: NotRequired[Domain]
     name: str
 
-    @classmethod
-    def of(cls, box: MemberBox) -> "BoxView":
-        domain = box.domain or Domain.COM
-        return cls(subdomain=box.subdomain, aimharder_id=box.aimharder_id, domain=domain, name=box.name)
+
+def box_view(box: MemberBox) -> BoxView:
+    view = BoxView(subdomain=box.subdomain, aimharder_id=box.aimharder_id, name=box.name)
+    return view if box.domain in (None, Domain.COM) else view | {"domain": box.domain}
 
 
 class BoxList(BaseModel):
@@ -103,7 +104,7 @@ async def boxes(request: Request) -> Response:
         found = await services.class_listings.boxes(user)
     except _REFUSALS as exc:
         raise _refusal(exc) from exc
-    views = [BoxView.of(box) for box in found]
+    views = [box_view(box) for box in found]
     return JSONResponse(BoxList(boxes=views).model_dump(mode="json"))
 
 

@@ -17,7 +17,7 @@ from prebooking.domain.errors import (
 from prebooking.web.openapi.operations import BAD_BODY, OF_USERS, ApiRoute, Operation, ResponseSpec
 from prebooking.web.problems import Problem, invalid, too_often
 from prebooking.web.requests import has_hung_up, read_json
-from prebooking.web.routes.classes import BoxView
+from prebooking.web.routes.classes import BoxView, box_view
 from prebooking.web.routes.session import SessionView, session_view
 from prebooking.web.services import services_of
 
@@ -82,7 +82,7 @@ async def sign_in(request: Request) -> Response:
         raise _unreachable() from exc
     # If it is not the newest, the user has meanwhile disconnected or connected another session, which was not checked.
     alive = True if stored.newest else None if stored.state else False
-    views = [BoxView.of(box) for box in boxes]
+    views = [box_view(box) for box in boxes]
     view = SignedInView(**session_view(stored.state, alive=alive).model_dump(), boxes=views)
     return JSONResponse(view.model_dump(mode="json"))
 
