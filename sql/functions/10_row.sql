@@ -18,18 +18,22 @@ returns text language sql immutable as $$
     coalesce(p_booking_data ->> 'familyId', ''))::text
 $$;
 
--- As the booking tells it; null where it doesn't, or nobody can read it.
-create or replace function prebooking.told_start(p_booking_data jsonb) returns timestamptz
+-- Null where it is no instant.
+create or replace function prebooking.instant(p_text text) returns timestamptz
 language plpgsql stable set timezone = 'UTC' as $$
 begin
   -- A date first: the database also takes `infinity`, `now` and `tomorrow` for instants.
-  if p_booking_data ->> 'classTimeUTC' ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}' then
-    return (p_booking_data ->> 'classTimeUTC')::timestamptz;
+  if p_text ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}' then
+    return p_text::timestamptz;
   end if;
   return null;
 exception when data_exception then
   return null;
 end $$;
+
+-- As the booking tells it; null where it doesn't, or nobody can read it.
+create or replace function prebooking.told_start(p_booking_data jsonb) returns timestamptz
+language sql stable as $$ select prebooking.instant(p_booking_data ->> 'classTimeUTC') $$;
 
 -- When there is nothing left to book: the class's start, else a day and a half after its day began (UTC),
 -- else, for what the web application wrote and nobody can read, after its opening.
@@ -87,12 +91,6 @@ where starts_at is null and status in ('pending', 'loaded', 'executing', 'failed
 create or replace function prebooking.is_begun(p public.prebookings) returns boolean
 language sql immutable as $$
   select p.booking_started_at is not null or (p.status = 'executing' and p.claim_token is null)
-$$;
-
--- Whether a caller of these capabilities can execute the row: a replica of an earlier release knows of fewer kinds.
-create or replace function prebooking.can_execute(p public.prebookings, p_capabilities text[]) returns boolean
-language sql immutable as $$
-  select p.box_domain is distinct from 'aimharder.es' or 'box_domain' = any (p_capabilities)
 $$;
 
 create or replace function prebooking.lease_end(p public.prebookings) returns timestamptz

@@ -10,6 +10,15 @@ language sql stable as $$
   limit 1
 $$;
 
+-- Whether a caller of these capabilities can execute the row: a replica of an earlier release would look for a gym of
+-- aimharder.es, whether the row or its user's session names that, at aimharder.com.
+create or replace function prebooking.can_execute(p public.prebookings, p_capabilities text[]) returns boolean
+language sql stable as $$
+  select case when 'box_domain' = any (p_capabilities) then true
+    else p.box_domain is distinct from 'aimharder.es'
+      and not coalesce((prebooking.session_of(p.user_email)).box_domains ? p.box_subdomain, false) end
+$$;
+
 -- Whether a caller of these capabilities knows where the session's cookies may go: a replica of an earlier release would
 -- send those of aimharder.es to aimharder.com.
 create or replace function prebooking.can_refresh(p public.auth_sessions, p_capabilities text[]) returns boolean

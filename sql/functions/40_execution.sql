@@ -55,8 +55,7 @@ begin
   elsif prebooking.lease_end(r) > t then
     return prebooking.answer('held', r)
       || pg_catalog.jsonb_build_object('retry_after', prebooking.seconds_until(prebooking.lease_end(r)));
-  elsif not prebooking.can_execute(r, p_capabilities) or ('box_domain' <> all (p_capabilities)
-      and (prebooking.session_of(r.user_email)).box_domains ? r.box_subdomain) then
+  elsif not prebooking.can_execute(r, p_capabilities) then
     return prebooking.answer('held', r) || '{"retry_after": 5}';
   end if;
 

@@ -8,14 +8,22 @@ language sql volatile as $$
   select coalesce(s.connected_at < p.executed_at, true) and p.executed_at < prebooking.now() - interval '30 seconds'
 $$;
 
+-- What a lease tells its caller. p_earlier: another one has had it, and what became of its request is not known.
+create or replace function prebooking.giving_back_as_json(p public.prebookings, p_earlier boolean) returns jsonb
+language plpgsql volatile as $$
+declare
+  s constant public.auth_sessions := prebooking.session_of(p.user_email);
+begin
+  return prebooking.answer('leased', p) || pg_catalog.jsonb_build_object(
+    'earlier', p_earlier, 'absence_counts', prebooking.absence_counts(p, s), 'session', prebooking.session_as_json(s));
+end $$;
+
 -- The right to ask the gym, for p_lease_seconds; the caller makes the token, and a repeat gets the same answer.
--- `earlier`: another one has had it, and what became of its request is not known.
 create or replace function public.begin_giving_back(
   p_id uuid, p_user_email text, p_token uuid, p_lease_seconds double precision
 ) returns jsonb language plpgsql as $$
 declare
   r public.prebookings;
-  s public.auth_sessions;
   t timestamptz;
   earlier boolean;
 begin
@@ -34,16 +42,13 @@ begin
       || pg_catalog.jsonb_build_object('retry_after', prebooking.seconds_until(r.giving_back_until));
   end if;
   -- Also where this is a repeat of the call that took it over.
-  earlier := coalesce(r.giving_back_token is distinct from p_token
-    or r.giving_back_since < r.giving_back_until - pg_catalog.make_interval(secs => p_lease_seconds), false)
-    and r.giving_back_since is not null;
+  earlier := r.giving_back_since is not null and (r.giving_back_token <> p_token
+    or r.giving_back_since < r.giving_back_until - pg_catalog.make_interval(secs => p_lease_seconds));
   update public.prebookings set
     giving_back_since = coalesce(giving_back_since, t), giving_back_token = p_token,
     giving_back_until = t + pg_catalog.make_interval(secs => p_lease_seconds)
   where id = p_id returning * into r;
-  s := prebooking.session_of(r.user_email);
-  return prebooking.answer('leased', r) || pg_catalog.jsonb_build_object(
-    'earlier', earlier, 'absence_counts', prebooking.absence_counts(r, s), 'session', prebooking.session_as_json(s));
+  return prebooking.giving_back_as_json(r, earlier);
 end $$;
 
 -- p_given_back: whether the place is gone; null: not known, so it is settled from p_retry_seconds on, ever more rarely.
@@ -69,17 +74,14 @@ begin
       giving_back_since = null, giving_back_until = null
     where id = p_id returning * into r;
     return prebooking.answer('given_back', r);
-  elsif not p_given_back then
+  elsif not p_given_back or r.giving_back_since <= t - interval '1 day' then
+    -- Never settled within a day: nobody can tell, so the row stays as it was booked.
     update public.prebookings set giving_back_since = null, giving_back_token = null, giving_back_until = null
     where id = p_id returning * into r;
     return prebooking.answer('released', r);
   end if;
-  -- Never settled within a day: nobody can tell, so the row stays as it was booked.
-  update public.prebookings set
-    giving_back_until = case when giving_back_since > t - interval '1 day'
-      then t + greatest(
-        pg_catalog.make_interval(secs => p_retry_seconds), least((t - giving_back_since) / 4, interval '10 minutes')) end,
-    giving_back_since = case when giving_back_since > t - interval '1 day' then giving_back_since end
+  update public.prebookings set giving_back_until = t + greatest(
+    pg_catalog.make_interval(secs => p_retry_seconds), least((t - giving_back_since) / 4, interval '10 minutes'))
   where id = p_id returning * into r;
   return prebooking.answer('parked', r);
 end $$;
@@ -99,9 +101,6 @@ begin
       giving_back_token = p_token, giving_back_until = t + pg_catalog.make_interval(secs => p_lease_seconds)
     from due where p.id = due.id returning p.*
   )
-  select coalesce(pg_catalog.jsonb_agg(prebooking.answer('leased', l) || pg_catalog.jsonb_build_object(
-    'earlier', true, 'absence_counts', prebooking.absence_counts(l, prebooking.session_of(l.user_email)),
-    'session', prebooking.session_as_json(prebooking.session_of(l.user_email)))), '[]') into taken
-  from leased l;
+  select coalesce(pg_catalog.jsonb_agg(prebooking.giving_back_as_json(l, true)), '[]') into taken from leased l;
   return pg_catalog.jsonb_build_object('outcome', 'taken', 'taken', taken);
 end $$;

@@ -19,7 +19,7 @@ begin
       and p.available_at <= t + interval '30 minutes' and p.give_up_at > t
       and (w.lease_until is null or w.lease_until <= t)
       and ('box_domain' = any (p_capabilities)
-        or prebooking.can_refresh(prebooking.session_of(p.user_email), p_capabilities) is not false)
+        or prebooking.can_refresh(prebooking.session_of(p.user_email), p_capabilities))
       and coalesce(w.looked_at, '-infinity') < p.available_at
         - case when p.available_at <= t + interval '5 minutes' then interval '5 minutes' else interval '30 minutes' end
     order by p.available_at limit p_limit

@@ -37,18 +37,10 @@ create or replace trigger email_owners_left_ends_calendar
 
 -- Null for what is no instant that a calendar could show.
 create or replace function prebooking.shown_instant(p_text text) returns timestamptz
-language plpgsql stable set timezone = 'UTC' as $$
-declare
-  instant timestamptz;
-begin
-  -- A date first: the database also takes `infinity`, `now` and `tomorrow` for instants.
-  if p_text ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}' then
-    instant := p_text::timestamptz;
-  end if;
-  return case when instant between '1970-01-02' and '2200-01-01' then instant end;
-exception when data_exception then
-  return null;
-end $$;
+language sql stable as $$
+  select i.instant from (select prebooking.instant(p_text)) i (instant)
+  where i.instant between '1970-01-02' and '2200-01-01'
+$$;
 
 -- What a calendar shows of a row, of bounded length whatever stands in the row.
 create or replace function prebooking.calendar_entry(p public.prebookings) returns jsonb

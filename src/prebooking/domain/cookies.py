@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
+_AUTH_COOKIE = "amhrdrauth"
+
 
 class Domain(StrEnum):
     """A domain of AimHarder's. There are gyms under both; cookies of one are not sent to hosts of the other."""
@@ -20,7 +22,9 @@ class Cookie(NamedTuple):
     domain: Domain = Domain.COM
 
 
-_AUTH_COOKIE = "amhrdrauth"
+def domain_of(host: str) -> Domain:
+    """Returns the domain that a host belongs to; one of neither, such as a local server's, counts as .com."""
+    return Domain.ES if f".{host.lower()}".endswith(f".{Domain.ES}") else Domain.COM
 
 
 def home_of(cookies: Sequence[Cookie]) -> Domain:

@@ -154,7 +154,7 @@ class CantRememberError(PrebookingError):
 
 
 class TooOftenError(PrebookingError):
-    """AimHarder was asked `limit` times about this user's session within the last minute."""
+    """It was asked for `limit` times within the last minute, the maximum."""
 
     def __init__(self, limit: int, retry_after: float) -> None:
         super().__init__()

@@ -116,8 +116,8 @@ class GiveBack:
             given_back = None if begun.earlier else False
             return await self._end(effect, prebooking_id, token, Result(Answer.UNKNOWN, row), given_back=given_back)
         async with self._gyms.visit(box, session) as gym:
-            visit = Visit(gym, row, session, box, begun.absence_counts, unsure=begun.earlier)
-            visit.not_after = asked + _LEASE_S - _ANSWER_S
+            not_after = asked + _LEASE_S - _ANSWER_S
+            visit = Visit(gym, row, session, box, begun.absence_counts, not_after, unsure=begun.earlier)
             result = await self._ask(visit, effect, late=late)
         unknown = None if visit.sent or visit.unsure else False  # nothing was sent: there is nothing to settle
         given_back = {Answer.GIVEN_BACK: True, Answer.UNKNOWN: unknown}.get(result.answer, False)

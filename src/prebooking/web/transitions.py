@@ -1,5 +1,8 @@
 """The result of a change to a prebooking as a response, or as the problem that refuses it."""
 
+from uuid import UUID
+
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from prebooking.domain.store_outcomes import StoreOutcome
@@ -55,6 +58,14 @@ def key_reused() -> Problem:
 
 def not_found() -> Problem:
     return Problem(404, "You have no prebooking with this id.")
+
+
+def prebooking_id(request: Request) -> UUID:
+    """Returns the id in the path. Raises Problem."""
+    try:
+        return UUID(request.path_params["id"])
+    except ValueError as exc:
+        raise not_found() from exc
 
 
 # Examples for /openapi.json.

@@ -14,8 +14,7 @@ from typing import TypeVar
 
 import structlog
 
-from prebooking.adapters.aimharder.hosts import domain_of
-from prebooking.domain.cookies import Cookie, Domain
+from prebooking.domain.cookies import Cookie, Domain, domain_of
 
 _log = structlog.get_logger()
 _T = TypeVar("_T")
@@ -82,7 +81,8 @@ class Cookies:
 
     def of(self, host: str) -> tuple[Cookie, ...]:
         """Returns those that a request to `host` carries."""
-        return tuple(cookie for cookie in self.all() if cookie.domain is domain_of(host))
+        domain = domain_of(host)
+        return tuple(cookie for cookie in self.all() if cookie.domain is domain)
 
     def header(self, host: str) -> str:
         """Returns the Cookie header of a request to `host`."""

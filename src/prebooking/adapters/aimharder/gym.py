@@ -12,9 +12,10 @@ from prebooking.adapters.aimharder.answers import read_listing, read_reply
 from prebooking.adapters.aimharder.cancellation import read_cancellation
 from prebooking.adapters.aimharder.classes import read_timetable
 from prebooking.adapters.aimharder.held_http import Hold, held
-from prebooking.adapters.aimharder.hosts import Hosts, domain_of
+from prebooking.adapters.aimharder.hosts import Hosts
 from prebooking.adapters.aimharder.session_client import SessionClient, json_of_200, redact_cookies
 from prebooking.domain.classes import Listing, TimetabledClass
+from prebooking.domain.cookies import domain_of
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.giving_back import CancelReply
 from prebooking.domain.outcome import Kind, Reply
@@ -30,15 +31,16 @@ class AimHarderGym(AimHarderAccount):
     def __init__(self, client: SessionClient, hosts: Hosts, box: Box, now: Callable[[], float]) -> None:
         super().__init__(client, hosts)
         self._box_url = hosts.box(box)
+        self._domain = domain_of(httpx.URL(self._box_url).host)
         self._box = box
         self._now = now
 
     async def listing(self, day: str, family_id: str) -> Listing:
         """Without a cookie of the box's domain nobody's standing is known: the listing is public."""
-        signed = any(cookie.domain is domain_of(httpx.URL(self._box_url).host) for cookie in self.cookies)
+        signed = any(cookie.domain is self._domain for cookie in self.cookies)
         listing = await self._ask_for_day(read_listing, day, family_id)
-        for class_id, listed in () if signed else [*listing.items()]:
-            listing[class_id] = replace(listed, standing_known=False)
+        if not signed:
+            listing.update({class_id: replace(listed, standing_known=False) for class_id, listed in listing.items()})
         return listing
 
     async def timetable(self, day: str) -> tuple[TimetabledClass, ...]:

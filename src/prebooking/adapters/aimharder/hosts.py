@@ -27,8 +27,3 @@ class Hosts:
 def under(domain: Domain | None, url: str) -> str:
     """Returns the URL with `domain` in the place of aimharder.com; a URL of another host is returned as it is."""
     return url if domain is None else _UNDER_COM.sub(rf"\1{domain}", url)
-
-
-def domain_of(host: str) -> Domain:
-    """Returns the domain that a host belongs to; one of neither, such as a local server's, counts as .com."""
-    return Domain.ES if f".{host.lower()}".endswith(f".{Domain.ES}") else Domain.COM

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 
 from prebooking.adapters.supabase.capabilities import CAPABILITIES
 from prebooking.adapters.supabase.sessions import SupabaseSessions
+from prebooking.adapters.supabase.shapes import TRANSITION
 from prebooking.concurrency.priority_semaphore import Priority
 from prebooking.domain.claims import Claim, Held
 from prebooking.domain.store_outcomes import StoreOutcome
@@ -16,7 +17,6 @@ from prebooking.domain.transitions import Transition
 _CLAIM_S = 1.5  # for all tries of a claim together
 _RENEW_S = 1.5  # the next renewal comes soon
 
-_TRANSITION = TypeAdapter(Transition)
 _CLAIM = TypeAdapter(Claim)
 
 
@@ -47,7 +47,7 @@ class SupabaseClaims(SupabaseSessions):
             capabilities=CAPABILITIES,
         )
         if answer["outcome"] != StoreOutcome.CLAIMED:
-            return _TRANSITION.validate_python(answer)
+            return TRANSITION.validate_python(answer)
         return _CLAIM.validate_python(answer | {"session": self._read(answer["session"])})
 
     async def renew(self, held: Sequence[Held], *, lease_s: float) -> Mapping[UUID, Transition]:
@@ -60,7 +60,7 @@ class SupabaseClaims(SupabaseSessions):
             tokens=[str(one.token) for one in held],
             lease_seconds=lease_s,
         )
-        return {UUID(lost["token"]): _TRANSITION.validate_python(lost) for lost in answer["lost"]}
+        return {UUID(lost["token"]): TRANSITION.validate_python(lost) for lost in answer["lost"]}
 
     async def begin(
         self,
@@ -84,4 +84,4 @@ class SupabaseClaims(SupabaseSessions):
             starts_at=starts_at,
             book_until_minutes=book_until_minutes,
         )
-        return _TRANSITION.validate_python(answer)
+        return TRANSITION.validate_python(answer)

@@ -2,15 +2,11 @@
 
 from collections.abc import Sequence
 
-from pydantic import TypeAdapter
-
 from prebooking.adapters.supabase.rpc import SupabaseRpc
+from prebooking.adapters.supabase.shapes import PREBOOKINGS
 from prebooking.domain.errors import CursorUnknownError, StoreRefusedError
 from prebooking.domain.events import Changes
-from prebooking.domain.prebooking import Prebooking
 from prebooking.domain.store_outcomes import StoreOutcome
-
-_PREBOOKINGS = TypeAdapter(list[Prebooking])
 
 
 class SupabaseEvents:
@@ -35,4 +31,4 @@ class SupabaseEvents:
             raise CursorUnknownError(str(exc)) from exc
         if answer["outcome"] != StoreOutcome.READ:
             raise CursorUnknownError(f"read_changes: {answer['outcome']}")
-        return Changes(answer["cursor"], _PREBOOKINGS.validate_python(answer["prebookings"]), answer["next"])
+        return Changes(answer["cursor"], PREBOOKINGS.validate_python(answer["prebookings"]), answer["next"])

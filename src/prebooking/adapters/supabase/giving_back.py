@@ -4,16 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from pydantic import TypeAdapter
-
 from prebooking.adapters.supabase.sessions import SupabaseSessions
+from prebooking.adapters.supabase.shapes import PREBOOKING, TRANSITION
 from prebooking.domain.giving_back import GivingBack
-from prebooking.domain.prebooking import Prebooking
 from prebooking.domain.store_outcomes import StoreOutcome
 from prebooking.domain.transitions import Transition
-
-_ROW = TypeAdapter(Prebooking)
-_TRANSITION = TypeAdapter(Transition)
 
 
 class SupabaseGivingBack(SupabaseSessions):
@@ -29,7 +24,7 @@ class SupabaseGivingBack(SupabaseSessions):
 
     async def end_giving_back(self, prebooking_id: UUID, token: UUID, *, given_back: bool | None) -> Transition:
         answer = await self._rpc.call("end_giving_back", id=prebooking_id, token=token, given_back=given_back)
-        return _TRANSITION.validate_python(answer)
+        return TRANSITION.validate_python(answer)
 
     async def take_given_back(self, token: UUID, *, lease_s: float) -> Sequence[GivingBack]:
         answer = await self._rpc.call("take_given_back", token=token, lease_seconds=lease_s)
@@ -39,7 +34,7 @@ class SupabaseGivingBack(SupabaseSessions):
         row = answer.get("prebooking")
         return GivingBack(
             outcome=StoreOutcome(answer["outcome"]),
-            prebooking=None if row is None else _ROW.validate_python(row),
+            prebooking=None if row is None else PREBOOKING.validate_python(row),
             session=self._read(answer.get("session")),
             absence_counts=bool(answer.get("absence_counts", False)),
             earlier=bool(answer.get("earlier", False)),

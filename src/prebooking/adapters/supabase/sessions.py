@@ -13,7 +13,7 @@ from prebooking.adapters.supabase.capabilities import CAPABILITIES
 from prebooking.adapters.supabase.rpc import SupabaseRpc
 from prebooking.adapters.supabase.session_vault import SessionVault, UnreadableError
 from prebooking.concurrency.priority_semaphore import Priority
-from prebooking.domain.cookies import Cookie, Domain
+from prebooking.domain.cookies import Cookie, Domain, domain_of
 from prebooking.domain.prebooking import Session
 from prebooking.domain.sessions import SessionAnswer, SessionCheck, SessionState, StoredSession
 from prebooking.domain.store_outcomes import StoreOutcome
@@ -167,15 +167,10 @@ def _as_cookies(rows: Any) -> tuple[Cookie, ...]:
 
     Raises UnreadableError.
     """
-    cookies = tuple(Cookie(str(row["name"]), str(row["value"]), _domain(row.get("domain"))) for row in rows)
+    cookies = tuple(Cookie(str(row["name"]), str(row["value"]), domain_of(str(row.get("domain")))) for row in rows)
     if not all(_IN_A_HEADER.fullmatch(part) for cookie in cookies for part in cookie):
         raise UnreadableError("its cookies have characters that no header may have")
     return cookies
-
-
-def _domain(stored: Any) -> Domain:
-    """Returns .com for whatever the web application may have stored beside name and value."""
-    return Domain.ES if str(stored).lstrip(".") == Domain.ES else Domain.COM
 
 
 def as_rows(cookies: Sequence[Cookie]) -> list[dict[str, str]]:

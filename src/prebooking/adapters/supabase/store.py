@@ -18,15 +18,14 @@ from prebooking.adapters.supabase.history import SupabaseHistory
 from prebooking.adapters.supabase.notices import SupabaseNotices
 from prebooking.adapters.supabase.rpc import open_rpc
 from prebooking.adapters.supabase.session_vault import SessionVault
+from prebooking.adapters.supabase.shapes import PREBOOKINGS, TRANSITION
 from prebooking.adapters.supabase.sign_ins import SupabaseSignIns
 from prebooking.concurrency.priority_semaphore import Priority
 from prebooking.domain.prebooking import Box, Page, Prebooking
 from prebooking.domain.transitions import Limits, Transition
 from prebooking.domain.work import Unscheduled, Work
 
-_TRANSITION = TypeAdapter(Transition)
 _WORK = TypeAdapter(Work)
-_PREBOOKINGS = TypeAdapter(list[Prebooking])
 
 
 @asynccontextmanager
@@ -142,7 +141,7 @@ class SupabaseStore(
             before_created_at=before and before.created_at,
             before_id=before and before.id,
         )
-        return _PREBOOKINGS.validate_python(answer["prebookings"])
+        return PREBOOKINGS.validate_python(answer["prebookings"])
 
     async def finish(
         self,
@@ -223,7 +222,7 @@ class SupabaseStore(
             max_per_minute=per_minute,
             capabilities=CAPABILITIES,
         )
-        rows = _PREBOOKINGS.validate_python(answer["publish"])
+        rows = PREBOOKINGS.validate_python(answer["publish"])
         publish = tuple(
             Unscheduled(prebooking=row, delivery_failures=found["delivery_failures"], readdressed=found["readdressed"])
             for row, found in zip(rows, answer["publish"], strict=True)
@@ -241,4 +240,4 @@ class SupabaseStore(
         await self._rpc.call("sweep_prebookings", lead_seconds=0, max_delay_seconds=0, limit=1)
 
     async def _transition(self, function: str, **arguments: Any) -> Transition:
-        return _TRANSITION.validate_python(await self._rpc.call(function, **arguments))
+        return TRANSITION.validate_python(await self._rpc.call(function, **arguments))

@@ -2,7 +2,6 @@
 
 from math import ceil
 from typing import Annotated, Any
-from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from starlette.requests import Request
@@ -14,7 +13,7 @@ from prebooking.web.problems import Problem, invalid_from
 from prebooking.web.schemas import responses
 from prebooking.web.schemas.rows import as_json
 from prebooking.web.services import services_of
-from prebooking.web.transitions import NOT_YOURS, not_found
+from prebooking.web.transitions import NOT_YOURS, not_found, prebooking_id
 
 
 def _true_or_false(value: Any) -> Any:
@@ -41,12 +40,9 @@ async def give_back(request: Request) -> Response:
     user = await services.users.email(request)
     try:
         query = GivingBackQuery.model_validate(dict(request.query_params))
-        prebooking_id = UUID(request.path_params["id"])
     except ValidationError as exc:
         raise invalid_from(exc) from exc
-    except ValueError as exc:
-        raise not_found() from exc
-    return _response(await services.give_back.give_back(prebooking_id, user, late=query.late))
+    return _response(await services.give_back.give_back(prebooking_id(request), user, late=query.late))
 
 
 def _response(result: Result) -> Response:

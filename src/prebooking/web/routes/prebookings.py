@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
@@ -30,6 +29,7 @@ from prebooking.web.transitions import (
     TOO_MANY,
     key_reused,
     not_found,
+    prebooking_id,
     response,
 )
 
@@ -85,7 +85,7 @@ async def listing(request: Request) -> Response:
 
 async def read(request: Request) -> Response:
     services, user = await _user(request)
-    rows = await services.store.list(user, prebooking_id=_id(request))
+    rows = await services.store.list(user, prebooking_id=prebooking_id(request))
     if not rows:
         raise not_found()
     return JSONResponse(as_json(rows[0]))
@@ -93,7 +93,7 @@ async def read(request: Request) -> Response:
 
 async def history(request: Request) -> Response:
     services, user = await _user(request)
-    events = await services.store.read_history(_id(request), user)
+    events = await services.store.read_history(prebooking_id(request), user)
     if events is None:
         raise not_found()
     return JSONResponse({"events": _EVENTS.dump_python(events, mode="json", exclude_none=True)})
@@ -102,31 +102,24 @@ async def history(request: Request) -> Response:
 async def reschedule(request: Request) -> Response:
     services, user = await _user(request)
     new = await read_json(request, NewOpening)
-    return response(await services.scheduler.reschedule(_id(request), user, new.available_at))
+    return response(await services.scheduler.reschedule(prebooking_id(request), user, new.available_at))
 
 
 async def cancel(request: Request) -> Response:
     services, user = await _user(request)
-    return response(await services.scheduler.cancel(_id(request), user))
+    return response(await services.scheduler.cancel(prebooking_id(request), user))
 
 
 async def retry(request: Request) -> Response:
     services, user = await _user(request)
     new = await read_json(request, Retry, optional=True)
     name = name_of(request, user)
-    return response(await services.scheduler.retry(_id(request), user, name.id, new.available_at, name.key))
+    return response(await services.scheduler.retry(prebooking_id(request), user, name.id, new.available_at, name.key))
 
 
 async def _user(request: Request) -> tuple[Services, str]:
     services = services_of(request)
     return services, await services.users.email(request)
-
-
-def _id(request: Request) -> UUID:
-    try:
-        return UUID(request.path_params["id"])
-    except ValueError as exc:
-        raise not_found() from exc
 
 
 _CREATE = """\

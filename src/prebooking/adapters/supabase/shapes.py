@@ -1,0 +1,10 @@
+"""What several parts of the store read from their functions' answers. Each is built once: that takes milliseconds."""
+
+from pydantic import TypeAdapter
+
+from prebooking.domain.prebooking import Prebooking
+from prebooking.domain.transitions import Transition
+
+PREBOOKING = TypeAdapter(Prebooking)
+PREBOOKINGS = TypeAdapter(list[Prebooking])
+TRANSITION = TypeAdapter(Transition)
