@@ -1,6 +1,7 @@
 """Three or more replicas behind one port, of which one dies every two seconds and is replaced at once."""
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -36,7 +37,7 @@ class Death:
     how: str  #: kill, stop, deploy, or crash, which is nobody's doing
     at: float  #: epoch seconds
     point: str | None = None
-    until: float = 0.0  #: of a stop: when it went on
+    until: float = math.inf  #: of a stop: when it went on; infinite if that was after all faults had ended
 
 
 def _death(how: str, reached: Armed | None) -> Death:

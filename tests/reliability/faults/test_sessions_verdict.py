@@ -84,8 +84,9 @@ def test_what_the_gym_ended_or_its_member_replaced_in_that_instant_is_not_lost()
     assert causes(ended_by="the gym", ended_ns=102 * SECOND) == []
 
 
-def test_what_its_member_replaced_while_the_asker_was_stopped_is_not_lost() -> None:
-    stopped, replaced = Death("stop", 101.5, until=125.0), Stored(ANA, "another", "b", marked_dead=False, at=120)
+@pytest.mark.parametrize("stopped", [Death("stop", 101.5, until=125.0), Death("stop", 101.5)])
+def test_what_its_member_replaced_while_the_asker_was_stopped_is_not_lost(stopped: Death) -> None:
+    replaced = Stored(ANA, "another", "b", marked_dead=False, at=120)
     assert causes(replaced, death=stopped) == []
     assert causes(death=stopped) == [LossCause.LOST]
 
