@@ -135,6 +135,27 @@ async def test_one_whose_write_fails_does_not_keep_the_others(opening: Opening) 
     assert isinstance(answers[1], OSError)
 
 
+async def test_each_request_is_warmed_shortly_before_the_opening_and_none_in_the_last_instant(opening: Opening) -> None:
+    warmed: list[tuple[int, float]] = []
+
+    def warm(n: int) -> Callable[[], None]:
+        return lambda: warmed.append((n, opening.at - opening.clock.true_time))
+
+    fired = [opening.gate.pass_through(opening.at, rank(n), opening.leave(n), warm(n)) for n in range(150)]
+    await asyncio.gather(*fired)
+    assert {n for n, _ in warmed} == set(range(150))
+    assert all(0.00004 < ahead < 0.003 for _, ahead in warmed)
+    assert opening.order == list(range(150))
+
+
+async def test_a_request_that_fails_to_be_warmed_is_fired_like_the_others(opening: Opening) -> None:
+    def fail() -> None:
+        raise OSError("closed")
+
+    await opening.gate.pass_through(opening.at, rank(0), opening.leave(0), fail)
+    assert opening.order == [0]
+
+
 async def test_a_busy_event_loop_does_not_make_the_gate_late(opening: Opening) -> None:
     def busy() -> None:  # each return to the loop costs four milliseconds
         opening.clock.true_time += 0.004

@@ -99,6 +99,7 @@ def bookings(gym: Receiver) -> list[bytes]:
 
 async def leaves_whole_and_only_at_the_word(visitor: Guest, gym: Receiver) -> None:
     sending = await visitor.hold()
+    sending.hold.warm()
     await visitor.ask()
     assert not bookings(gym)
     assert sending.hold.fired_at is None

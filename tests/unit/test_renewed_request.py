@@ -165,10 +165,24 @@ def test_one_that_is_not_held_by_the_opening_never_left_and_another_may_follow()
     assert (reply.kind, late_s) == (Kind.NEVER_LEFT, -1)
 
 
+def test_one_that_may_not_leave_any_more_at_the_opening_does_not() -> None:
+    async def scenario(opening: Opening) -> tuple[Reply, float]:
+        opening.may_send = False
+        left = await opening.execute()
+        assert not opening.booked
+        return left
+
+    reply, late_s = leaping(scenario, 3)
+    assert (reply.kind, late_s) == (Kind.NEVER_LEFT, -1)
+
+
 def test_one_that_may_not_leave_any_more_when_it_is_ready_does_not() -> None:
     async def scenario(opening: Opening) -> tuple[Reply, float]:
+        def forbid() -> None:
+            opening.may_send = opening.holds < 2
+
+        opening.on_hold = forbid
         opening.before(0.05, opening.close_connections)
-        opening.may_send = False
         left = await opening.execute()
         assert not opening.booked
         return left

@@ -9,6 +9,7 @@ ANSWER_MARGIN_S = 2.0
 # An answer of the box is awaited until this long before ours is due, and no shot starts later than this before.
 LAST_ANSWER_S = 1.0
 LAST_SHOT_S = 2.0
+_LAST_SHOT_BEFORE_END_S = ANSWER_MARGIN_S + LAST_SHOT_S
 # A delivery waits for its opening only if this much of its budget remains after it.
 AFTER_OPENING_S = 3.0
 # What a worker that began may still do after its deadline; then its request has arrived or never will.
@@ -37,7 +38,7 @@ class Budget:
         return self.left - LAST_ANSWER_S
 
     def may_send(self) -> bool:
-        return self.left > LAST_SHOT_S
+        return self.clock.monotonic() < self.arrived + self.max_duration_s - _LAST_SHOT_BEFORE_END_S
 
     @property
     def horizon(self) -> float:

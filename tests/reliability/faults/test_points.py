@@ -21,7 +21,7 @@ CHORES = {
 #: no session: tests/web/test_calendar.py; `note_box_domains` repeats what AimHarder says: tests/web/test_domains.py;
 #: `take_given_back` takes a lease alone: tests/web/test_giving_back.py.
 NO_CALLS = CHORES | {
-    *("check", "schedule_sweep", "use", "cookies", "hold", "lost", "fired_at", "aclose"),
+    *("check", "schedule_sweep", "use", "cookies", "hold", "lost", "warm", "fired_at", "aclose"),
     *("read_changes", "read_history", "timetable", "renew", "own_email"),
     *("make_calendar", "end_calendar", "read_calendar", "note_box_domains"),
     "take_given_back",

@@ -99,6 +99,9 @@ class _HeldRequest:
     def fire(self) -> None:
         self._hold.fire()
 
+    def warm(self) -> None:
+        self._hold.warm()
+
     @property
     def fired_at(self) -> float | None:
         return self._hold.fired_at

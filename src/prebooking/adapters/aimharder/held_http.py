@@ -69,6 +69,12 @@ class Hold:
             self.fired_at = self._now()
             self._stream.send(self._request)
 
+    def warm(self) -> None:
+        """Goes the way of `fire` without a write."""
+        if self._stream is not None and self._stream.is_open and self.fired_at is None:
+            self._now()
+            self._stream.warm()
+
 
 class _Stream(httpcore.AsyncNetworkStream):
     """A connection by asyncio's own streams, whose write is a plain function."""
@@ -92,6 +98,9 @@ class _Stream(httpcore.AsyncNetworkStream):
     def send(self, data: bytes | bytearray) -> None:
         self._used_at = self._loop.time()
         self._writer.write(data)
+
+    def warm(self) -> None:
+        self._writer.write(b"")  # which no transport sends
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109  # httpcore's name
         hold = held.get()

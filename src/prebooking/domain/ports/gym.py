@@ -28,6 +28,10 @@ class HeldRequest(Protocol):
         """Writes it, here and now."""
         ...
 
+    def warm(self) -> None:
+        """Reads what `fire` will read, so that the processor has it in its caches then. Nothing leaves."""
+        ...
+
     @property
     def fired_at(self) -> float | None:
         """Epoch seconds of the write, by the opening's clock; None if it never left."""

@@ -16,6 +16,7 @@ from prebooking.domain.ports import Clock, HeldRequest
 from prebooking.domain.prebooking import BookingRequest, Box, Prebooking, Session
 from prebooking.domain.timings import Timings
 from prebooking.domain.transitions import Transition
+from prebooking.usecases.booking.renewed_request import RenewedRequest
 from prebooking.usecases.guarded_gyms import GuardedGym
 from prebooking.usecases.sessions.refresh import PATIENCE_S
 from prebooking.usecases.sessions.revive import WRONG_SIGN_IN, Revived, SessionReviver
@@ -78,7 +79,7 @@ class ExecutionContext:
     revival: SessionReviver
     attempts: int
     permit: Permit | None = None  #: for the steps before the gate
-    held: HeldRequest | None = None  #: the request that waits at the gate
+    held: RenewedRequest | None = None  #: the request that waits at the gate
     settled: bool = False  #: the earlier begin was settled as absent
     begun: bool = False  #: this claim has begun
     lease: Lease | None = None  #: of its begin; the database's lasts at least as long

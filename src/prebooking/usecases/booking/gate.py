@@ -5,9 +5,10 @@ import gc
 import os
 from bisect import insort
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import cycle
 from math import inf
 from operator import attrgetter
 from uuid import UUID
@@ -25,6 +26,8 @@ _LONGEST_SLEEP_S = 0.5
 # watched without leaving, for as long as the loop might stay away, within these bounds.
 _LOOK_S = 0.001
 _WATCH_S = (0.001, 0.02)
+_WARM_S = 0.00001  # to read the data of one request
+_UNTOUCHED_S = 5 * _WARM_S
 # Where opening follows upon opening, the event loop has at least twice as long between two of these watches: otherwise
 # nothing would be prepared for the next ones.
 _WATCHED_PART = 0.5
@@ -40,6 +43,7 @@ _UNCOLLECTED_S = 2.0
 class _Waiting:
     rank: Rank
     fire: Callable[[], None]
+    warm: Callable[[], None]
     passed: asyncio.Future[None]
 
 
@@ -65,10 +69,15 @@ class Gate:
         self._watched = -inf  #: when the last watch ended, on the monotonic clock
         self._away = _WATCH_S[0]  #: the longest absence of the event loop of late, forgotten slowly
 
-    async def pass_through(self, opening: float, rank: Rank, fire: Callable[[], None]) -> None:
-        """Calls `fire` at the opening (epoch seconds): at once when it is past, never before."""
+    async def pass_through(
+        self, opening: float, rank: Rank, fire: Callable[[], None], warm: Callable[[], None] = lambda: None
+    ) -> None:
+        """Calls `fire` at the opening (epoch seconds): at once when it is past, never before.
+
+        `warm` is called again and again in the last milliseconds before: see prebooking.domain.ports.HeldRequest.
+        """
         loop = asyncio.get_running_loop()
-        waiting, group = _Waiting(rank, fire, loop.create_future()), self._waiting.get(opening)
+        waiting, group = _Waiting(rank, fire, warm, loop.create_future()), self._waiting.get(opening)
         is_earliest = opening < self._earliest
         if group is None:
             group = self._waiting[opening] = _Group(loop.create_future())
@@ -134,17 +143,28 @@ class Gate:
             if not self._is_near:
                 return
             await self._look(min(_LOOK_S, left))
-        opening = self._earliest
-        while self._now() < opening:
-            pass
+        self._watch(self._earliest)
         self._watched = self._clock.monotonic()
+
+    def _watch(self, opening: float) -> None:
+        """Returns at the opening. Until then the requests' data is kept in the processor's caches: a write of cold data
+        takes twice as long, and each delays those behind it.
+        """
+        group = self._waiting.get(opening)
+        turns = cycle(group.waiting if group else ())
+        while (left := opening - self._now()) > 0:
+            if left > _UNTOUCHED_S and (waiting := next(turns, None)):
+                with suppress(Exception):  # `fire` will meet the same, and say so
+                    waiting.warm()
 
     @property
     def _watch_s(self) -> float:
         """Returns for how long the event loop may be blocked."""
         shortest, longest = _WATCH_S
         its_turn = (self._clock.monotonic() - self._watched) * _WATCHED_PART
-        return min(2 * self._away, longest, max(shortest, its_turn))
+        group = self._waiting.get(self._earliest)
+        warming = _WARM_S * len(group.waiting) if group else 0.0
+        return min(max(2 * self._away, warming), longest, max(shortest, its_turn))
 
     async def _look(self, seconds: float = 0.0) -> None:
         before = self._clock.monotonic()
@@ -157,8 +177,9 @@ class Gate:
         while (opening := self._earliest) <= self._now():
             group = self._waiting.pop(opening)
             leaving, group.waiting = group.waiting, []
-            for waiting in leaving:
-                _leave(waiting)
+            errors = [_fire(waiting) for waiting in leaving]  # nothing else before the last has left
+            for waiting, error in zip(leaving, errors, strict=True):
+                _passed(waiting, error)
             group.opened.set_result(None)
             opened = True
         return opened
@@ -172,15 +193,22 @@ class Gate:
             group.opened.set_result(None)
 
 
-def _leave(waiting: _Waiting) -> None:
-    if waiting.passed.done():  # cancelled at this very instant
+def _fire(waiting: _Waiting) -> Exception | None:
+    if not waiting.passed.done():  # else it was cancelled at this very instant
+        try:
+            waiting.fire()
+        except Exception as exc:  # noqa: BLE001  # it concerns its own waiter, not those behind it
+            return exc
+    return None
+
+
+def _passed(waiting: _Waiting, error: Exception | None) -> None:
+    if waiting.passed.done():
         return
-    try:
-        waiting.fire()
-    except Exception as exc:  # noqa: BLE001  # it concerns its own waiter, not those behind it
-        waiting.passed.set_exception(exc)
-    else:
+    if error is None:
         waiting.passed.set_result(None)
+    else:
+        waiting.passed.set_exception(error)
 
 
 @contextmanager

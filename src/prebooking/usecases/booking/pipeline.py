@@ -237,14 +237,8 @@ class Pipeline:
 
     async def _pass_gate(self, context: ExecutionContext) -> Decision | None:
         """Waits for the opening and sends. A process that stood still until its lease had ended sends nothing."""
-        held, sent = context.held, False
+        held = context.held
         assert held is not None
-
-        def send() -> None:
-            nonlocal sent
-            if context.may_send():
-                sent = True
-                held.fire()
-
-        await self._gate.pass_through(context.opening, (context.prebooking.created_at, context.prebooking.id), send)
-        return None if sent else Release(context.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED))
+        rank = (context.prebooking.created_at, context.prebooking.id)
+        await self._gate.pass_through(context.opening, rank, held.fire, held.warm)
+        return None if held.is_fired else Release(context.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED))

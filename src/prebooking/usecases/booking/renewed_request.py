@@ -37,8 +37,8 @@ _TRY_AGAIN_S = 0.2
 class RenewedRequest:
     """See prebooking.domain.ports.HeldRequest. `hold` makes another such request; `opening` is by the clock of `now`.
 
-    `quiet`: see prebooking.usecases.booking.gate.Gate. `may_send`: whether a request that was not ready in time may
-    still leave.
+    `quiet`: see prebooking.usecases.booking.gate.Gate. `may_send`: whether it may leave, asked right before the
+    write: the process may have stood still.
     """
 
     def __init__(
@@ -73,9 +73,20 @@ class RenewedRequest:
         return await asyncio.Future()
 
     def fire(self) -> None:
-        if self._held is not None:
-            self._held.fire()
-        self._fired.set()
+        """Writes it if it may leave, or has it written as soon as it is held anew."""
+        if self._may_send():
+            if self._held is not None:
+                self._held.fire()
+            self._fired.set()
+
+    def warm(self) -> None:
+        if self._may_send() and self._held is not None:
+            self._held.warm()
+
+    @property
+    def is_fired(self) -> bool:
+        """Returns whether `fire` was called while it might leave."""
+        return self._fired.is_set()
 
     @property
     def fired_at(self) -> float | None:

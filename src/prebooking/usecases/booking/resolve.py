@@ -29,8 +29,8 @@ class _Again:
 
 async def resolve(context: ExecutionContext) -> Decision:
     """Returns a decision about the request that was sent, at the latest when the budget is used up."""
-    held = context.held
-    assert held is not None
+    assert context.held is not None
+    held: HeldRequest = context.held
     sent, began = 1, context.clock.monotonic()
     while True:
         try:
