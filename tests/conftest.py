@@ -14,11 +14,14 @@ from prebooking_local.supabase import Gateway
 
 #: Real deadlines, of a second or two, run against the wall clock here.
 _IN_REAL_TIME = {"browser", "contract", "local", "operating", "processes", "test_timeouts.py", "web"}
-#: Whole processes, a browser, explorations and made-up input: `make proofs`. See README.md.
+#: Whole processes, a browser, explorations, made-up input, and waits for real leases, looks and time limits:
+#: `make proofs`. See README.md.
 _PROOFS = {
     *("browser", "fuzz", "machine", "model", "processes"),
     *("test_claim_race.py", "test_misconfigurations.py", "test_model_replay.py", "test_schemathesis.py"),
     *("test_cookie_isolation.py", "test_earlier_layout.py", "test_last_hour.py", "test_stack.py"),
+    *("test_execution_fairness.py", "test_execution_not_here.py", "test_postgres.py", "test_secret_canaries.py"),
+    *("test_session_rotation.py", "test_session_watch.py", "test_sign_in_again.py"),
 }
 
 
