@@ -10,14 +10,6 @@ language sql volatile as $$
   select greatest(0, extract(epoch from p_instant - prebooking.now()))::double precision
 $$;
 
--- What makes two prebookings the same wish. A JSON array, so that no value can run into the next.
-create or replace function prebooking.wish_key(p_user_email text, p_box_subdomain text, p_booking_data jsonb)
-returns text language sql immutable as $$
-  select pg_catalog.jsonb_build_array(
-    pg_catalog.lower(p_user_email), p_box_subdomain, p_booking_data ->> 'day', p_booking_data ->> 'id',
-    coalesce(p_booking_data ->> 'familyId', ''))::text
-$$;
-
 -- Null where it is no instant.
 create or replace function prebooking.instant(p_text text) returns timestamptz
 language plpgsql stable set timezone = 'UTC' as $$
@@ -125,6 +117,7 @@ begin
     'available_at', case when isfinite(p.available_at) then p.available_at else '2100-01-01' end,
     'box_subdomain', box.subdomain, 'box_aimharder_id', box.aimharder_id, 'box_domain', p.box_domain,
     'booking_data', case when pg_catalog.jsonb_typeof(p.booking_data) = 'object' then p.booking_data else '{}' end,
+    'class', p.class,
     'qstash_schedule_id', p.qstash_schedule_id,
     'warning', case when p.status in ('pending', 'loaded') then p.warning end,
     'result', case when pg_catalog.jsonb_typeof(p.result) = 'object' then p.result end, 'error_code', p.error_code,

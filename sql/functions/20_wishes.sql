@@ -4,13 +4,17 @@
 create or replace function prebooking.create_row(
   p_id uuid, p_user_email text, p_box_subdomain text, p_box_aimharder_id text, p_booking_data jsonb,
   p_available_at timestamptz, p_max_active integer, p_max_per_minute integer,
-  p_starts_at timestamptz, p_time_zone text, p_box_domain text
+  p_starts_at timestamptz, p_time_zone text, p_box_domain text, p_class jsonb default null
 ) returns jsonb language plpgsql as $$
 declare
   r public.prebookings;
-  wanted constant text := prebooking.wish_key(p_user_email, p_box_subdomain, p_booking_data);
+  told constant jsonb := prebooking.class_told(p_class, p_time_zone, p_user_email, p_box_subdomain);
+  wanted constant text := prebooking.wish_key(p_user_email, p_box_subdomain, p_booking_data, told);
   opening constant timestamptz := coalesce(p_available_at, prebooking.now());
-  give_up constant timestamptz := coalesce(p_starts_at, prebooking.give_up_at(p_booking_data, opening));
+  starts constant timestamptz := coalesce(
+    p_starts_at, prebooking.told_start(p_booking_data),
+    prebooking.on_the_wall_clock(p_booking_data ->> 'day', told ->> 'starts', told ->> 'time_zone'));
+  give_up constant timestamptz := coalesce(starts, prebooking.give_up_at(p_booking_data, opening));
   refusal jsonb;
 begin
   select * into r from public.prebookings where id = p_id;
@@ -35,11 +39,11 @@ begin
   end if;
   insert into public.prebookings (
     id, user_email, box_subdomain, box_aimharder_id, box_domain, booking_data, wish_key,
-    available_at, give_up_at, starts_at, time_zone, created_at, armed_at)
+    available_at, give_up_at, starts_at, time_zone, class, created_at, armed_at)
   values (
     p_id, pg_catalog.lower(p_user_email), p_box_subdomain, p_box_aimharder_id,
     coalesce(p_box_domain, (prebooking.session_of(p_user_email)).box_domains ->> p_box_subdomain), p_booking_data, wanted,
-    opening, give_up, p_starts_at, p_time_zone, prebooking.now(), prebooking.now())
+    opening, give_up, starts, coalesce(told ->> 'time_zone', p_time_zone), told, prebooking.now(), prebooking.now())
   returning * into r;
   return prebooking.answer('created', r);
 end $$;
@@ -50,11 +54,12 @@ create or replace function public.create_prebooking(
   p_available_at timestamptz default null,   -- null: now
   p_max_active integer default null, p_max_per_minute integer default null,
   p_starts_at timestamptz default null, p_time_zone text default null, p_key uuid default null,
-  p_box_domain text default null             -- null: as the user's session knows it
+  p_box_domain text default null,            -- null: as the user's session knows it
+  p_class jsonb default null                 -- {"starts": "HH:MM", "name"?, "time_zone"?}: beside the id, or without one
 ) returns jsonb language plpgsql as $$
 declare
   wish constant text :=
-    prebooking.wish_of(prebooking.wish_key(p_user_email, p_box_subdomain, p_booking_data));
+    prebooking.wish_of(prebooking.wish_key(p_user_email, p_box_subdomain, p_booking_data, p_class));
   answer jsonb;
 begin
   perform prebooking.take_turn(p_user_email);
@@ -62,7 +67,7 @@ begin
   if answer is null then
     answer := prebooking.create_row(
       p_id, p_user_email, p_box_subdomain, p_box_aimharder_id, p_booking_data, p_available_at, p_max_active,
-      p_max_per_minute, p_starts_at, p_time_zone, p_box_domain);
+      p_max_per_minute, p_starts_at, p_time_zone, p_box_domain, p_class);
     perform prebooking.remember_answer(p_user_email, p_key, wish, p_available_at, answer);
   end if;
   return answer;

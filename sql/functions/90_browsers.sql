@@ -7,7 +7,7 @@ revoke all on public.prebookings, prebooking.email_owners, prebooking.history, p
 grant usage on schema public to authenticated;
 grant select (
   id, user_email, status, version, attempts, available_at, box_subdomain, box_aimharder_id, box_domain,
-  booking_data,
+  booking_data, class,
   qstash_schedule_id, warning, result, error_code, error_message, created_at, updated_at, executed_at
 ) on public.prebookings to authenticated;
 -- They may look up the owner of their own address, by the policies alone: the schema is closed to them.

@@ -44,8 +44,8 @@ async def prebooking(db: Functions, **columns: Any) -> UUID:
         "armed_at": NOW - timedelta(days=1),
         **columns,
     }
-    wish = (row["user_email"], row["box_subdomain"], row["booking_data"])
-    key = await db.connection.fetchval("select prebooking.wish_key($1, $2, $3)", *wish)
+    wish = (row["user_email"], row["box_subdomain"], row["booking_data"], row.get("class"))
+    key = await db.connection.fetchval("select prebooking.wish_key($1, $2, $3, $4)", *wish)
     return await insert(db.connection, "prebookings", {"wish_key": key, **row})
 
 

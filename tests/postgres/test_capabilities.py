@@ -9,7 +9,10 @@ from tests.postgres.functions import NOW, Functions, seconds
 
 from prebooking.adapters.supabase.capabilities import CAPABILITIES
 
-ONLY_NOW: list[dict[str, Any]] = [{"box_domain": "aimharder.es"}]
+ONLY_NOW: list[dict[str, Any]] = [
+    {"box_domain": "aimharder.es"},
+    {"booking_data": {"day": "20990304"}, "class": {"starts": "18:00", "name": None, "time_zone": "Europe/Madrid"}},
+]
 BEFORE = NOW - seconds(60)
 WAITING: list[dict[str, Any]] = [
     {"available_at": BEFORE},

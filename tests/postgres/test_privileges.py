@@ -49,7 +49,7 @@ EXPECTED = {
 }
 SHOWN_TO_BROWSERS = {
     *("id", "user_email", "status", "version", "attempts", "available_at", "box_subdomain", "box_aimharder_id"),
-    "box_domain",
+    *("box_domain", "class"),
     *("booking_data", "qstash_schedule_id", "warning", "result", "error_code", "error_message"),
     *("created_at", "updated_at", "executed_at"),
     *("prebooking_id", "n", "at", "event", "attempt", "replica", "reason", "message_id", "took_ms"),

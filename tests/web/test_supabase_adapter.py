@@ -18,6 +18,7 @@ from prebooking.domain.cookies import Cookie
 from prebooking.domain.errors import StoreUnavailableError
 from prebooking.domain.prebooking import Box, Status
 from prebooking.domain.transitions import Limits, Transition
+from prebooking.domain.wished_class import WishedClass
 from prebooking_local.supabase import Fault, Gateway
 
 ANA = "ana@example.com"
@@ -211,3 +212,12 @@ async def test_a_claim_waits_in_line_for_its_turn_and_its_clock_starts_when_it_i
     assert isinstance(claim, Claim)
     assert claim.sent_at - asked > 0.5
     await asyncio.gather(*in_front)
+
+
+async def test_a_class_by_its_hour_and_name_comes_back_typed(store: SupabaseStore) -> None:
+    opening = datetime.now(UTC)
+    data = {"day": f"{opening + timedelta(days=4):%Y%m%d}"}
+    wished = WishedClass(starts="18:00", name="WOD")
+    created = await store.create(uuid4(), ANA, BOX, data, opening, limits=LIMITS, wished=wished)
+    assert created.prebooking
+    assert created.prebooking.class_ == WishedClass(starts="18:00", name="WOD", time_zone="Europe/Madrid")

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from prebooking.domain.cookies import Cookie, Domain
+from prebooking.domain.wished_class import WishedClass
 
 # A box is named by the label of its sub-domain, never by a URL: this is what keeps sessions where they belong.
 BOX_LABEL = r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$"
@@ -74,6 +75,9 @@ class Box:
 class Prebooking:
     """One row. `booking_data` stays as it was written: an adopted row may hold anything."""
 
+    # For adapters, which read and write rows as JSON: there the field is `class`, a word of Python's.
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = {"alias_generator": lambda name: name.rstrip("_")}
+
     id: UUID
     user_email: str
     status: Status
@@ -84,6 +88,7 @@ class Prebooking:
     box_aimharder_id: str | None
     box_domain: Domain | None = None  #: None: as the user's session knows it
     booking_data: Mapping[str, Any]
+    class_: WishedClass | None = None  #: by its hour and name, beside the id or in its place
     qstash_schedule_id: str | None = None
     warning: Mapping[str, Any] | None = None  #: code, message, since: what its user had better do before the opening
     result: Mapping[str, Any] | None = None

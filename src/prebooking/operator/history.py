@@ -46,7 +46,7 @@ class History:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "prebooking": TypeAdapter(Prebooking).dump_python(self.prebooking, mode="json"),
+            "prebooking": TypeAdapter(Prebooking).dump_python(self.prebooking, mode="json", by_alias=True),
             "events": TypeAdapter(list[HistoryEvent]).dump_python([*self.events], mode="json", exclude_none=True),
         }
 

@@ -25,8 +25,8 @@ def as_json(inspection: Inspection) -> dict[str, Any]:
         "now": inspection.now.isoformat(),
         "counts": dict(inspection.counts),
         "estimated": list(inspection.estimated),
-        "next": _ROWS.dump_python(inspection.next, mode="json"),
-        "last": _ROWS.dump_python(inspection.last, mode="json"),
+        "next": _ROWS.dump_python(inspection.next, mode="json", by_alias=True),
+        "last": _ROWS.dump_python(inspection.last, mode="json", by_alias=True),
     }
 
 

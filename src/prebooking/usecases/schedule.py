@@ -17,6 +17,7 @@ from prebooking.domain.ports import Clock, Messages, Store
 from prebooking.domain.prebooking import Box, Prebooking, Status
 from prebooking.domain.store_outcomes import StoreOutcome
 from prebooking.domain.transitions import Limits, Transition
+from prebooking.domain.wished_class import WishedClass
 from prebooking.usecases.publishing import PublishBackoff
 
 _log = structlog.get_logger()
@@ -61,9 +62,10 @@ class Scheduler:
         *,
         starts_at: datetime | None = None,
         time_zone: str | None = None,
+        wished: WishedClass | None = None,
         key: UUID | None = None,
     ) -> Transition:
-        """`starts_at`: the class's start, `time_zone`: the box's, where they are known.
+        """`starts_at`: the class's start, `time_zone`: the box's, where they are known. `wished`: its hour and name.
 
         outcome: created, existing (same wish, same opening), exists (another opening), too_late, too_many.
 
@@ -80,6 +82,7 @@ class Scheduler:
             limits=self._limits,
             starts_at=starts_at,
             time_zone=time_zone,
+            wished=wished,
             key=key,
         )
         return await self._order_message(created) if created.outcome == StoreOutcome.CREATED else created

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -23,6 +24,7 @@ from prebooking.adapters.supabase.sign_ins import SupabaseSignIns
 from prebooking.concurrency.priority_semaphore import Priority
 from prebooking.domain.prebooking import Box, Page, Prebooking
 from prebooking.domain.transitions import Limits, Transition
+from prebooking.domain.wished_class import WishedClass
 from prebooking.domain.work import Unscheduled, Work
 
 _WORK = TypeAdapter(Work)
@@ -60,6 +62,7 @@ class SupabaseStore(
         limits: Limits,
         starts_at: datetime | None = None,
         time_zone: str | None = None,
+        wished: WishedClass | None = None,
         key: UUID | None = None,
     ) -> Transition:
         return await self._transition(
@@ -76,6 +79,7 @@ class SupabaseStore(
             time_zone=time_zone,
             key=key,
             box_domain=box.domain,
+            **{"class": asdict(wished)} if wished else {},
         )
 
     async def attach_message(

@@ -16,6 +16,7 @@ from prebooking.domain.ports.sessions import SessionStore, SignInStore
 from prebooking.domain.prebooking import Box, Page, Prebooking
 from prebooking.domain.store_outcomes import StoreOutcome
 from prebooking.domain.transitions import Limits, Transition
+from prebooking.domain.wished_class import WishedClass
 from prebooking.domain.work import Work
 
 
@@ -86,9 +87,12 @@ class Store(
         limits: Limits,
         starts_at: datetime | None = None,
         time_zone: str | None = None,
+        wished: WishedClass | None = None,
         key: UUID | None = None,
     ) -> Transition:
         """`at` None: it opens now. `starts_at`, `time_zone`: the class's start and the box's zone, where known.
+
+        `wished`: the class by its hour and name, beside the id in `data`, or in its place.
 
         `key`: of the request; with one that was used before it is answered as then, or key_reused.
         """

@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from prebooking.domain.cookies import Domain
 from prebooking.domain.outcome import Outcome
 from prebooking.domain.prebooking import Prebooking as _Prebooking
+from prebooking.domain.wished_class import WishedClass
 
 _OPEN = ConfigDict(extra="allow")  # rows that the web application wrote have other fields, and may lack some of these
 
@@ -89,6 +90,7 @@ class Prebooking(_Prebooking):
     box_domain: SkipJsonSchema[Domain | None] = None
     booking_data: Booking
     # Always present in a response, so without a default here.
+    class_: WishedClass | None
     qstash_schedule_id: str | None
     warning: Warned | None
     result: Result | None
