@@ -57,7 +57,7 @@ begin
     'starts_at', prebooking.shown_instant(coalesce(p.starts_at::text, p.booking_data ->> 'classTimeUTC')),
     'minutes', case when p.result ->> 'class_minutes' ~ '^[0-9]{1,4}$' then (p.result ->> 'class_minutes')::integer end,
     'opens_at', prebooking.shown_instant(p.available_at::text), 'time_zone', pg_catalog.left(p.time_zone, 64),
-    'name', pg_catalog.left(p.booking_data ->> 'activityName', 200),
+    'name', pg_catalog.left(coalesce(p.booking_data ->> 'activityName', p.class ->> 'name'), 200),
     'gym', pg_catalog.left(coalesce(p.booking_data ->> 'boxName', box.subdomain), 200),
     'created_at', p.created_at, 'updated_at', p.updated_at);
 end $$;

@@ -56,7 +56,8 @@ def _table(title: str, *columns: str) -> Table:
 def class_of(row: Prebooking) -> str:
     """Names the class in one line, printable."""
     data = row.booking_data
-    name = str(data.get("activityName") or f"class {data.get('id', '?')}")
+    by_hour = row.class_ and (row.class_.name or f"class at {row.class_.starts}")
+    name = str(data.get("activityName") or by_hour or f"class {data.get('id', '?')}")
     return printable(f"{name}, {data.get('day', '?')}, {row.box_subdomain or 'no box'}")
 
 

@@ -148,7 +148,7 @@ _WORDS: Mapping[Language, _Words] = {
 def title_and_text(notice: Notice, language: Language, zone: ZoneInfo) -> tuple[str, str]:
     """`zone`: the time zone of the hours."""
     words, row = _WORDS[language], notice.prebooking
-    name = _plain(row.booking_data.get("activityName")) or words.a_class
+    name = _plain(row.booking_data.get("activityName")) or _plain(row.class_ and row.class_.name) or words.a_class
     box = _plain(row.booking_data.get("boxName")) or _plain(row.box_subdomain)
     what = f"{name}, {_when(row, words, zone)}"
     filled = {
@@ -175,7 +175,9 @@ def _when(row: Prebooking, words: _Words, zone: ZoneInfo) -> str:
     try:
         if start:
             return _format_moment(datetime.fromisoformat(str(start)).astimezone(zone), words)
-        return _format_moment(datetime.strptime(day, "%Y%m%d").replace(tzinfo=zone), words, hour=False)
+        told = row.class_.starts if row.class_ else ""  # on the gym's wall clock
+        moment = datetime.strptime(day + told, "%Y%m%d%H:%M" if told else "%Y%m%d").replace(tzinfo=zone)
+        return _format_moment(moment, words, hour=bool(told))
     except (ValueError, OverflowError):
         return day
 

@@ -46,7 +46,8 @@ async def create(request: Request) -> Response:
         new.booking_data.as_row(),
         new.opening,
         starts_at=new.starts_at,
-        time_zone=new.opens.time_zone if new.opens else None,
+        time_zone=new.time_zone,
+        wished=new.class_.as_wished() if new.class_ else None,
         key=name.key,
     )
     if created.prebooking and not created.prebooking.warning and services.class_listings.lacks(user, box.subdomain):
@@ -127,6 +128,9 @@ Creates a prebooking, which is booked when the class opens: at `available_at`, o
 gives. With `days_before` the opening is a local time at the gym, across daylight saving changes: a time that the change
 skips is read with the offset before the change, a time that occurs twice is the first one. `hours_before` is elapsed
 time.
+
+The class is named by `booking_data.id`, by its hour and name as `class`, or by both: then the id counts where the gym
+lists it, else the only class of that day with that hour and name.
 
 Repeating a request is safe: while a prebooking of the same class with the same opening is pending, the response is that
 prebooking. With the same `Idempotency-Key` it is also returned after it has ended. A request that exceeded a limit is

@@ -121,7 +121,10 @@ class Opens(Rule):
     time_zone: Annotated[TimeZone, Field(description=f"The gym's IANA time zone, {_EXAMPLE}.")]
     starts: Annotated[
         TimeOfDay | None,
-        Field(description="The local time at which the class starts. Default: taken from `booking_data.classTimeUTC`."),
+        Field(
+            description="The local time at which the class starts. Default: taken from `booking_data.classTimeUTC` or"
+            " `class`."
+        ),
     ] = None
 
     @model_validator(mode="after")
@@ -140,19 +143,22 @@ class Opens(Rule):
         """Returns when the class starts, in UTC, if `starts` is given."""
         return None if self.starts is None else on_the_wall_clock(day, self.starts, self.time_zone)
 
-    def opens_at(self, day: date, class_time: datetime | None) -> datetime:
-        """Returns the opening in UTC. `class_time`: the start of the class, if it is known. Raises Problem."""
+    def opens_at(self, day: date, class_time: datetime | None, told_by: str = "booking_data.classTimeUTC") -> datetime:
+        """Returns the opening in UTC. `class_time`: the start of the class, if it is known; `told_by`: by which field.
+
+        Raises Problem.
+        """
         starts = self.starts
         if class_time is not None:
             local = class_time.astimezone(ZoneInfo(self.time_zone))
             local_start = f"is {local:%Y-%m-%d %H:%M} in {self.time_zone}"
             if local.date() != day:
                 raise invalid(
-                    "booking_data.classTimeUTC",
+                    told_by,
                     f"{local_start}, which is not on booking_data.day {day:%Y%m%d}: correct one of them",
                 )
             if starts is not None and starts != local.time().replace(second=0, microsecond=0, fold=0):
-                raise invalid("opens.starts", f"booking_data.classTimeUTC {local_start}: correct one, or leave one out")
+                raise invalid("opens.starts", f"{told_by} {local_start}: correct one, or leave one out")
             if self.hours_before is not None:
                 return class_time - timedelta(hours=self.hours_before)
             starts = local.time()

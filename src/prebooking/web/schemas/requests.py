@@ -1,7 +1,8 @@
 """What a user may ask for, read strictly; the contract in /openapi.json is generated from the same types."""
 
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
@@ -11,9 +12,12 @@ from pydantic import (
     Field,
     ValidationInfo,
     WithJsonSchema,
+    model_validator,
 )
 
 from prebooking.domain.prebooking import Status
+from prebooking.web.problems import invalid
+from prebooking.web.schemas.class_by_hour import ClassByHour
 from prebooking.web.schemas.fields import BoxDomain, BoxLabel, BoxNumber, Day, FamilyId, Id, Text
 from prebooking.web.schemas.instants import Instant
 from prebooking.web.schemas.opens import Opens
@@ -47,7 +51,9 @@ class BookingData(BaseModel):
     """The class to book and the family member to book it for. Only day, id, familyId and insist are sent to the gym."""
 
     day: Day
-    id: Annotated[Id, Field(description="AimHarder's id of the class, as in its listing.")]
+    id: Annotated[
+        Id | None, Field(description="AimHarder's id of the class, as in its listing. It may be missing with `class`.")
+    ] = None
     familyId: Annotated[  # noqa: N815  # AimHarder's word
         FamilyId,
         Field(description="AimHarder's id of the family member to book for; empty for the member themselves."),
@@ -69,7 +75,9 @@ class BookingData(BaseModel):
 
 
 class NewPrebooking(BaseModel):
-    """A class to book at the instant at which it opens for booking. Send either `available_at` or `opens`."""
+    """A class to book at the instant at which it opens for booking. Send either `available_at` or `opens`, and
+    `booking_data.id`, `class` or both.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -86,8 +94,19 @@ class NewPrebooking(BaseModel):
                     "booking_data": {"day": "20301128", "id": 502},
                     "opens": {"days_before": 4, "starts": "08:00", "time_zone": "Europe/Madrid"},
                 },
+                {
+                    "box_subdomain": "mygym",
+                    "box_aimharder_id": 7,
+                    "booking_data": {"day": "20301128"},
+                    "class": {"starts": "18:00", "name": "CrossFit"},
+                    "opens": {"days_before": 4, "time_zone": "Europe/Madrid"},
+                },
             ],
             "oneOf": [{"required": ["available_at"]}, {"required": ["opens"]}],
+            "anyOf": [
+                {"required": ["class"], "properties": {"class": {"type": "object"}}},
+                {"properties": {"booking_data": {"required": ["id"], "properties": {"id": {"not": {"type": "null"}}}}}},
+            ],
         }
     )
 
@@ -101,6 +120,10 @@ class NewPrebooking(BaseModel):
         ),
     ] = None
     booking_data: BookingData
+    class_: Annotated[
+        ClassByHour | None,
+        Field(alias="class", description="The class by its hour and name, beside `booking_data.id` or in its place."),
+    ] = None
     opens: Annotated[Opens | None, Field(description="The gym's opening rule, instead of `available_at`.")] = None
     available_at: Annotated[
         Instant | None,
@@ -111,18 +134,42 @@ class NewPrebooking(BaseModel):
         ),
     ] = None
 
+    @model_validator(mode="after")
+    def _names_a_class(self) -> Self:
+        """Raises Problem, which names a field; pydantic would name the whole."""
+        if self.booking_data.id is None and self.class_ is None:
+            raise invalid("booking_data.id", "is missing: send the id of the class, or its hour and name as `class`")
+        start, zone = self.booking_data.classTimeUTC, self.time_zone
+        if self.class_ and start and zone:
+            local = start.astimezone(ZoneInfo(zone))
+            if (local.date(), local.time().replace(fold=0)) != (self._date, self.class_.starts):
+                told = f"booking_data.classTimeUTC is {local:%Y-%m-%d %H:%M} in {zone}"
+                raise invalid("class.starts", f"{told}: correct one, or leave classTimeUTC out")
+        return self
+
     @property
     def opening(self) -> datetime:
         """Returns the instant of the opening, as given or by the rule. Raises Problem."""
         if self.opens is None:
             assert self.available_at is not None
             return self.available_at
-        return self.opens.opens_at(self._date, self.booking_data.classTimeUTC)
+        told_by = "booking_data.classTimeUTC" if self.booking_data.classTimeUTC else "class.starts"
+        return self.opens.opens_at(self._date, self._told_start, told_by)
 
     @property
     def starts_at(self) -> datetime | None:
-        """Returns when the class starts, if the request says so."""
-        return self.booking_data.classTimeUTC or (self.opens.starts_at(self._date) if self.opens else None)
+        """Returns when the class starts, if the request says so, and by which clock."""
+        return self._told_start or (self.opens.starts_at(self._date) if self.opens else None)
+
+    @property
+    def time_zone(self) -> str | None:
+        """Returns the gym's, if the request says it."""
+        return (self.class_ and self.class_.time_zone) or (self.opens.time_zone if self.opens else None)
+
+    @property
+    def _told_start(self) -> datetime | None:
+        by_hour = self.class_.starts_at(self._date, self.time_zone) if self.class_ else None
+        return self.booking_data.classTimeUTC or by_hour
 
     @property
     def _date(self) -> date:

@@ -19,14 +19,16 @@ export const active = (row) => row.status === "pending" || row.status === "execu
 export const atOnce = (row) => Date.parse(row.created_at) > Date.parse(row.available_at) - 1000;
 
 export function title(row) {
-  return row.booking_data.activityName || `Class ${row.booking_data.id}`;
+  const { activityName, id } = row.booking_data;
+  return activityName || row.class?.name || (id ? `Class ${id}` : "Class");
 }
 
 /** Where and when the class is. */
 export function place(row) {
   const { day, boxName } = row.booking_data;
   const starts = row.booking_data.classTimeUTC;
-  const at = starts ? `${date(starts)}, ${clock(starts).slice(0, 5)}` : dayName(day ?? "");
+  const hour = row.class ? `, ${row.class.starts}` : "";
+  const at = starts ? `${date(starts)}, ${clock(starts).slice(0, 5)}` : dayName(day ?? "") + hour;
   return [at, boxName || row.box_subdomain].filter(Boolean).join(" · ");
 }
 
