@@ -10,6 +10,7 @@ language sql volatile as $$
     -- Nothing may be sent any more; what was begun is claimed only to be settled.
     'settle_only', p.booking_started_at is not null and p.begun_token is distinct from p.claim_token
       and (prebooking.now() >= p.give_up_at or p.attempts >= p_max_attempts),
+    'begun_as', case when p.booking_started_at is not null then p.begun_as end,
     'give_up_at', p.give_up_at, 'starts_at', p.starts_at, 'time_zone', p.time_zone, 'parks', p.parks, 'shots', p.shots,
     'last_outcome', p.last_outcome, 'last_message', p.last_message,
     'session', prebooking.session_as_json(prebooking.session_of(p.user_email)))
@@ -90,9 +91,12 @@ begin
   elsif r.status <> 'executing' and r.retry_at > t then
     return prebooking.answer('retry_later', r)
       || pg_catalog.jsonb_build_object('retry_after', prebooking.seconds_until(r.retry_at));
+  elsif r.status <> 'executing' and prebooking.has_to_wait(r) then
+    return prebooking.answer('retry_later', r) || '{"retry_after": 1}';
   end if;
 
   update public.prebookings set
+    waits_for = null,
     status = 'executing', claim_token = p_token, claim_tokens = claim_tokens || p_token, claimed_at = t, retry_at = null,
     lease_until = case when p_lease_seconds is not null then t + pg_catalog.make_interval(secs => p_lease_seconds)
       else greatest(t + interval '5 seconds', r.available_at + interval '1 second') end,
@@ -108,18 +112,30 @@ end $$;
 -- The recorded intent to send the booking request. p_settled: the caller has settled the earlier begin as absent.
 -- p_starts_at: the class's start, where the caller has learnt it; the row keeps it, also where that is what forbids it.
 -- p_book_until_minutes: how long before its start the class is booked no more; what is unknown forbids nothing.
+-- p_class: what the caller knows of the class by the gym's listing, see known_class; null: it is of a version that
+-- sends the row's id, whatever is listed. p_absent: see other_of_same_class. Where another of the user's prebookings may
+-- be booking the same class, the row is released, which was no attempt, and the answer is held.
 create or replace function public.begin_booking(
   p_id uuid, p_token uuid, p_lease_seconds double precision, p_max_attempts integer, p_settled boolean,
-  p_starts_at timestamptz default null, p_book_until_minutes double precision default 0
+  p_starts_at timestamptz default null, p_book_until_minutes double precision default 0,
+  p_class jsonb default null, p_absent boolean default false
 ) returns jsonb language plpgsql as $$
 declare
   r public.prebookings;
+  other public.prebookings;
+  email text;
   t timestamptz;
 begin
-  select * into r from public.prebookings where id = p_id for update;
-  if not found then
-    return '{"outcome": "unknown_prebooking"}';
-  end if;
+  -- The user's turn comes before any row's lock. Where the row has gone to another e-mail meanwhile, that one's is taken.
+  loop
+    select p.user_email into email from public.prebookings p where p.id = p_id;
+    if not found then
+      return '{"outcome": "unknown_prebooking"}';
+    end if;
+    perform prebooking.take_turn(email);
+    select * into r from public.prebookings where id = p_id and user_email = email for update;
+    exit when found;
+  end loop;
   t := prebooking.now();
   if r.status = 'cancelled' then
     return prebooking.answer('cancelled', r);
@@ -139,7 +155,17 @@ begin
   elsif not r.claim_counted and r.attempts >= p_max_attempts then
     return prebooking.answer('attempts_exhausted', r);
   end if;
+  other := prebooking.other_of_same_class(r, p_class, p_absent);
+  if other.id is not null then
+    update public.prebookings set
+      status = 'pending', waits_for = other.id, retry_at = t + interval '1 second',
+      claim_token = null, lease_until = null, ended_token = p_token, booking_started_at = null, begun_token = null,
+      attempts = attempts - claim_counted::integer, claim_counted = false, parks = 0
+    where id = p_id returning * into r;
+    return prebooking.answer('held', r) || '{"retry_after": 1}';
+  end if;
   update public.prebookings set
+    begun_as = coalesce(p_class - 'beside', pg_catalog.jsonb_build_object('id', booking_data ->> 'id')),
     booking_started_at = t, begun_token = p_token,
     lease_until = t + pg_catalog.make_interval(secs => p_lease_seconds),
     attempts = attempts + (not claim_counted)::integer, claim_counted = true, parks = 0

@@ -3,8 +3,9 @@ alter table public.prebookings
   add column if not exists class jsonb
     constraint prebookings_class check (
       class is null or coalesce(class ->> 'starts' ~ '^([01][0-9]|2[0-3]):[0-5][0-9]$', false)),
-  add column if not exists begun_as jsonb,               -- what begin learnt of the class: {"id", "starts", "name"}
-  add column if not exists waits_for uuid;               -- the prebooking that may be booking the same class
+  -- The class that the last begin was for, by the gym's listing: {"id", "starts", "name"}, each null where not known.
+  add column if not exists begun_as jsonb,
+  add column if not exists waits_for uuid;               -- the user's other prebooking that may be booking this class
 -- What a user has booked, or may be booking, on one day: asked by each begin.
 create index if not exists prebookings_begun_of_day
   on public.prebookings (lower(user_email), (booking_data ->> 'day'))

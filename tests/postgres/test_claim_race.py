@@ -11,9 +11,8 @@ from statistics import quantiles
 from time import perf_counter
 from uuid import UUID, uuid4
 
-from tests.postgres.factories import prebooking
 from tests.postgres.functions import Functions, Many
-from tests.postgres.test_races import DUE
+from tests.postgres.test_races import rows as made
 
 ROWS = int(os.environ.get("CLAIM_RACE_ROWS", "200"))
 WORKERS = 16
@@ -23,7 +22,7 @@ SEED = 20261122
 
 async def test_no_row_is_claimed_twice_nor_both_begun_and_cancelled(many: Many) -> None:
     *workers, client = await many(WORKERS + 1)
-    ids = [await prebooking(client, **DUE) for _ in range(ROWS)]
+    ids = await made(client, ROWS)
     claims: Counter[UUID] = Counter()
     begun: dict[UUID, UUID] = {}
     cancelled: set[UUID] = set()

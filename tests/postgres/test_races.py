@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from tests.postgres.factories import BEGUN_BEFORE, begun, claimed, failed, prebooking
-from tests.postgres.functions import Functions, Many, until_waiting
+from tests.postgres.factories import BEGUN_BEFORE, begun, booking_data, claimed, failed, prebooking
+from tests.postgres.functions import NOW, Functions, Many, until_waiting
 
 Work = Callable[[Functions, UUID], Awaitable[None]]
 
@@ -18,7 +18,9 @@ DUE: dict[str, Any] = {"available_at": datetime(2026, 1, 1, tzinfo=UTC)}
 
 
 async def rows(db: Functions, number: int, **columns: Any) -> list[UUID]:
-    return [await prebooking(db, **{**DUE, **columns}) for _ in range(number)]
+    """Each of a day of its own, so that none waits for another."""
+    days = [{"booking_data": booking_data(day=f"{NOW + timedelta(days=n):%Y%m%d}")} for n in range(number)]
+    return [await prebooking(db, **{**DUE, **day, **columns}) for day in days]
 
 
 async def each_at_all(workers: list[Functions], ids: list[UUID], work: Work) -> None:

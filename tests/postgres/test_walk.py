@@ -26,6 +26,7 @@ EDGES = {
 # Who may take which edge; everything else leaves a status as it is.
 EDGES_OF = {
     "claim_prebooking": {("pending", "executing"), ("pending", "failed"), ("executing", "failed")},
+    "begin_booking": {("executing", "pending")},  # where another may be booking the same class
     "finish_booking": {("executing", "completed"), ("executing", "failed")},
     "release_prebooking": {("executing", "pending")},
     "cancel_prebooking": {("pending", "cancelled"), ("executing", "cancelled")},

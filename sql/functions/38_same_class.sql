@@ -1,0 +1,63 @@
+-- Booked once, though it is wished twice: by the class's id, and by its hour and name. No two prebookings of one member
+-- that may be for the same class are begun at the same time, nor one after the other has been booked. What is not known
+-- of a class is never taken for a difference.
+
+-- What is known of the row's class. p_learnt: by the gym's listing, {"id", "starts", "name", "beside"}: the last are the ids
+-- of the classes that are listed beside it. What the user's page calls it (activityName) is no name to be compared.
+create or replace function prebooking.known_class(p public.prebookings, p_learnt jsonb) returns jsonb
+language sql stable as $$
+  select pg_catalog.jsonb_build_object(
+    'ids', pg_catalog.jsonb_path_query_array(
+      pg_catalog.jsonb_build_array(p.booking_data ->> 'id', p_learnt ->> 'id'), '$[*] ? (@ != null)'),
+    'beside', coalesce(p_learnt -> 'beside', '[]'),
+    'starts', coalesce(p_learnt ->> 'starts', p.class ->> 'starts', prebooking.hour_of(p.starts_at, p.time_zone)),
+    'name', prebooking.plain_name(coalesce(p_learnt ->> 'name', p.class ->> 'name')))
+$$;
+
+-- The same id, or the same hour (and name, where both have one). Where an hour is not known, only a listing with both of
+-- them tells that they are two.
+create or replace function prebooking.may_be_same_class(p_one jsonb, p_other jsonb) returns boolean
+language sql immutable as $$
+  select exists (
+      select from pg_catalog.jsonb_array_elements(p_one -> 'ids') a (id)
+      join pg_catalog.jsonb_array_elements(p_other -> 'ids') b (id) on a.id = b.id)
+    or coalesce(
+      p_one ->> 'starts' = p_other ->> 'starts' and coalesce(p_one ->> 'name' = p_other ->> 'name', true),
+      p_other -> 'ids' = '[]' or not p_one -> 'beside' @> (p_other -> 'ids'))
+$$;
+
+-- Of the user's other prebookings of that box, day and family member, one that is begun or booked and may be for the
+-- same class. The user's turn has been taken. p_learnt: see known_class.
+-- p_absent: the gym's listing, asked since this claim, has the class without the user. Then what was booked half a minute
+-- before that claim is no hindrance: the member has cancelled it at the gym, or it is another class.
+create or replace function prebooking.other_of_same_class(p public.prebookings, p_learnt jsonb, p_absent boolean)
+returns public.prebookings language plpgsql stable as $$
+declare
+  wanted constant jsonb := prebooking.known_class(p, p_learnt);
+  box constant text := (prebooking.box_of(p)).subdomain;
+  other public.prebookings;
+begin
+  for other in
+    select o.* from public.prebookings o
+    where pg_catalog.lower(o.user_email) = pg_catalog.lower(p.user_email)
+      and o.booking_data ->> 'day' = p.booking_data ->> 'day'
+      and (o.status = 'completed' or o.status = 'executing' or o.booking_started_at is not null)
+      and o.id <> p.id and coalesce(o.booking_data ->> 'familyId', '') = coalesce(p.booking_data ->> 'familyId', '')
+      and (prebooking.is_begun(o) or (o.status = 'completed' and o.result ->> 'given_back_at' is null
+        and not (p_absent and o.executed_at < p.claimed_at - interval '30 seconds')))
+    order by o.status = 'completed', o.booking_started_at
+  loop
+    if coalesce((prebooking.box_of(other)).subdomain = box, true)
+      and prebooking.may_be_same_class(wanted, prebooking.known_class(other, other.begun_as)) then
+      return other;
+    end if;
+  end loop;
+  return null;
+end $$;
+
+-- Whether the prebooking that this one waits for may still be booking its class.
+create or replace function prebooking.has_to_wait(p public.prebookings) returns boolean
+language sql stable as $$
+  select p.waits_for is not null and coalesce(
+    (select prebooking.is_begun(o) from public.prebookings o where o.id = p.waits_for), false)
+$$;
