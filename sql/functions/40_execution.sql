@@ -10,7 +10,7 @@ language sql volatile as $$
     -- Nothing may be sent any more; what was begun is claimed only to be settled.
     'settle_only', p.booking_started_at is not null and p.begun_token is distinct from p.claim_token
       and (prebooking.now() >= p.give_up_at or p.attempts >= p_max_attempts),
-    'begun_as', case when p.booking_started_at is not null then p.begun_as end,
+    'begun_as', p.begun_as,
     'give_up_at', p.give_up_at, 'starts_at', p.starts_at, 'time_zone', p.time_zone, 'parks', p.parks, 'shots', p.shots,
     'last_outcome', p.last_outcome, 'last_message', p.last_message,
     'session', prebooking.session_as_json(prebooking.session_of(p.user_email)))

@@ -173,7 +173,7 @@ async def test_what_is_claimed_does_not_wait_behind_a_crowd_of_claims(store: Sup
         for _ in range(40)
     ]
     await asyncio.sleep(0)
-    begun = await store.begin(prebooking_id, token, lease_s=20, max_attempts=5, settled=False)
+    begun = await store.begin(prebooking_id, token, lease_s=20, max_attempts=5, settled=False, learnt={})
     assert begun.outcome == "begun"
     assert sum(claiming.done() for claiming in crowd) <= 8  # the connections
     for claiming in crowd:

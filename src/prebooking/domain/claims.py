@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from prebooking.domain.class_match import BegunClass
 from prebooking.domain.prebooking import Prebooking, Session
 
 
@@ -22,6 +23,7 @@ class Claim:
     give_up_at: datetime
     starts_at: datetime | None = None  #: the class's start, where it is known
     time_zone: str | None = None  #: of the box's wall clock, where it is known
+    begun_as: BegunClass | None = None  #: by the last begin, which may have ended
     shots: tuple[dict[str, Any], ...] = ()
     last_outcome: str | None = None
     last_message: str | None = None

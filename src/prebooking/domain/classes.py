@@ -48,6 +48,7 @@ class ListedClass:
     hour: str | None = None  #: of its start, HH:MM on the box's wall clock; None where the box doesn't tell
     standing_known: bool = True  #: whether the row tells how the user stands
     minutes: int | None = None  #: its length; None where the box doesn't tell
+    name: str | None = None  #: None where the box doesn't tell
 
 
 class Listing(dict[str, ListedClass]):

@@ -9,6 +9,7 @@ PrebookingError
 │   └── OrdersPausedError   nor was it asked
 ├── BoxSilentError          the box or the account host gave no usable answer to a question
 │   ├── HostSilentError     it gave none at all: no connection, or a time-out
+│   ├── BoxBlockedError     the box takes no more questions for now
 │   ├── BoxNotHereError     a redirect or 404: no box at that address, or none at the moment
 │   └── NotSentError        nor was it asked: nothing has left
 ├── WrongCredentialsError   AimHarder says that e-mail or password are wrong
@@ -99,6 +100,10 @@ class BoxSilentError(PrebookingError):
 
 class HostSilentError(BoxSilentError):
     """Nothing was heard of the host: it can't be reached, or takes too long. Others would find it so, too."""
+
+
+class BoxBlockedError(BoxSilentError):
+    """The box refuses the question as one too many: 403, 429."""
 
 
 class BoxNotHereError(BoxSilentError):

@@ -49,7 +49,7 @@ SENTENCES = {
     Outcome.DAILY_LIMIT: "You have reached the gym's limit of bookings for that day.",
     Outcome.LIMIT_REACHED: "You have reached the limit of bookings of your tariff.",
     Outcome.TIME_CLASH: "You have another booking at that hour.",
-    Outcome.CLASS_NOT_FOUND: "The gym no longer offers this class.",
+    Outcome.CLASS_NOT_FOUND: "The gym does not offer this class.",
     Outcome.SESSION_EXPIRED: "Your AimHarder session has ended: sign in again, then retry.",
     Outcome.REFUSED: "The gym refused the booking.",
     Outcome.BOX_UNKNOWN: "AimHarder has no such gym: create it again with the right sub-domain.",

@@ -52,7 +52,7 @@ class BookingRequest:
     """What is sent to the box: which class, and for whom."""
 
     day: str  #: YYYYMMDD, in the box's own calendar
-    class_id: str
+    class_id: str | None  #: None: the box has not listed the class yet
     family_id: str  #: empty for the member itself
     insist: int  #: 1 takes the waiting list when the class is full
 
@@ -101,9 +101,10 @@ class Prebooking:
     def request(self) -> BookingRequest | None:
         """What to send, or None where `booking_data` is not usable."""
         data = self.booking_data
-        day, class_id = str(data.get("day") or ""), str(data.get("id") or "")
+        booked = (self.result or {}).get("class_id")  # where that was another than the row names
+        day, class_id = str(data.get("day") or ""), str(booked or data.get("id") or "") or None
         insist = str(data.get("insist") or 0)
-        if not re.fullmatch(r"\d{8}", day) or not class_id or insist not in ("0", "1"):
+        if not re.fullmatch(r"\d{8}", day) or not (class_id or self.class_) or insist not in ("0", "1"):
             return None
         family_id = str(data.get("familyId") or "")
         return BookingRequest(day=day, class_id=class_id, family_id=family_id, insist=int(insist))

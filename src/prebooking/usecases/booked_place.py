@@ -45,7 +45,7 @@ async def standing_of(visit: Visit, reviver: SessionReviver) -> ListedClass | St
     if request is None:
         return Standing.UNKNOWN
     try:
-        listed = (await visit.gym.listing(request.day, request.family_id)).get(request.class_id)
+        listed = (await visit.gym.listing(request.day, request.family_id)).get(request.class_id or "")
         if listed is not None and listed.book_state is not None:
             visit.seen = True
             return listed

@@ -4,6 +4,7 @@ HTTP 200 and JSON carry every business outcome. Success is asserted positively; 
 generic refusal -12 is decided by its untranslated key, and by its text (in the account's language) only without one.
 """
 
+import html
 import json
 import re
 from collections.abc import Mapping
@@ -33,10 +34,12 @@ _TEXTS = ("errorMssg", "errorMsg", "error", "message")
 _LONGEST_WORDS = 300
 _LONGEST_MARKED_UP = 2000
 _LONGEST_ID = 64
+_LONGEST_NAME = 200
 
 # Statuses behind which the request may still be under way: a gateway lost its patience.
 _GATEWAY_LOST = (502, 504)
-_BLOCKED = (403, 429)
+#: The box refuses whoever asks, whatever was asked.
+BLOCKED = (403, 429)
 #: There is nothing at that address, as far as this answer goes.
 NOT_HERE = (301, 302, 303, 307, 308, 404, 410)
 
@@ -46,13 +49,14 @@ class StatusError(ValueError):
 
     def __init__(self, status: int) -> None:
         super().__init__(f"HTTP {status}")
+        self.status = status
 
 
 def read_reply(status: int, body: bytes, elsewhere: str = "") -> Reply:
     """Classifies the complete answer to a booking request. `elsewhere`: the host that a redirect names."""
     if status in NOT_HERE:
         return Reply(Kind.NOT_HERE, words=f"HTTP {status}{elsewhere and f' to {elsewhere}'}")
-    if status in _BLOCKED:
+    if status in BLOCKED:
         return Reply(Kind.BLOCKED, Outcome.BLOCKED, f"HTTP {status}")
     if status in _GATEWAY_LOST:
         return Reply(Kind.NO_ANSWER, words=f"HTTP {status}")
@@ -117,6 +121,7 @@ def _read_class(row: Row) -> ListedClass:
         cancelled=is_true(row.fields.get("cancelledId")),
         hour=f"{row.starts:%H:%M}" if row.starts else None,
         minutes=_minutes(row),
+        name=plain_text(row.fields.get("className")) or None,
     )
 
 
@@ -159,6 +164,12 @@ def words_of(said: Mapping[str, Any]) -> str:
     text = next((said[name] for name in _TEXTS if isinstance(said.get(name), str) and said[name]), "")
     # Cut first: a megabyte of "<" alone would take the expression minutes, and the event loop with it.
     return storable(" ".join(re.sub(r"<[^>]*>", " ", text[:_LONGEST_MARKED_UP]).split()), _LONGEST_WORDS)
+
+
+def plain_text(said: Any) -> str:
+    """A name of AimHarder's, without the escapes that PHP writes for HTML."""
+    words = html.unescape(str(said)[:_LONGEST_MARKED_UP]).split()
+    return "" if said is None else storable(" ".join(words), _LONGEST_NAME)
 
 
 def storable(text: str, longest: int) -> str:

@@ -1,11 +1,10 @@
 """AimHarder's listing and whoami, read for people who choose a class; what can't be read is left out."""
 
-import html
 import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from prebooking.adapters.aimharder.answers import read_whoami, storable
+from prebooking.adapters.aimharder.answers import plain_text, read_whoami, storable
 from prebooking.adapters.aimharder.listing import Row, is_true, read_rows, whole
 from prebooking.domain.classes import MemberBox, TimetabledClass
 from prebooking.domain.cookies import Domain
@@ -15,7 +14,6 @@ _HOST = re.compile(
 )
 _LIMIT = re.compile(r"([0-9]{1,6})(?:\s*\(([0-9]{1,6})\))?")  # the capacity, and how many are waiting
 _LONGEST_TEXT = 200
-_LONGEST_MARKED_UP = 2000
 _YOU: Mapping[int | None, Literal["booked", "waiting_list"]] = {1: "booked", 0: "waiting_list"}
 
 
@@ -42,7 +40,7 @@ def _read_role(role: Mapping[str, Any]) -> MemberBox | None:
         subdomain=subdomain,
         aimharder_id=str(number),
         domain=Domain(host[2].lower()),
-        name=_text(role.get("gym")) or subdomain,
+        name=plain_text(role.get("gym")) or subdomain,
     )
 
 
@@ -58,8 +56,8 @@ def _read_class(row: Row) -> TimetabledClass:
     capacity, waiting = whole(fields.get("limitc")), whole(fields.get("waitlist"))
     return TimetabledClass(
         id=storable(row.id, _LONGEST_TEXT),
-        name=_text(fields.get("className")),
-        coach=_text(fields.get("coachName")) or None,
+        name=plain_text(fields.get("className")),
+        coach=plain_text(fields.get("coachName")) or None,
         starts=row.starts,
         ends=row.ends,
         capacity=capacity if capacity is not None or limit is None else int(limit[1]),
@@ -68,11 +66,4 @@ def _read_class(row: Row) -> TimetabledClass:
         you=_YOU.get(whole(fields.get("bookState"))),
         bookable=not cancelled and not is_true(fields.get("resadmin")) and whole(fields.get("enabled")) != 0,
         cancelled=cancelled,
-    )
-
-
-def _text(said: Any) -> str:
-    """Without the escapes that PHP writes for HTML."""
-    return (
-        "" if said is None else storable(" ".join(html.unescape(str(said)[:_LONGEST_MARKED_UP]).split()), _LONGEST_TEXT)
     )

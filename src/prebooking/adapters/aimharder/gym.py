@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 import httpx
 
@@ -61,7 +62,7 @@ class AimHarderGym(AimHarderAccount):
 
     def hold(self, request: BookingRequest) -> HeldRequest:
         form = {
-            "id": request.class_id,
+            "id": request.class_id or "",
             "day": request.day,
             "insist": str(request.insist),
             "familyId": request.family_id,
@@ -73,14 +74,15 @@ class AimHarderGym(AimHarderAccount):
             status, body, redirect_host = await self._client.send("POST", f"{self._box_url}/api/book", data=form)
             return status, redact_cookies(body, cookies), redirect_host
 
-        return _HeldRequest(hold, asyncio.create_task(send()))
+        return _HeldRequest(hold, form, asyncio.create_task(send()))
 
 
 class _HeldRequest:
     """See prebooking.domain.ports.HeldRequest."""
 
-    def __init__(self, hold: Hold, sending: asyncio.Task[tuple[int, bytes, str]]) -> None:
+    def __init__(self, hold: Hold, form: dict[str, str], sending: asyncio.Task[tuple[int, bytes, str]]) -> None:
         self._hold = hold
+        self._form = form
         self._sending = sending
 
     async def ready(self) -> None:
@@ -95,6 +97,9 @@ class _HeldRequest:
     async def lost(self) -> float:
         await asyncio.wait({self._sending})
         return self._hold.idle_s
+
+    def aim(self, class_id: str) -> None:
+        self._hold.body = urlencode(self._form | {"id": class_id}).encode()
 
     def fire(self) -> None:
         self._hold.fire()

@@ -7,6 +7,7 @@ answer's. It is a plain function: many holds fired one after another leave one a
 """
 
 import asyncio
+import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
@@ -23,6 +24,7 @@ from prebooking.adapters.aimharder.resolver import PinnedResolver, Resolver
 
 _log = structlog.get_logger()
 
+_LENGTH = re.compile(rb"(?i)(?<=\r\ncontent-length: )[0-9]+")
 _NEXT_ADDRESS_S = 0.25  # as RFC 8305 has it
 # Seconds until a connection is looked at, seconds between looks, and how many unanswered ones end it.
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 4}
@@ -40,6 +42,7 @@ class Hold:
         self._stream: _Stream | None = None
         self.ready = asyncio.Event()  #: built and connected: only the write is left
         self.fired_at: float | None = None  #: when it was written; None: it never left
+        self.body: bytes | None = None  #: in place of the one that it was held with
 
     def take(self, stream: "_Stream", data: bytes) -> bool:
         """Keeps what is written of the held request. A proxy's CONNECT before it is let through."""
@@ -66,14 +69,20 @@ class Hold:
     def fire(self) -> None:
         """Writes the request, unless its connection is gone."""
         if self._stream is not None and self._stream.is_open and self.fired_at is None:
+            request = self._request if self.body is None else _with_body(self._request, self.body)
             self.fired_at = self._now()
-            self._stream.send(self._request)
+            self._stream.send(request)
 
     def warm(self) -> None:
         """Goes the way of `fire` without a write."""
         if self._stream is not None and self._stream.is_open and self.fired_at is None:
             self._now()
             self._stream.warm()
+
+
+def _with_body(request: bytearray, body: bytes) -> bytes:
+    head, end, _ = bytes(request).partition(b"\r\n\r\n")
+    return _LENGTH.sub(b"%d" % len(body), head, count=1) + end + body
 
 
 class _Stream(httpcore.AsyncNetworkStream):

@@ -9,14 +9,14 @@ from typing import Any, TypeVar
 
 import httpx
 
-from prebooking.adapters.aimharder.answers import NOT_HERE, StatusError
+from prebooking.adapters.aimharder.answers import BLOCKED, NOT_HERE, StatusError
 from prebooking.adapters.aimharder.cookies import Cookies
 from prebooking.adapters.aimharder.held_http import holding_transport
 from prebooking.adapters.aimharder.resolver import Resolver
 from prebooking.adapters.limited_body import ENCODING, read_limited
 from prebooking.adapters.tls import trusted
 from prebooking.domain.cookies import Cookie
-from prebooking.domain.errors import BoxNotHereError, BoxSilentError, HostSilentError, NotSentError
+from prebooking.domain.errors import BoxBlockedError, BoxNotHereError, BoxSilentError, HostSilentError, NotSentError
 
 _T = TypeVar("_T")
 
@@ -89,7 +89,8 @@ class SessionClient:
     ) -> _T:
         """Returns what `read` makes of status and body.
 
-        Raises HostSilentError and BoxNotHereError, and BoxSilentError where `read` raises ValueError or StatusError.
+        Raises HostSilentError, BoxBlockedError, BoxNotHereError, and BoxSilentError where `read` raises ValueError or
+        StatusError.
         """
         try:
             async with asyncio.timeout(within_s):
@@ -101,7 +102,8 @@ class SessionClient:
         except (httpx.NetworkError, httpx.TimeoutException, TimeoutError) as exc:
             raise HostSilentError(f"{url}: {type(exc).__name__}") from exc
         except StatusError as exc:
-            raise BoxSilentError(f"{url}: {exc}") from exc
+            blocked = exc.status in BLOCKED
+            raise (BoxBlockedError if blocked else BoxSilentError)(f"{url}: {exc}") from exc
         except (httpx.HTTPError, ValueError, RecursionError) as exc:
             raise BoxSilentError(f"{url}: {type(exc).__name__}") from exc
 

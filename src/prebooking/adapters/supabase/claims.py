@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from pydantic import TypeAdapter
@@ -72,7 +73,10 @@ class SupabaseClaims(SupabaseSessions):
         settled: bool,
         starts_at: datetime | None = None,
         book_until_minutes: float = 0.0,
+        learnt: Mapping[str, Any],
+        absent: bool = False,
     ) -> Transition:
+        known: dict[str, Any] = {"class": dict(learnt)}
         answer = await self._rpc.call(
             "begin_booking",
             turn=Priority.CLAIMED,
@@ -83,5 +87,7 @@ class SupabaseClaims(SupabaseSessions):
             settled=settled,
             starts_at=starts_at,
             book_until_minutes=book_until_minutes,
+            absent=absent,
+            **known,
         )
         return TRANSITION.validate_python(answer)

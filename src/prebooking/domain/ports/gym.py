@@ -24,6 +24,10 @@ class HeldRequest(Protocol):
         """Returns when its connection has ended before it was let go: how many seconds that had been idle."""
         ...
 
+    def aim(self, class_id: str) -> None:
+        """Has it book this class, in place of the one that it was held for."""
+        ...
+
     def fire(self) -> None:
         """Writes it, here and now."""
         ...

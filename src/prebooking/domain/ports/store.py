@@ -152,8 +152,14 @@ class Store(
         settled: bool,
         starts_at: datetime | None = None,
         book_until_minutes: float = 0.0,
+        learnt: Mapping[str, Any],
+        absent: bool = False,
     ) -> Transition:
-        """`starts_at`: the class's start as it was learnt now; the row keeps it."""
+        """`starts_at`: the class's start as it was learnt now; the row keeps it. `learnt`: see Target.learnt.
+
+        `absent`: the gym's listing has the class, without the user. HELD: another of the user's prebookings may be
+        booking the same class, so the row waits for that.
+        """
         ...
 
     async def finish(

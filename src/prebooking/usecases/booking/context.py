@@ -9,13 +9,16 @@ from uuid import UUID
 from prebooking.concurrency.fair_semaphore import Permit
 from prebooking.domain.budget import Budget, Lease
 from prebooking.domain.claims import Claim
+from prebooking.domain.class_start import start_of
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.opening_clock import OpeningClock
 from prebooking.domain.outcome import Ending, Outcome
 from prebooking.domain.ports import Clock, HeldRequest
 from prebooking.domain.prebooking import BookingRequest, Box, Prebooking, Session
+from prebooking.domain.target import Target
 from prebooking.domain.timings import Timings
 from prebooking.domain.transitions import Transition
+from prebooking.usecases.booking.gate import Rank
 from prebooking.usecases.booking.renewed_request import RenewedRequest
 from prebooking.usecases.guarded_gyms import GuardedGym
 from prebooking.usecases.sessions.refresh import PATIENCE_S
@@ -66,7 +69,8 @@ class ExecutionContext:
     claim: Claim
     prebooking: Prebooking
     token: UUID
-    request: BookingRequest
+    request: BookingRequest  #: what is held or was sent last
+    target: Target  #: what is to be sent
     box: Box
     gym: GuardedGym  #: asked even while it is silent
     settling: GuardedGym  #: the same gym, asked sparsely while it is silent
@@ -84,13 +88,29 @@ class ExecutionContext:
     begun: bool = False  #: this claim has begun
     lease: Lease | None = None  #: of its begin; the database's lasts at least as long
     unsure: bool = False  #: a request of this claim got no clear answer: no refusal is believed any more
-    day_is_empty: bool = False  #: the gym lists no class at all on that day, as far as was asked
-    starts_at: datetime | None = None  #: the class's start, by the gym's listing
-    minutes: int | None = None  #: the class's length, by the gym's listing
+    absent: bool = False  #: the gym's listing has the class, without the user
     entered: bool = False  #: the living session was shown to the box
     password_refused: bool = False  #: the remembered one, so the session could not be signed in again
     _revived: bool = False
     _refreshing: asyncio.Task[Revived] | None = None
+
+    @property
+    def starts_at(self) -> datetime | None:
+        """Returns the class's start, by the gym's listing."""
+        found = self.target.found
+        return start_of(self.request.day, found.hour, self.claim.time_zone) if found else None
+
+    @property
+    def rank(self) -> Rank:
+        return self.prebooking.created_at, self.prebooking.id
+
+    @property
+    def sent(self) -> tuple[str | None, bool]:
+        """Returns the id with which a request may have been sent, and whether surely with no other."""
+        begun_as = self.claim.begun_as
+        if self.begun or begun_as is None:  # the latter by a version that sends no other
+            return self.request.class_id, True
+        return begun_as.id or self.target.wanted.id, begun_as.id is not None
 
     @property
     def since_opening_s(self) -> float:
@@ -151,8 +171,16 @@ class ExecutionContext:
             self._refreshing.cancel()
             await asyncio.gather(self._refreshing, return_exceptions=True)
 
+    def aim(self) -> None:
+        """Has the request that waits at the gate book the class that was found since."""
+        class_id = self.target.class_id
+        if self.held is not None and self.held.fired_at is None and class_id not in (None, self.request.class_id):
+            self.request = replace(self.request, class_id=class_id)
+            self.held.aim(class_id)
+
     async def hold(self) -> HeldRequest:
         """Returns the booking request, held on an open connection. Raises BoxSilentError."""
+        self.request = replace(self.request, class_id=self.target.class_id)
         held = self.gym.hold(self.request)
         try:
             async with asyncio.timeout(self.budget.for_answers):

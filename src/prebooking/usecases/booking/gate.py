@@ -42,7 +42,7 @@ _UNCOLLECTED_S = 2.0
 @dataclass(eq=False, slots=True)
 class _Waiting:
     rank: Rank
-    fire: Callable[[], None]
+    fire: Callable[[], object]
     warm: Callable[[], None]
     passed: asyncio.Future[None]
 
@@ -70,7 +70,7 @@ class Gate:
         self._away = _WATCH_S[0]  #: the longest absence of the event loop of late, forgotten slowly
 
     async def pass_through(
-        self, opening: float, rank: Rank, fire: Callable[[], None], warm: Callable[[], None] = lambda: None
+        self, opening: float, rank: Rank, fire: Callable[[], object], warm: Callable[[], None] = lambda: None
     ) -> None:
         """Calls `fire` at the opening (epoch seconds): at once when it is past, never before.
 

@@ -104,6 +104,8 @@ class Leases:
                     settled=context.settled,
                     starts_at=context.starts_at,
                     book_until_minutes=book_until_minutes,
+                    learnt=context.target.learnt(),
+                    absent=context.absent,
                 )
             except StoreUnavailableError:
                 if not context.budget.may_send():

@@ -13,24 +13,28 @@ from prebooking.concurrency.fair_semaphore import FairSemaphore, NoPermitError
 from prebooking.concurrency.shutdown import Shutdown, ShutdownError
 from prebooking.domain.budget import Budget
 from prebooking.domain.claims import Claim
-from prebooking.domain.errors import BoxSilentError
+from prebooking.domain.class_match import wanted_by
 from prebooking.domain.opening_clock import OpeningClock
 from prebooking.domain.outcome import Ending, Outcome
 from prebooking.domain.patience import Patience
 from prebooking.domain.ports import Clock, Store
 from prebooking.domain.prebooking import Box
+from prebooking.domain.standing import NotFound
 from prebooking.domain.store_outcomes import StoreOutcome
+from prebooking.domain.target import Target
 from prebooking.usecases.booking.admission import WORTH_STARTING_S, admitted, crowded
 from prebooking.usecases.booking.begin_stagger import BeginStagger
+from prebooking.usecases.booking.class_search import ClassSearch
 from prebooking.usecases.booking.context import Decision, ExecutionContext, GiveBack, NotOurs, Park, Release, timings_of
+from prebooking.usecases.booking.day_listings import DayListings
 from prebooking.usecases.booking.gate import Gate, sleep_until
+from prebooking.usecases.booking.hold import hold
 from prebooking.usecases.booking.leases import ClaimLostError, Leases
 from prebooking.usecases.booking.prepare import prepare
 from prebooking.usecases.booking.reconnects import Reconnects
 from prebooking.usecases.booking.record import DeliveryResult, ResultRecorder
-from prebooking.usecases.booking.renewed_request import RenewedRequest
 from prebooking.usecases.booking.resolve import resolve
-from prebooking.usecases.booking.settle import NotFound, settle
+from prebooking.usecases.booking.settle import settle
 from prebooking.usecases.guarded_gyms import GuardedGyms
 from prebooking.usecases.sessions.revive import SessionReviver
 
@@ -72,6 +76,7 @@ class Pipeline:
         self._claims = asyncio.Semaphore(_CLAIMS_AT_ONCE)
         self._permits = FairSemaphore(_PREPARED_AT_ONCE)
         self._reconnects = Reconnects()
+        self._listings = DayListings(gate, clock, opening_clock.now)
         self._leases = Leases(store, gate, clock)
         self.shutdown = Shutdown()
 
@@ -92,12 +97,14 @@ class Pipeline:
             session_or_box = Outcome.BOX_UNKNOWN if box is None else Outcome.SESSION_EXPIRED
             reason = Outcome.UNUSABLE if request is None else session_or_box
             return await self._recorder.reject_incomplete(claim, token, timings, budget, reason)
+        wanted = wanted_by(row, claim.starts_at, claim.time_zone, claim.begun_as)
         async with self._gyms.visit(box, claim.session) as gym:
             context = ExecutionContext(
                 claim=claim,
                 prebooking=row,
                 token=token,
                 request=request,
+                target=Target(wanted=wanted, class_id=wanted.id),
                 box=box,
                 gym=gym.insisting(),
                 settling=gym,
@@ -116,13 +123,19 @@ class Pipeline:
                 await context.aclose()
 
     async def _decide(self, context: ExecutionContext) -> Decision:
+        search = ClassSearch(context, self._listings)
         try:
-            return await self._until_begun(context) or await self._pass_gate(context) or await resolve(context)
+            return (
+                await self._until_begun(context, search)
+                or await self._pass_gate(context, search)
+                or await resolve(context)
+            )
         finally:
+            search.stop()
             if context.held is not None:
                 await context.held.aclose()
 
-    async def _until_begun(self, context: ExecutionContext) -> Decision | None:
+    async def _until_begun(self, context: ExecutionContext, search: ClassSearch) -> Decision | None:
         """The steps before the gate. They can be interrupted: nothing has left yet."""
         try:
             async with (
@@ -132,8 +145,8 @@ class Pipeline:
             ):
                 return (
                     await self._settle(context)
-                    or await self._prepare(context)
-                    or await self._hold(context)
+                    or await self._prepare(context, search)
+                    or await hold(context, self._reconnects, self._gate.quiet)
                     or await self._begin(context)
                 )
         except ShutdownError:
@@ -182,40 +195,12 @@ class Pipeline:
             return context.last_reason(over=Outcome.EXPIRED if over else Outcome.ATTEMPTS_EXHAUSTED)
         return None
 
-    async def _prepare(self, context: ExecutionContext) -> Decision | None:
+    async def _prepare(self, context: ExecutionContext, search: ClassSearch) -> Decision | None:
         await self._gate.quiet()
-        return await prepare(context)
-
-    async def _hold(self, context: ExecutionContext) -> Decision | None:
-        """Holds the request on an open connection, and releases the permit: from then on it only waits."""
-        await self._gate.quiet()
-        permit, reason = context.permit, None
-        while context.budget.may_send():
-            if permit and context.gym.silent:
-                permit.release_early()
-            try:
-                held = await context.hold()
-            except BoxSilentError:
-                reason = Ending(Outcome.GYM_UNREACHABLE)
-                if permit:
-                    permit.release_early()
-                await self._reconnects.pause(context.box.host)
-                await self._gate.quiet()
-                continue
-            self._reconnects.connected(context.box.host)
-            context.held = RenewedRequest(
-                held,
-                context.hold,
-                opening=context.opening,
-                clock=self._clock,
-                now=context.now,
-                quiet=self._gate.quiet,
-                may_send=context.may_send,
-            )
-            if permit:
-                permit.release()
-            return None
-        return Release(reason or context.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED))
+        ending = await prepare(context)
+        if ending is None:
+            search.start()
+        return ending
 
     async def _begin(self, context: ExecutionContext) -> Decision | None:
         """Records that the request may leave. Nothing is sent unless the database confirms it."""
@@ -235,10 +220,9 @@ class Pipeline:
             return context.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED)
         return NotOurs(answer)
 
-    async def _pass_gate(self, context: ExecutionContext) -> Decision | None:
-        """Waits for the opening and sends. A process that stood still until its lease had ended sends nothing."""
-        held = context.held
-        assert held is not None
-        rank = (context.prebooking.created_at, context.prebooking.id)
-        await self._gate.pass_through(context.opening, rank, held.fire, held.warm)
-        return None if held.is_fired else Release(context.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED))
+    async def _pass_gate(self, context: ExecutionContext, search: ClassSearch) -> Decision | None:
+        """Waits for the opening, and for the class to be listed, and sends. A process that stood still until its lease
+        had ended sends nothing.
+        """
+        await self._gate.pass_through(context.opening, context.rank, search.send, search.warm)
+        return await search.sent()

@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 
 import structlog
 
-from prebooking.domain.class_start import start_of
 from prebooking.domain.classes import Listing
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Ending, Outcome
+from prebooking.domain.standing import standing_in
+from prebooking.usecases.booking.class_search import never_listed
 from prebooking.usecases.booking.context import ExecutionContext
 from prebooking.usecases.booking.settle import present
 from prebooking.usecases.sessions.refresh import PATIENCE_S
@@ -51,21 +52,25 @@ async def prepare(context: ExecutionContext) -> Ending | None:
     context.timings.ready_at = now()
     if listing is None:
         return None
-    context.day_is_empty = not listing
-    return _ending(listing, context) if listing else None  # a day without any class says nothing
+    context.target.look(listing)
+    ending = _ending(listing, context)
+    found = context.target.found
+    context.absent = bool(alive and ending is None and found and found.standing_known)
+    return ending
 
 
 def _ending(listing: Listing, context: ExecutionContext) -> Ending | None:
-    listed = listing.get(context.request.class_id)
-    if listed is not None:
-        context.starts_at = start_of(context.request.day, listed.hour, context.claim.time_zone)
-        context.minutes = listed.minutes
-    if listed is None and not listing.complete:
-        return None
-    if listed is None or listed.cancelled:
+    target = context.target
+    wished = listing.get(target.wanted.id or "")
+    if wished is not None and wished.cancelled:
         return Ending(Outcome.CLASS_NOT_FOUND)
-    # With a settled begin behind it the booking is our own doing, else the user's by hand.
-    return present(listed, Outcome.BOOKED if context.claim.begun else Outcome.ALREADY_BOOKED)
+    # Of several that fit, none was found; the user may be in one of them.
+    mine = target.class_id if target.found else standing_in(listing, target.wanted, target.class_id, certain=False)
+    if isinstance(mine, str):
+        target.class_id = mine
+        # With a settled begin behind it the booking is our own doing, else the user's by hand.
+        return present(listing[mine], Outcome.BOOKED if context.claim.begun else Outcome.ALREADY_BOOKED)
+    return never_listed(context)
 
 
 async def _known(question: Coroutine[Any, Any, _T], within_s: float) -> _T | None:

@@ -13,6 +13,7 @@ from prebooking.domain.patience import Patience, pause_before_late_opening
 from prebooking.domain.ports import Clock, Metrics, Store
 from prebooking.domain.prebooking import Status
 from prebooking.domain.store_outcomes import StoreOutcome
+from prebooking.domain.target import Target
 from prebooking.domain.timings import Timings
 from prebooking.domain.transitions import Transition
 from prebooking.usecases.booking.context import Decision, ExecutionContext, GiveBack, NotOurs, Park, Release
@@ -84,7 +85,7 @@ class ResultRecorder:
         match decision:
             case Ending():
                 return await self._finish(
-                    context.claim, context.token, context.timings, decision, minutes=context.minutes
+                    context.claim, context.token, context.timings, decision, target=context.target
                 )
             case Release(reason):
                 return await self._not_booked(context, reason)
@@ -100,21 +101,23 @@ class ResultRecorder:
                 return self.not_claimed(answer)
 
     async def _not_booked(self, context: ExecutionContext, reason: Ending) -> DeliveryResult:
-        """Releases it for another of its attempts; those at a gym that opens late are not counted."""
+        """Releases it for another of its attempts; those at a gym that opens or lists it late are not counted."""
         if reason.outcome is Outcome.TOO_EARLY:
             since_s = context.since_opening_s
             if self._patience.waits_for_opening(since_s):
                 return await self._release(context, reason, pause_before_late_opening(since_s), counted=False)
             reason = replace(reason, sentence=self._patience.never_opened)
+        elif reason.outcome is Outcome.CLASS_NOT_FOUND:
+            pause_s = pause_before_late_opening(context.since_opening_s)
+            return await self._release(context, reason, pause_s, counted=False)
         elif context.attempts < self._max_attempts:
             least = _OF_A_BAD_MINUTE if reason.outcome in _PASSES_IN_A_MINUTE else 0.0
             return await self._release(context, reason, release_delay(context.attempts, least=least), counted=True)
         return await self._finish(context.claim, context.token, context.timings, reason)
 
     async def _finish(
-        self, claim: Claim, token: UUID, timings: Timings, ending: Ending, *, minutes: int | None = None
+        self, claim: Claim, token: UUID, timings: Timings, ending: Ending, *, target: Target | None = None
     ) -> DeliveryResult:
-        """`minutes`: the length of the class, for the calendar."""
         success = ending.outcome.success
         result = {
             "success": success,
@@ -124,8 +127,11 @@ class ResultRecorder:
             "message": ending.message,
             "timings": timings.as_json(),
         }
-        if success and minutes is not None:
-            result["class_minutes"] = minutes
+        if success and target is not None:
+            if target.found is not None and target.found.minutes is not None:
+                result["class_minutes"] = target.found.minutes  # for the calendar
+            if target.class_id != target.wanted.id:
+                result["class_id"] = target.class_id  # where the place is, also when it is to be given back
         answer = await self._store.finish(
             claim.prebooking.id,
             token,

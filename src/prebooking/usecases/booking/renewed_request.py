@@ -59,6 +59,7 @@ class RenewedRequest:
         self._now = now
         self._quiet = quiet
         self._may_send = may_send
+        self._class_id: str | None = None  #: which it was aimed at since it was first held
         self._life_s = _PRESUMED_LIFE_S
         self._took_s = 0.0  # to hold it anew, the last time
         self._fired = asyncio.Event()
@@ -71,6 +72,11 @@ class RenewedRequest:
     async def lost(self) -> float:
         """Never returns: a lost connection is replaced here."""
         return await asyncio.Future()
+
+    def aim(self, class_id: str) -> None:
+        self._class_id = class_id
+        if self._held is not None:
+            self._held.aim(class_id)
 
     def fire(self) -> None:
         """Writes it if it may leave, or has it written as soon as it is held anew."""
@@ -184,6 +190,8 @@ class RenewedRequest:
         if self._held is not None and self._fired.is_set():
             await another.aclose()
             return
+        if self._class_id is not None:  # perhaps only since the other one was begun
+            another.aim(self._class_id)
         old, self._held = self._held, another
         if old is not None:
             await old.aclose()

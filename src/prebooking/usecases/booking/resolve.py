@@ -11,9 +11,10 @@ from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Ending, Kind, Outcome, Reply
 from prebooking.domain.patience import pause_before_late_opening
 from prebooking.domain.ports import HeldRequest
+from prebooking.domain.standing import NotFound
 from prebooking.domain.timings import Shot
 from prebooking.usecases.booking.context import Decision, ExecutionContext, Park, Release
-from prebooking.usecases.booking.settle import NotFound, present, settle
+from prebooking.usecases.booking.settle import present, settle
 
 _PAUSE_S = (0.1, 0.3)  # between requests, but for the second, which is sent at once
 _LONGEST_PAUSE_S = 3.0  # between requests for the listing
@@ -92,7 +93,7 @@ async def _decide(context: ExecutionContext, reply: Reply) -> Decision | _Again:
         case Kind.BLOCKED:
             reason = reply.ending(Outcome.BLOCKED)
             return Park(reason) if context.unsure else Release(reason)
-        case Kind.REFUSED if context.day_is_empty and reply.outcome in (None, Outcome.REFUSED):
+        case Kind.REFUSED if context.target.day_is_empty and reply.outcome in (None, Outcome.REFUSED):
             return _Again(reply.ending(Outcome.TOO_EARLY))  # of a class that is not there yet nothing else can be said
         case Kind.REFUSED:
             return await _refused(context, reply.ending(reply.outcome or Outcome.REFUSED))
@@ -164,7 +165,7 @@ async def _booked_or_waiting(context: ExecutionContext, reply: Reply) -> Decisio
                 listing = await context.gym.listing(context.request.day, context.request.family_id)
         except (BoxSilentError, TimeoutError):
             listing = Listing()
-        ending = present(listing.get(context.request.class_id))
+        ending = present(listing.get(context.request.class_id or ""))
         if ending is not None:
             return Ending(ending.outcome, reply.words, reply.booking_id, ending.book_state)
         await context.clock.sleep(min(pause_s, max(0.0, context.budget.for_answers)))

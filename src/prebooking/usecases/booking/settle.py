@@ -2,24 +2,15 @@
 
 import asyncio
 import random
-from enum import Enum, auto
 
 from prebooking.domain.classes import ListedClass
 from prebooking.domain.errors import BoxNotHereError, BoxSilentError
 from prebooking.domain.outcome import Ending, Outcome
+from prebooking.domain.standing import NotFound, standing_in
 from prebooking.usecases.booking.context import ExecutionContext
 
 _PAUSES_S = (0.3, 3.0)  # the first and the longest, each twice as long as the last
 _MOST_ASKED = 2  # at once about what is parked: later claims ask again
-
-
-class NotFound(Enum):
-    """ABSENT and ELSEWHERE are knowledge, the others are none."""
-
-    ABSENT = auto()
-    ELSEWHERE = auto()  #: absent, and in another class of that hour
-    NOT_HERE = auto()  #: a redirect or 404: no box at that address, or none at the moment
-    UNKNOWN = auto()
 
 
 def present(listed: ListedClass | None, booked: Outcome = Outcome.BOOKED) -> Ending | None:
@@ -43,10 +34,9 @@ async def _settle(context: ExecutionContext) -> Ending | NotFound:
     """Asks until the listing tells, ever more rarely. Before this claim has begun it gives up after a second time, and
     where a host has been silent of late: what is parked can wait.
 
-    Absent is believed only if the listing shows the class, the user isn't in it, and the session proves alive after
-    it was asked: a dead one sees nobody's bookings.
+    Absent is believed only if the session proves alive after the listing was asked: a dead one sees nobody's bookings.
     """
-    gym, request = context.settling, context.request
+    gym, request, target = context.settling, context.request, context.target
     pause_s = _PAUSES_S[0]
     asked = 0
     while True:
@@ -56,15 +46,15 @@ async def _settle(context: ExecutionContext) -> Ending | NotFound:
                 listing = await gym.listing(request.day, request.family_id)
             except BoxNotHereError:
                 return NotFound.NOT_HERE
-            listed = listing.get(request.class_id)
-            ending = present(listed)
-            if ending is not None:
+            sent, certain = context.sent
+            standing = standing_in(listing, target.wanted, sent, certain=certain)
+            if not isinstance(standing, NotFound) and (ending := present(listing[standing])):
+                target.class_id, target.found = standing, listing[standing]
                 return ending
-            if listed is None or not listed.standing_known:
+            if not isinstance(standing, NotFound) or standing is NotFound.UNKNOWN:
                 return NotFound.UNKNOWN
             if await gym.whoami():
-                elsewhere = any(present(other) and _same_hour(other, listed) for other in listing.values())
-                return NotFound.ELSEWHERE if elsewhere else NotFound.ABSENT
+                return standing
             if not await context.restore_session():
                 return NotFound.UNKNOWN
         except BoxSilentError:
@@ -72,8 +62,3 @@ async def _settle(context: ExecutionContext) -> Ending | NotFound:
                 return NotFound.UNKNOWN
             await context.clock.sleep(pause_s * random.uniform(0.75, 1.25))  # noqa: S311  # spreads load, guards nothing
             pause_s = min(2 * pause_s, _PAUSES_S[1])
-
-
-def _same_hour(one: ListedClass, other: ListedClass) -> bool:
-    """Returns False where an hour is unknown."""
-    return one.hour is not None and one.hour == other.hour

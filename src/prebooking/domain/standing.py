@@ -1,0 +1,56 @@
+"""Whether a user is in the class that a request was sent for, by a listing that shows their standing."""
+
+from dataclasses import replace
+from enum import Enum, auto
+
+from prebooking.domain.class_match import WantedClass
+from prebooking.domain.classes import ListedClass, Listing
+
+
+class NotFound(Enum):
+    """ABSENT and ELSEWHERE are knowledge, the others are none."""
+
+    ABSENT = auto()
+    ELSEWHERE = auto()  #: absent, and in another class of that hour
+    NOT_HERE = auto()  #: a redirect or 404: no box at that address, or none at the moment
+    UNKNOWN = auto()
+
+
+def standing_in(listing: Listing, wanted: WantedClass, sent: str | None, *, certain: bool) -> str | NotFound:
+    """Returns the id of the user's class, or why there is none. That a session was dead, the listing doesn't show.
+
+    `sent`: the id that the request was sent with. `certain`: with no other, since it was listed then; else it may have
+    been sent with one that was learnt later, and the hour decides.
+    """
+    listed = listing.get(sent) if sent is not None else None
+    if sent is not None and listed is not None:
+        if listed.book_state is not None:
+            return sent
+        if certain:
+            return _absent(listing, listed)
+        wanted = replace(wanted, starts=wanted.starts or listed.hour)
+    return _by_hour(listing, wanted, anew=certain and sent is not None)
+
+
+def _absent(listing: Listing, listed: ListedClass) -> NotFound:
+    if not listed.standing_known:
+        return NotFound.UNKNOWN
+    mine = [other for other in listing.values() if other.book_state is not None]
+    elsewhere = any(listed.hour is not None and other.hour == listed.hour for other in mine)
+    return NotFound.ELSEWHERE if elsewhere else NotFound.ABSENT
+
+
+def _by_hour(listing: Listing, wanted: WantedClass, *, anew: bool) -> str | NotFound:
+    """`anew`: the id that was sent is not listed, which says nothing, unless the class is there under another one."""
+    if wanted.id is None or wanted.name is not None:
+        for class_id, listed in wanted.of_that_hour(listing):
+            if listed.book_state is not None:
+                return class_id
+    if wanted.starts is None or not listing or not listing.complete:
+        return NotFound.UNKNOWN
+    if anew and wanted.found_in(listing) is None:
+        return NotFound.UNKNOWN
+    # None of that hour, whatever its name: names change.
+    perhaps = [listed for listed in listing.values() if listed.hour is None or wanted.is_of_that_hour(listed)]
+    known = all(listed.standing_known and listed.book_state is None for listed in perhaps)
+    return NotFound.ABSENT if known else NotFound.UNKNOWN

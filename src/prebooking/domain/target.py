@@ -1,0 +1,42 @@
+"""Which class a booking request is for, as far as the day's listings have told."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prebooking.domain.class_match import WantedClass
+from prebooking.domain.classes import ListedClass, Listing
+
+
+@dataclass(slots=True, kw_only=True)
+class Target:
+    """What the last listing that could be read has told."""
+
+    wanted: WantedClass
+    class_id: str | None  #: the one that was found, else the one that was wished
+    found: ListedClass | None = None
+    beside: tuple[str, ...] = ()  #: the ids of the other classes that were listed when it was found
+    others: int = 0  #: how many classes the day lists, and not this one
+    day_is_empty: bool = False
+
+    def look(self, listing: Listing) -> None:
+        """Finds the class, where it is listed; who is in it is not looked at."""
+        self.day_is_empty = not listing
+        found = self.wanted.found_in(listing)
+        if found is not None and not listing[found].cancelled:
+            self.class_id, self.found, self.others = found, listing[found], 0
+            self.beside = tuple(class_id for class_id in listing if class_id != found)
+        else:
+            # A row that could not be read may be the class.
+            self.others = len(listing) if listing.complete else 0
+
+    @property
+    def may_be_sent(self) -> bool:
+        """Returns whether there is a class to book: an id that the day does not list is none while it lists others."""
+        return self.found is not None or (self.class_id is not None and not self.others)
+
+    def learnt(self) -> Mapping[str, Any]:
+        """Returns what the listing has told of the class; nothing while it is not found."""
+        if self.found is None:
+            return {}
+        return {"id": self.class_id, "starts": self.found.hour, "name": self.found.name, "beside": [*self.beside]}

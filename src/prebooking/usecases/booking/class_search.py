@@ -1,0 +1,95 @@
+"""Looks for the class of one execution while the gym doesn't list it, and lets the request go once it is found.
+
+Between learning the id and the write stands nothing: the held request is aimed at what is found, and where the class
+has opened it leaves at once, in the call that brought the listing.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from prebooking.domain.budget import LAST_SHOT_S
+from prebooking.domain.classes import Listing
+from prebooking.domain.outcome import Ending, Outcome
+from prebooking.usecases.booking.context import Decision, ExecutionContext, Release
+from prebooking.usecases.booking.day_listings import DayListings, Watcher
+
+# A gym that lists other classes so long after the opening does not have this one.
+NOT_LISTED_S = 20.0
+
+
+class ClassSearch:
+    """Of one execution, whose request it sends."""
+
+    def __init__(self, context: ExecutionContext, listings: DayListings) -> None:
+        self._context = context
+        self._listings = listings
+        self._leave: Callable[[], None] = lambda: None
+        self._looked = asyncio.Event()
+        self._opened = False
+        self._sent = False
+
+    def start(self) -> None:
+        """Has the listing asked for until `stop`, unless the class was found."""
+        context = self._context
+        if context.target.found is None:
+            watcher = Watcher(gym=context.gym, opening=context.opening, rank=context.rank, look=self._look)
+            key = (context.box.host, context.box.aimharder_id, context.request.day)
+            self._leave = self._listings.watch(key, watcher)
+
+    def stop(self) -> None:
+        self._leave()
+        self._leave = lambda: None
+
+    def send(self) -> None:
+        """Sends the request, if there is a class to book; else as soon as there is. The class has opened."""
+        self._opened = True
+        held, target = self._context.held, self._context.target
+        if not self._sent and held is not None and target.may_be_sent:
+            held.fire()
+            self._sent = held.is_fired
+            if self._sent and not target.day_is_empty:  # else the next request may be for an id that is listed by then
+                self.stop()
+
+    def warm(self) -> None:
+        """See prebooking.domain.ports.HeldRequest."""
+        if self._context.held is not None and self._context.target.may_be_sent:
+            self._context.held.warm()
+
+    async def sent(self) -> Decision | None:
+        """Returns None once the request has left."""
+        context = self._context
+        while not self._sent:
+            if not context.may_send():
+                over = context.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED)
+                return Release(over if context.target.may_be_sent else not_listed(context))
+            self._looked.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, context.budget.left - LAST_SHOT_S)):
+                    await self._looked.wait()
+            ending = never_listed(context) if self._looked.is_set() else None
+            if ending is not None and not self._sent:
+                return ending
+        return None
+
+    def _look(self, listing: Listing) -> None:
+        self._context.target.look(listing)
+        self._context.aim()
+        if self._opened:
+            self.send()
+        if self._context.target.found is not None:
+            self.stop()
+        self._looked.set()
+
+
+def never_listed(context: ExecutionContext) -> Ending | None:
+    """Returns the ending where the gym lists other classes, and has had the time to list this one."""
+    given_up = context.target.others and context.since_opening_s >= NOT_LISTED_S
+    return not_listed(context) if given_up else None
+
+
+def not_listed(context: ExecutionContext) -> Ending:
+    others = context.target.others
+    if others:
+        return Ending(Outcome.CLASS_NOT_FOUND, f"{others} other class{'es' if others > 1 else ''} on that day")
+    return Ending(Outcome.TOO_EARLY if context.target.day_is_empty else Outcome.GYM_UNREACHABLE)

@@ -1,0 +1,145 @@
+"""Asks a box for a day's listing again and again, for all executions of this process whose class is not listed yet.
+
+One poller a box and day serves them all: classes and their ids are everyone's, since the listing is public. It uses one
+member's session at a time, and goes on with another one's where that gets no answer, or is done.
+"""
+
+import asyncio
+from bisect import insort
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import inf
+from operator import attrgetter
+
+import structlog
+
+from prebooking.domain.classes import Listing
+from prebooking.domain.errors import BoxBlockedError, BoxSilentError
+from prebooking.domain.ports import Clock, Gym
+from prebooking.usecases.booking.gate import Gate, Rank
+
+_log = structlog.get_logger()
+
+_BEFORE_S = 0.5
+_JUST_OPENED_S, _AT_FIRST_S = 5.0, 0.1
+_LATER_S = 1.0
+_STEP_S = 0.1
+_BLOCKED_S = (1.0, 10.0)  # after a first refusal, and at the longest, each twice as long as the last
+
+
+Key = tuple[str, str, str]  #: the box's host and number, and the day
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Watcher:
+    """One execution. `look` is called with each listing, those of other members too, so nobody's standing is in it; the
+    first created execution is called first.
+    """
+
+    gym: Gym
+    opening: float  #: epoch seconds
+    rank: Rank
+    look: Callable[[Listing], None]
+
+
+@dataclass(eq=False, slots=True)
+class _Day:
+    watchers: list[Watcher] = field(default_factory=list)
+    polling: asyncio.Task[None] | None = None
+    spokesman: Watcher | None = None
+    asking: asyncio.Task[Listing] | None = None
+    blocked: int = 0  #: how often of late
+
+
+class DayListings:
+    """`now` is the opening's clock. It holds nothing that matters after a crash."""
+
+    def __init__(self, gate: Gate, clock: Clock, now: Callable[[], float]) -> None:
+        self._gate = gate
+        self._clock = clock
+        self._now = now
+        self._days: dict[Key, _Day] = {}
+
+    def watch(self, key: Key, watcher: Watcher) -> Callable[[], None]:
+        """Returns what ends it."""
+        one = self._days.setdefault(key, _Day())
+        insort(one.watchers, watcher, key=attrgetter("rank"))
+        if one.polling is None:
+            one.polling = asyncio.create_task(self._poll(key, one))
+
+        def leave() -> None:
+            one.watchers.remove(watcher)
+            if one.spokesman is watcher and one.asking is not None:
+                one.asking.cancel()  # its connections are about to be closed
+            if not one.watchers and one.polling is not None:
+                one.polling.cancel()
+                self._days.pop(key, None)
+
+        return leave
+
+    async def _poll(self, key: Key, one: _Day) -> None:
+        _, _, day = key
+        asked = self._now()
+        while one.watchers:
+            while (left := self._next(one, asked) - self._now()) > 0:
+                await self._clock.sleep(min(left, _STEP_S))  # whoever joins meanwhile may be in more of a hurry
+            await self._gate.quiet()
+            asked = self._now()
+            listing = await self._ask(one, day)
+            if listing is None:
+                continue
+            for watcher in tuple(one.watchers):
+                try:
+                    watcher.look(listing)
+                except Exception:  # noqa: BLE001  # it concerns its own execution, not the others
+                    _log.exception("listing_not_looked_at")
+
+    async def _ask(self, one: _Day, day: str) -> Listing | None:
+        """Returns None where that came to nothing: then another member's session is next."""
+        if not one.watchers:
+            return None
+        speaks = one.spokesman = one.spokesman if one.spokesman in one.watchers else one.watchers[0]
+        assert speaks is not None
+        asking = one.asking = asyncio.create_task(_listing(speaks.gym, day))
+        try:
+            await asyncio.wait({asking})
+            if asking.cancelled():
+                return None  # that execution has ended
+            listing = asking.result()
+        except BoxSilentError as exc:
+            one.blocked += isinstance(exc, BoxBlockedError)
+            one.spokesman = _after(one.watchers, speaks)
+            return None
+        except Exception:  # noqa: BLE001  # a bug must not end what all wait for
+            _log.exception("listing_not_asked")
+            one.spokesman = _after(one.watchers, speaks)
+            return None
+        finally:
+            asking.cancel()
+        one.blocked = max(0, one.blocked - 1)
+        return listing
+
+    def _next(self, one: _Day, asked: float) -> float:
+        """Returns when to ask again: at the next opening at the latest, unless the box has had enough."""
+        pause_s = min((_pause(asked - watcher.opening) for watcher in one.watchers), default=_LATER_S)
+        if one.blocked:
+            shortest, longest = _BLOCKED_S
+            return asked + min(longest, shortest * 2.0 ** (one.blocked - 1))
+        opening = min((watcher.opening for watcher in one.watchers if watcher.opening > asked), default=inf)
+        return min(asked + pause_s, opening)
+
+
+async def _listing(gym: Gym, day: str) -> Listing:
+    return await gym.listing(day, "")
+
+
+def _after(watchers: list[Watcher], speaks: Watcher) -> Watcher | None:
+    """Returns the next one in turn; None where the last one has left."""
+    place = watchers.index(speaks) if speaks in watchers else -1
+    return watchers[(place + 1) % len(watchers)] if watchers else None
+
+
+def _pause(since_opening_s: float) -> float:
+    if since_opening_s < 0:
+        return _BEFORE_S
+    return _AT_FIRST_S if since_opening_s < _JUST_OPENED_S else _LATER_S
