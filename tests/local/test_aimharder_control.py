@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -106,6 +107,28 @@ async def test_a_class_is_filled_replaced_and_removed_on_command(client: httpx.A
     assert full["bookState"] == -1
     assert [replaced[0]["errorMssgLang"], replaced[1]["bookState"]] == ["ERROR_CLASE_NO_EXISTE", -1]
     assert removed["errorMssgLang"] == "ERROR_CLASE_NO_EXISTE"
+
+
+async def test_a_class_that_is_recreated_may_keep_its_places(client: httpx.AsyncClient) -> None:
+    (ana,) = (await control(client, "members", {"email": "ana@example.com"}))["members"]
+    await control(client, "classes", gym_class())
+    await book(client, ana)
+    await control(client, "classes/replace", {"box": "mygym", "id": 1, "new_id": 2, "keeps_places": True})
+    assert [one["class_id"] for one in (await read(client, "bookings"))["bookings"]] == [2]
+
+
+async def test_a_class_may_be_listed_only_at_its_opening(client: httpx.AsyncClient) -> None:
+    (ana,) = (await control(client, "members", {"email": "ana@example.com"}))["members"]
+    opened = {"kind": "clock", "seconds": 3600, "times": 2}
+    await control(
+        client, "classes", gym_class(listed_at_opening=True, opens_at=f"{datetime.now(UTC) + timedelta(minutes=5)}")
+    )
+    asked = {"day": gym_class()["day"], "box": 7}
+    before = (await client.get("/mygym/api/bookings", params=asked)).json()["bookings"], await book(client, ana)
+    await control(client, "faults", opened)
+    after = (await client.get("/mygym/api/bookings", params=asked)).json()["bookings"], await book(client, ana)
+    assert (before[0], before[1]["errorMssgLang"]) == ([], "ERROR_CLASE_NO_EXISTE")
+    assert (len(after[0]), after[1]["bookState"]) == (1, 1)
 
 
 async def test_sessions_are_killed_opened_and_given_rules_on_command(client: httpx.AsyncClient) -> None:

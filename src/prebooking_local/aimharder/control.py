@@ -36,6 +36,7 @@ class _ClassNamed(BaseModel):
 
 class _Replacing(_ClassNamed):
     new_id: int
+    keeps_places: bool = False
 
 
 def _each(model: type[_Model], request: Request) -> list[_Model]:
@@ -101,7 +102,7 @@ def _remove_classes(site: Site, request: Request) -> Any:
 def _replace_classes(site: Site, request: Request) -> Any:
     replacings = _each(_Replacing, request)
     for one in replacings:
-        site.gym.replace_class(one.box, one.id, one.new_id)
+        site.gym.replace_class(one.box, one.id, one.new_id, keeps_places=one.keeps_places)
     return {"classes": [one.new_id for one in replacings]}
 
 

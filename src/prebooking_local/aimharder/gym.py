@@ -54,6 +54,7 @@ class GymClass(BaseModel):
     resadmin: Literal[0, 1] = 0
     enabled: Literal[0, 1] = 1
     included: Literal[0, 1] = 1
+    listed_at_opening: bool = False  # until then it is not there, to anybody
 
     @property
     def key(self) -> ClassKey:
@@ -104,9 +105,14 @@ class Gym:
         del self._rosters[box, class_id]
         return self.classes.pop((box, class_id))
 
-    def replace_class(self, box: str, class_id: int, new_id: int) -> None:
-        """The same class, recreated under another id."""
-        self.put_class(self.remove_class(box, class_id).model_copy(update={"id": new_id}))
+    def replace_class(self, box: str, class_id: int, new_id: int, *, keeps_places: bool = False) -> None:
+        """The same class, recreated under another id; its reservations go, unless they are taken along."""
+        roster = self._rosters.get((box, class_id), [])
+        recreated = self.remove_class(box, class_id).model_copy(update={"id": new_id})
+        self.put_class(recreated)
+        for reservation in roster if keeps_places else ():
+            reservation.key = recreated.key
+            self._rosters[recreated.key].append(reservation)
 
     def fill_class(self, box: str, class_id: int) -> None:
         """Others take all places that are left."""
@@ -130,9 +136,13 @@ class Gym:
     def reservations(self) -> list[Reservation]:
         return [reservation for roster in self._rosters.values() for reservation in roster]
 
-    def classes_on(self, box: str, day: str) -> list[GymClass]:
+    def classes_on(self, box: str, day: str, now_ns: int | None = None) -> list[GymClass]:
+        """`now_ns`: those that are listed then; None: all."""
         found = (c for c in self.classes.values() if (c.box, c.day) == (box, day))
-        return sorted(found, key=lambda c: (c.time, c.id))
+        return sorted((c for c in found if now_ns is None or self.is_listed(c, now_ns)), key=lambda c: (c.time, c.id))
+
+    def is_listed(self, gym_class: GymClass, now_ns: int) -> bool:
+        return not gym_class.listed_at_opening or now_ns >= self.opens_ns(gym_class)
 
     def taken(self, gym_class: GymClass, now_ns: int) -> int:
         placed = self._placed(gym_class)

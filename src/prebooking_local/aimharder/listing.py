@@ -29,7 +29,7 @@ def _time_id(gym_class: GymClass) -> str:
 
 def listing(gym: Gym, box: Box, day: str, viewer: Person | None, *, now_ns: int, stale_ns: int) -> Json:
     """Reservations of the last `stale_ns` are not shown yet."""
-    classes = gym.classes_on(box.slug, day)
+    classes = gym.classes_on(box.slug, day, now_ns)
     slots = {_time_id(gym_class): gym_class.time for gym_class in classes}
     return {
         "clasesDisp": "",

@@ -47,7 +47,7 @@ class Wish:
 
 def book(gym: Gym, wish: Wish) -> Reservation | Refusal:
     gym_class = gym.classes.get((wish.box.slug, wish.class_id))
-    if gym_class is None or gym_class.day != wish.day:
+    if gym_class is None or gym_class.day != wish.day or not gym.is_listed(gym_class, wish.arrived_ns):
         return Refusal.NO_SUCH_CLASS
     refusal = (
         _closed(gym_class, wish)
