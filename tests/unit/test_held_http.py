@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from itertools import count
 from pathlib import Path
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -116,6 +117,23 @@ async def leaves_whole_and_only_at_the_word(visitor: Guest, gym: Receiver) -> No
 async def test_no_byte_leaves_before_the_word_and_then_all_in_one_piece() -> None:
     async with receiver() as gym, guest(f"http://127.0.0.1:{gym.port}") as visitor:
         await leaves_whole_and_only_at_the_word(visitor, gym)
+
+
+@pytest.mark.parametrize("class_id", ["7", "501", "106015104", "a b&c"])
+async def test_a_request_that_is_held_can_be_aimed_at_another_class(class_id: str) -> None:
+    async with receiver() as gym, guest(f"http://127.0.0.1:{gym.port}") as visitor:
+        sending = await visitor.hold()
+        body = urlencode(FORM | {"id": class_id}).encode()
+        sending.hold.body = body
+        await visitor.ask()
+        assert not bookings(gym)
+
+        sending.hold.fire()
+        assert (await asyncio.wait_for(sending.answer, 5)).json() == {}
+        (booking,) = bookings(gym)
+        head, _, sent = booking.partition(b"\r\n\r\n")
+        assert sent == body
+        assert head.lower().count(b"content-length: %d" % len(body)) == 1
 
 
 async def test_so_it_is_over_tls_whose_handshake_is_done_before(certificate: Path) -> None:
