@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from tests.reliability.faults import degraded_scenarios, scenarios, sign_in_scenarios
 from tests.reliability.faults.failpoints import Action
 from tests.reliability.faults.fault_injection import Occurrence, Scenario
+from tests.reliability.faults.gym import LAX
 
 _CREATE = Scenario(scenarios.create)
 _CANCEL = Scenario(scenarios.cancel, opens_in_s=8, cancels=True)
@@ -31,6 +32,8 @@ _LOOK_AFTER = Scenario(degraded_scenarios.look_after, opens_in_s=600, cancels=Tr
 _EXECUTE_UNSURE = Scenario(degraded_scenarios.execute_unsure)
 _EXECUTE_EARLY = Scenario(degraded_scenarios.execute_early)
 _EXECUTE_IDLE = Scenario(degraded_scenarios.execute_idle)
+_EXECUTE_BY_HOUR = Scenario(scenarios.execute, by_hour=True)
+_EXECUTE_TWICE = Scenario(scenarios.execute_twice, box=LAX)
 _EXECUTE_LATE_AT_NAMES = Scenario(degraded_scenarios.execute_late_at_names)
 _EXECUTE_WITHOUT_NAMES = Scenario(degraded_scenarios.execute_without_names)
 
@@ -113,6 +116,19 @@ OPERATIONS = (
     Operation("executing, the account host silent", ("store.begin", "held.fire", "store.finish"), _EXECUTE_UNSURE),
     Operation("executing, the gym late", ("held.fire", "store.release", "store.finish"), _EXECUTE_EARLY),
     Operation("executing, the gym impatient", ("held.fire", "store.finish"), _EXECUTE_IDLE),
+    Operation(
+        "executing by hour",
+        ("store.begin", "held.fire", "held.reply", "store.finish"),
+        _EXECUTE_BY_HOUR,
+        replace(_EXECUTE_BY_HOUR, act=scenarios.execute_again),
+        replace(_EXECUTE_BY_HOUR, act=scenarios.settle_by_hour),
+    ),
+    Operation(
+        "executing what was wished twice",
+        ("store.begin", "held.fire", "held.reply", "store.finish"),
+        _EXECUTE_TWICE,
+        faults=(Action.KILL, Action.LOSE),
+    ),
     Operation("executing, names slow", ("held.fire", "store.finish"), _EXECUTE_LATE_AT_NAMES),
     Operation("executing, no names", ("store.release",), _EXECUTE_WITHOUT_NAMES),
     Operation("sweeping", ("store.sweep",), _SWEEP, _SWEEP),

@@ -51,6 +51,7 @@ class Environment:
     box: Box
     settings: dict[str, str]
     database: asyncpg.Connection
+    by_hour: bool = False  #: classes are wished by their hour and name, without an id
     replicas: list[Replica] = field(default_factory=list)
     cancelled_ns: int | None = None  #: when a cancel was answered
 
@@ -123,11 +124,13 @@ class Environment:
 
     async def prebook(self, at: datetime | None = None) -> str:
         """The prebooking's id. `at`: another opening than the gym's."""
+        by_id, by_hour = {"id": self.box.class_id}, {"class": {"starts": "08:00", "name": "CrossFit"}}
         body = {
             "box_subdomain": self.box.name,
             "box_aimharder_id": self.box.number,
-            "booking_data": {"day": self.box.day, "id": self.box.class_id},
+            "booking_data": {"day": self.box.day} | ({} if self.by_hour else by_id),
             "available_at": (at or self.box.opens_at).isoformat(),
+            **(by_hour if self.by_hour else {}),
         }
         return str((await self.ask("POST", "/prebookings", body)).json()["id"])
 

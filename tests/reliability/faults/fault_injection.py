@@ -70,4 +70,6 @@ class Scenario:
     may_fail: str | None = None  #: the true reason for not being booked in the end
     signed_in: bool = True
     newest_session_stays: bool = False  #: a client who asks another replica has the newest, whatever goes on elsewhere
+    by_hour: bool = False  #: it is wished by its hour and name, and listed only at its opening
+    box: str | None = None  #: where the conditions' is not meant
     sweeps: bool = False  #: the replica that the fault meets sweeps too

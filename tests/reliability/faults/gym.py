@@ -44,15 +44,19 @@ class Box:
     def opens_ns(self) -> int:
         return int(self.opens_at.timestamp()) * 1_000_000_000
 
-    async def open_class(self, in_s: float) -> None:
-        """Puts the class up; it opens at the first whole second that is at least so far ahead."""
+    async def open_class(self, in_s: float, *, unlisted: bool = False) -> None:
+        """Puts the class up; it opens at the first whole second that is at least so far ahead.
+
+        `unlisted`: until then the listing has another one alone.
+        """
         self.opens_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1 + in_s)
-        await self._put_class(self.class_id)
+        if unlisted:
+            await self._put_class(self.class_id + _ANOTHER, time="20:00 - 21:00")
+        await self._put_class(self.class_id, listed_at_opening=unlisted)
 
     async def withdraw_class(self) -> None:
-        """Another one stays, since a day without any class says nothing."""
-        await self._put_class(self.class_id + _ANOTHER, time="20:00 - 21:00")
-        await self._control("classes/remove", {"box": self.name, "id": self.class_id})
+        """The gym cancels the class: one that it merely doesn't list may yet be listed."""
+        await self._put_class(self.class_id, cancelled_id=1)
         self._withdrawn = True
 
     async def inject_fault(self, kind: str, path: str, *, lasting: bool = False, **more: Any) -> None:
@@ -118,7 +122,7 @@ class Box:
             if entry["member"] == self.email
         ]
 
-    async def _put_class(self, class_id: int, **more: str) -> None:
+    async def _put_class(self, class_id: int, **more: Any) -> None:
         values = {"box": self.name, "id": class_id, "day": self.day, "opens_at": self.opens_at.isoformat()}
         await self._control("classes", values | more)
 

@@ -1,6 +1,6 @@
 """The kill matrix: each fault at each point of the service, the first time and again. Does all end right?
 
-    python -m tests.reliability.faults.matrix [--points TEXT …]
+    python -m tests.reliability.faults.matrix [--points TEXT …] [--doing TEXT …]
         [--action kill stop lose] [--when first again settling] [--seed N] [--at-once N]
 
 Exit code 0 only if every case ends right. The whole matrix also writes its table into README.md.
@@ -74,6 +74,7 @@ async def main(options: argparse.Namespace) -> int:
         case
         for case in all_cases()
         if (not options.points or any(text in case.point for text in options.points))
+        and (not options.doing or any(text in case.operation.name for text in options.doing))
         and case.action in options.action
         and case.when in options.when
     ]
@@ -107,6 +108,7 @@ async def main(options: argparse.Namespace) -> int:
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Does everything end right, whichever fault comes where?")
     parser.add_argument("--points", nargs="+", metavar="TEXT", help="those whose name has it, such as store.begin")
+    parser.add_argument("--doing", nargs="+", metavar="TEXT", help="what the service is doing, such as by hour")
     parser.add_argument("--action", nargs="+", type=Action, choices=list(Action), default=list(Action))
     parser.add_argument("--when", nargs="+", type=Occurrence, choices=list(Occurrence), default=list(Occurrence))
     parser.add_argument("--seed", type=int, default=random.randrange(10_000), help="of the order")

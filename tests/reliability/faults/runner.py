@@ -57,13 +57,14 @@ async def run(infrastructure: Infrastructure, case: Case, conditions: Conditions
 
 
 async def _run(infrastructure: Infrastructure, case: Case, conditions: Conditions) -> Result:
-    async with open_environment(infrastructure, next(_NUMBERS), conditions.box, conditions.settings) as environment:
+    box = case.scenario.box or conditions.box
+    async with open_environment(infrastructure, next(_NUMBERS), box, conditions.settings) as environment:
         healed_s: float | None = None
         wrong: list[str] = []
         try:
             async with asyncio.timeout(_CASE_S):
                 healed_s, wrong = await _run_scenario(environment, case, conditions)
-                if case.residue and conditions.box == LAX:
+                if case.residue and box == LAX:
                     wrong = []  # it may have booked twice: that is counted
         except* (TimeoutError, AssertionError, RuntimeError) as group:
             wrong = [f"{type(exc).__name__}: {exc}".rstrip(": ") for exc in _leaves(group)]
@@ -76,7 +77,8 @@ async def _run(infrastructure: Infrastructure, case: Case, conditions: Condition
 
 async def reaches(infrastructure: Infrastructure, case: Case, conditions: Conditions) -> bool:
     """Whether its point is reached at all: it ends there."""
-    async with open_environment(infrastructure, next(_NUMBERS), conditions.box, conditions.settings) as environment:
+    box = case.scenario.box or conditions.box
+    async with open_environment(infrastructure, next(_NUMBERS), box, conditions.settings) as environment:
         await _set_up(environment, case, conditions)
         fault = _fault_of(environment, case)
         acting = asyncio.create_task(case.scenario.act(environment, fault))
@@ -95,7 +97,8 @@ async def _set_up(environment: Environment, case: Case, conditions: Conditions) 
     if case.scenario.signed_in:
         await environment.sign_in()
     await environment.start(_of_the_first(case, conditions))
-    await environment.box.open_class(case.scenario.opens_in_s)
+    environment.by_hour = case.scenario.by_hour
+    await environment.box.open_class(case.scenario.opens_in_s, unlisted=case.scenario.by_hour)
 
 
 def _fault_of(environment: Environment, case: Case) -> FaultInjection:

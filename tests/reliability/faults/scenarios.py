@@ -160,8 +160,29 @@ async def settle(environment: Environment, fault: FaultInjection) -> None:
     await fault.arm()
 
 
+async def settle_by_hour(environment: Environment, fault: FaultInjection) -> None:
+    """The same where the listing alone tells which class to book: it was silent from then on."""
+    had_booked = fault.call == "store.finish"
+    await environment.box.inject_fault("reset", BOOK, times=1, handled=had_booked, seconds=1)
+    await environment.prebook()
+    while not await environment.box.requests_ns():
+        await asyncio.sleep(0.1)
+    await environment.box.inject_fault("status", LISTING, status=500)
+    await environment.until("parks = 1")
+    await environment.box.clear_faults()
+    await fault.arm()
+
+
+async def execute_twice(environment: Environment, fault: FaultInjection) -> None:
+    """One class, wished by its id and by its hour and name."""
+    await fault.arm()
+    for by_hour in (False, True):
+        environment.by_hour = by_hour
+        await environment.prebook()
+
+
 async def fail(environment: Environment, fault: FaultInjection) -> None:
-    """The gym no longer lists the class, until the fault was triggered; again: not in the second execution."""
+    """The gym has cancelled the class, until the fault was triggered; again: not before the second execution."""
     if fault.again:
         await environment.box.inject_fault("status", BOOK, status=429, times=1)
         await environment.prebook()
