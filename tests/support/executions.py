@@ -78,7 +78,7 @@ async def lease_ends(world: World, row: dict[str, Any]) -> None:
 async def sweep(world: World) -> None:
     """One pass, and all that it started."""
     await world.services.sweeper.sweep()
-    await world.services.sweeper.settled()
+    await world.services.sweeper.wait_idle()
 
 
 def inject_fault(world: World, kind: str, path: str = BOOK, **more: Any) -> None:

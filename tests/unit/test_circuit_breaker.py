@@ -28,9 +28,9 @@ class Host:
             raise HostSilentError("nothing")
         return "answer"
 
-    async def ask(self, *, insist: bool = False) -> str | None:
+    async def ask(self, *, bypass: bool = False) -> str | None:
         try:
-            return await self.circuit.ask(self.question, insist=insist)
+            return await self.circuit.call(self.question, bypass=bypass)
         except BoxSilentError:
             return None
 
@@ -52,8 +52,8 @@ async def test_after_three_failures_in_a_row_it_is_left_alone(host: Host) -> Non
     for _ in range(10):
         await host.ask()
     assert host.asked == 3
-    assert host.circuit.silent
-    assert host.circuit.refuses
+    assert host.circuit.is_open
+    assert host.circuit.rejects
 
 
 async def test_an_answer_between_failures_keeps_it_closed(host: Host) -> None:
@@ -77,17 +77,17 @@ async def test_an_answer_of_no_use_is_no_silence(host: Host) -> None:
 
     for _ in range(10):
         with pytest.raises(BoxSilentError, match="503"):
-            await host.circuit.ask(useless)
+            await host.circuit.call(useless)
 
 
 async def test_one_probe_at_a_time_asks_after_the_pause(silent: Host) -> None:
     silent.clock.true_time += 1.3
-    assert not silent.circuit.refuses
+    assert not silent.circuit.rejects
     assert await asyncio.gather(*(silent.ask() for _ in range(50))) == [None] * 50
     assert silent.asked == 1
 
 
-async def test_what_a_probe_is_answered_opens_it_to_all(silent: Host) -> None:
+async def test_a_probe_that_is_answered_closes_it_for_all(silent: Host) -> None:
     silent.clock.true_time += 1.3
     silent.answers = True
     assert await silent.ask() == "answer"
@@ -107,45 +107,45 @@ async def test_the_longer_it_is_silent_the_more_rarely_it_is_asked(silent: Host)
     assert all(20 < pause < 40 for pause in pauses[5:])
 
 
-async def test_who_insists_is_let_through_and_what_they_hear_is_heard_by_all(silent: Host) -> None:
-    await asyncio.gather(*(silent.ask(insist=True) for _ in range(5)))
+async def test_who_bypasses_it_is_let_through_and_what_they_hear_is_heard_by_all(silent: Host) -> None:
+    await asyncio.gather(*(silent.ask(bypass=True) for _ in range(5)))
     assert silent.asked == 5
     silent.clock.true_time += 1.3
-    assert not silent.circuit.refuses  # what they did not hear has made no pause longer
+    assert not silent.circuit.rejects  # what they did not hear has made no pause longer
     silent.answers = True
-    await silent.ask(insist=True)
-    assert not silent.circuit.silent
+    await silent.ask(bypass=True)
+    assert not silent.circuit.is_open
 
 
 @pytest.mark.parametrize(("waits_s", "counts"), [(0.5, False), (1.5, True)])
 async def test_who_gives_up_after_a_while_has_found_it_silent(host: Host, waits_s: float, counts: bool) -> None:  # noqa: FBT001
     for _ in range(3):
-        asking = asyncio.create_task(host.circuit.ask(asyncio.Event().wait))
+        asking = asyncio.create_task(host.circuit.call(asyncio.Event().wait))
         await asyncio.sleep(0)
         host.clock.true_time += waits_s
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
-    assert host.circuit.silent is counts
+    assert host.circuit.is_open is counts
 
 
 async def test_a_probe_that_is_broken_off_makes_way_for_the_next(silent: Host) -> None:
     silent.clock.true_time += 1.3
-    probe = asyncio.create_task(silent.circuit.ask(asyncio.Event().wait))
+    probe = asyncio.create_task(silent.circuit.call(asyncio.Event().wait))
     await asyncio.sleep(0)
-    assert silent.circuit.refuses
+    assert silent.circuit.rejects
     probe.cancel()
     await asyncio.gather(probe, return_exceptions=True)
-    assert not silent.circuit.refuses
+    assert not silent.circuit.rejects
 
 
-@given(st.lists(st.sampled_from(["ask", "insist", "answers", "is silent", "time passes"]), max_size=60))
+@given(st.lists(st.sampled_from(["ask", "bypass", "answers", "is silent", "time passes"]), max_size=60))
 def test_whatever_happens_a_host_that_answers_again_is_soon_asked_by_everybody(events: list[str]) -> None:
     async def live() -> None:
         host = Host()
         for event in events:
             match event:
-                case "ask" | "insist":
-                    await host.ask(insist=event == "insist")
+                case "ask" | "bypass":
+                    await host.ask(bypass=event == "bypass")
                 case "answers" | "is silent":
                     host.answers = event == "answers"
                 case _:
@@ -153,7 +153,7 @@ def test_whatever_happens_a_host_that_answers_again_is_soon_asked_by_everybody(e
         host.answers = True
         host.clock.true_time += 40
         assert await host.ask() == "answer"
-        assert not host.circuit.silent
+        assert not host.circuit.is_open
 
     asyncio.run(live())
 

@@ -42,7 +42,7 @@ class Outside:
 
     async def work(self, effect: Effect[str]) -> str:
         await effect.send(self.rotate, within_s=5)
-        return await effect.store(self.save, meanwhile="known")
+        return await effect.store(self.save, provisional="known")
 
     def run(self, owner: str = "ana") -> Effect[str]:
         return self.effects.run("rotation", owner, self.work)
@@ -69,7 +69,7 @@ async def test_a_cancelled_caller_leaves_what_was_sent_to_be_stored(outside: Out
     await outside.at_gym.wait()
     await cancel_often(caller)
     outside.answers.set()
-    await outside.effects.settled()
+    await outside.effects.wait_idle()
     assert outside.stored == ["new"]
 
 
@@ -144,7 +144,7 @@ async def test_it_is_stored_however_long_the_database_is_away_and_who_waits_is_t
     assert await outside.run().result() == "known"
     assert not outside.stored
     assert await outside.run().result() == "known"  # the same one
-    await outside.effects.settled()
+    await outside.effects.wait_idle()
     assert (outside.sent, outside.stored, outside.tries) == (1, ["new"], 51)
     assert sum(outside.clock.slept) > 60
     assert max(outside.clock.slept) <= 3
@@ -155,10 +155,10 @@ async def test_there_is_one_of_an_owner_at_a_time_and_others_beside_it(outside: 
     assert first is again
     assert first is not other
     outside.answers.set()
-    await outside.effects.settled()
+    await outside.effects.wait_idle()
     assert outside.sent == 2
     assert outside.run() is not first
-    await outside.effects.settled()
+    await outside.effects.wait_idle()
 
 
 async def test_a_stop_has_nothing_more_sent_and_what_was_sent_is_stored_before_the_end(outside: Outside) -> None:

@@ -156,7 +156,7 @@ async def publish_what_is_missing(world: World, prebooking_id: str) -> dict[str,
     async with asyncio.timeout(30):
         while (row := await world.read(ANA, prebooking_id))["qstash_schedule_id"] is None:
             await world.services.sweeper.sweep()
-            await world.services.sweeper.settled()
+            await world.services.sweeper.wait_idle()
     return row
 
 

@@ -45,7 +45,7 @@ async def test_a_message_that_qstash_gave_up_is_noted_and_ordered_anew(sweepless
 
     await sweepless.database.execute("update public.prebookings set armed_at = armed_at - interval '10 seconds'")
     await sweepless.services.sweeper.sweep()
-    await sweepless.services.sweeper.settled()
+    await sweepless.services.sweeper.wait_idle()
     first, second = sweepless.messages(row["id"])
     assert (await sweepless.read(ANA, row["id"]))["qstash_schedule_id"] == second.id != first.id
     key = second.order.deduplication_id or ""

@@ -132,7 +132,7 @@ async def watched(
         async with open_world(database, *outside, **chosen) as world:
             world.http.event_hooks["response"].append(seen.keep)
             yield world, secrets
-            await world.services.sweeper.settled()
+            await world.services.sweeper.wait_idle()
             secrets += secrets_of_session(world)
         await seen.check(world, log.getvalue(), secrets)
 
@@ -314,7 +314,7 @@ async def test_a_sign_in_without_a_database(
         world.gateway.faults.set(Fault(function=function, kind=kind, times=None))
         assert (await signs_in(world, secrets)).status_code == 503
         world.gateway.faults.set()
-        await world.services.effects.settled()
+        await world.services.effects.wait_idle()
 
 
 @pytest.mark.parametrize("remember", [True, False])
@@ -353,7 +353,7 @@ async def test_signing_in_again(database: asyncpg.Connection, outside: Outside, 
         assert warning["code"] == "session_expired"
         assert PASSWORD not in f"{told} {warning}"
         await booked_or_not(world, id=502, activityName="WOD")
-        await world.services.effects.settled()
+        await world.services.effects.wait_idle()
 
 
 @pytest.mark.parametrize("function", ["lease_sign_in", "save_sign_in_again", "end_sign_in_again"])
@@ -369,7 +369,7 @@ async def test_signing_in_again_without_a_database(
         world.gateway.faults.set(Fault(function=function, kind="unavailable", times=6))
         await world.services.background_tasks.once()
         world.gateway.faults.set()
-        await world.services.effects.settled()
+        await world.services.effects.wait_idle()
 
 
 @pytest.mark.parametrize("method", ["login", "enter"])

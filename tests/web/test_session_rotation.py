@@ -104,7 +104,7 @@ async def test_whoever_loses_patience_leaves_the_refresh_to_be_stored(watching: 
         asking.cancel()
         with suppress(asyncio.CancelledError):
             await asking
-    await watching.services.effects.settled()
+    await watching.services.effects.wait_idle()
     assert await is_kept(watching)
 
 
@@ -128,7 +128,7 @@ async def test_while_the_database_is_away_it_is_tried_until_it_is_stored(watchin
     await watching.services.background_tasks.once()  # it goes on with what is known
     assert not await is_kept(watching)
     faults.set()
-    await watching.services.effects.settled()
+    await watching.services.effects.wait_idle()
     assert await is_kept(watching)
     answer = await watching.http.get("/session", headers=watching.speaking_for(ANA))
     assert (answer.json()["alive"], asked(watching, REFRESH)) == (True, 1)
@@ -143,7 +143,7 @@ async def test_meanwhile_no_other_replica_refreshes_it(watching: World, outside:
         answer = await second.http.get("/session", headers=second.speaking_for(ANA))
         assert answer.json()["alive"] is None  # nobody can tell yet
         faults.set()
-        await watching.services.effects.settled()
+        await watching.services.effects.wait_idle()
         answer = await second.http.get("/session", headers=second.speaking_for(ANA))
         assert answer.json()["alive"] is True
     assert asked(watching, REFRESH) == 1

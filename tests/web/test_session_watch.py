@@ -163,7 +163,7 @@ async def test_what_a_broken_off_look_has_sent_is_awaited_and_stored(watching: W
     pass_.cancel()
     with pytest.raises(asyncio.CancelledError):
         await pass_
-    await watching.services.effects.settled()
+    await watching.services.effects.wait_idle()
     assert asked(watching, REFRESH) < 8  # none has begun since
     for row in await watching.database.fetch("select user_email, aimharder_token from public.auth_sessions"):
         assert row["aimharder_token"] == watching.gym.accounts.sessions(row["user_email"])[0].token

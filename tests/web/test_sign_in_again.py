@@ -267,7 +267,7 @@ async def look_while(keeping: World, meanwhile: Any) -> dict[str, Any]:
     await at_gym(keeping, LOGIN)
     await meanwhile
     await looking
-    await keeping.services.effects.settled()
+    await keeping.services.effects.wait_idle()
     return row
 
 

@@ -43,7 +43,7 @@ async def test_whoever_hangs_up_before_the_try_is_counted_is_signed_in_no_more(s
     async with httpx.AsyncClient(base_url=sealing.url, timeout=LATE_S / 4) as client:
         with pytest.raises(httpx.ReadTimeout):
             await client.post("/session", headers=sealing.speaking_for(ANA), json=REMEMBER)
-    await sealing.services.effects.settled()
+    await sealing.services.effects.wait_idle()
     assert (logins(sealing), await stored(sealing)) == ([], [])
     assert (await post(sealing, REMEMBER)).status_code == 200
 
@@ -57,7 +57,7 @@ async def test_one_that_takes_long_is_answered_in_time_and_stored_when_it_comes(
     answer = await post(sealing, REMEMBER)
     assert (answer.status_code, answer.json()["code"]) == (503, "gym-unreachable")
     assert await stored(sealing) == []
-    await sealing.services.effects.settled()
+    await sealing.services.effects.wait_idle()
     assert await is_signed_in(sealing)
     assert len(logins(sealing)) == 1
 
@@ -81,7 +81,7 @@ async def test_whoever_hangs_up_leaves_it_to_be_stored(sealing: World) -> None:
         asking.cancel()
         with suppress(asyncio.CancelledError):
             await asking
-    await sealing.services.effects.settled()
+    await sealing.services.effects.wait_idle()
     assert await is_signed_in(sealing)
 
 
@@ -99,7 +99,7 @@ async def test_while_the_database_is_away_it_is_tried_until_it_is_stored(sealing
     assert (answer.status_code, answer.json()["code"]) == (503, "database-unavailable")
     assert await stored(sealing) == []
     faults.set()
-    await sealing.services.effects.settled()
+    await sealing.services.effects.wait_idle()
     assert await is_signed_in(sealing)
     assert len(logins(sealing)) == 1
 

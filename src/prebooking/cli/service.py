@@ -50,7 +50,7 @@ def sweep() -> None:
     async def once() -> None:
         async with open_replica(settings) as services:
             work = await services.sweeper.sweep()
-            await services.sweeper.settled()
+            await services.sweeper.wait_idle()
             await services.background_tasks.once()
             out.print(
                 f"Found {len(work.execute)} to execute, {len(work.settle)} to settle, "

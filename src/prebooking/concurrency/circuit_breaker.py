@@ -23,44 +23,44 @@ _KEPT = 1000  # hosts, of a few hundred bytes each
 
 
 class CircuitBreaker:
-    """Closed while its host answers. Open, it lets one request through after each pause: the probe."""
+    """Closed while its host answers. While it is open, one request is let through after each pause: the probe."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._failures = 0
         self._failed_at = 0.0
-        self._pause = 0.0  #: 0: closed
+        self._open_s = 0.0  #: from a failure to the next probe; 0: closed
         self._probe_at = 0.0
         self._probing = False
 
     @property
-    def silent(self) -> bool:
-        """Returns whether it is open: the host has not answered of late."""
-        return self._pause > 0
+    def is_open(self) -> bool:
+        """Returns whether the host has not answered of late."""
+        return self._open_s > 0
 
     @property
-    def refuses(self) -> bool:
-        """Returns whether a request would be refused now."""
-        return self.silent and (self._probing or self._clock.monotonic() < self._probe_at)
+    def rejects(self) -> bool:
+        """Returns whether a request would be rejected now."""
+        return self.is_open and (self._probing or self._clock.monotonic() < self._probe_at)
 
-    async def ask(self, question: Callable[[], Awaitable[_T]], *, insist: bool = False) -> _T:
-        """Returns what `question` returns. Raises NotSentError while it is open, except to one probe at a time.
+    async def call(self, request: Callable[[], Awaitable[_T]], *, bypass: bool = False) -> _T:
+        """Returns what `request` returns. Raises NotSentError while it is open, except to one probe at a time.
 
-        `insist` asks in any case. Raises what `question` raises.
+        `bypass`: the request is made in any case. Raises what `request` raises.
         """
-        if self.refuses and not insist:
+        if self.rejects and not bypass:
             raise NotSentError("the host did not answer a moment ago")
-        probes = self.silent and not self._probing and not insist
+        probes = self.is_open and not self._probing and not bypass
         self._probing = self._probing or probes
         asked = self._clock.monotonic()
         try:
-            answer = await question()
+            answer = await request()
         except (HostSilentError, NotSentError):
-            self._failed(widen=probes)
+            self._failed(from_probe=probes)
             raise
         except asyncio.CancelledError:
             if self._clock.monotonic() - asked >= _SLOW_S:
-                self._failed(widen=probes)
+                self._failed(from_probe=probes)
             raise
         except BoxSilentError:
             self._answered()  # a useless answer is an answer
@@ -72,22 +72,24 @@ class CircuitBreaker:
         return answer
 
     def _answered(self) -> None:
-        self._failures, self._pause = 0, 0.0
+        self._failures, self._open_s = 0, 0.0
 
-    def _failed(self, *, widen: bool) -> None:
-        """`widen`: the probe failed. What else fails while the circuit is open was asked before, or insists."""
+    def _failed(self, *, from_probe: bool) -> None:
+        """`from_probe`: a failed probe lengthens the pause. Another call that fails while it is open tells nothing.
+        It was made before, or bypassed the circuit breaker.
+        """
         now = self._clock.monotonic()
         self._failures = 1 if now - self._failed_at > _FORGOTTEN_S else self._failures + 1
         self._failed_at = now
-        if self.silent:
-            if not widen:
+        if self.is_open:
+            if not from_probe:
                 return
-            self._pause = min(2 * self._pause, _PAUSES_S[1])
+            self._open_s = min(2 * self._open_s, _PAUSES_S[1])
         elif self._failures >= _FAILURES:
-            self._pause = _PAUSES_S[0]
+            self._open_s = _PAUSES_S[0]
         else:
             return
-        self._probe_at = now + self._pause * random.uniform(0.75, 1.25)  # noqa: S311  # spreads replicas, guards nothing
+        self._probe_at = now + self._open_s * random.uniform(0.75, 1.25)  # noqa: S311  # spreads replicas, guards nothing
 
 
 class CircuitBreakers:

@@ -71,8 +71,8 @@ class Effect(Generic[_T]):
         except (TimeoutError, asyncio.CancelledError) as exc:
             raise BoxSilentError(f"the answer to the {self._name} is lost: {type(exc).__name__}") from exc
 
-    async def store(self, write: Callable[[], Awaitable[_A]], *, meanwhile: _T | None = None) -> _A:
-        """Repeats `write` until it is done. `meanwhile` is the result for those who wait, once a try has failed.
+    async def store(self, write: Callable[[], Awaitable[_A]], *, provisional: _T | None = None) -> _A:
+        """Repeats `write` until it is done. `provisional` is the result for those who wait, once a try has failed.
 
         Raises StoreUnavailableError once the grace after the stop is over, and StoreRefusedError.
         """
@@ -85,8 +85,8 @@ class Effect(Generic[_T]):
             if self._clock.monotonic() >= self._effects.give_up_at:
                 raise StoreUnavailableError(reason)
             _log.warning("effect_not_stored_yet", effect=self._name, reason=reason)
-            if meanwhile is not None and not self._result.done():
-                self._result.set_result(meanwhile)
+            if provisional is not None and not self._result.done():
+                self._result.set_result(provisional)
             await self._clock.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  # spreads load, guards nothing
             pause = min(2 * pause, longest)
 
@@ -149,7 +149,7 @@ class Effects:
         if self.stopping:
             effect.fail(NotSentError(_STOPPING))
             return effect
-        task = _Enduring(work(effect), loop=asyncio.get_running_loop())
+        task = _UncancellableTask(work(effect), loop=asyncio.get_running_loop())
         self._under_way[name, owner] = effect, task
         task.add_done_callback(partial(self._ended, (name, owner)))
         return effect
@@ -158,7 +158,7 @@ class Effects:
         """The process is about to end: nothing more is sent, and what was sent is stored within the grace."""
         self.give_up_at = min(self.give_up_at, self._clock.monotonic() + GRACE_S)
 
-    async def settled(self) -> None:
+    async def wait_idle(self) -> None:
         """Returns when all have ended that were under way; a cancellation meanwhile is obeyed then."""
         cancelled: asyncio.CancelledError | None = None
         while self._under_way:
@@ -170,16 +170,16 @@ class Effects:
             raise cancelled
 
     async def drain(self) -> None:
-        """The end: `stop`, and `settled`."""
+        """The end: `stop`, and `wait_idle`."""
         self.stop()
-        await self.settled()
+        await self.wait_idle()
 
     def _ended(self, key: tuple[str, str], task: asyncio.Task[Any]) -> None:
         effect, _ = self._under_way.pop(key)
         effect.end(task)
 
 
-class _Enduring(asyncio.Task[_T]):
+class _UncancellableTask(asyncio.Task[_T]):
     """Can be cancelled by its own time-outs alone: they come from a timer of the running loop, outside of any task."""
 
     def cancel(self, msg: Any | None = None) -> bool:

@@ -181,7 +181,7 @@ class GiveBack:
         """Stores it, however long that takes. Meanwhile it is not known to whoever waits."""
         end = partial(self._store.end_giving_back, prebooking_id, token, given_back=given_back)
         try:
-            ended = await effect.store(end, meanwhile=Result(Answer.UNKNOWN))
+            ended = await effect.store(end, provisional=Result(Answer.UNKNOWN))
         except StoreUnavailableError:
             return Result(Answer.UNKNOWN)
         if result.answer is Answer.GIVEN_BACK and ended.outcome is not StoreOutcome.GIVEN_BACK:

@@ -22,34 +22,34 @@ class GuardedAccount:
         account_hosts: Mapping[Domain, CircuitBreaker],
         login_host: CircuitBreaker,
         *,
-        insists: bool = False,
+        bypasses_breakers: bool = False,
     ) -> None:
         self._account = account
         self._account_hosts = account_hosts
         self._login_host = login_host
-        self._insists = insists
+        self._bypass = bypasses_breakers
 
     @property
     def _account_host(self) -> CircuitBreaker:
         return self._account_hosts[home_of(self._account.cookies)]
 
     async def whoami(self) -> bool:
-        return await self._account_host.ask(self._account.whoami, insist=self._insists)
+        return await self._account_host.call(self._account.whoami, bypass=self._bypass)
 
     async def boxes(self) -> Sequence[MemberBox] | None:
-        return await self._account_host.ask(self._account.boxes, insist=self._insists)
+        return await self._account_host.call(self._account.boxes, bypass=self._bypass)
 
     async def login(self, email: str, password: str, fingerprint: str) -> LoggedIn:
-        return await self._login_host.ask(
-            lambda: self._account.login(email, password, fingerprint), insist=self._insists
+        return await self._login_host.call(
+            lambda: self._account.login(email, password, fingerprint), bypass=self._bypass
         )
 
     async def enter(self, token: str, fingerprint: str, box: Box | None) -> str:
         host = self._account_hosts[(box and box.domain) or Domain.COM]
-        return await host.ask(lambda: self._account.enter(token, fingerprint, box), insist=True)
+        return await host.call(lambda: self._account.enter(token, fingerprint, box), bypass=True)
 
     async def refresh(self, token: str, fingerprint: str) -> NewTokens | None:
-        return await self._account_host.ask(lambda: self._account.refresh(token, fingerprint), insist=self._insists)
+        return await self._account_host.call(lambda: self._account.refresh(token, fingerprint), bypass=self._bypass)
 
     @property
     def cookies(self) -> tuple[Cookie, ...]:
@@ -69,37 +69,37 @@ class GuardedGym(GuardedAccount):
         account_hosts: Mapping[Domain, CircuitBreaker],
         login_host: CircuitBreaker,
         *,
-        insists: bool = False,
+        bypasses_breakers: bool = False,
     ) -> None:
-        super().__init__(gym, account_hosts, login_host, insists=insists)
+        super().__init__(gym, account_hosts, login_host, bypasses_breakers=bypasses_breakers)
         self._gym = gym
         self._box = box
 
     @property
-    def silent(self) -> bool:
-        """Whether one of its hosts has not answered of late: what waits for it uses no CPU, and needs no permit."""
-        return self._box.silent or self._account_host.silent
+    def is_silent(self) -> bool:
+        """Whether one of its hosts has not answered of late: an execution that waits needs no CPU, thus no permit."""
+        return self._box.is_open or self._account_host.is_open
 
     @property
-    def refuses(self) -> bool:
-        """Whether a question to one of its hosts would fail at once."""
-        return not self._insists and (self._box.refuses or self._account_host.refuses)
+    def would_reject(self) -> bool:
+        """Whether a request to one of its hosts would fail at once."""
+        return not self._bypass and (self._box.rejects or self._account_host.rejects)
 
-    def insisting(self) -> "GuardedGym":
-        """Returns the same gym, asked in spite of an open circuit breaker: for executions near their opening."""
-        return GuardedGym(self._gym, self._box, self._account_hosts, self._login_host, insists=True)
+    def bypassing_breakers(self) -> "GuardedGym":
+        """Returns the same gym, asked even while a circuit breaker is open: for executions near their opening."""
+        return GuardedGym(self._gym, self._box, self._account_hosts, self._login_host, bypasses_breakers=True)
 
     async def listing(self, day: str, family_id: str) -> Listing:
-        return await self._box.ask(lambda: self._gym.listing(day, family_id), insist=self._insists)
+        return await self._box.call(lambda: self._gym.listing(day, family_id), bypass=self._bypass)
 
     async def timetable(self, day: str) -> Sequence[TimetabledClass]:
-        return await self._box.ask(lambda: self._gym.timetable(day), insist=self._insists)
+        return await self._box.call(lambda: self._gym.timetable(day), bypass=self._bypass)
 
     def hold(self, request: BookingRequest) -> HeldRequest:
         return self._gym.hold(request)
 
     async def give_back(self, reservation_id: str, family_id: str, *, late: bool) -> CancelReply:
-        return await self._box.ask(lambda: self._gym.give_back(reservation_id, family_id, late=late), insist=True)
+        return await self._box.call(lambda: self._gym.give_back(reservation_id, family_id, late=late), bypass=True)
 
 
 class GuardedGyms:
@@ -112,9 +112,9 @@ class GuardedGyms:
         self._login_host = CircuitBreaker(circuits.clock)
 
     @property
-    def account_host_refuses(self) -> bool:
-        """Whether questions to the account host of most members would fail at once."""
-        return self._account_hosts[Domain.COM].refuses
+    def account_host_would_reject(self) -> bool:
+        """Whether requests to the account host of most members would fail at once."""
+        return self._account_hosts[Domain.COM].rejects
 
     @asynccontextmanager
     async def visit(self, box: Box, session: Session) -> AsyncIterator[GuardedGym]:
@@ -122,6 +122,8 @@ class GuardedGyms:
             yield GuardedGym(gym, self._circuits.of(box.host), self._account_hosts, self._login_host)
 
     @asynccontextmanager
-    async def account(self, cookies: Sequence[Cookie], *, insists: bool = False) -> AsyncIterator[GuardedAccount]:
+    async def account(
+        self, cookies: Sequence[Cookie], *, bypasses_breakers: bool = False
+    ) -> AsyncIterator[GuardedAccount]:
         async with self._gyms.account(cookies) as account:
-            yield GuardedAccount(account, self._account_hosts, self._login_host, insists=insists)
+            yield GuardedAccount(account, self._account_hosts, self._login_host, bypasses_breakers=bypasses_breakers)

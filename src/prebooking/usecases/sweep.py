@@ -104,7 +104,7 @@ class Sweeper:
         self._refused = Refused(clock)
 
     async def sweep(self, budget: Budget | None = None) -> Work:
-        """One pass: what it found is under way when it returns (see `settled`). Raises StoreUnavailableError."""
+        """One pass: what it found is under way when it returns (see `wait_idle`). Raises StoreUnavailableError."""
         work = await self._store.sweep(
             lead_s=self._lead_s, max_delay_s=self._max_delay_s, address=self._address, per_minute=self._per_minute
         )
@@ -145,7 +145,7 @@ class Sweeper:
         if not self._deliveries and self._under_way:
             with suppress(TimeoutError):
                 async with asyncio.timeout(budget.left):
-                    await self.settled()
+                    await self.wait_idle()
 
     async def _sweep_while_awake(self) -> None:
         await self._alarm.nap(inf, _FIRST_S)
@@ -156,9 +156,9 @@ class Sweeper:
         """At the end of the process: what is executing ends by its budget; messages can wait for another sweep."""
         if publishing := self._under_way.get(_PUBLISHING):
             publishing.cancel()
-        await self.settled()
+        await self.wait_idle()
 
-    async def settled(self) -> None:
+    async def wait_idle(self) -> None:
         """Returns when all that was found has ended."""
         while self._under_way:
             await asyncio.wait(self._under_way.values(), return_when=asyncio.FIRST_COMPLETED)

@@ -22,8 +22,11 @@ from prebooking.usecases.sessions.watch import SessionWatch
 
 _log = structlog.get_logger()
 
-_EVERY_S = 20.0  # well within a session's last look, 5 minutes before the opening
-_SETTLE_S = 0.3  # after an end others follow: one pass sends all notices
+# Between two passes. A session's last check falls due 5 minutes before its opening, so it is never missed.
+_EVERY_S = 20.0
+# Between the end of a prebooking and the pass that it asks for: other prebookings end at the same moment, and one pass
+# then sends the notices of all.
+_DEBOUNCE_S = 0.3
 
 
 class _Lane:
@@ -65,7 +68,7 @@ class _Lane:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_EVERY_S * random.uniform(0.8, 1)):  # noqa: S311  # spreads replicas
                     await self._wanted.wait()
-                    await asyncio.sleep(_SETTLE_S)
+                    await asyncio.sleep(_DEBOUNCE_S)
 
 
 class BackgroundTasks:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from prebooking.concurrency.fair_semaphore import FairSemaphore, Key, Part
-from prebooking.usecases.booking.context import ExecutionContext, GiveBack
+from prebooking.usecases.booking.context import ExecutionContext, Interrupted
 
 WORTH_STARTING_S = 4.0  # of its budget, without which no execution is started
 # It is claimed, so it waits no longer than this, or until this long before its opening; else it comes again.
@@ -20,7 +20,7 @@ _PATIENCE_S = 1.5
 @asynccontextmanager
 async def admitted(permits: FairSemaphore, context: ExecutionContext) -> AsyncIterator[None]:
     """Holds a permit as `context.permit`, unless the gym is silent. Raises NoPermitError where too many wait."""
-    if context.gym.silent:  # it needs nothing of this machine but patience
+    if context.gym.is_silent:  # it needs nothing of this machine but patience
         yield
         return
     row = context.prebooking
@@ -37,13 +37,13 @@ async def admitted(permits: FairSemaphore, context: ExecutionContext) -> AsyncIt
     try:
         yield
     except asyncio.CancelledError:
-        permit.release(in_time=context.gym.silent)
+        permit.release(in_time=context.gym.is_silent)
         raise
     finally:
         releasing.cancel()
         permit.release()
 
 
-def crowded() -> GiveBack:
+def crowded() -> Interrupted:
     """Returns the decision where no permit became free."""
-    return GiveBack(random.uniform(*_CROWDED_S))  # noqa: S311  # spreads load, guards nothing
+    return Interrupted(random.uniform(*_CROWDED_S))  # noqa: S311  # spreads load, guards nothing

@@ -46,8 +46,8 @@ class Park:
 
 
 @dataclass(frozen=True, slots=True)
-class GiveBack:
-    """Nothing has left, and it counts as no attempt: this process is shutting down, or has too much to do."""
+class Interrupted:
+    """No request has left, and it counts as no attempt: this process is shutting down, or is overloaded."""
 
     retry_s: float = 0.0
 
@@ -59,7 +59,7 @@ class NotOurs:
     answer: Transition
 
 
-Decision = Ending | Release | Park | GiveBack | NotOurs
+Decision = Ending | Release | Park | Interrupted | NotOurs
 
 
 @dataclass(slots=True, kw_only=True)

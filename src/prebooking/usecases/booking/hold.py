@@ -16,7 +16,7 @@ async def hold(
     await quiet()
     permit, reason = context.permit, None
     while context.budget.may_send():
-        if permit and context.gym.silent:
+        if permit and context.gym.is_silent:
             permit.release_early()
         try:
             held = await context.hold()

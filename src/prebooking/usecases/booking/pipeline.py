@@ -25,14 +25,22 @@ from prebooking.domain.target import Target
 from prebooking.usecases.booking.admission import WORTH_STARTING_S, admitted, crowded
 from prebooking.usecases.booking.begin_stagger import BeginStagger
 from prebooking.usecases.booking.class_search import ClassSearch
-from prebooking.usecases.booking.context import Decision, ExecutionContext, GiveBack, NotOurs, Park, Release, timings_of
+from prebooking.usecases.booking.context import (
+    Decision,
+    ExecutionContext,
+    Interrupted,
+    NotOurs,
+    Park,
+    Release,
+    timings_of,
+)
 from prebooking.usecases.booking.day_listings import DayListings
 from prebooking.usecases.booking.gate import Gate, sleep_until
 from prebooking.usecases.booking.hold import hold
 from prebooking.usecases.booking.leases import ClaimLostError, Leases
 from prebooking.usecases.booking.prepare import prepare
 from prebooking.usecases.booking.reconnects import Reconnects
-from prebooking.usecases.booking.record import DeliveryResult, ResultRecorder
+from prebooking.usecases.booking.record import RETRY_LATER, DeliveryResult, ResultRecorder
 from prebooking.usecases.booking.resolve import resolve
 from prebooking.usecases.booking.settle import settle
 from prebooking.usecases.guarded_gyms import GuardedGyms
@@ -42,8 +50,6 @@ _log = structlog.get_logger()
 
 _PREPARED_AT_ONCE = 100  # which costs a core about 10 ms each
 _CLAIMS_AT_ONCE = 16
-
-RETRY_LATER = DeliveryResult("retry-later", 1.0)  # by another replica, or where fewer wait
 
 
 class Pipeline:
@@ -106,7 +112,7 @@ class Pipeline:
                 request=request,
                 target=Target(wanted=wanted, class_id=wanted.id),
                 box=box,
-                gym=gym.insisting(),
+                gym=gym.bypassing_breakers(),
                 settling=gym,
                 session=claim.session,
                 budget=budget,
@@ -150,7 +156,7 @@ class Pipeline:
                     or await self._begin(context)
                 )
         except ShutdownError:
-            return GiveBack()
+            return Interrupted()
         except ClaimLostError as exc:
             return NotOurs(exc.answer)
         except NoPermitError:

@@ -16,7 +16,7 @@ from prebooking.domain.store_outcomes import StoreOutcome
 from prebooking.domain.target import Target
 from prebooking.domain.timings import Timings
 from prebooking.domain.transitions import Transition
-from prebooking.usecases.booking.context import Decision, ExecutionContext, GiveBack, NotOurs, Park, Release
+from prebooking.usecases.booking.context import Decision, ExecutionContext, Interrupted, NotOurs, Park, Release
 
 _LEAST_RETRY_AFTER_S = 1.0
 _TRY_AGAIN_S = 0.2
@@ -31,6 +31,9 @@ class DeliveryResult:
 
     outcome: str
     retry_after: float | None = None
+
+
+RETRY_LATER = DeliveryResult("retry-later", 1.0)  #: by another replica, or by this one once fewer deliveries wait
 
 
 class ResultRecorder:
@@ -89,9 +92,9 @@ class ResultRecorder:
                 )
             case Release(reason):
                 return await self._not_booked(context, reason)
-            case GiveBack(again_s) if context.claim.begun and not context.settled:
+            case Interrupted(again_s) if context.claim.begun and not context.settled:
                 return await self._park(context.claim, context.token, context.timings, None, again_s)
-            case GiveBack(again_s):
+            case Interrupted(again_s):
                 return await self._release(context, None, again_s, counted=False)
             case Park(reason):
                 # Its own begin's lease must end first: until then its request may still arrive.

@@ -58,7 +58,7 @@ async def _settle(context: ExecutionContext) -> Ending | NotFound:
             if not await context.restore_session():
                 return NotFound.UNKNOWN
         except BoxSilentError:
-            if not context.begun and (gym.refuses or asked >= _MOST_ASKED):
+            if not context.begun and (gym.would_reject or asked >= _MOST_ASKED):
                 return NotFound.UNKNOWN
             await context.clock.sleep(pause_s * random.uniform(0.75, 1.25))  # noqa: S311  # spreads load, guards nothing
             pause_s = min(2 * pause_s, _PAUSES_S[1])

@@ -185,7 +185,7 @@ class SessionRefresher:
 
         known = SessionAnswer(outcome=StoreOutcome.SAVED, session=now)
         try:
-            saved = await effect.store(write, meanwhile=known if now else None)
+            saved = await effect.store(write, provisional=known if now else None)
         except (StoreUnavailableError, StoreRefusedError) as exc:
             _log.error("session_not_saved", session_id=str(session.id), what=what, reason=str(exc))
             return known

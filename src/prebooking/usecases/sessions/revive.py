@@ -72,7 +72,7 @@ class SessionReviver:
             raise BoxSilentError("no time left before the opening to sign in again")
         try:
             found = await self._again.sign_in(
-                user_email, session, within_s=until - self._clock.monotonic(), insist=True
+                user_email, session, within_s=until - self._clock.monotonic(), bypass_breakers=True
             )
         except StoreUnavailableError as exc:
             raise BoxSilentError("the session could not be leased") from exc

@@ -112,7 +112,7 @@ class SignInService:
                 box_domains=domains_of(boxes),
             )
         store = partial(self._store.store_sign_in, user_email, ticket, new)
-        return SignedIn(await effect.store(store, meanwhile=SignedIn(None, boxes)), boxes)
+        return SignedIn(await effect.store(store, provisional=SignedIn(None, boxes)), boxes)
 
 
 async def log_in(account: Account, email: str, password: str, fingerprint: str) -> tuple[str, Sequence[MemberBox]]:

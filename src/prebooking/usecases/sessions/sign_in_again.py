@@ -45,15 +45,21 @@ class AutomaticSignIn:
         self._lease = uuid4()  # not that of this process's refreshes: they wait for each other, too
 
     async def sign_in(
-        self, user_email: str, session: Session, *, within_s: float, not_after: float = math.inf, insist: bool = False
+        self,
+        user_email: str,
+        session: Session,
+        *,
+        within_s: float,
+        not_after: float = math.inf,
+        bypass_breakers: bool = False,
     ) -> SignInLease:
         """Outcomes: SAVED or CHANGED (with the session), REFUSED (the password is forgotten), NOT_REMEMBERED, TOO_MANY,
         NO_SESSION.
 
-        `insist`: also where AimHarder was silent a moment ago. `not_after`: no login is sent later (on the monotonic
-        clock). Raises BoxSilentError when nobody can tell, and StoreUnavailableError.
+        `bypass_breakers`: also where AimHarder was silent a moment ago. `not_after`: no login is sent later (on the
+        monotonic clock). Raises BoxSilentError when nobody can tell, and StoreUnavailableError.
         """
-        sign_in = partial(self._sign_in, user_email, session, not_after, insist)
+        sign_in = partial(self._sign_in, user_email, session, not_after, bypass_breakers)
         return await run_leased(
             self._effects, self._clock, "sign_in_again", user_email, session, sign_in, within_s=within_s
         )
@@ -63,7 +69,7 @@ class AutomaticSignIn:
         user_email: str,
         known: Session,
         not_after: float,
-        insist: bool,  # noqa: FBT001
+        bypass_breakers: bool,  # noqa: FBT001
         effect: Effect[SignInLease],
     ) -> SignInLease:
         leased = await self._leased(user_email, known)
@@ -71,7 +77,7 @@ class AutomaticSignIn:
             return leased
         end = partial(self._end, effect, user_email, leased)
         login = leased.account_email, leased.password, leased.fingerprint
-        async with self._gyms.account((), insists=insist) as account:
+        async with self._gyms.account((), bypasses_breakers=bypass_breakers) as account:
             try:
                 token, _ = await effect.send(partial(log_in, account, *login), within_s=_ANSWER_S, not_after=not_after)
             except WrongCredentialsError:
@@ -89,7 +95,7 @@ class AutomaticSignIn:
             self._store.save_sign_in_again, user_email, leased.generation, self._lease, token=token, cookies=cookies
         )
         try:
-            saved = await effect.store(save, meanwhile=signed_in)
+            saved = await effect.store(save, provisional=signed_in)
         except (StoreUnavailableError, StoreRefusedError) as exc:
             _log.error("session_not_saved", session_id=str(known.id), what="signed_in", reason=str(exc))
             return signed_in
@@ -114,7 +120,7 @@ class AutomaticSignIn:
         end = partial(self._store.end_sign_in_again, user_email, leased.generation, self._lease, refused=refused)
         nothing = SignInLease(outcome=StoreOutcome.REFUSED)
         try:
-            ended = await effect.store(end, meanwhile=nothing if refused else None)
+            ended = await effect.store(end, provisional=nothing if refused else None)
         except (StoreUnavailableError, StoreRefusedError) as exc:
             _log.error("session_not_saved", what="refused" if refused else "not_signed_in", reason=str(exc))
             return nothing

@@ -66,7 +66,7 @@ class SessionWatch:
         `on_dead` is called whenever some were found dead: the rest may take a while.
         """
         died_before = self.died
-        while self._is_time(until) and not self._gyms.account_host_refuses and (looks := await self._taken()):
+        while self._is_time(until) and not self._gyms.account_host_would_reject and (looks := await self._taken()):
             died = self.died
             await self._look_at(list(reversed(looks)), until)
             if self.died > died:

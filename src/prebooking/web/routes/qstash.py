@@ -107,7 +107,7 @@ async def sweep(request: Request) -> Response:
         work = await services.sweeper.sweep(budget)
     with suppress(TimeoutError):
         async with asyncio.timeout(budget.left):
-            await services.sweeper.settled()
+            await services.sweeper.wait_idle()
     await services.background_tasks.within(budget)
     counts = {"execute": len(work.execute), "settle": len(work.settle), "publish": len(work.publish)}
     return JSONResponse({"outcome": "swept", "found": counts})
