@@ -83,12 +83,12 @@ async def serving(site: Site) -> AsyncIterator[Site]:
 
 @pytest.fixture(autouse=True)
 def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[ConnectionTable]:
-    table = ConnectionTable(most=1000, most_held=16 * KIB * KIB)
+    table = ConnectionTable(most=1000, most_buffered=16 * KIB * KIB)
     monkeypatch.setattr(BoundedConnection, "table", table)
     monkeypatch.setattr(BoundedConnection, "throttle", Throttle())
     monkeypatch.setattr(bounds, "LINGER_S", 0.02)
     yield table
-    assert table.held == 0
+    assert table.buffered == 0
 
 
 @pytest.fixture
@@ -242,7 +242,7 @@ async def test_what_comes_after_the_answer_is_discarded_to_an_end(
             writer.write(b"10000\r\n" + b"x" * 64 * KIB + b"\r\n")
             with suppress(ConnectionError):
                 await writer.drain()
-            assert table.held < 256 * KIB
+            assert table.buffered < 256 * KIB
 
 
 async def test_a_body_that_nobody_reads_is_left_to_the_kernel(site: Site, table: ConnectionTable) -> None:
@@ -253,7 +253,7 @@ async def test_a_body_that_nobody_reads_is_left_to_the_kernel(site: Site, table:
             while True:
                 writer.write(b"x" * 64 * KIB)
                 await writer.drain()
-    assert table.held < 256 * KIB
+    assert table.buffered < 256 * KIB
     site.waits.set()
     writer.transport.abort()
 
@@ -272,7 +272,7 @@ async def test_who_does_not_read_the_answer_is_dropped(
         while not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             await asyncio.sleep(0.01)
     sock.close()
-    assert table.held == 0
+    assert table.buffered == 0
 
 
 async def closed(peer: Peer) -> bool:
@@ -285,7 +285,7 @@ async def closed(peer: Peer) -> bool:
         return True
 
 
-async def test_for_a_new_connection_the_stranger_goes_that_waits_for_the_longest(
+async def test_for_a_new_connection_the_unauthenticated_one_goes_that_waits_for_the_longest(
     site: Site, table: ConnectionTable
 ) -> None:
     table.most = 4
@@ -310,19 +310,19 @@ async def test_for_a_new_connection_the_stranger_goes_that_waits_for_the_longest
     another = await dial(site, GET)
     assert await closed(idle)
     third = await dial(site, GET)
-    assert await closed(known)  # there is no stranger left that waits
+    assert await closed(known)  # no unauthenticated connection is left that waits
     site.waits.set()
     for peer in (working, new, another, third):
         assert (await peer[0].readuntil(b"ok")).startswith(b"HTTP/1.1 200 ")
 
 
 async def test_bytes_that_all_hold_together_are_bounded(site: Site, table: ConnectionTable) -> None:
-    table.most_held = 100 * KIB
+    table.most_buffered = 100 * KIB
     holders = []
     for _ in range(10):
         holders.append(await dial(site, b"GET / HTTP/1.1\r\nX: " + b"x" * (LARGEST_HEAD - KIB)))
         await asyncio.sleep(0.02)
-        assert table.held <= table.most_held
+        assert table.buffered <= table.most_buffered
     assert [await closed(peer) for peer in holders] == [True] * 7 + [False] * 3
     reader, _ = await dial(site, GET)
     await reader.readuntil(b"ok")

@@ -11,7 +11,7 @@ from typing import NoReturn
 from prebooking.server import bounds
 from prebooking.server.closing import ClosingConnection
 from prebooking.server.connection_table import ConnectionTable
-from prebooking.server.throttle import REQUEST_COST, Account, Flow, Throttle
+from prebooking.server.throttle import REQUEST_COST, ByteQuota, Flow, Throttle
 from prebooking.web.extensions import ABORT, AUTHENTICATED
 from prebooking.web.problems import Problem
 
@@ -25,7 +25,7 @@ class _OverrunError(Exception):
 class BoundedConnection(ClosingConnection, asyncio.BufferedProtocol):
     """Closes a connection that does not send its request in time or exceeds a limit, and throttles the others."""
 
-    table = ConnectionTable(most=bounds.MOST_CONNECTIONS - bounds.ROOM, most_held=bounds.MOST_HELD)
+    table = ConnectionTable(most=bounds.MOST_CONNECTIONS - bounds.ROOM, most_buffered=bounds.MOST_BUFFERED)
     throttle = Throttle()
 
     _arrived = False  # whether the current request has arrived completely
@@ -40,7 +40,7 @@ class BoundedConnection(ClosingConnection, asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         self.flow = Flow(transport)
-        self.account = Account(self.loop.time())
+        self.quota = ByteQuota(self.loop.time())
         transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_RCVBUF, bounds.UNREAD_IN_KERNEL)
         transport.set_write_buffer_limits(0)  # so that pause_writing is called for every unsent byte
         self.table.add(self)
@@ -70,9 +70,9 @@ class BoundedConnection(ClosingConnection, asyncio.BufferedProtocol):
             self._received = self._framing
             # Uvicorn has stopped its own timer.
             self._wait(bounds.SLOWEST_HEAD_S if self._in_head else bounds.SLOWEST_REST_S)
-        self._note_held()
+        self._note_buffered()
         if not self.throttle.admits(self, len(data) + REQUEST_COST * self._requests):
-            self.flow.bar()
+            self.flow.block_reading()
             self.throttle.queue(self, self._requests)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -85,13 +85,13 @@ class BoundedConnection(ClosingConnection, asyncio.BufferedProtocol):
         super().pause_writing()
         if self._write_timer is None:
             self._write_timer = self.loop.call_later(bounds.SLOWEST_READER_S, self._drop)
-        self._note_held()
+        self._note_buffered()
         self.table.waits(self)
 
     def resume_writing(self) -> None:
         super().resume_writing()
         self._stop_write_timer()
-        self._note_held()
+        self._note_buffered()
         if self._answering and self._arrived:
             self.table.works(self)
 
@@ -101,7 +101,7 @@ class BoundedConnection(ClosingConnection, asyncio.BufferedProtocol):
             self._overrun(bounds.PIPELINE_FULL)
         self._in_head, self._headers = True, 0
         super().on_message_begin()
-        self.scope["extensions"] = {ABORT: {"call": self._drop}, AUTHENTICATED: {"call": self._authenticated}}
+        self.scope["extensions"] = {ABORT: {"call": self._drop}, AUTHENTICATED: {"call": self._on_authenticated}}
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers += 1
@@ -145,7 +145,7 @@ class BoundedConnection(ClosingConnection, asyncio.BufferedProtocol):
         if self._answering or self._ended():  # the next response has begun, or there is none
             return
         self._received = self._framing
-        self._note_held()
+        self._note_buffered()
         self.table.waits(self)
         if not self._arrived:
             self._wait(bounds.SLOWEST_REST_S)
@@ -156,14 +156,14 @@ class BoundedConnection(ClosingConnection, asyncio.BufferedProtocol):
         self._end(self._refusal)
 
     # Called by the throttle and by the application.
-    def take_turn(self) -> None:
-        if not self._deaf:
-            self.flow.unbar()
+    def read_on(self) -> None:
+        if not self._read_closed:
+            self.flow.unblock_reading()
 
-    def _authenticated(self) -> None:
-        self.known = True
-        self.account.clear()
-        self.take_turn()
+    def _on_authenticated(self) -> None:
+        self.authenticated = True
+        self.quota.clear()
+        self.read_on()
 
     def _stop_write_timer(self) -> None:
         if self._write_timer is not None:

@@ -15,7 +15,7 @@ LINGER_S = 2.0  # half to one and a half of it, so that a crowd does not end at 
 
 MOST_CONNECTIONS = 3000  # includes held deliveries (1,000 and more) and idle connections
 ROOM = 100  # kept free by evicting idle connections: at the limit uvicorn refuses every request
-MOST_HELD = 16 * 1024 * 1024  # bytes, of all connections
+MOST_BUFFERED = 16 * 1024 * 1024  # bytes, of all connections
 
 UNREAD_IN_KERNEL = 64 * 1024  # bytes of one connection; the kernel's default grows to megabytes
 

@@ -19,9 +19,9 @@ class ClosingConnection(HttpToolsProtocol):
 
     table: ConnectionTable
     flow: Flow
-    held = 0
-    known = False
-    _deaf = False  # whether reading has ended for good
+    buffered = 0
+    authenticated = False
+    _read_closed = False  # whether reading has ended for good
     _in_head = True
     _received = 0  # bytes since the last complete response
     _timer: asyncio.TimerHandle | None = None  # closes the connection where the peer does not send in time
@@ -32,8 +32,8 @@ class ClosingConnection(HttpToolsProtocol):
 
     def _end(self, problem: Problem) -> None:
         """Stops reading, and sends the problem where a response is still possible."""
-        self._deaf = True
-        self.flow.bar()
+        self._read_closed = True
+        self.flow.block_reading()
         if not self._answering:
             if self._in_head:
                 self._refuse(problem)
@@ -62,12 +62,12 @@ class ClosingConnection(HttpToolsProtocol):
         """Closes the connection after a few seconds in which nothing is read. Closed at once, the unread bytes would
         make the kernel reset it, so that the response is lost, and the client would reconnect at once.
         """
-        self._deaf = True
-        self.flow.bar()
+        self._read_closed = True
+        self.flow.block_reading()
         self.url, self.headers = b"", []  # free the memory of an unfinished head
         self.parser = None  # type: ignore[assignment]  # as uvicorn does
         self._received = 0
-        self._note_held()
+        self._note_buffered()
         self.table.waits(self)
         self._stop_waiting()
         seconds = random.uniform(0.5, 1.5) * bounds.LINGER_S  # noqa: S311  # no secret
@@ -81,7 +81,7 @@ class ClosingConnection(HttpToolsProtocol):
         self.transport.abort()
 
     def _ended(self) -> bool:
-        return self._deaf or self.transport.is_closing()
+        return self._read_closed or self.transport.is_closing()
 
     @property
     def _answering(self) -> bool:
@@ -89,8 +89,8 @@ class ClosingConnection(HttpToolsProtocol):
         cycle: RequestResponseCycle | None = self.cycle  # None before the first
         return cycle is not None and not cycle.response_complete
 
-    def _note_held(self) -> None:
-        self.table.hold(self, self._received + self.transport.get_write_buffer_size())
+    def _note_buffered(self) -> None:
+        self.table.note_buffered(self, self._received + self.transport.get_write_buffer_size())
 
     def _wait(self, seconds: float) -> None:
         if self._timer is None:

@@ -1,7 +1,7 @@
-"""What all connections of a process share: so many of them, so many bytes, and no more.
+"""All connections of a process: their number is bounded, and so are the bytes that they buffer together.
 
-Whoever waits for its peer can be evicted, the longest wait first: of strangers, then of those whose peer has once
-authenticated. A connection whose request is being answered is never evicted.
+A connection that waits for its peer can be evicted, the longest wait first: of the unauthenticated ones, then of those
+on which a request has been authenticated. A connection whose request is being answered is never evicted.
 """
 
 from typing import Protocol
@@ -10,8 +10,8 @@ from typing import Protocol
 class Connection(Protocol):
     """One that waits for its peer, as far as this table has to know it."""
 
-    held: int  #: bytes that it keeps in memory, received or not yet sent
-    known: bool  #: whether a request on it has been authenticated
+    buffered: int  #: bytes in memory, received or not yet sent
+    authenticated: bool  #: whether a request on it has been authenticated
 
     def evict(self) -> None:
         """Drops the connection at once."""
@@ -19,20 +19,20 @@ class Connection(Protocol):
 
 
 class ConnectionTable:
-    def __init__(self, *, most: int, most_held: int) -> None:
+    def __init__(self, *, most: int, most_buffered: int) -> None:
         self.most = most
-        self.most_held = most_held
+        self.most_buffered = most_buffered
         self.evicted = 0  #: so far
         self._all: set[Connection] = set()
-        # Dicts, for their order: who waits for the longest is the first.
-        self._strangers: dict[Connection, None] = {}
-        self._known: dict[Connection, None] = {}
-        self._held = 0
+        # Dicts, for their order: the connection that has waited for the longest is the first.
+        self._unauthenticated: dict[Connection, None] = {}
+        self._authenticated: dict[Connection, None] = {}
+        self._buffered = 0
 
     @property
-    def held(self) -> int:
-        """Bytes that all connections together keep in memory."""
-        return self._held
+    def buffered(self) -> int:
+        """Bytes that all connections together have in memory."""
+        return self._buffered
 
     def add(self, connection: Connection) -> None:
         """Takes in a new connection, which waits; another is evicted for it where there is no room."""
@@ -42,35 +42,39 @@ class ConnectionTable:
         self.waits(connection)
 
     def remove(self, connection: Connection) -> None:
-        self._held -= connection.held
-        connection.held = 0
+        self._buffered -= connection.buffered
+        connection.buffered = 0
         self._all.discard(connection)
         self.works(connection)
 
     def waits(self, connection: Connection) -> None:
-        """Its peer has to send or to read. Waiting already, it keeps its place."""
-        if connection not in self._strangers and connection not in self._known and connection in self._all:
-            (self._known if connection.known else self._strangers)[connection] = None
+        """Its peer has to send or to read. A connection that waits already keeps its place."""
+        if (
+            connection not in self._unauthenticated
+            and connection not in self._authenticated
+            and connection in self._all
+        ):
+            (self._authenticated if connection.authenticated else self._unauthenticated)[connection] = None
 
     def works(self, connection: Connection) -> None:
         """Its request has arrived, and is being answered."""
-        self._strangers.pop(connection, None)
-        self._known.pop(connection, None)
+        self._unauthenticated.pop(connection, None)
+        self._authenticated.pop(connection, None)
 
-    def hold(self, connection: Connection, held: int) -> None:
-        """Notes how many bytes it keeps now; beyond what all may, those who keep some are evicted."""
+    def note_buffered(self, connection: Connection, buffered: int) -> None:
+        """Notes how many bytes it has in memory. Above the limit of all, connections that have some are evicted."""
         if connection not in self._all:
             return
-        self._held += held - connection.held
-        connection.held = held
-        while self._held > self.most_held and self._evict(needs_bytes=True):
+        self._buffered += buffered - connection.buffered
+        connection.buffered = buffered
+        while self._buffered > self.most_buffered and self._evict(needs_bytes=True):
             pass
 
     def _evict(self, *, needs_bytes: bool) -> bool:
-        """Whether there was one to evict."""
-        for waiting in (self._strangers, self._known):
+        """Returns whether there was a connection to evict."""
+        for waiting in (self._unauthenticated, self._authenticated):
             for connection in waiting:
-                if connection.held or not needs_bytes:
+                if connection.buffered or not needs_bytes:
                     self.remove(connection)
                     self.evicted += 1
                     connection.evict()

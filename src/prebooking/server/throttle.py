@@ -1,7 +1,8 @@
-"""Connections of strangers that send more than their share wait for their turn, so that the others don't wait for them.
+"""Unauthenticated connections that send more than their quota are read in turn, so that the others don't wait for them.
 
-Each has an allowance, which grows again with time; whoever has used it up is read from in turn with its like, at a rate
-that leaves most of the process's time to the others. An authenticated request clears its connection's account.
+Each connection has a quota of bytes, which refills with time. A connection that has used it up joins a queue, which is
+served at a rate that leaves most of the process's time to the others. An authenticated request clears what its
+connection has used.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 ALLOWANCE = 512 * 1024  # bytes
 REQUEST_COST = 64 * 1024  # what a request costs to answer, in bytes to read
 _REGAINED = 256 * 1024  # bytes a second
-_CROWD = 8  # with so many waiting for their turn, a connection is allowed one request before it waits, too
+_LONG_QUEUE = 8  # from so many on, a connection may send one more request before it has to queue, too
 _TURN_S = 0.001  # for a turn that brings bytes alone
 _REQUEST_S = 0.004  # for each request that a turn brings
 
@@ -21,15 +22,15 @@ _REQUEST_S = 0.004  # for each request that a turn brings
 class Throttled(Protocol):
     """A connection, as far as the throttle has to know it."""
 
-    account: "Account"
+    quota: "ByteQuota"
 
-    def take_turn(self) -> None:
-        """Reads on."""
+    def read_on(self) -> None:
+        """Called when its turn in the queue has come."""
         ...
 
 
-class Account:
-    """What one connection has used of its allowance."""
+class ByteQuota:
+    """How many bytes one connection has used of its allowance."""
 
     def __init__(self, now: float) -> None:
         self._used = 0.0
@@ -47,21 +48,21 @@ class Account:
 
 
 class Flow(FlowControl):
-    """Uvicorn's own, with a second reason not to read, which it knows nothing of."""
+    """Uvicorn's own, which pauses reading for reasons of its own, with a block beside it."""
 
-    barred = False
+    reading_blocked = False
 
     def resume_reading(self) -> None:
         self.read_paused = False
-        if not self.barred:
+        if not self.reading_blocked:
             self._transport.resume_reading()
 
-    def bar(self) -> None:
-        self.barred = True
+    def block_reading(self) -> None:
+        self.reading_blocked = True
         self._transport.pause_reading()
 
-    def unbar(self) -> None:
-        self.barred = False
+    def unblock_reading(self) -> None:
+        self.reading_blocked = False
         if not self.read_paused:
             self._transport.resume_reading()
 
@@ -74,11 +75,11 @@ class Throttle:
 
     def admits(self, connection: Throttled, cost: int) -> bool:
         """Returns whether the connection may go on reading after what has cost so much."""
-        used = connection.account.charge(cost, asyncio.get_running_loop().time())
-        return used <= (ALLOWANCE if len(self._queue) < _CROWD else 2 * REQUEST_COST)
+        used = connection.quota.charge(cost, asyncio.get_running_loop().time())
+        return used <= (ALLOWANCE if len(self._queue) < _LONG_QUEUE else 2 * REQUEST_COST)
 
     def queue(self, connection: Throttled, requests: int) -> None:
-        """Has the connection wait behind all that wait already. `requests`: how many it has brought just now."""
+        """Queues the connection behind all others. `requests`: how many of its requests have just arrived."""
         self._queue.append(connection)
         if self._timer is None:
             self._call_next(requests)
@@ -95,4 +96,4 @@ class Throttle:
         self._on_turn = self._queue.popleft()
         if self._queue:
             self._call_next(0)
-        self._on_turn.take_turn()
+        self._on_turn.read_on()

@@ -12,7 +12,7 @@ def abort(scope: Scope) -> None:
 
 
 def authenticated(scope: Scope) -> None:
-    """Marks the connection as authenticated, which exempts it from the limits of strangers."""
+    """Marks the connection as authenticated, which exempts it from the limits of unauthenticated connections."""
     _call(scope, AUTHENTICATED)
 
 
