@@ -49,11 +49,8 @@ class ConnectionTable:
 
     def waits(self, connection: Connection) -> None:
         """Its peer has to send or to read. A connection that waits already keeps its place."""
-        if (
-            connection not in self._unauthenticated
-            and connection not in self._authenticated
-            and connection in self._all
-        ):
+        is_waiting = connection in self._unauthenticated or connection in self._authenticated
+        if connection in self._all and not is_waiting:
             (self._authenticated if connection.authenticated else self._unauthenticated)[connection] = None
 
     def works(self, connection: Connection) -> None:

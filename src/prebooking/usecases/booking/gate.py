@@ -17,20 +17,22 @@ from prebooking.domain.ports import Clock
 
 Rank = tuple[datetime, UUID]  #: created_at, and the id between equals
 
-# A long sleep oversleeps by 0.1 % of its length, so it is taken in shrinking steps; none of them so long that a machine
-# which was suspended in it goes on sleeping long after it should have woken.
-_STEP = 0.9
-_STEP_DOWN_TO_S = 0.02
+# A long sleep oversleeps by 0.1 % of its length. So the wait is slept through in parts, each a fraction of the rest,
+# and none so long that a machine which was suspended in it goes on sleeping long after it should have woken.
+_SLEEP_FRACTION = 0.9
+_LAST_SLEEP_S = 0.02  # from here on the rest is slept through at once
 _LONGEST_SLEEP_S = 0.5
-# The last stretch is slept through in milliseconds, which shows how long the event loop stays away; the very last is
-# watched without leaving, for as long as the loop might stay away, within these bounds.
-_LOOK_S = 0.001
-_WATCH_S = (0.001, 0.02)
+# Near an opening the gate sleeps a millisecond at a time. That measures the event loop's lag: how late the loop comes
+# back. In the last moments, for as long as that may be, the gate spins: it reads the clock again and again, without
+# returning to the loop. For how long, at least and at most:
+_PROBE_S = 0.001
+_SPIN_S = (0.001, 0.02)
+_LAG_DECAY = 0.9  # for each measurement, of the longest lag that was measured
 _WARM_S = 0.00001  # to read the data of one request
 _UNTOUCHED_S = 5 * _WARM_S
-# Where opening follows upon opening, the event loop has at least twice as long between two of these watches: otherwise
-# nothing would be prepared for the next ones.
-_WATCHED_PART = 0.5
+# Of the time since the gate last spun, at most this share may be spun through. Where one opening follows upon another,
+# nothing would be prepared for the next ones otherwise.
+_SPIN_SHARE = 0.5
 # This long before an opening nothing new is started: it could not be ready in time, and would delay what is.
 _QUIET_S = 0.1
 # Work that can wait pauses this long before an opening, for the sake of what is prepared then.
@@ -58,7 +60,7 @@ class _Group:
 class Gate:
     """One gate serves all openings of a process; it holds nothing that matters after a crash.
 
-    A single task watches for the earliest opening: one that watched for a later opening would let an earlier one pass.
+    A single task waits for the earliest opening: one that spun for a later opening would let an earlier one pass.
     """
 
     def __init__(self, clock: Clock, now: Callable[[], float]) -> None:
@@ -66,8 +68,8 @@ class Gate:
         self._now = now
         self._waiting: dict[float, _Group] = {}  #: by opening
         self._opener: asyncio.Task[None] | None = None
-        self._watched = -inf  #: when the last watch ended, on the monotonic clock
-        self._away = _WATCH_S[0]  #: the longest absence of the event loop of late, forgotten slowly
+        self._spun_at = -inf  #: when it last stopped spinning, on the monotonic clock
+        self._lag_s = _SPIN_S[0]  #: the longest lag of the event loop of late, forgotten slowly
 
     async def pass_through(
         self, opening: float, rank: Rank, fire: Callable[[], object], warm: Callable[[], None] = lambda: None
@@ -82,9 +84,9 @@ class Gate:
         if group is None:
             group = self._waiting[opening] = _Group(loop.create_future())
         insort(group.waiting, waiting, key=attrgetter("rank"))  # sorted now: at the opening it would take milliseconds
-        self._let_go()
+        self._fire_due()
         if is_earliest and group.waiting:
-            self._approach_anew()
+            self._restart()
         try:
             await waiting.passed
         finally:
@@ -96,13 +98,13 @@ class Gate:
         Openings whose last moments begin meanwhile are not waited for: where one opening follows upon another, it would
         never return.
         """
-        await self._opened(_QUIET_S)
+        await self._wait_for_openings(_QUIET_S)
 
     async def calm(self) -> None:
         """The same for work that can wait: from two seconds before an opening."""
-        await self._opened(_CALM_S)
+        await self._wait_for_openings(_CALM_S)
 
-    async def _opened(self, ahead_s: float) -> None:
+    async def _wait_for_openings(self, ahead_s: float) -> None:
         until = self._now() + ahead_s
         about_to_open = [group.opened for opening, group in self._waiting.items() if opening <= until]
         if about_to_open:
@@ -112,7 +114,7 @@ class Gate:
     def _earliest(self) -> float:
         return min(self._waiting, default=inf)
 
-    def _approach_anew(self) -> None:
+    def _restart(self) -> None:
         if self._opener is not None:
             self._opener.cancel()  # in one of its sleeps, where it has nothing in hand
         self._opener = asyncio.create_task(self._open())
@@ -124,29 +126,29 @@ class Gate:
             until = self._clock.monotonic() + _UNCOLLECTED_S
             with _no_collection():  # which takes longer than a hundred writes
                 while self._is_near and self._clock.monotonic() < until:
-                    await self._approach()
-                    if self._let_go():
+                    await self._wait_until_due()
+                    if self._fire_due():
                         os.sched_yield()  # the process that carries the bytes on may wait for this core
                     if self._is_near:
-                        await self._look()  # what follows a write runs before the next opening is watched for
-            await self._look()
+                        await self._measure_lag()  # the tasks that follow a write run before it spins again
+            await self._measure_lag()
 
     @property
     def _is_near(self) -> bool:
         return self._earliest - self._now() <= _QUIET_S
 
-    async def _approach(self) -> None:
+    async def _wait_until_due(self) -> None:
         """Returns within microseconds after the earliest opening, however busy the event loop is, or when there is none
         any more.
         """
-        while (left := self._earliest - self._now()) > self._watch_s:
+        while (left := self._earliest - self._now()) > self._spin_s:
             if not self._is_near:
                 return
-            await self._look(min(_LOOK_S, left))
-        self._watch(self._earliest)
-        self._watched = self._clock.monotonic()
+            await self._measure_lag(min(_PROBE_S, left))
+        self._spin(self._earliest)
+        self._spun_at = self._clock.monotonic()
 
-    def _watch(self, opening: float) -> None:
+    def _spin(self, opening: float) -> None:
         """Returns at the opening. Until then the requests' data is kept in the processor's caches: a write of cold data
         takes twice as long, and each delays those behind it.
         """
@@ -158,20 +160,20 @@ class Gate:
                     waiting.warm()
 
     @property
-    def _watch_s(self) -> float:
-        """Returns for how long the event loop may be blocked."""
-        shortest, longest = _WATCH_S
-        its_turn = (self._clock.monotonic() - self._watched) * _WATCHED_PART
+    def _spin_s(self) -> float:
+        """Returns how long before the opening the gate begins to spin, which blocks the event loop."""
+        shortest, longest = _SPIN_S
+        its_share = (self._clock.monotonic() - self._spun_at) * _SPIN_SHARE
         group = self._waiting.get(self._earliest)
         warming = _WARM_S * len(group.waiting) if group else 0.0
-        return min(max(2 * self._away, warming), longest, max(shortest, its_turn))
+        return min(max(2 * self._lag_s, warming), longest, max(shortest, its_share))
 
-    async def _look(self, seconds: float = 0.0) -> None:
+    async def _measure_lag(self, seconds: float = 0.0) -> None:
         before = self._clock.monotonic()
         await self._clock.sleep(seconds)
-        self._away = max(self._clock.monotonic() - before, self._away * _STEP, _WATCH_S[0])
+        self._lag_s = max(self._clock.monotonic() - before, self._lag_s * _LAG_DECAY, _SPIN_S[0])
 
-    def _let_go(self) -> bool:
+    def _fire_due(self) -> bool:
         """Fires all that are due. Returns whether there was an opening."""
         opened = False
         while (opening := self._earliest) <= self._now():
@@ -225,4 +227,4 @@ def _no_collection() -> Iterator[None]:
 async def sleep_until(clock: Clock, now: Callable[[], float], instant: float) -> None:
     """Returns within milliseconds after the instant (of the clock that `now` reads), never before."""
     while (left := instant - now()) > 0:
-        await clock.sleep(min(left * _STEP, _LONGEST_SLEEP_S) if left > _STEP_DOWN_TO_S else left)
+        await clock.sleep(min(left * _SLEEP_FRACTION, _LONGEST_SLEEP_S) if left > _LAST_SLEEP_S else left)
