@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from prebooking.adapters.host_probe import HostResponse, Silence, probe
 from prebooking.domain.plain_text import printable
-from prebooking.operator.case import Case
+from prebooking.operator.check_context import CheckContext
 from prebooking.operator.findings import Finding, bad, good, note
 from prebooking.settings import Settings
 
@@ -14,10 +14,10 @@ _ALGORITHMS = ("ES256", "RS256")
 _OK = 200
 
 
-async def check_users(case: Case) -> list[Finding]:
-    if case.inspection is None:
+async def check_users(context: CheckContext) -> list[Finding]:
+    if context.inspection is None:
         return []  # already reported: the same host does not respond, or refuses the key
-    settings = case.settings
+    settings = context.settings
     key = settings.supabase_publishable_key or settings.supabase_secret_key.get_secret_value()
     base, headers = settings.auth_url, {"apikey": key}
     keys, named, public = await asyncio.gather(

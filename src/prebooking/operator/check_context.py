@@ -10,7 +10,7 @@ from prebooking.settings import Settings
 
 
 @dataclass(slots=True, kw_only=True)
-class Case:
+class CheckContext:
     """`within_s`: how long the test message of QStash may take."""
 
     settings: Settings

@@ -1,7 +1,7 @@
 """Checks that the clocks of this host, the database, QStash and AimHarder agree."""
 
 from prebooking.adapters.host_probe import HostResponse, probe
-from prebooking.operator.case import Case
+from prebooking.operator.check_context import CheckContext
 from prebooking.operator.findings import Finding, bad, good, note
 
 _SUBJECT = "Clocks"
@@ -12,8 +12,8 @@ _QSTASH_S = 5.0
 _NTP = "synchronize this host's clock by NTP (chrony, systemd-timesyncd)"
 
 
-async def check_database_clock(case: Case) -> list[Finding]:
-    inspection = case.inspection
+async def check_database_clock(context: CheckContext) -> list[Finding]:
+    inspection = context.inspection
     if inspection is None:
         return []
     ahead = inspection.now.timestamp() - inspection.host_now
@@ -24,10 +24,10 @@ async def check_database_clock(case: Case) -> list[Finding]:
     return [good(_SUBJECT, "database-clock", f"this host and the database agree within {max(abs(ahead), 0.01):.2f} s")]
 
 
-async def check_qstash_clock(case: Case) -> list[Finding]:
-    if not case.accepts_token:
+async def check_qstash_clock(context: CheckContext) -> list[Finding]:
+    if not context.accepts_token:
         return []  # already reported as unreachable
-    response = await probe(f"{case.settings.qstash_url}/v2/keys")
+    response = await probe(f"{context.settings.qstash_url}/v2/keys")
     if not isinstance(response, HostResponse) or response.ahead_s is None:
         return []  # it sends no Date
     if abs(response.ahead_s) > _QSTASH_S:

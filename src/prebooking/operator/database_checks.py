@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from prebooking.adapters.migrations import compare, scripts
 from prebooking.adapters.supabase.session_vault import SessionVault
 from prebooking.domain.errors import PrebookingError
-from prebooking.operator.case import Case
+from prebooking.operator.check_context import CheckContext
 from prebooking.operator.database_silence import explain_failure
 from prebooking.operator.findings import Finding, State, bad, good, note
 from prebooking.operator.inspection import Inspection, inspect
@@ -17,12 +17,12 @@ _SUBJECT = "Database"
 _MIGRATE = "run `prebooking migrate` with DATABASE_URL set"
 
 
-async def check_database(case: Case) -> list[Finding]:
-    settings = case.settings
+async def check_database(context: CheckContext) -> list[Finding]:
+    settings = context.settings
     of_keys = list(check_keys(settings))
     started = time.monotonic()
     try:
-        case.inspection = inspection = await inspect(await case.rpc(), settings.public_url)
+        context.inspection = inspection = await inspect(await context.rpc(), settings.public_url)
     except PrebookingError as exc:
         if any(one.state is State.BAD and one.check == "key" for one in of_keys):
             return of_keys  # the reason

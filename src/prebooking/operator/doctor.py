@@ -10,7 +10,7 @@ from dataclasses import replace
 from prebooking.domain.errors import PrebookingError
 from prebooking.domain.plain_text import printable
 from prebooking.operator.auth_checks import check_users
-from prebooking.operator.case import Case
+from prebooking.operator.check_context import CheckContext
 from prebooking.operator.clock_checks import check_database_clock, check_qstash_clock
 from prebooking.operator.database_checks import check_database
 from prebooking.operator.findings import Finding, bad
@@ -22,9 +22,9 @@ from prebooking.operator.settings_checks import check_settings
 from prebooking.redaction import Redactor
 from prebooking.settings import Settings, SettingsError, secrets_of
 
-_Look = Callable[[Case], Awaitable[list[Finding]]]
+_Look = Callable[[CheckContext], Awaitable[list[Finding]]]
 
-# In order: a later check reads what an earlier one has noted in the case.
+# In order: a later check reads what an earlier one has noted in the context.
 _CHECKS: tuple[tuple[str, str, _Look], ...] = (
     ("Settings", "settings", check_settings),
     ("Database", "database", check_database),
@@ -46,10 +46,10 @@ async def examine(settings: Settings, *, within_s: float) -> list[Finding]:
     findings: list[Finding] = []
     try:
         async with AsyncExitStack() as stack:
-            case = Case(settings=settings, within_s=within_s, stack=stack)
+            context = CheckContext(settings=settings, within_s=within_s, stack=stack)
             for subject, check, look in _CHECKS:
                 try:
-                    findings += await look(case)
+                    findings += await look(context)
                 except Exception as exc:  # noqa: BLE001  # becomes a finding; the next check runs
                     findings.append(_not_examined(subject, check, exc))
     except Exception as exc:  # noqa: BLE001  # closing a connection failed

@@ -9,7 +9,7 @@ from prebooking.adapters.host_probe import HostResponse, Silence, Why, probe
 from prebooking.domain.cookies import Domain
 from prebooking.domain.plain_text import printable
 from prebooking.domain.prebooking import Box
-from prebooking.operator.case import Case
+from prebooking.operator.check_context import CheckContext
 from prebooking.operator.clock_checks import check_aimharder_clock
 from prebooking.operator.findings import Finding, State, bad, good, note
 from prebooking.settings import Settings
@@ -21,15 +21,15 @@ _MOST_BOXES = 3
 _BLOCKED = (HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS)
 
 
-async def check_account_host(case: Case) -> list[Finding]:
+async def check_account_host(context: CheckContext) -> list[Finding]:
     """Asks the account hosts of both domains. That of .es matters where a gym under it is booked."""
-    settings = case.settings
+    settings = context.settings
     url = settings.aimharder_account_url
     spanish = under(Domain.ES, url)
     if spanish == url:
         return await _check_account_host(url, settings)
     found, of_spanish = await asyncio.gather(_check_account_host(url, settings), _check_account_host(spanish, settings))
-    if not any(box.domain is Domain.ES for box in _boxes(case)):
+    if not any(box.domain is Domain.ES for box in _boxes(context)):
         of_spanish = [_of_no_use_yet(finding) if finding.state is State.BAD else finding for finding in of_spanish]
     return [*found, *of_spanish]
 
@@ -49,9 +49,9 @@ def _of_no_use_yet(finding: Finding) -> Finding:
     )
 
 
-async def check_login_host(case: Case) -> list[Finding]:
+async def check_login_host(context: CheckContext) -> list[Finding]:
     """Does not attempt to sign in: AimHarder counts attempts."""
-    settings = case.settings
+    settings = context.settings
     url = settings.aimharder_login_url
     response = await probe(f"{url}/", settings.aimharder_proxy)
     if isinstance(response, HostResponse) and _is_free(response.status):
@@ -60,10 +60,10 @@ async def check_login_host(case: Case) -> list[Finding]:
     return [finding] if finding else []
 
 
-async def check_boxes(case: Case) -> list[Finding]:
-    settings = case.settings
+async def check_boxes(context: CheckContext) -> list[Finding]:
+    settings = context.settings
     pattern = settings.aimharder_box_url
-    boxes = _boxes(case)
+    boxes = _boxes(context)
     if _BOX not in pattern and len(boxes) > 1:
         message = f"AIMHARDER_BOX_URL is the address of one gym, {printable(pattern)}, but {len(boxes)} gyms are booked"
         return [
@@ -73,11 +73,11 @@ async def check_boxes(case: Case) -> list[Finding]:
     return list(await asyncio.gather(*(_check_box(box, settings) for box in asked)))
 
 
-def _boxes(case: Case) -> list[Box]:
+def _boxes(context: CheckContext) -> list[Box]:
     """Returns the gyms of pending prebookings and of the legacy box."""
-    rows = [*case.inspection.next, *case.inspection.last] if case.inspection else []
-    boxes = (row.box(case.settings.legacy_box) for row in rows)
-    known = {box.host: box for box in (case.settings.legacy_box, *boxes) if box is not None}
+    rows = [*context.inspection.next, *context.inspection.last] if context.inspection else []
+    boxes = (row.box(context.settings.legacy_box) for row in rows)
+    known = {box.host: box for box in (context.settings.legacy_box, *boxes) if box is not None}
     return list(known.values())[:_MOST_BOXES]
 
 

@@ -8,7 +8,7 @@ from prebooking.adapters.qstash.account import Schedule
 from prebooking.adapters.qstash.messages import SWEEP_SCHEDULE
 from prebooking.domain.errors import MessagingError, MessagingTrouble
 from prebooking.domain.plain_text import printable
-from prebooking.operator.case import Case
+from prebooking.operator.check_context import CheckContext
 from prebooking.operator.dlq import read as read_letters
 from prebooking.operator.findings import Finding, State, bad, good, note
 from prebooking.settings import Settings
@@ -20,16 +20,16 @@ _OTHERS = "set QSTASH_CURRENT_SIGNING_KEY and QSTASH_NEXT_SIGNING_KEY to those o
 _REGIONS = "https://qstash-us-east-1.upstash.io or https://qstash-eu-central-1.upstash.io"
 
 
-async def check_account(case: Case) -> list[Finding]:
+async def check_account(context: CheckContext) -> list[Finding]:
     """Checks token, signing keys and schedules."""
-    settings = case.settings
+    settings = context.settings
     try:
-        account = await case.account()
+        account = await context.account()
         of_theirs = await account.signing_keys()
         schedules = await account.schedules()
     except MessagingError as exc:
         return [await _unanswered(exc, settings)]
-    case.accepts_token = True
+    context.accepts_token = True
     found = next((one for one in schedules if one.id == SWEEP_SCHEDULE), None)
     return [
         good(_SUBJECT, "token", f"accepts the token at {settings.qstash_url}"),
@@ -139,12 +139,12 @@ def _elsewhere(destinations: list[str], settings: Settings) -> Iterator[Finding]
             )
 
 
-async def check_dead_letters(case: Case) -> list[Finding]:
+async def check_dead_letters(context: CheckContext) -> list[Finding]:
     """Checks for dead letters of this PUBLIC_URL, and of prebookings of this database at other URLs."""
-    if not case.accepts_token or case.inspection is None:
+    if not context.accepts_token or context.inspection is None:
         return []
-    settings = case.settings
-    letters = [one.letter for one in await read_letters(await case.account(), await case.rpc(), settings)]
+    settings = context.settings
+    letters = [one.letter for one in await read_letters(await context.account(), await context.rpc(), settings)]
     letters = [letter for letter in letters if urlsplit(letter.url).path.rpartition("/qstash/")[1]]
     if not letters:
         return [good(_SUBJECT, "dead-letters", "has no dead letters of this service")]

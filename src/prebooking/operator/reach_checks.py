@@ -8,7 +8,7 @@ from prebooking.adapters.host_probe import HostResponse, Silence, probe
 from prebooking.adapters.qstash.account import DeadLetter, answered_by_us
 from prebooking.domain.errors import MessagingError, PrebookingError
 from prebooking.domain.plain_text import printable
-from prebooking.operator.case import Case
+from prebooking.operator.check_context import CheckContext
 from prebooking.operator.findings import Finding, State, bad, good, note
 from prebooking.operator.reach_causes import Cause, identify, is_alive, why_refused
 from prebooking.settings import Settings
@@ -18,24 +18,24 @@ _LOOK_AGAIN_S = 0.25
 _LATE = "QStash is late, or the service uses another database: run doctor again, then compare SUPABASE_URL there"
 
 
-async def check_public_url(case: Case) -> list[Finding]:
-    tried = case.accepts_token and case.inspection is not None
-    found = await (_ping(case) if tried else _from_here(case.settings))
-    case.unreachable = found.state is State.BAD
+async def check_public_url(context: CheckContext) -> list[Finding]:
+    tried = context.accepts_token and context.inspection is not None
+    found = await (_ping(context) if tried else _from_here(context.settings))
+    context.unreachable = found.state is State.BAD
     return [found]
 
 
-async def _ping(case: Case) -> Finding:
+async def _ping(context: CheckContext) -> Finding:
     """Sends a test message through QStash, on the path of every delivery."""
-    settings = case.settings
-    account, ping_id = await case.account(), uuid4()
+    settings = context.settings
+    account, ping_id = await context.account(), uuid4()
     try:
         message_id = await account.ping(f"{settings.public_url}/qstash/ping", ping_id)
     except MessagingError as exc:
         return _finding(why_refused(exc, settings))
     started = time.monotonic()
-    while time.monotonic() - started < case.within_s:
-        if await _arrived(case, str(ping_id)):
+    while time.monotonic() - started < context.within_s:
+        if await _arrived(context, str(ping_id)):
             took = time.monotonic() - started
             return good(_REACH, "reach", f"QStash reaches it, and its signature is accepted ({took:.1f} s)")
         for letter in await account.dead_letters(most=100):
@@ -46,7 +46,7 @@ async def _ping(case: Case) -> Finding:
     response = await _probe(settings)
     if isinstance(response, HostResponse) and not is_alive(response) and not answered_by_us(response.body):
         return _finding(identify(response, settings))
-    return note(_REACH, "reach", f"the test message did not arrive within {case.within_s:.0f} s", _LATE)
+    return note(_REACH, "reach", f"the test message did not arrive within {context.within_s:.0f} s", _LATE)
 
 
 async def _from_here(settings: Settings) -> Finding:
@@ -63,9 +63,9 @@ async def _probe(settings: Settings) -> HostResponse | Silence:
     return await probe(f"{settings.public_url}/healthz", headers=settings.forward_headers)
 
 
-async def _arrived(case: Case, ping_id: str) -> bool:
+async def _arrived(context: CheckContext, ping_id: str) -> bool:
     try:
-        return (await (await case.rpc()).call("read_ping", id=ping_id)).get("arrived_at") is not None
+        return (await (await context.rpc()).call("read_ping", id=ping_id)).get("arrived_at") is not None
     except PrebookingError:
         return False  # asked again in a moment
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from prebooking.domain.plain_text import printable
-from prebooking.operator.case import Case
+from prebooking.operator.check_context import CheckContext
 from prebooking.operator.findings import Finding, bad, good, note
 from prebooking.operator.inspection import Inspection
 from prebooking.settings import Settings
@@ -11,12 +11,12 @@ from prebooking.settings import Settings
 _SUBJECT = "Prebookings"
 
 
-async def check_rows(case: Case) -> list[Finding]:
-    return [] if case.inspection is None else [*_rows(case.inspection, case)]
+async def check_rows(context: CheckContext) -> list[Finding]:
+    return [] if context.inspection is None else [*_rows(context.inspection, context)]
 
 
-def _rows(inspection: Inspection, case: Case) -> Iterator[Finding]:
-    settings = case.settings
+def _rows(inspection: Inspection, context: CheckContext) -> Iterator[Finding]:
+    settings = context.settings
     stuck = inspection.overdue + inspection.unswept
     if stuck:
         yield bad(
@@ -34,7 +34,7 @@ def _rows(inspection: Inspection, case: Case) -> Iterator[Finding]:
             "check that a replica runs with this database, and that QStash reaches it (PUBLIC_URL)",
         )
     if inspection.elsewhere:
-        yield _elsewhere(inspection, case)
+        yield _elsewhere(inspection, context)
     if inspection.without_message:
         yield bad(
             _SUBJECT,
@@ -52,12 +52,12 @@ def _rows(inspection: Inspection, case: Case) -> Iterator[Finding]:
     yield _step(inspection)
 
 
-def _elsewhere(inspection: Inspection, case: Case) -> Finding:
+def _elsewhere(inspection: Inspection, context: CheckContext) -> Finding:
     message = (
         f"{inspection.number(inspection.elsewhere)} have a message for "
-        f"{printable(inspection.elsewhere_url or '')}, not at {case.settings.public_url}"
+        f"{printable(inspection.elsewhere_url or '')}, not at {context.settings.public_url}"
     )
-    if case.unreachable:
+    if context.unreachable:
         return note(_SUBJECT, "messages-elsewhere", message, "fix PUBLIC_URL first: that address may be the right one")
     return bad(
         _SUBJECT,

@@ -4,16 +4,16 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from prebooking.operator.case import Case
+from prebooking.operator.check_context import CheckContext
 from prebooking.operator.findings import Finding, bad, good, note
 from prebooking.settings import Settings, borrowed_names
 
 _SUBJECT = "Settings"
 
 
-async def check_settings(case: Case) -> list[Finding]:
+async def check_settings(context: CheckContext) -> list[Finding]:
     borrowed = "".join(f"; {name} from {variable}" for name, variable in borrowed_names(Settings).items())
-    return [good(_SUBJECT, "settings", f"complete and consistent{borrowed}"), *_unwise(case.settings)]
+    return [good(_SUBJECT, "settings", f"complete and consistent{borrowed}"), *_unwise(context.settings)]
 
 
 def _unwise(settings: Settings) -> Iterator[Finding]:
