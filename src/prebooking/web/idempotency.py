@@ -33,20 +33,23 @@ class Idempotency(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
-    """`id`: of the prebooking that the request creates. `key`: of the request, unique per user; None: it has no key."""
+class IdempotentIds:
+    """`id`: of the prebooking that the request creates. `key`: of the request, unique per user; None: it has no key.
+
+    A repeated request has the same ones.
+    """
 
     id: UUID
     key: UUID | None
 
 
-def name_of(request: Request, user_email: str) -> Name:
+def ids_for(request: Request, user_email: str) -> IdempotentIds:
     """Returns ids derived from user, path and key; without a key, a random id. Raises Problem."""
     try:
         key = Idempotency.model_validate({_HEADER: request.headers.get(_HEADER)}).key
     except ValidationError as exc:
         raise invalid_from(exc) from exc
     if key is None:
-        return Name(uuid4(), None)
+        return IdempotentIds(uuid4(), None)
     path = request.url.path
-    return Name(uuid5(_KEYS, f"{user_email} {path} {key}"), uuid5(_KEYS, f"{path} {key}"))
+    return IdempotentIds(uuid5(_KEYS, f"{user_email} {path} {key}"), uuid5(_KEYS, f"{path} {key}"))

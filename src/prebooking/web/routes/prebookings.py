@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from prebooking.domain.history import HistoryEvent
 from prebooking.domain.prebooking import Box, Prebooking
 from prebooking.domain.store_outcomes import StoreOutcome
-from prebooking.web.idempotency import Idempotency, name_of
+from prebooking.web.idempotency import Idempotency, ids_for
 from prebooking.web.openapi.operations import BAD_BODY, OF_USERS, ApiRoute, Operation, ResponseSpec
 from prebooking.web.pagination import decode_cursor, encode_cursor
 from prebooking.web.problems import invalid, invalid_from
@@ -38,9 +38,9 @@ async def create(request: Request) -> Response:
     services, user = await _user(request)
     new = await read_json(request, NewPrebooking)
     box = Box(subdomain=new.box_subdomain, aimharder_id=new.box_aimharder_id, domain=new.box_domain)
-    name = name_of(request, user)
+    ids = ids_for(request, user)
     created = await services.scheduler.create(
-        name.id,
+        ids.id,
         user,
         box,
         new.booking_data.as_row(),
@@ -48,7 +48,7 @@ async def create(request: Request) -> Response:
         starts_at=new.starts_at,
         time_zone=new.time_zone,
         wished=new.class_.as_wished() if new.class_ else None,
-        key=name.key,
+        key=ids.key,
     )
     if created.prebooking and not created.prebooking.warning and services.class_listings.lacks(user, box.subdomain):
         created = replace(created, prebooking=_warned(created.prebooking, box))
@@ -114,8 +114,8 @@ async def cancel(request: Request) -> Response:
 async def retry(request: Request) -> Response:
     services, user = await _user(request)
     new = await read_json(request, Retry, optional=True)
-    name = name_of(request, user)
-    return response(await services.scheduler.retry(prebooking_id(request), user, name.id, new.available_at, name.key))
+    ids = ids_for(request, user)
+    return response(await services.scheduler.retry(prebooking_id(request), user, ids.id, new.available_at, ids.key))
 
 
 async def _user(request: Request) -> tuple[Services, str]:
