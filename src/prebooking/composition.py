@@ -26,7 +26,7 @@ from prebooking.domain.ports import Gyms, Messages, NotificationSender, Store
 from prebooking.domain.transitions import Limits
 from prebooking.settings import Settings
 from prebooking.usecases.background.loop import BackgroundTasks
-from prebooking.usecases.background.notifications import NotificationLoop
+from prebooking.usecases.background.notifications import NoticePublisher
 from prebooking.usecases.background.retention import Retention
 from prebooking.usecases.booking.executor import Executor
 from prebooking.usecases.booking.gate import Gate
@@ -39,7 +39,7 @@ from prebooking.usecases.email_owners import EmailOwners
 from prebooking.usecases.event_broadcaster import EventBroadcaster
 from prebooking.usecases.giving_back import GiveBack
 from prebooking.usecases.guarded_gyms import GuardedGyms
-from prebooking.usecases.publishing import PublishBackoff
+from prebooking.usecases.publishing import PublishCircuitBreaker
 from prebooking.usecases.readiness import Readiness
 from prebooking.usecases.schedule import Scheduler
 from prebooking.usecases.sessions.connect import SessionConnector
@@ -87,10 +87,10 @@ async def open_services(
         reviver = SessionReviver(sessions, AutomaticSignIn(store, gyms, clock, effects), store, clock)
         gate = Gate(clock, opening_clock.now)
         metrics = PrometheusMetrics(refusals=RejectionReason, tokens=TokenCheck)
-        orders = PublishBackoff(clock)
+        orders = PublishCircuitBreaker(clock)
         give_back = GiveBack(store, gyms, effects, reviver, clock, legacy_box=settings.legacy_box)
         background_tasks = BackgroundTasks(
-            NotificationLoop(store, outside.notification_sender, orders, gate, clock, metrics),
+            NoticePublisher(store, outside.notification_sender, orders, gate, clock, metrics),
             SessionWatch(store, gyms, reviver, gate, clock, metrics),
             Retention(store, gate, clock, days=settings.retention_days),
             give_back,

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prebooking.concurrency.fair_semaphore import FairSemaphore, Key, NoPermitError, Part, Permit
+from prebooking.concurrency.fair_semaphore import FairSemaphore, Key, NoPermitError, Permit, Weight
 
-BUSY, QUIET = Key(Part.BOX, "busy"), Key(Part.BOX, "quiet")
+BUSY, QUIET = Key(Weight.BOX, "busy"), Key(Weight.BOX, "quiet")
 
 
 def of(user: object) -> Key:
-    return Key(Part.USER, str(user))
+    return Key(Weight.USER, str(user))
 
 
 async def filled(semaphore: FairSemaphore, *keys: Key) -> list[Permit]:
@@ -97,10 +97,10 @@ async def test_the_line_is_shared_too_so_a_key_that_fills_its_part_is_told_at_on
 async def test_releasing_twice_gives_back_one_permit() -> None:
     semaphore = FairSemaphore(1)
     permit = await semaphore.acquire(within_s=1)
-    permit.release_early()
+    permit.release_without_feedback()
     permit.release()
     permit.release()
-    permit.release_early()
+    permit.release_without_feedback()
     await semaphore.acquire(within_s=1)
     with pytest.raises(NoPermitError):
         await semaphore.acquire(within_s=0.01)
@@ -118,12 +118,12 @@ async def test_one_box_alone_may_have_most_and_whoever_else_comes_finds_room_at_
 async def test_one_user_may_have_all_their_wishes_at_once_and_settling_a_few() -> None:
     semaphore = FairSemaphore(100)
     assert len(await filled(semaphore, BUSY, of("ana"))) == 20
-    assert len(await filled(semaphore, Key(Part.SETTLING))) == 5
+    assert len(await filled(semaphore, Key(Weight.SETTLING))) == 5
 
 
 async def test_some_boxes_that_want_all_there_is_leave_room_for_another() -> None:
     semaphore = FairSemaphore(100)
-    assert [len(await filled(semaphore, Key(Part.BOX, f"box {hog}"))) for hog in range(5)] == [50, 25, 13, 6, 3]
+    assert [len(await filled(semaphore, Key(Weight.BOX, f"box {hog}"))) for hog in range(5)] == [50, 25, 13, 6, 3]
     await semaphore.acquire(QUIET, within_s=0)
 
 
@@ -172,12 +172,14 @@ async def _come_and_go(  # noqa: C901  # one case a kind of event
     for number in range(150):
         match dice.choice(("come", "come", "come", "go", "go", "leave", "turn")):
             case "come":
-                keys = (Key(Part.BOX, dice.choice("abc")), of(dice.choice("vwxyz")))
-                settling = (Key(Part.SETTLING),) if dice.random() < 0.2 else ()
+                keys = (Key(Weight.BOX, dice.choice("abc")), of(dice.choice("vwxyz")))
+                settling = (Key(Weight.SETTLING),) if dice.random() < 0.2 else ()
                 tasks.add(asyncio.create_task(come((*settling, *keys), number)))
             case "go" if held:
                 _, permit = held.pop(dice.randrange(len(held)))
-                dice.choice((permit.release, permit.release_early, lambda p=permit: p.release(in_time=False)))()
+                dice.choice(
+                    (permit.release, permit.release_without_feedback, lambda p=permit: p.release(in_time=False))
+                )()
             case "leave" if tasks:
                 leaving = dice.choice([*tasks])
                 left += not leaving.done()
@@ -208,10 +210,10 @@ def test_a_key_that_holds_nothing_is_let_in_before_any_that_has_its_part(comers:
         semaphore, held = FairSemaphore(most), Counter[int]()
         for box in comers:
             try:
-                await semaphore.acquire(Key(Part.BOX, str(box)), within_s=0)
+                await semaphore.acquire(Key(Weight.BOX, str(box)), within_s=0)
             except NoPermitError:
                 free = semaphore.limit - semaphore._used
-                assert not free or held[box] >= max(1, Part.BOX.value * free), "it was refused within its part"
+                assert not free or held[box] >= max(1, Weight.BOX.value * free), "it was refused within its share"
             else:
                 held[box] += 1
         assert semaphore.limit - semaphore._used == most - sum(held.values())
@@ -257,8 +259,8 @@ async def test_each_few_that_are_ready_in_time_bring_a_permit_back_until_all_are
 async def test_what_is_lent_still_tells_whether_it_was_in_time() -> None:
     semaphore = FairSemaphore(64)
     crowd = await filled(semaphore)
-    crowd[0].release_early()
-    (await semaphore.acquire(within_s=0)).release_early()
+    crowd[0].release_without_feedback()
+    (await semaphore.acquire(within_s=0)).release_without_feedback()
     assert semaphore.limit == 64
     crowd[0].release(in_time=False)
     assert semaphore.limit == 32

@@ -53,7 +53,7 @@ class Host:
         self.clock.true_time += reading.round_trip_s * reading.back
         answered = self.clock.monotonic()
         self.taken.append((answered - asked, answered))
-        return self.opening_clock.compare(shown, asked, answered)
+        return self.opening_clock.update(shown, asked, answered)
 
     @property
     def error_s(self) -> float:

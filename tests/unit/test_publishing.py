@@ -10,10 +10,10 @@ import pytest
 from structlog.testing import capture_logs
 from tests.support.fake_clock import FakeClock
 
-from prebooking.domain.errors import MessagingError, OrdersPausedError
+from prebooking.domain.errors import MessagingError, PublishingPausedError
 from prebooking.domain.prebooking import Prebooking, Status
-from prebooking.domain.work import Unscheduled
-from prebooking.usecases.publishing import PublishBackoff, Refused
+from prebooking.domain.sweep_result import NeedsMessage
+from prebooking.usecases.publishing import PublishCircuitBreaker, RefusedMessages
 
 REGION = MessagingError("404 not found in this region", pause=True)
 
@@ -24,17 +24,17 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def orders(clock: FakeClock) -> PublishBackoff:
-    return PublishBackoff(clock)
+def orders(clock: FakeClock) -> PublishCircuitBreaker:
+    return PublishCircuitBreaker(clock)
 
 
-async def asked(orders: PublishBackoff, answer: MessagingError | None = None) -> bool:
+async def asked(orders: PublishCircuitBreaker, answer: MessagingError | None = None) -> bool:
     """Whether QStash was asked."""
     try:
-        async with orders.order():
+        async with orders.attempt():
             if answer:
                 raise answer
-    except OrdersPausedError:
+    except PublishingPausedError:
         return False
     except MessagingError:
         pass
@@ -42,7 +42,7 @@ async def asked(orders: PublishBackoff, answer: MessagingError | None = None) ->
 
 
 async def test_a_sweep_that_is_refused_pauses_five_seconds_and_then_twice_as_long(
-    clock: FakeClock, orders: PublishBackoff
+    clock: FakeClock, orders: PublishCircuitBreaker
 ) -> None:
     pauses = []
     for _ in range(9):
@@ -55,7 +55,7 @@ async def test_a_sweep_that_is_refused_pauses_five_seconds_and_then_twice_as_lon
 
 
 async def test_200_creates_a_minute_and_a_sweep_a_second_ask_at_most_15_times(
-    clock: FakeClock, orders: PublishBackoff
+    clock: FakeClock, orders: PublishCircuitBreaker
 ) -> None:
     requests = 0
     with capture_logs() as lines:
@@ -69,17 +69,19 @@ async def test_200_creates_a_minute_and_a_sweep_a_second_ask_at_most_15_times(
     assert [line["event"] for line in lines] == ["ordering_paused"]
 
 
-async def test_a_few_refusals_keep_no_create_from_asking(orders: PublishBackoff) -> None:
+async def test_a_few_refusals_keep_no_create_from_asking(orders: PublishCircuitBreaker) -> None:
     """A connection that was lost once says little, and on a host that sleeps a message is all there is."""
     assert [await asked(orders, REGION) for _ in range(4)] == [True, True, True, False]
 
 
-async def test_creates_under_way_together_prolong_the_pause_once(clock: FakeClock, orders: PublishBackoff) -> None:
+async def test_creates_under_way_together_prolong_the_pause_once(
+    clock: FakeClock, orders: PublishCircuitBreaker
+) -> None:
     answered = asyncio.Event()
 
     async def create() -> None:
         with suppress(MessagingError):
-            async with orders.order():
+            async with orders.attempt():
                 await answered.wait()
                 raise REGION
 
@@ -93,7 +95,7 @@ async def test_creates_under_way_together_prolong_the_pause_once(clock: FakeCloc
 
 @pytest.mark.parametrize("answer", [None, MessagingError("412 too large", pause=False)], ids=["taken", "one message"])
 async def test_the_first_order_that_is_answered_for_itself_ends_the_pause(
-    clock: FakeClock, orders: PublishBackoff, answer: MessagingError | None
+    clock: FakeClock, orders: PublishCircuitBreaker, answer: MessagingError | None
 ) -> None:
     for _ in range(5):
         await asked(orders, REGION)
@@ -105,7 +107,7 @@ async def test_the_first_order_that_is_answered_for_itself_ends_the_pause(
     assert [(line["event"], line["refused"]) for line in lines] == [("ordering_resumed", 5)]
 
 
-async def test_an_outage_is_told_again_every_five_minutes(clock: FakeClock, orders: PublishBackoff) -> None:
+async def test_an_outage_is_told_again_every_five_minutes(clock: FakeClock, orders: PublishCircuitBreaker) -> None:
     with capture_logs() as lines:
         until = clock.true_time + 3600
         while clock.true_time < until:
@@ -114,7 +116,7 @@ async def test_an_outage_is_told_again_every_five_minutes(clock: FakeClock, orde
     assert 11 <= len(lines) <= 13
 
 
-def missing(prebooking_id: UUID | None = None, version: int = 1) -> Unscheduled:
+def missing(prebooking_id: UUID | None = None, version: int = 1) -> NeedsMessage:
     now = datetime.now(UTC)
     row = Prebooking(
         id=prebooking_id or uuid4(),
@@ -129,7 +131,7 @@ def missing(prebooking_id: UUID | None = None, version: int = 1) -> Unscheduled:
         created_at=now,
         updated_at=now,
     )
-    return Unscheduled(prebooking=row, delivery_failures=0)
+    return NeedsMessage(prebooking=row, delivery_failures=0)
 
 
 def rounds(clock: FakeClock, hours: int, one: Callable[[], int]) -> int:
@@ -142,10 +144,10 @@ def rounds(clock: FakeClock, hours: int, one: Callable[[], int]) -> int:
 
 
 def test_a_refused_message_is_ordered_ever_more_rarely_and_others_at_once(clock: FakeClock) -> None:
-    refused, bad, good = Refused(clock), missing(), missing()
+    refused, bad, good = RefusedMessages(clock), missing(), missing()
 
     def swept() -> int:
-        worth = refused.worth_ordering([bad, good])
+        worth = refused.due([bad, good])
         assert good in worth
         if bad in worth:
             refused.note(bad)
@@ -155,18 +157,18 @@ def test_a_refused_message_is_ordered_ever_more_rarely_and_others_at_once(clock:
 
 
 def test_another_version_of_a_refused_one_is_ordered_at_once(clock: FakeClock) -> None:
-    refused, bad = Refused(clock), missing()
+    refused, bad = RefusedMessages(clock), missing()
     refused.note(bad)
     moved = missing(bad.prebooking.id, 2)
-    assert refused.worth_ordering([bad, moved]) == [moved]
+    assert refused.due([bad, moved]) == [moved]
 
 
 def test_200_messages_refused_one_by_one_are_ten_requests_a_minute_and_all_get_their_turn(clock: FakeClock) -> None:
-    refused, tried = Refused(clock), set()
+    refused, tried = RefusedMessages(clock), set()
     all_of_them = [missing() for _ in range(200)]
 
     def swept() -> int:
-        for one in refused.worth_ordering(all_of_them):
+        for one in refused.due(all_of_them):
             if refused.too_many:
                 break
             refused.note(one)

@@ -21,7 +21,7 @@ def compared(clock: FakeClock, *, database_ahead_s: float, round_trip_s: float =
     opening_clock, asked = OpeningClock(clock), clock.monotonic()
     clock.true_time += round_trip_s
     read = instant(clock.wall() + database_ahead_s - round_trip_s / 2)
-    return opening_clock, opening_clock.compare(read, asked, clock.monotonic())
+    return opening_clock, opening_clock.update(read, asked, clock.monotonic())
 
 
 def test_a_delivery_is_answered_two_seconds_before_the_platform_kills() -> None:
@@ -118,7 +118,7 @@ def test_a_host_that_was_overruled_is_followed_again_once_it_agrees() -> None:
     opening_clock, _ = compared(clock, database_ahead_s=3)
     clock.wall_offset = 3
     asked = clock.monotonic()
-    assert not opening_clock.compare(instant(clock.wall()), asked, asked)
+    assert not opening_clock.update(instant(clock.wall()), asked, asked)
     assert opening_clock.now() == pytest.approx(clock.true_time + 3)
 
 
@@ -200,5 +200,5 @@ def test_a_reading_that_came_after_lost_tries_never_makes_the_clock_run_ahead() 
     opening_clock = OpeningClock(clock)
     asked = clock.monotonic()
     clock.true_time += 1.1  # the first try's answer was lost, the second came at once
-    assert opening_clock.compare(datetime.fromtimestamp(clock.true_time, UTC), asked, clock.monotonic())
+    assert opening_clock.update(datetime.fromtimestamp(clock.true_time, UTC), asked, clock.monotonic())
     assert opening_clock.now() <= clock.true_time

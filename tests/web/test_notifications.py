@@ -151,7 +151,7 @@ async def test_when_qstash_is_down_it_is_told_later(asleep: World, ear: Receiver
     await asleep.services.background_tasks.once()
     assert await untold(asleep) == 1
     asleep.qstash.qstash.faults.clear()
-    asleep.services.sweeper._orders._taken()  # it waits five seconds after a refusal
+    asleep.services.sweeper._orders._accepted()  # it waits five seconds after a refusal
     await asleep.services.background_tasks.once()  # somebody has it for a minute
     assert await untold(asleep) == 1
     await anew(asleep)

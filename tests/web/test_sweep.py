@@ -154,7 +154,7 @@ async def test_what_is_over_is_ended_and_nothing_sent(sweepless: World) -> None:
 def qstash_is_back(world: World) -> None:
     """As if the pause after its last refusal were over."""
     world.qstash.qstash.faults.clear()
-    world.services.sweeper._orders._taken()
+    world.services.sweeper._orders._accepted()
 
 
 async def prebooked_while_qstash_is_down(world: World, count: int) -> list[dict[str, Any]]:

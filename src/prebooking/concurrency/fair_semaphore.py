@@ -3,10 +3,10 @@
 Too many at once slow each other down until no budget suffices for any, and then they all come again. How many are too
 many depends on what else the machine does, so the limit adapts as TCP's window does (AIMD).
 
-Each permit is acquired under keys: its box, its user, its purpose. A key gets another permit only while it holds less
-than its part times what is free (the dynamic thresholds of shared switch buffers, Choudhury and Hahne 1998). A key
-alone thus gets part / (1 + part) of all, and the next that much of what it leaves: the last ones are for those who hold
-nothing yet.
+Each permit is acquired under keys: its box, its user, its purpose. A key gets another permit only while it holds fewer
+than its weight times the number of free ones (the dynamic thresholds of shared switch buffers, Choudhury and Hahne
+1998). A key alone thus gets weight / (1 + weight) of all permits, and the next key that share of the rest: the last
+permits are for keys that hold none yet.
 """
 
 import asyncio
@@ -24,8 +24,8 @@ _GROW_EVERY = 4  # permits released in time raise the limit by one
 _QUEUED_PER_PERMIT = 40
 
 
-class Part(Enum):
-    """What a key of this kind may hold, as a multiple of what is free."""
+class Weight(Enum):
+    """How many permits a key of this kind may hold, as a multiple of the number of free ones."""
 
     BOX = 1.0  # half of all, while nobody else waits: a class of one box is the usual crowd
     USER = 0.25  # 20 %: all the active prebookings that one may have
@@ -33,7 +33,7 @@ class Part(Enum):
 
 
 class Key(NamedTuple):
-    part: Part
+    weight: Weight
     name: str = ""
 
 
@@ -144,7 +144,7 @@ class FairSemaphore:
 
 
 def _fits(keys: tuple[Key, ...], held: Counter[Key], free: int) -> bool:
-    return free > 0 and all(held[key] < max(1.0, key.part.value * free) for key in keys)
+    return free > 0 and all(held[key] < max(1.0, key.weight.value * free) for key in keys)
 
 
 def _subtract(counter: Counter[Key], keys: tuple[Key, ...]) -> None:
@@ -161,8 +161,11 @@ class Permit:
         self._release: Callable[[], None] | None = release
         self._report: Callable[..., None] | None = report
 
-    def release_early(self) -> None:
-        """Releases it without a report; its holder goes on without, as it waits for others and not for this machine."""
+    def release_without_feedback(self) -> None:
+        """Releases it without a report of how the holder fared, which sets the limit.
+
+        Its holder goes on without it: it waits for another system, and not for this machine.
+        """
         if self._release is not None:
             release, self._release = self._release, None
             release()
@@ -172,4 +175,4 @@ class Permit:
         if self._report is not None:
             report, self._report = self._report, None
             report(in_time=in_time)
-        self.release_early()
+        self.release_without_feedback()

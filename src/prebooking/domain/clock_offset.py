@@ -34,8 +34,8 @@ class Bounds:
     def aged(self, now: float) -> "Bounds":
         return Bounds(self.low_at(now), self.high + DRIFT * (now - self.at), now)
 
-    def meet(self, later: "Bounds") -> "Bounds | None":
-        """Returns where both hold, or None where they contradict each other."""
+    def intersect(self, later: "Bounds") -> "Bounds | None":
+        """Returns the bounds that satisfy both, or None where they contradict each other."""
         aged = self.aged(later.at)
         low, high = max(aged.low, later.low), min(aged.high, later.high)
         return Bounds(low, high, later.at) if low <= high else None
@@ -50,20 +50,20 @@ class ClockOffset:
 
     def __init__(self) -> None:
         self._known = Bounds(-inf, inf, 0.0)
-        self._rival: Bounds | None = None  #: the last reading, if it contradicts what is known
+        self._conflicting: Bounds | None = None  #: the last reading, if it contradicts the known bounds
 
-    def take(self, shown: float, asked: float, answered: float) -> Bounds:
-        """Takes in a reading: the clock showed `shown` between these monotonic instants. Returns what is known now."""
+    def add_sample(self, shown: float, asked: float, answered: float) -> Bounds:
+        """Adds a reading: the clock showed `shown` between these monotonic instants. Returns the bounds known now."""
         # Since it was read the clock has gone on, for no time at all or for the whole round trip, by its own seconds.
         low, high = shown - answered, shown - asked + DRIFT * (answered - asked)
         reading = Bounds(low - _RESOLUTION_S, high + _RESOLUTION_S, answered)
-        agreed = self._known.meet(reading)
-        confirmed = self._rival.meet(reading) if self._rival else None
+        agreed = self._known.intersect(reading)
+        confirmed = self._conflicting.intersect(reading) if self._conflicting else None
         if agreed is not None:
             # One that agrees with both decides nothing between them.
-            self._known, self._rival = agreed, confirmed
+            self._known, self._conflicting = agreed, confirmed
         elif confirmed is not None:
-            self._known, self._rival = confirmed, None
+            self._known, self._conflicting = confirmed, None
         else:
-            self._known, self._rival = self._known.aged(answered), reading
+            self._known, self._conflicting = self._known.aged(answered), reading
         return self._known

@@ -5,8 +5,8 @@ PrebookingError
 ├── StoreRefusedError       the database refused what it was asked: an error of ours
 ├── EmailTakenError         the e-mail is another account's
 ├── EmailStaleError         the e-mail was taken from this account since its token was issued
-├── MessagingError          QStash did not take the order: it may have
-│   └── OrdersPausedError   nor was it asked
+├── MessagingError          QStash did not confirm a message: it may have taken it
+│   └── PublishingPausedError   it was not asked: it takes no messages at present
 ├── BoxSilentError          the box or the account host gave no usable answer to a question
 │   ├── HostSilentError     it gave none at all: no connection, or a time-out
 │   ├── BoxBlockedError     the box takes no more questions for now
@@ -25,7 +25,7 @@ from enum import StrEnum
 
 
 class StoreTrouble(StrEnum):
-    """Why the database did not answer, as far as that is known; whoever answered in its place is told by its manner."""
+    """Why the database did not answer, as far as is known: something before it may have answered in its place."""
 
     SILENT = "silent"  #: nothing was heard of it: no connection, or a time-out
     BUSY = "busy"  #: the database, or a gateway before it, is in trouble that passes: 5xx, connections, locks
@@ -55,9 +55,9 @@ class PrebookingError(Exception):
 
 
 class StoreUnavailableError(PrebookingError):
-    """The database did not answer in time. What was asked may have been done: only a repeat may be tried.
+    """The database did not answer in time. It may have done what was asked: only the same call may be tried again.
 
-    `code`: what was said, where something was that no repeat mends; None: nothing was, or it may pass.
+    `code`: of an answer that no repeat changes; None: there was no answer, or its cause may pass.
     """
 
     def __init__(self, message: str, code: str | None = None, *, trouble: StoreTrouble = StoreTrouble.OTHER) -> None:
@@ -87,11 +87,11 @@ class MessagingError(PrebookingError):
         self.trouble = trouble
 
 
-class OrdersPausedError(MessagingError):
-    """It takes none of our orders at present: the next one is tried soon."""
+class PublishingPausedError(MessagingError):
+    """QStash takes none of our messages at present, so it was not asked: a later one probes."""
 
     def __init__(self) -> None:
-        super().__init__("QStash takes no orders at present", pause=True)
+        super().__init__("QStash takes no messages at present", pause=True)
 
 
 class BoxSilentError(PrebookingError):

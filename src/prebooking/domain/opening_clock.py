@@ -26,24 +26,24 @@ class OpeningClock:
         self._database = ClockOffset()
         self._known: Bounds | None = None  #: of the database's clock, where that is followed
         self._anchor = clock.wall() - clock.monotonic()
-        self._compared = -inf
+        self._updated = -inf
         self.offset_s = 0.0  #: database − host, as last measured
 
-    def compare(self, database_now: datetime, asked: float, answered: float) -> bool:
-        """Takes in a reading of the database's clock, asked and answered at these monotonic instants.
+    def update(self, database_now: datetime, asked: float, answered: float) -> bool:
+        """Adds a reading of the database's clock, asked and answered at these monotonic instants.
 
         Returns whether the database's clock has to be taken for the host's.
         """
         now = self._clock.monotonic()
-        known = self._database.take(database_now.timestamp(), asked, answered).aged(now)
+        known = self._database.add_sample(database_now.timestamp(), asked, answered).aged(now)
         host = self._clock.wall() - now
         self.offset_s = known.middle - host
         overruled = abs(self.offset_s) > CLOCK_TOLERANCE_S + known.width
         if not overruled:
             # If it was stepped forward since, it is followed as far as the database agrees, and slowly from there.
-            slewed = self.now() - now + SLEW * (now - self._compared)
+            slewed = self.now() - now + SLEW * (now - self._updated)
             self._anchor = min(host, max(slewed, known.high))
-        self._known, self._compared = known if overruled else None, now
+        self._known, self._updated = known if overruled else None, now
         return overruled
 
     def now(self) -> float:

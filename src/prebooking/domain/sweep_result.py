@@ -1,4 +1,4 @@
-"""What the sweep has to do."""
+"""What a sweep finds to do."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,8 +8,8 @@ from prebooking.domain.prebooking import Prebooking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unscheduled:
-    """A row whose version has no message, or one that is addressed elsewhere."""
+class NeedsMessage:
+    """A row whose version has no message, or only one that is addressed elsewhere."""
 
     prebooking: Prebooking
     delivery_failures: int
@@ -17,13 +17,13 @@ class Unscheduled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """What the sweep found."""
+class SweepResult:
+    """The rows that a sweep found to execute, to settle and to publish a message for."""
 
     now: datetime
     execute: tuple[UUID, ...]
     settle: tuple[UUID, ...]
-    publish: tuple[Unscheduled, ...]
+    publish: tuple[NeedsMessage, ...]
     next_at: datetime | None
     busy: bool  #: a row is executing, or opens within 10 s
     sent_at: float  #: as a claim's

@@ -1,7 +1,8 @@
-"""When QStash is asked to take a message: sparsely, while it takes none of ours, or not this one.
+"""When a message is published at QStash: rarely, while QStash takes none of ours, or has refused this one.
 
-What it says of the account (another region, a quota, a time-out) holds for every message: ordering pauses. What it says
-of one message holds for that one alone, which is ordered again once in a while.
+An error of the account or of QStash itself (another region, a quota, a time-out) holds for every message: the circuit
+breaker opens, and publishing pauses. An error of one message holds for that one alone, which is tried again now and
+then.
 """
 
 from collections import deque
@@ -12,39 +13,39 @@ from uuid import UUID
 
 import structlog
 
-from prebooking.domain.errors import MessagingError, OrdersPausedError
+from prebooking.domain.errors import MessagingError, PublishingPausedError
 from prebooking.domain.ports import Clock
-from prebooking.domain.work import Unscheduled
+from prebooking.domain.sweep_result import NeedsMessage
 
 _log = structlog.get_logger()
 
 _PAUSES_S = (5.0, 300.0)  # first and longest, doubling
-_ENOUGH = 3  # refusals in a row, after which even what has no time asks no more than once in a first pause
-_AGAIN_S = (60.0, 3600.0)  # a message that was refused itself, doubling
-_MOST = 10  # such refusals within a minute: what is wrong with so many is no message's own
-_WITHIN_S = 60.0
+_REJECT_ALL_AFTER = 3  # refusals in a row: from then on even creates, which can't wait, probe once in a first pause
+_RETRY_PAUSES_S = (60.0, 3600.0)  # of a message that was itself refused: first and longest, doubling
+_TOO_MANY = 10  # such refusals within _TOO_MANY_WITHIN_S: the fault is not that of the single messages
+_TOO_MANY_WITHIN_S = 60.0
 
 
-class PublishBackoff:
-    """The account of one replica: whether it is worth asking."""
+class PublishCircuitBreaker:
+    """Of one replica: open while QStash takes no messages of this account."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._refusals = 0  #: in a row
-        self._pause_s = 0.0  #: 0: QStash takes orders
+        self._pause_s = 0.0  #: until the next probe; 0: closed
         self._asked_at = self._refused_at = self._told_at = 0.0
 
     @property
     def paused(self) -> bool:
-        """For whatever can wait: the sweep, the notices."""
+        """Whether it is open for what can wait: the sweep and the notices."""
         return self._pause_s > 0 and self._clock.monotonic() < self._asked_at + self._pause_s
 
     @asynccontextmanager
-    async def order(self) -> AsyncIterator[None]:
-        """Around an order. Raises OrdersPausedError where that is not asked: a create may probe, but rarely."""
+    async def attempt(self) -> AsyncIterator[None]:
+        """Around one publish. Raises PublishingPausedError where QStash is not to be asked now."""
         now = self._clock.monotonic()
-        if self._refusals >= _ENOUGH and now < self._asked_at + _PAUSES_S[0]:
-            raise OrdersPausedError
+        if self._refusals >= _REJECT_ALL_AFTER and now < self._asked_at + _PAUSES_S[0]:
+            raise PublishingPausedError
         if self._pause_s:
             self._asked_at = now
         try:
@@ -53,9 +54,9 @@ class PublishBackoff:
             if exc.pause:
                 self._refused(exc)
             else:
-                self._taken()
+                self._accepted()
             raise
-        self._taken()
+        self._accepted()
 
     def _refused(self, exc: MessagingError) -> None:
         now, since = self._clock.monotonic(), self._refused_at
@@ -69,7 +70,7 @@ class PublishBackoff:
             self._told_at = now
             _log.warning("ordering_paused", reason=str(exc))
 
-    def _taken(self) -> None:
+    def _accepted(self) -> None:
         if self._pause_s:
             _log.info("ordering_resumed", refused=self._refusals)
         self._refusals, self._pause_s = 0, 0.0
@@ -81,21 +82,21 @@ class _Refusal:
     pause_s: float
 
 
-class Refused:
-    """Messages that were refused for what they are: each is ordered again now and then, beside all others."""
+class RefusedMessages:
+    """Messages that QStash refused for themselves: each is tried again now and then, beside all others."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._refusals: dict[tuple[UUID, int], _Refusal] = {}
-        self._lately: deque[float] = deque(maxlen=_MOST)
+        self._lately: deque[float] = deque(maxlen=_TOO_MANY)
 
     @property
     def too_many(self) -> bool:
-        """A minute's worth."""
-        return len(self._lately) == _MOST and self._clock.monotonic() < self._lately[0] + _WITHIN_S
+        """Whether so many were refused within a minute that no other is tried."""
+        return len(self._lately) == _TOO_MANY and self._clock.monotonic() < self._lately[0] + _TOO_MANY_WITHIN_S
 
-    def worth_ordering(self, missing: Sequence[Unscheduled]) -> list[Unscheduled]:
-        """What was not refused a while ago. What is not missing any more is forgotten."""
+    def due(self, missing: Sequence[NeedsMessage]) -> list[NeedsMessage]:
+        """Returns the messages that were not refused, or are due again. Forgets those that are not missing any more."""
         if self.too_many:
             return []
         now = self._clock.monotonic()
@@ -103,12 +104,12 @@ class Refused:
         self._refusals = known
         return [one for one in missing if _key(one) not in known or now >= known[_key(one)].again_at]
 
-    def note(self, one: Unscheduled) -> None:
+    def note(self, one: NeedsMessage) -> None:
         now, last = self._clock.monotonic(), self._refusals.get(_key(one))
-        pause_s = min(2 * last.pause_s, _AGAIN_S[1]) if last else _AGAIN_S[0]
+        pause_s = min(2 * last.pause_s, _RETRY_PAUSES_S[1]) if last else _RETRY_PAUSES_S[0]
         self._refusals[_key(one)] = _Refusal(now + pause_s, pause_s)
         self._lately.append(now)
 
 
-def _key(one: Unscheduled) -> tuple[UUID, int]:
+def _key(one: NeedsMessage) -> tuple[UUID, int]:
     return one.prebooking.id, one.prebooking.version

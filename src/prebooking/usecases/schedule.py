@@ -18,7 +18,7 @@ from prebooking.domain.prebooking import Box, Prebooking, Status
 from prebooking.domain.store_outcomes import StoreOutcome
 from prebooking.domain.transitions import Limits, Transition
 from prebooking.domain.wished_class import WishedClass
-from prebooking.usecases.publishing import PublishBackoff
+from prebooking.usecases.publishing import PublishCircuitBreaker
 
 _log = structlog.get_logger()
 
@@ -33,7 +33,7 @@ class Scheduler:
         self,
         store: Store,
         messages: Messages,
-        orders: PublishBackoff,
+        orders: PublishCircuitBreaker,
         clock: Clock,
         *,
         address: str,
@@ -119,7 +119,7 @@ class Scheduler:
 
         `readdressed`: the one that it has is ours, for another address.
         """
-        async with self._orders.order():
+        async with self._orders.attempt():
             message_id = await self._messages.publish(prebooking, delivery_failures=delivery_failures)
             carried = prebooking.qstash_schedule_id
             if carried and carried != message_id and not readdressed:

@@ -24,9 +24,9 @@ from prebooking.domain.budget import Budget
 from prebooking.domain.errors import MessagingError, StoreUnavailableError
 from prebooking.domain.opening_clock import OpeningClock
 from prebooking.domain.ports import Clock, Metrics, Store
-from prebooking.domain.work import Unscheduled, Work
+from prebooking.domain.sweep_result import NeedsMessage, SweepResult
 from prebooking.usecases.booking.executor import Executor
-from prebooking.usecases.publishing import PublishBackoff, Refused
+from prebooking.usecases.publishing import PublishCircuitBreaker, RefusedMessages
 from prebooking.usecases.schedule import Scheduler
 
 _log = structlog.get_logger()
@@ -71,7 +71,7 @@ class Sweeper:
         store: Store,
         executor: Executor,
         scheduler: Scheduler,
-        orders: PublishBackoff,
+        orders: PublishCircuitBreaker,
         clock: Clock,
         opening_clock: OpeningClock,
         alarm: Alarm,
@@ -101,15 +101,15 @@ class Sweeper:
         self._settling: set[UUID] = set()
         self._deliveries: list[Budget] = []  #: under way, where nothing else keeps the host awake
         self._waking: asyncio.Task[None] | None = None
-        self._refused = Refused(clock)
+        self._refused = RefusedMessages(clock)
 
-    async def sweep(self, budget: Budget | None = None) -> Work:
+    async def sweep(self, budget: Budget | None = None) -> SweepResult:
         """One pass: what it found is under way when it returns (see `wait_idle`). Raises StoreUnavailableError."""
         work = await self._store.sweep(
             lead_s=self._lead_s, max_delay_s=self._max_delay_s, address=self._address, per_minute=self._per_minute
         )
         # Between two claims hours may pass; a step of either clock is confirmed before the next.
-        self._opening_clock.compare(work.now, work.sent_at, self._clock.monotonic())
+        self._opening_clock.update(work.now, work.sent_at, self._clock.monotonic())
         due = [i for i in work.execute if i not in self._under_way]
         for prebooking_id in due:
             self._start(prebooking_id, self._executor.execute(prebooking_id, None, budget))
@@ -117,7 +117,7 @@ class Sweeper:
         due += self._to_settle
         self._settle(budget)
         if work.publish and _PUBLISHING not in self._under_way and not self._orders.paused:
-            self._start(_PUBLISHING, self._publish(self._refused.worth_ordering(work.publish)))
+            self._start(_PUBLISHING, self._publish(self._refused.due(work.publish)))
         self._metrics.count_sweep(found=len(due) + len(work.publish))
         if due:
             _log.info("swept", executed=len(due), to_publish=len(work.publish))
@@ -208,14 +208,14 @@ class Sweeper:
             nap = self._every_s or _BUSY_S
         await self._alarm.nap(now, nap)
 
-    def _nap(self, work: Work) -> float:
+    def _nap(self, work: SweepResult) -> float:
         longest = min(self._every_s, _BUSY_S) if work.busy and self._every_s else self._every_s or _BUSY_S
         jittered = longest * random.uniform(0.8, 1)  # noqa: S311  # spreads replicas, guards nothing
         if work.next_at is not None:
             jittered = min(jittered, (work.next_at - work.now).total_seconds())
         return max(_SHORTEST_S, jittered)
 
-    async def _publish(self, missing: Sequence[Unscheduled]) -> None:
+    async def _publish(self, missing: Sequence[NeedsMessage]) -> None:
         for found in missing:
             try:
                 await self._scheduler.publish(

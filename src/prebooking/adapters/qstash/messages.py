@@ -37,7 +37,7 @@ _DESTINATION = re.compile(r"invalid destination", re.IGNORECASE)
 _NOTICE_FLOW: FlowControl = {"key": "prebooking-notices", "parallelism": 2}
 # What QStash's console, log and dead letters don't show: who booked what, and how the receiver knows that it was us.
 _NOTICE_REDACTED: Redact = {"body": True, "header": ["webhook-signature"]}
-# Fixed, so that ordering it again changes the one there is.
+# Fixed, so that scheduling it again changes the one there is.
 SWEEP_SCHEDULE = "prebooking-sweep"
 
 

@@ -23,11 +23,11 @@ from prebooking.adapters.supabase.shapes import PREBOOKINGS, TRANSITION
 from prebooking.adapters.supabase.sign_ins import SupabaseSignIns
 from prebooking.concurrency.priority_semaphore import Priority
 from prebooking.domain.prebooking import Box, Page, Prebooking
+from prebooking.domain.sweep_result import NeedsMessage, SweepResult
 from prebooking.domain.transitions import Limits, Transition
 from prebooking.domain.wished_class import WishedClass
-from prebooking.domain.work import Unscheduled, Work
 
-_WORK = TypeAdapter(Work)
+_SWEEP_RESULT = TypeAdapter(SweepResult)
 
 
 @asynccontextmanager
@@ -216,7 +216,7 @@ class SupabaseStore(
 
     async def sweep(
         self, *, lead_s: float, max_delay_s: float, address: str | None = None, per_minute: int | None = None
-    ) -> Work:
+    ) -> SweepResult:
         answer = await self._rpc.call(
             "sweep_prebookings",
             turn=Priority.CLAIM,
@@ -228,10 +228,10 @@ class SupabaseStore(
         )
         rows = PREBOOKINGS.validate_python(answer["publish"])
         publish = tuple(
-            Unscheduled(prebooking=row, delivery_failures=found["delivery_failures"], readdressed=found["readdressed"])
+            NeedsMessage(prebooking=row, delivery_failures=found["delivery_failures"], readdressed=found["readdressed"])
             for row, found in zip(rows, answer["publish"], strict=True)
         )
-        return _WORK.validate_python(answer | {"publish": publish})
+        return _SWEEP_RESULT.validate_python(answer | {"publish": publish})
 
     async def remove_old(self, *, days: int) -> tuple[int, bool]:
         answer = await self._rpc.call("remove_old_prebookings", days=days)

@@ -15,9 +15,9 @@ from prebooking.domain.ports.giving_back import GivingBackStore
 from prebooking.domain.ports.sessions import SessionStore, SignInStore
 from prebooking.domain.prebooking import Box, Page, Prebooking
 from prebooking.domain.store_outcomes import StoreOutcome
+from prebooking.domain.sweep_result import SweepResult
 from prebooking.domain.transitions import Limits, Transition
 from prebooking.domain.wished_class import WishedClass
-from prebooking.domain.work import Work
 
 
 class EventStore(Protocol):
@@ -197,7 +197,7 @@ class Store(
 
     async def sweep(
         self, *, lead_s: float, max_delay_s: float, address: str | None = None, per_minute: int | None = None
-    ) -> Work:
+    ) -> SweepResult:
         """`address`: where messages are to be delivered; at most `per_minute` of a user's are ordered anew for it."""
         ...
 

@@ -15,7 +15,7 @@ import structlog
 
 from prebooking.domain.budget import Budget
 from prebooking.domain.errors import StoreRefusedError, StoreUnavailableError
-from prebooking.usecases.background.notifications import NotificationLoop
+from prebooking.usecases.background.notifications import NoticePublisher
 from prebooking.usecases.background.retention import Retention
 from prebooking.usecases.giving_back import GiveBack
 from prebooking.usecases.sessions.watch import SessionWatch
@@ -73,7 +73,7 @@ class _Lane:
 
 class BackgroundTasks:
     def __init__(
-        self, notifier: NotificationLoop, watch: SessionWatch, housekeeping: Retention, give_back: GiveBack
+        self, notifier: NoticePublisher, watch: SessionWatch, housekeeping: Retention, give_back: GiveBack
     ) -> None:
         self._notifier = notifier
         self._watch = watch

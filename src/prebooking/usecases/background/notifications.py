@@ -8,45 +8,45 @@ import structlog
 from prebooking.domain.errors import MessagingError
 from prebooking.domain.ports import Clock, Metrics, NoticeStore, NotificationSender
 from prebooking.usecases.booking.gate import Gate
-from prebooking.usecases.publishing import PublishBackoff
+from prebooking.usecases.publishing import PublishCircuitBreaker
 
 _log = structlog.get_logger()
 
-_MOST_REFUSED = 3  # in one pass: then the webhook's URL is wrong, and it pauses
+_MOST_REFUSED = 3  # notices in one pass: then the webhook's URL is wrong, and publishing pauses
 _PAUSE_S = 60.0
 
 
-class NotificationLoop:
-    """`sender` is None where no webhook is set: then no notices are sent, and they expire."""
+class NoticePublisher:
+    """Publishes one pass at a time. `sender` is None where no webhook is set: then notices expire unsent."""
 
     def __init__(
         self,
         store: NoticeStore,
         sender: NotificationSender | None,
-        backoff: PublishBackoff,
+        circuit: PublishCircuitBreaker,
         gate: Gate,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
         self._store = store
         self._sender = sender
-        self._backoff = backoff
+        self._circuit = circuit
         self._gate = gate
         self._clock = clock
         self._paused_until = float("-inf")
         self._metrics = metrics
 
     async def publish(self) -> int:
-        """Publishes what has not been sent, one after the other; returns how many. Raises StoreUnavailableError."""
+        """Publishes the unsent notices, one after the other; returns how many. Raises StoreUnavailableError."""
         sent = 0
         refused = 0
-        while self._sender is not None and not self._backoff.paused and self._clock.monotonic() >= self._paused_until:
+        while self._sender is not None and not self._circuit.paused and self._clock.monotonic() >= self._paused_until:
             await self._gate.calm()
             taken = await self._store.take_notices()
             for notice in taken:
                 await self._gate.calm()
                 try:
-                    async with self._backoff.order():
+                    async with self._circuit.attempt():
                         message_id = await self._sender.send(notice)
                 except MessagingError as exc:
                     if exc.pause:

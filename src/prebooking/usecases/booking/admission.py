@@ -5,14 +5,14 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from prebooking.concurrency.fair_semaphore import FairSemaphore, Key, Part
+from prebooking.concurrency.fair_semaphore import FairSemaphore, Key, Weight
 from prebooking.usecases.booking.context import ExecutionContext, Interrupted
 
-WORTH_STARTING_S = 4.0  # of its budget, without which no execution is started
+MIN_TO_START_S = 4.0  # with less left of its budget no execution is started
 # It is claimed, so it waits no longer than this, or until this long before its opening; else it comes again.
 _WAIT_S = 3.0
 _BEFORE_OPENING_S = 1.0
-_CROWDED_S = (0.5, 1.5)
+_OVERLOADED_S = (0.5, 1.5)
 # An execution that is not ready by then waits for others, not for this machine: it goes on without its permit.
 _PATIENCE_S = 1.5
 
@@ -24,16 +24,16 @@ async def admitted(permits: FairSemaphore, context: ExecutionContext) -> AsyncIt
         yield
         return
     row = context.prebooking
-    settling = [Key(Part.SETTLING)] if context.claim.begun else []
+    settling = [Key(Weight.SETTLING)] if context.claim.begun else []
     ahead = context.opening - context.now() - _BEFORE_OPENING_S
     permit = context.permit = await permits.acquire(
         *settling,
-        Key(Part.BOX, context.box.host),
-        Key(Part.USER, row.user_email),
-        within_s=min(max(_WAIT_S, ahead), context.budget.left - WORTH_STARTING_S),
+        Key(Weight.BOX, context.box.host),
+        Key(Weight.USER, row.user_email),
+        within_s=min(max(_WAIT_S, ahead), context.budget.left - MIN_TO_START_S),
         created_at=row.created_at.timestamp(),
     )
-    releasing = asyncio.get_running_loop().call_later(_PATIENCE_S, permit.release_early)
+    releasing = asyncio.get_running_loop().call_later(_PATIENCE_S, permit.release_without_feedback)
     try:
         yield
     except asyncio.CancelledError:
@@ -44,6 +44,6 @@ async def admitted(permits: FairSemaphore, context: ExecutionContext) -> AsyncIt
         permit.release()
 
 
-def crowded() -> Interrupted:
-    """Returns the decision where no permit became free."""
-    return Interrupted(random.uniform(*_CROWDED_S))  # noqa: S311  # spreads load, guards nothing
+def overloaded() -> Interrupted:
+    """Returns the decision where no permit became free: the delivery is tried again soon."""
+    return Interrupted(random.uniform(*_OVERLOADED_S))  # noqa: S311  # spreads load, guards nothing

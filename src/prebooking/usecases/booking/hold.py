@@ -17,13 +17,13 @@ async def hold(
     permit, reason = context.permit, None
     while context.budget.may_send():
         if permit and context.gym.is_silent:
-            permit.release_early()
+            permit.release_without_feedback()
         try:
             held = await context.hold()
         except BoxSilentError:
             reason = Ending(Outcome.GYM_UNREACHABLE)
             if permit:
-                permit.release_early()
+                permit.release_without_feedback()
             await reconnects.pause(context.box.host)
             await quiet()
             continue

@@ -22,7 +22,7 @@ from prebooking.domain.prebooking import Box
 from prebooking.domain.standing import NotFound
 from prebooking.domain.store_outcomes import StoreOutcome
 from prebooking.domain.target import Target
-from prebooking.usecases.booking.admission import WORTH_STARTING_S, admitted, crowded
+from prebooking.usecases.booking.admission import MIN_TO_START_S, admitted, overloaded
 from prebooking.usecases.booking.begin_stagger import BeginStagger
 from prebooking.usecases.booking.class_search import ClassSearch
 from prebooking.usecases.booking.context import (
@@ -160,14 +160,14 @@ class Pipeline:
         except ClaimLostError as exc:
             return NotOurs(exc.answer)
         except NoPermitError:
-            return crowded()
+            return overloaded()
 
     async def _claim(
         self, prebooking_id: UUID, token: UUID, version: int | None, budget: Budget, *, settles: bool
     ) -> Claim | DeliveryResult:
         """Returns the DeliveryResult where the row is not ours to execute, or this process can't take it now."""
         try:
-            async with asyncio.timeout(budget.left - WORTH_STARTING_S):
+            async with asyncio.timeout(budget.left - MIN_TO_START_S):
                 await self._claims.acquire()  # first come, first served: the user is known only after the claim
         except TimeoutError:
             return RETRY_LATER
@@ -176,13 +176,13 @@ class Pipeline:
             if self.shutdown.in_progress:
                 return RETRY_LATER
             claim = await self._leases.claim(
-                prebooking_id, token, version, budget, max_attempts=self._max_attempts, spare_s=WORTH_STARTING_S
+                prebooking_id, token, version, budget, max_attempts=self._max_attempts, spare_s=MIN_TO_START_S
             )
         finally:
             self._claims.release()
         if not isinstance(claim, Claim):
             return self._recorder.not_claimed(claim)
-        if self._opening_clock.compare(claim.now, claim.sent_at, self._clock.monotonic()):
+        if self._opening_clock.update(claim.now, claim.sent_at, self._clock.monotonic()):
             _log.warning("host_clock_overruled", offset_ms=round(self._opening_clock.offset_s * 1000, 1))
         return claim
 
