@@ -15,7 +15,7 @@ from prebooking.adapters.icalendar_file import ICalendarFile
 from prebooking.adapters.key_set import open_key_set
 from prebooking.adapters.prometheus import PrometheusMetrics
 from prebooking.adapters.qstash.messages import QStashMessages, open_messages
-from prebooking.adapters.qstash.webhook import Webhook
+from prebooking.adapters.qstash.notice_webhook import NoticeWebhook
 from prebooking.adapters.supabase.session_vault import SessionVault
 from prebooking.adapters.supabase.store import open_store
 from prebooking.adapters.tls import trusted
@@ -221,7 +221,7 @@ def _notification_sender(settings: Settings, messages: QStashMessages) -> Notifi
     if url is None or secret is None:
         return None
     zone = ZoneInfo(settings.notify_timezone)
-    return Webhook(messages, url.get_secret_value(), secret.get_secret_value(), settings.notify_language, zone)
+    return NoticeWebhook(messages, url.get_secret_value(), secret.get_secret_value(), settings.notify_language, zone)
 
 
 def _plain(secret: SecretStr | None) -> str | None:

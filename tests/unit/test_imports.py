@@ -44,7 +44,7 @@ def test_the_contracts_of_the_house_hold(capsys: pytest.CaptureFixture[str]) -> 
         ("asyncpg", {"adapters.migrations", "cli.database"}),
         ("jwt", {"settings.validators", "web.auth", "web.qstash_signature", "adapters.key_set"}),
         ("prometheus_client", {"adapters.prometheus"}),
-        ("standardwebhooks", {"adapters.qstash.webhook"}),
+        ("standardwebhooks", {"adapters.qstash.notice_webhook"}),
     ],
 )
 def test_a_library_of_the_outside_is_imported_by_its_home_alone(

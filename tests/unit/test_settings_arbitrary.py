@@ -25,7 +25,7 @@ from tests.support.captured_logs import log_restored
 from tests.support.setting_strings import environments
 from tests.support.signing import signature
 
-from prebooking.adapters.qstash.webhook import Webhook
+from prebooking.adapters.qstash.notice_webhook import NoticeWebhook
 from prebooking.adapters.supabase import rpc
 from prebooking.cli.database import migrate
 from prebooking.composition import Outside
@@ -155,7 +155,7 @@ async def outside_is_asked(outside: Outside) -> None:
         with pytest.raises(PrebookingError):
             await account.whoami()
     if outside.notification_sender is not None:
-        assert isinstance(outside.notification_sender, Webhook)
+        assert isinstance(outside.notification_sender, NoticeWebhook)
         with pytest.raises(PrebookingError):
             await outside.notification_sender._messages.forward(
                 outside.notification_sender._url, "{}", {}, deduplication_id="x"

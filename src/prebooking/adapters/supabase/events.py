@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from prebooking.adapters.supabase.rpc import SupabaseRpc
 from prebooking.adapters.supabase.shapes import PREBOOKINGS
+from prebooking.domain.changes import Changes
 from prebooking.domain.errors import CursorUnknownError, StoreRefusedError
-from prebooking.domain.events import Changes
 from prebooking.domain.store_outcomes import StoreOutcome
 
 

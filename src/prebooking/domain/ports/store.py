@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from prebooking.domain.changes import Changes
 from prebooking.domain.claims import Claim, Held
 from prebooking.domain.email_owners import Ownership
-from prebooking.domain.events import Changes
 from prebooking.domain.history import HistoryEvent
 from prebooking.domain.notices import Notice
 from prebooking.domain.ports.calendars import CalendarStore

@@ -12,7 +12,7 @@ from prebooking.domain.notices import Language, Notice, NoticeKind
 from prebooking.domain.plain_text import all_for_chat
 
 
-class Webhook:
+class NoticeWebhook:
     """See prebooking.domain.ports.NotificationSender. `secret`: whsec_… or base64."""
 
     def __init__(self, messages: QStashMessages, url: str, secret: str, language: Language, zone: ZoneInfo) -> None:
