@@ -12,7 +12,7 @@ import structlog
 from tests.support.held_requests import Opening
 
 from prebooking.adapters.clock import SystemClock
-from prebooking.domain.outcome import Kind
+from prebooking.domain.outcome import ReplyKind
 from prebooking_local.aimharder import aimharder_server
 
 IDLE_S = (None, 2, 5, 60)
@@ -38,7 +38,7 @@ async def cell(idle_s: float | None, lead_s: float, members: int, opens_in_s: fl
             opening.inject_fault(kind="idle_timeout_s", seconds=idle_s)
         left = await asyncio.gather(*(opening.execute(n) for n in range(members)))
         late = sorted(1000 * late_s for _, late_s in left)
-        booked = sum(reply.kind is Kind.BOOKED for reply, _ in left)
+        booked = sum(reply.kind is ReplyKind.BOOKED for reply, _ in left)
     return (
         f"| {idle_s or 'none'} | {lead_s} | {late[len(late) // 2]:.2f} | {late[-1]:.2f} | {late[0]:.2f} "
         f"| {booked} of {members} | {opening.holds / members:.1f} |"

@@ -36,7 +36,7 @@ def storable(*texts: str | None) -> None:
 def a_booking_answer(data: bytes) -> None:
     reply = read_reply(_STATUSES[len(data) % len(_STATUSES)], data)
     assert isinstance(reply, Reply)
-    storable(reply.words, reply.booking_id)
+    storable(reply.detail, reply.booking_id)
     assert reply.book_state is None or isinstance(reply.book_state, int)
 
 

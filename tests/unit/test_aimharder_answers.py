@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prebooking.adapters.aimharder.answers import read_listing, read_new_token, read_reply, read_whoami
-from prebooking.domain.outcome import Kind, Outcome, Reply
+from prebooking.domain.outcome import Outcome, Reply, ReplyKind
 
 CONTRACTED = {"clasesContratadas": "BARBELL WOD, CROSSFIT", "hasPublicMemberships": 1}
 DAYS = "ERROR_ANTELACION_CLIENTE"
@@ -27,7 +27,7 @@ def refusal(key: str = "", text: str = "") -> Reply:
 
 def test_booked_is_bookstate_1_and_an_id() -> None:
     reply = said(bookState=1, id="106015104")
-    assert (reply.kind, reply.outcome) == (Kind.BOOKED, Outcome.BOOKED)
+    assert (reply.kind, reply.outcome) == (ReplyKind.BOOKED, Outcome.BOOKED)
     assert (reply.booking_id, reply.book_state) == ("106015104", 1)
 
 
@@ -37,13 +37,13 @@ def test_a_number_for_the_booking_id_is_kept_as_a_string() -> None:
 
 def test_bookstate_0_and_an_id_is_booked_or_waiting_the_listing_tells() -> None:
     reply = said(bookState=0, id="7")
-    assert (reply.kind, reply.outcome, reply.booking_id) == (Kind.ON_A_LIST, None, "7")
+    assert (reply.kind, reply.outcome, reply.booking_id) == (ReplyKind.ON_A_LIST, None, "7")
 
 
 @pytest.mark.parametrize("state", [1, 0])
 @pytest.mark.parametrize("no_id", [None, "", 0])
 def test_without_an_id_no_bookstate_is_a_success(state: int, no_id: Any) -> None:
-    assert said(bookState=state, id=no_id).kind is Kind.NOTHING_SAID
+    assert said(bookState=state, id=no_id).kind is ReplyKind.NOTHING_SAID
 
 
 @pytest.mark.parametrize(
@@ -62,26 +62,26 @@ def test_without_an_id_no_bookstate_is_a_success(state: int, no_id: Any) -> None
 )
 def test_each_refusal_has_its_outcome_and_an_unknown_one_is_refused(state: int, outcome: Outcome) -> None:
     reply = said(bookState=state)
-    assert (reply.kind, reply.outcome, reply.book_state) == (Kind.REFUSED, outcome, state)
+    assert (reply.kind, reply.outcome, reply.book_state) == (ReplyKind.REFUSED, outcome, state)
 
 
 def test_a_bookstate_written_as_a_string_means_the_same() -> None:
     assert said(bookState="-1").outcome is Outcome.CLASS_FULL
-    assert said(bookState="1", id="7").kind is Kind.BOOKED
+    assert said(bookState="1", id="7").kind is ReplyKind.BOOKED
 
 
 def test_true_is_not_the_bookstate_1() -> None:
-    assert said(bookState=True, id="7").kind is Kind.NOTHING_SAID
+    assert said(bookState=True, id="7").kind is ReplyKind.NOTHING_SAID
 
 
 def test_the_daily_limit_has_a_maximum_and_no_text() -> None:
     reply = said(bookState=-8, max=2)
-    assert (reply.outcome, reply.words) == (Outcome.DAILY_LIMIT, "")
+    assert (reply.outcome, reply.detail) == (Outcome.DAILY_LIMIT, "")
 
 
 @pytest.mark.parametrize("reply", [said(bookState=-4), refusal(DAYS, "x"), refusal(HOURS, "x"), refusal(DAYS)])
 def test_too_early_is_minus_4_or_one_of_two_keys(reply: Reply) -> None:
-    assert (reply.kind, reply.outcome) == (Kind.TOO_EARLY, Outcome.TOO_EARLY)
+    assert (reply.kind, reply.outcome) == (ReplyKind.TOO_EARLY, Outcome.TOO_EARLY)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_too_early_is_minus_4_or_one_of_two_keys(reply: Reply) -> None:
     ],
 )
 def test_without_a_key_the_text_tells_too_early_in_each_language(text: str) -> None:
-    assert refusal(text=text).kind is Kind.TOO_EARLY
+    assert refusal(text=text).kind is ReplyKind.TOO_EARLY
 
 
 @pytest.mark.parametrize(
@@ -107,12 +107,12 @@ def test_without_a_key_the_text_tells_too_early_in_each_language(text: str) -> N
     ],
 )
 def test_the_same_hour_is_ours_or_another_class(reply: Reply) -> None:
-    assert (reply.kind, reply.outcome) == (Kind.SAME_HOUR, Outcome.TIME_CLASH)
+    assert (reply.kind, reply.outcome) == (ReplyKind.SAME_HOUR, Outcome.TIME_CLASH)
 
 
 @pytest.mark.parametrize("key", [SAME_HOUR, "HASSUPERADOLIMITCONTR", "ALGO_NUEVO"])
 def test_a_key_decides_against_whatever_the_text_seems_to_say(key: str) -> None:
-    assert refusal(key, "No puedes reservar con tanta antelación").kind is not Kind.TOO_EARLY
+    assert refusal(key, "No puedes reservar con tanta antelación").kind is not ReplyKind.TOO_EARLY
 
 
 def test_the_contracted_limit_is_a_limit() -> None:
@@ -120,47 +120,47 @@ def test_the_contracted_limit_is_a_limit() -> None:
 
 
 def test_an_unknown_key_is_refused_with_the_words_of_the_box_or_the_key() -> None:
-    assert (refusal("ALGO_NUEVO", "Hoy no").outcome, refusal("ALGO_NUEVO", "Hoy no").words) == ("refused", "Hoy no")
-    assert refusal("ALGO_NUEVO").words == "ALGO_NUEVO"
+    assert (refusal("ALGO_NUEVO", "Hoy no").outcome, refusal("ALGO_NUEVO", "Hoy no").detail) == ("refused", "Hoy no")
+    assert refusal("ALGO_NUEVO").detail == "ALGO_NUEVO"
 
 
 @pytest.mark.parametrize("name", ["errorMssg", "errorMsg", "error", "message"])
 def test_a_text_alone_is_refused_with_its_words_without_their_html(name: str) -> None:
     text: dict[str, Any] = {name: "<b>No ha sido posible</b> realizar<br/>la  reserva"}
     reply = said(**text)
-    assert (reply.kind, reply.outcome) == (Kind.REFUSED, Outcome.REFUSED)
-    assert reply.words == "No ha sido posible realizar la reserva"
+    assert (reply.kind, reply.outcome) == (ReplyKind.REFUSED, Outcome.REFUSED)
+    assert reply.detail == "No ha sido posible realizar la reserva"
 
 
 def test_words_are_kept_to_a_length_that_fits_a_message() -> None:
-    assert len(said(errorMssg="palabras " * 1000).words) == 300
+    assert len(said(errorMssg="palabras " * 1000).detail) == 300
 
 
 @pytest.mark.parametrize("more", [{}, {"bookState": 1, "id": "7"}, {"bookState": -12, "errorMssgLang": DAYS}])
 def test_logout_is_looked_at_before_all_else(more: dict[str, Any]) -> None:
-    assert said(logout=1, **more).kind is Kind.LOGGED_OUT
+    assert said(logout=1, **more).kind is ReplyKind.LOGGED_OUT
 
 
 @pytest.mark.parametrize("status", [403, 429])
 def test_403_and_429_are_a_block(status: int) -> None:
     reply = read_reply(status, b"<h1>Your IP has been blocked</h1>")
-    assert (reply.kind, reply.outcome, reply.words) == (Kind.BLOCKED, Outcome.BLOCKED, f"HTTP {status}")
+    assert (reply.kind, reply.outcome, reply.detail) == (ReplyKind.BLOCKED, Outcome.BLOCKED, f"HTTP {status}")
 
 
 @pytest.mark.parametrize("status", [502, 504])
 def test_behind_a_gateway_that_lost_its_patience_the_request_may_still_be_under_way(status: int) -> None:
-    assert read_reply(status, b"").kind is Kind.NO_ANSWER
+    assert read_reply(status, b"").kind is ReplyKind.NO_ANSWER
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308, 404, 410])
 def test_a_redirect_or_404_is_no_statement_and_tells_the_host_that_it_names(status: int) -> None:
     reply = read_reply(status, b'{"bookState": 1, "id": "7"}', "login.aimharder.com")
-    assert (reply.kind, reply.words) == (Kind.NOT_HERE, f"HTTP {status} to login.aimharder.com")
+    assert (reply.kind, reply.detail) == (ReplyKind.NOT_HERE, f"HTTP {status} to login.aimharder.com")
 
 
 @pytest.mark.parametrize("status", [201, 204, 304, 400, 401, 500, 503])
 def test_no_other_status_than_200_is_a_statement(status: int) -> None:
-    assert said(status=status, bookState=1, id="7").kind is Kind.NOTHING_SAID
+    assert said(status=status, bookState=1, id="7").kind is ReplyKind.NOTHING_SAID
 
 
 @pytest.mark.parametrize(
@@ -168,12 +168,12 @@ def test_no_other_status_than_200_is_a_statement(status: int) -> None:
     [b"", b"   ", b"<html>login</html>", b"null", b"[]", b'"booked"', b"1", b"{}", b"{", b"\xff\xfe", b"[" * 100_000],
 )
 def test_a_body_that_is_no_statement_says_nothing(body: bytes) -> None:
-    assert read_reply(200, body).kind is Kind.NOTHING_SAID
+    assert read_reply(200, body).kind is ReplyKind.NOTHING_SAID
 
 
 @given(st.integers(min_value=100, max_value=599), st.binary())
 def test_no_bytes_make_the_reader_raise_or_believe_in_a_booking(status: int, body: bytes) -> None:
-    assert read_reply(status, body).kind is not Kind.BOOKED
+    assert read_reply(status, body).kind is not ReplyKind.BOOKED
 
 
 JSON = st.recursive(
@@ -187,7 +187,7 @@ NAMES = st.sampled_from(["bookState", "id", "logout", "errorMssg", "errorMssgLan
 @given(st.dictionaries(NAMES | st.text(), JSON))
 def test_no_json_makes_the_reader_raise_and_booked_always_has_state_and_id(answer: dict[str, Any]) -> None:
     reply = read_reply(200, json.dumps(answer).encode())
-    if reply.kind in (Kind.BOOKED, Kind.ON_A_LIST):
+    if reply.kind in (ReplyKind.BOOKED, ReplyKind.ON_A_LIST):
         assert answer["id"]
         assert reply.book_state in (0, 1)
 
@@ -275,4 +275,4 @@ def test_a_text_of_markup_without_end_is_read_at_once(words: str) -> None:
     began = time.process_time()
     reply = refusal(text=words)
     assert time.process_time() - began < 0.5  # read whole it takes some ten seconds
-    assert len(reply.words) <= 300
+    assert len(reply.detail) <= 300

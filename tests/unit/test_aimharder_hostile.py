@@ -18,7 +18,7 @@ from prebooking.adapters.aimharder.client import AimHarder
 from prebooking.adapters.aimharder.gym import AimHarderGym
 from prebooking.domain.cookies import Cookie
 from prebooking.domain.errors import BoxSilentError
-from prebooking.domain.outcome import Kind
+from prebooking.domain.outcome import ReplyKind
 from prebooking.domain.prebooking import BookingRequest, Box, Session
 
 Script = Callable[[asyncio.StreamWriter], Awaitable[None]]
@@ -131,7 +131,7 @@ async def test_a_booking_that_was_answered_so_may_have_been_carried_out(harm: st
         async with asyncio.timeout(2):
             reply = await held.reply(within_s=0.5)
         await held.aclose()
-        assert reply.kind is Kind.NO_ANSWER
+        assert reply.kind is ReplyKind.NO_ANSWER
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -148,7 +148,7 @@ async def test_a_redirect_is_not_followed(status: int) -> None:
             held = gym.hold(REQUEST)
             await held.ready()
             held.fire()
-            assert (await held.reply(within_s=1)).kind is Kind.NOT_HERE
+            assert (await held.reply(within_s=1)).kind is ReplyKind.NOT_HERE
             await held.aclose()
         assert elsewhere.connections == []
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from prebooking.adapters.qstash.webhook import Webhook
+from prebooking.adapters.qstash.notice_webhook import NoticeWebhook
 from prebooking.domain.notices import Language, Notice, NoticeKind
 from prebooking.domain.prebooking import Prebooking, Status
 
@@ -35,7 +35,7 @@ def body(kind: NoticeKind, language: Language, words: str, booking_data: Mapping
         error_message=f"The gym refused. ({words})",
     )
     notice = Notice(id=uuid4(), kind=kind, prebooking=row, created_at=NOW, failures=0)
-    webhook = Webhook(None, "https://x.example", "whsec_" + "MDEy" * 8, language, ZoneInfo("Europe/Madrid"))  # type: ignore[arg-type]
+    webhook = NoticeWebhook(None, "https://x.example", "whsec_" + "MDEy" * 8, language, ZoneInfo("Europe/Madrid"))  # type: ignore[arg-type]
     told: dict[str, Any] = json.loads(webhook._body(notice))
     return told
 

@@ -4,7 +4,7 @@ import pytest
 
 from prebooking.adapters.qstash import notice_texts
 from prebooking.domain.notices import Language
-from prebooking.domain.outcome import SENTENCES, Ending, Outcome, words_in
+from prebooking.domain.outcome import SENTENCES, Ending, Outcome, detail_in
 
 
 def test_each_outcome_has_a_sentence_of_its_own() -> None:
@@ -24,9 +24,9 @@ def test_each_failure_is_told_in_each_language(language: Language) -> None:
 @pytest.mark.parametrize("outcome", Outcome)
 @pytest.mark.parametrize("words", ["", "No quedan plazas (12/12)", "(0)", ") ("])
 def test_the_gyms_words_are_found_in_a_message_as_the_gym_wrote_them(outcome: Outcome, words: str) -> None:
-    assert words_in(Ending(outcome, words).message, outcome) == words
+    assert detail_in(Ending(outcome, words).message, outcome) == words
 
 
 def test_parentheses_of_our_own_are_not_taken_for_the_gyms_words() -> None:
     own = Ending(Outcome.EXPIRED, sentence="The class begins too soon (BOOK_UNTIL_MINUTES_BEFORE=5)")
-    assert words_in(own.message, Outcome.EXPIRED) == ""
+    assert detail_in(own.message, Outcome.EXPIRED) == ""

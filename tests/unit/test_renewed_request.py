@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from tests.support.held_requests import START, Opening
 from tests.support.virtual_time_loop import Clock, VirtualTimeLoop
 
-from prebooking.domain.outcome import Kind, Reply
+from prebooking.domain.outcome import Reply, ReplyKind
 from prebooking_local.aimharder import aimharder_server
 
 _T = TypeVar("_T")
@@ -45,7 +45,7 @@ def test_all_leave_on_time_however_soon_the_gym_closes_idle_connections(idle_s: 
         return left
 
     for reply, late_s in leaping(scenario, lead_s):
-        assert reply.kind is Kind.BOOKED
+        assert reply.kind is ReplyKind.BOOKED
         assert 0 <= late_s < ON_TIME_S
 
 
@@ -56,7 +56,7 @@ def test_all_leave_on_time_where_idle_connections_are_forgotten_without_a_word(l
         return await asyncio.gather(*(opening.execute(n) for n in range(MEMBERS)))
 
     for reply, late_s in leaping(scenario, lead_s):
-        assert reply.kind is Kind.BOOKED
+        assert reply.kind is ReplyKind.BOOKED
         assert 0 <= late_s < ON_TIME_S
 
 
@@ -72,7 +72,7 @@ def test_one_that_is_closed_by_chance_is_held_anew_at_once(before_s: float) -> N
         return await executing
 
     reply, late_s = leaping(scenario, 90)
-    assert reply.kind is Kind.BOOKED
+    assert reply.kind is ReplyKind.BOOKED
     assert 0 <= late_s < ON_TIME_S
 
 
@@ -106,7 +106,7 @@ def test_a_renewal_keeps_the_old_connection_until_the_new_one_is_ready() -> None
         return await opening.execute()
 
     reply, late_s = leaping(scenario, 90)
-    assert reply.kind is Kind.BOOKED
+    assert reply.kind is ReplyKind.BOOKED
     assert 0 <= late_s < ON_TIME_S
 
 
@@ -124,7 +124,7 @@ def test_a_renewal_that_comes_too_late_is_not_used() -> None:
         return reply, late_s, opening.booked
 
     reply, late_s, booked = leaping(scenario, 60)
-    assert (reply.kind, booked) == (Kind.BOOKED, 1)
+    assert (reply.kind, booked) == (ReplyKind.BOOKED, 1)
     assert abs(late_s) < 1
 
 
@@ -138,7 +138,7 @@ def test_one_that_cannot_be_held_anew_is_tried_until_it_can() -> None:
         return await opening.execute()
 
     reply, late_s = leaping(scenario, 10)
-    assert reply.kind is Kind.BOOKED
+    assert reply.kind is ReplyKind.BOOKED
     assert 0 <= late_s < ON_TIME_S
 
 
@@ -148,7 +148,7 @@ def test_one_that_is_closed_in_the_last_moments_leaves_as_soon_as_it_is_held_ane
         return await opening.execute()
 
     reply, late_s = leaping(scenario, 3)
-    assert reply.kind is Kind.BOOKED
+    assert reply.kind is ReplyKind.BOOKED
     assert 0 <= late_s < 0.5
 
 
@@ -162,7 +162,7 @@ def test_one_that_is_not_held_by_the_opening_never_left_and_another_may_follow()
         return await opening.execute()
 
     reply, late_s = leaping(scenario, 3)
-    assert (reply.kind, late_s) == (Kind.NEVER_LEFT, -1)
+    assert (reply.kind, late_s) == (ReplyKind.NEVER_LEFT, -1)
 
 
 def test_one_that_may_not_leave_any_more_at_the_opening_does_not() -> None:
@@ -173,7 +173,7 @@ def test_one_that_may_not_leave_any_more_at_the_opening_does_not() -> None:
         return left
 
     reply, late_s = leaping(scenario, 3)
-    assert (reply.kind, late_s) == (Kind.NEVER_LEFT, -1)
+    assert (reply.kind, late_s) == (ReplyKind.NEVER_LEFT, -1)
 
 
 def test_one_that_may_not_leave_any_more_when_it_is_ready_does_not() -> None:
@@ -188,7 +188,7 @@ def test_one_that_may_not_leave_any_more_when_it_is_ready_does_not() -> None:
         return left
 
     reply, late_s = leaping(scenario, 3)
-    assert (reply.kind, late_s) == (Kind.NEVER_LEFT, -1)
+    assert (reply.kind, late_s) == (ReplyKind.NEVER_LEFT, -1)
 
 
 def test_nothing_is_held_anew_in_the_last_moments_before_an_opening() -> None:

@@ -13,7 +13,7 @@ from uuid import uuid4
 from prebooking.adapters.aimharder.client import AimHarder
 from prebooking.domain.cookies import Cookie
 from prebooking.domain.errors import BoxSilentError
-from prebooking.domain.outcome import Kind
+from prebooking.domain.outcome import ReplyKind
 from prebooking.domain.prebooking import BookingRequest, Box, Session
 from prebooking_local.aimharder import AimHarder as GymServer
 from prebooking_local.aimharder import Box as GymBox
@@ -63,7 +63,7 @@ async def execution(replica: AimHarder, members: Members, user: int, chance: ran
         held.fire()
         reply = await held.reply(within_s=60)
         await held.aclose()
-        assert reply.kind in {Kind.BOOKED, Kind.SAME_HOUR}, reply
+        assert reply.kind in {ReplyKind.BOOKED, ReplyKind.SAME_HOUR}, reply
     if chance.random() < 0.2:
         async with replica.account(session.cookies) as account:
             with suppress(BoxSilentError):

@@ -10,7 +10,7 @@ _HOUR = re.compile(r"\s*([01]?[0-9]|2[0-3]):([0-5][0-9])(?![0-9])")
 
 
 def start_of(day: str, hour: str | None, zone: str | None) -> datetime | None:
-    """`day` as YYYYMMDD, `hour` as the gym writes it, such as "08:00 - 09:00". None where it doesn't tell."""
+    """`day` as YYYYMMDD. `hour` as HH:MM, as ListedClass has it; more may follow. None: the start is not known."""
     found = _HOUR.match(hour or "")
     if found is None or zone is None or not is_zone(zone):
         return None

@@ -45,7 +45,7 @@ class ListedClass:
     book_state: int | None  #: 1 booked, 0 on the waiting list, None neither, or not known
     reservation_id: str | None
     cancelled: bool
-    hour: str | None = None  #: of its start, HH:MM on the box's wall clock; None where the box doesn't tell
+    hour: str | None = None  #: its start as HH:MM, on the box's wall clock; None where the box doesn't tell
     standing_known: bool = True  #: whether the row tells how the user stands
     minutes: int | None = None  #: its length; None where the box doesn't tell
     name: str | None = None  #: None where the box doesn't tell

@@ -19,7 +19,7 @@ class Cancellation(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelReply:
     kind: Cancellation
-    words: str = ""  #: the gym's
+    gym_message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +29,6 @@ class GivingBack:
     outcome: StoreOutcome
     prebooking: Prebooking | None = None
     session: Session | None = None
-    absence_counts: bool = False  #: whether a listing without the user says that the place is gone
-    earlier: bool = False  #: another one had the right before, and what became of its request is not known
+    absence_is_conclusive: bool = False  #: whether a listing without the user proves that the place is gone
+    earlier: bool = False  #: another caller had the right before, and the result of its request is not known
     retry_after: float = 0.0  #: seconds

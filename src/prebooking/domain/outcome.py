@@ -1,4 +1,4 @@
-"""The closed set of what can become of a prebooking, and of what a box can answer."""
+"""The closed sets of how a prebooking can end, and of the answers that a box can give."""
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
@@ -65,10 +65,10 @@ SENTENCES = {
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """An outcome with what the box said to it."""
+    """An outcome, with the details of the box's answer."""
 
     outcome: Outcome
-    words: str = ""  #: the box's own, where it had any
+    detail: str = ""  #: the box's own message, or the kind of its failure: an HTTP status, an exception
     booking_id: str | None = None
     book_state: int | None = None
     sentence: str | None = None  #: an earlier attempt's, where it says more than ours
@@ -76,45 +76,45 @@ class Ending:
     @property
     def message(self) -> str:
         sentence = self.sentence or SENTENCES[self.outcome]
-        return f"{sentence} ({self.words})" if self.words else sentence
+        return f"{sentence} ({self.detail})" if self.detail else sentence
 
 
-def words_in(message: str, outcome: Outcome) -> str:
-    """Returns the gym's own words in the message of an Ending; none where its sentence is not the outcome's own."""
+def detail_in(message: str, outcome: Outcome) -> str:
+    """Returns the detail in the message of an Ending; "" where its sentence is not the outcome's own."""
     opening = f"{SENTENCES[outcome]} ("
     return message[len(opening) : -1] if message.startswith(opening) and message.endswith(")") else ""
 
 
-class Kind(Enum):
-    """What came back from a booking request."""
+class ReplyKind(Enum):
+    """The kinds of answers to a booking request."""
 
     BOOKED = auto()
     ON_A_LIST = auto()  #: bookState 0: booked or waiting, the listing tells which
-    REFUSED = auto()  #: a statement that ends it
+    REFUSED = auto()  #: a refusal that ends it
     TOO_EARLY = auto()  #: not open yet, by the box's clock
     SAME_HOUR = auto()  #: ours, or another class at that hour: the listing tells
     LOGGED_OUT = auto()
     BLOCKED = auto()  #: 403, 429
     NOT_HERE = auto()  #: a redirect, 404: no box at that address, or none at the moment
-    NOTHING_SAID = auto()  #: a complete answer that says nothing: 500, 503, HTML
+    NOTHING_SAID = auto()  #: a complete answer without a statement: 500, 503, HTML
     NO_ANSWER = auto()  #: no complete answer: timeout, reset, truncated, 502, 504
     NEVER_LEFT = auto()  #: surely not sent: refused, TLS
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A classified answer. `outcome` is what it would end as, where it is a statement."""
+    """A classified answer. `outcome`: of an execution that ends with it; None: more must be known."""
 
-    kind: Kind
+    kind: ReplyKind
     outcome: Outcome | None = None
-    words: str = ""
+    detail: str = ""  #: see Ending
     booking_id: str | None = None
     book_state: int | None = None
 
     @property
     def label(self) -> str:
-        """How the shot is called in the row's timings."""
+        """The name of the shot in the row's timings."""
         return str(self.outcome or self.kind.name.lower())
 
     def ending(self, outcome: Outcome) -> Ending:
-        return Ending(outcome, self.words, self.booking_id, self.book_state)
+        return Ending(outcome, self.detail, self.booking_id, self.book_state)

@@ -34,7 +34,9 @@ def box_label(value: str) -> str:
     return value
 
 
-_FRESH_S = 20 * 60  # who is fresh five minutes before an opening is at it younger than the 29 of AimHarder's page
+# AimHarder's own page refreshes a token when it is 29 minutes old. A token that is younger than 20 minutes at the last
+# check, five minutes before the opening, is younger than 25 at the opening.
+_FRESH_S = 20 * 60
 
 
 class Status(StrEnum):
@@ -127,24 +129,24 @@ class Session:
 
     id: UUID
     user_email: str
-    token: str = field(repr=False)  #: empty where its secrets can't be read
+    token: str = field(repr=False)  #: empty where the session can't be decrypted
     stored_token: str = field(repr=False)  #: as its row has it, perhaps encrypted: what a compare-and-set compares
     cookies: tuple[Cookie, ...] = field(repr=False)
     fingerprint: str = field(repr=False)
     token_age_s: float | None = 0.0  #: when it was read; None: nobody knows
-    token_doubtful: bool = False  #: its last refresh came to no known end, so perhaps the gym has rotated it
+    rotation_unconfirmed: bool = False  #: the answer to a refresh was lost: AimHarder may have replaced the token
     remembered: bool = False  #: the account's password is: it can be signed in again
     password_refused: bool = False  #: the password was remembered, until AimHarder refused it
     box_domains: Mapping[str, Domain] = field(default_factory=dict[str, Domain])  #: of boxes not at .com
 
     @property
-    def is_readable(self) -> bool:
-        """One that is not can only be signed in again."""
+    def is_decryptable(self) -> bool:
+        """A session that is not can only be signed in again."""
         return bool(self.token)
 
     @property
     def is_old(self) -> bool:
-        """To be refreshed by the looks before an opening."""
+        """Whether the checks before an opening refresh it."""
         return self.token_age_s is None or self.token_age_s > _FRESH_S
 
 

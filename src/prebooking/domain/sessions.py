@@ -41,7 +41,7 @@ class StoredSession:
     @property
     def readable(self) -> Session | None:
         """The session, if its secrets can be read."""
-        return self.session if self.session is not None and self.session.is_readable else None
+        return self.session if self.session is not None and self.session.is_decryptable else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

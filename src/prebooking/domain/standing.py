@@ -8,12 +8,12 @@ from prebooking.domain.classes import ListedClass, Listing
 
 
 class NotFound(Enum):
-    """ABSENT and ELSEWHERE are knowledge, the others are none."""
+    """Why no booking was found. ABSENT and ELSEWHERE prove that the user is not in the class, the others nothing."""
 
-    ABSENT = auto()
-    ELSEWHERE = auto()  #: absent, and in another class of that hour
-    NOT_HERE = auto()  #: a redirect or 404: no box at that address, or none at the moment
-    UNKNOWN = auto()
+    ABSENT = auto()  #: the user is not in the class
+    ELSEWHERE = auto()  #: nor there, but in another class of that hour
+    NOT_HERE = auto()  #: no listing: a redirect or 404, no box at that address, or none at the moment
+    UNKNOWN = auto()  #: no usable answer
 
 
 def standing_in(listing: Listing, wanted: WantedClass, sent: str | None, *, certain: bool) -> str | NotFound:

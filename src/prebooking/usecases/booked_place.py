@@ -13,21 +13,23 @@ from prebooking.usecases.sessions.revive import SessionReviver
 _REVIVE_S = 4.0
 
 
-class Standing(Enum):
+class Enrolment(Enum):
+    """The result where the listing shows no place."""
+
     GONE = auto()
     UNKNOWN = auto()
 
 
 @dataclass(slots=True)
-class Visit:
-    """One user at the gym, and the session that is revived once."""
+class GymSession:
+    """One user's session at the gym, which is revived once, and the knowledge about their place so far."""
 
     gym: Gym
     row: Prebooking
     session: Session
     box: Box
-    absence_counts: bool
-    not_after: float = math.inf  #: for a request, on the monotonic clock: else it could outlast the lease
+    absence_is_conclusive: bool  #: see GivingBack
+    not_after: float = math.inf  #: for the request, on the monotonic clock: sent later, it could outlast the lease
     unsure: bool = False  #: a request was sent, here or earlier, that got no answer: it may yet be carried out
     sent: bool = False
     seen: bool = False  #: the place, in the listing
@@ -35,47 +37,47 @@ class Visit:
     revived: bool = False
 
 
-async def standing_of(visit: Visit, reviver: SessionReviver) -> ListedClass | Standing:
+async def enrolment_of(gym_session: GymSession, reviver: SessionReviver) -> ListedClass | Enrolment:
     """Returns the user's place, GONE, or UNKNOWN.
 
     GONE is believed only if the listing shows the class without the user, and the session proves alive after it
     was asked: a dead one sees nobody's places.
     """
-    request = visit.row.request()
+    request = gym_session.row.request()
     if request is None:
-        return Standing.UNKNOWN
+        return Enrolment.UNKNOWN
     try:
-        listed = (await visit.gym.listing(request.day, request.family_id)).get(request.class_id or "")
+        listed = (await gym_session.gym.listing(request.day, request.family_id)).get(request.class_id or "")
         if listed is not None and listed.book_state is not None:
-            visit.seen = True
+            gym_session.seen = True
             return listed
-        if not await visit.gym.whoami():
-            return await standing_of(visit, reviver) if await revive(visit, reviver) else Standing.UNKNOWN
-        if not visit.seen and not visit.entered:  # a box may not know of a living session until then
-            visit.entered = True
-            await visit.gym.enter(visit.session.token, visit.session.fingerprint, visit.box)
-            return await standing_of(visit, reviver)
-        known = listed is not None and listed.standing_known and (visit.seen or visit.absence_counts)
-        return Standing.GONE if known else Standing.UNKNOWN
+        if not await gym_session.gym.whoami():
+            return await enrolment_of(gym_session, reviver) if await revive(gym_session, reviver) else Enrolment.UNKNOWN
+        if not gym_session.seen and not gym_session.entered:  # a box may not know of a living session until then
+            gym_session.entered = True
+            await gym_session.gym.enter(gym_session.session.token, gym_session.session.fingerprint, gym_session.box)
+            return await enrolment_of(gym_session, reviver)
+        known = listed is not None and listed.standing_known and (gym_session.seen or gym_session.absence_is_conclusive)
+        return Enrolment.GONE if known else Enrolment.UNKNOWN
     except BoxSilentError:
-        return Standing.UNKNOWN
+        return Enrolment.UNKNOWN
 
 
-async def revive(visit: Visit, reviver: SessionReviver) -> bool:
+async def revive(gym_session: GymSession, reviver: SessionReviver) -> bool:
     """Refreshes the session, or signs it in again, once. Returns whether it is alive then."""
-    if visit.revived:
+    if gym_session.revived:
         return False
-    visit.revived = True
+    gym_session.revived = True
     try:
         revived = await reviver.revive(
-            visit.gym,
-            visit.row.user_email,
-            visit.session,
+            gym_session.gym,
+            gym_session.row.user_email,
+            gym_session.session,
             within_s=_REVIVE_S,
             patience_s=_REVIVE_S / 2,
             may_sign_in=lambda: True,
         )
     except BoxSilentError:
         return False
-    visit.session = revived.session or visit.session
+    gym_session.session = revived.session or gym_session.session
     return revived.session is not None

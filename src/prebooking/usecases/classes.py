@@ -42,8 +42,8 @@ class ClassListings:
         _, boxes = await self.session_and_boxes(user_email)
         return boxes
 
-    def lacks(self, user_email: str, subdomain: str) -> bool:
-        """Returns whether AimHarder's last answer named the user's boxes without this one. Sends no request."""
+    def is_known_not_member(self, user_email: str, subdomain: str) -> bool:
+        """Returns whether AimHarder's last list of the user's boxes was without this one. Sends no request."""
         return subdomain not in self._subdomains.get(user_email, {subdomain})
 
     async def _classes(self, user_email: str, subdomain: str, aimharder_id: str | None, day: str) -> ClassListing:

@@ -19,7 +19,7 @@ from prebooking.domain.giving_back import Cancellation, GivingBack
 from prebooking.domain.ports import Clock, Gyms, Store
 from prebooking.domain.prebooking import Box, Prebooking
 from prebooking.domain.store_outcomes import StoreOutcome
-from prebooking.usecases.booked_place import Standing, Visit, revive, standing_of
+from prebooking.usecases.booked_place import Enrolment, GymSession, enrolment_of, revive
 from prebooking.usecases.effects import Effect, Effects
 from prebooking.usecases.sessions.revive import SessionReviver
 
@@ -48,7 +48,7 @@ class Answer(Enum):
 class Result:
     answer: Answer
     prebooking: Prebooking | None = None
-    words: str = ""  #: the gym's
+    gym_message: str = ""
     retry_after: float = 5.0  #: seconds, where it is UNKNOWN
 
 
@@ -89,13 +89,15 @@ class GiveBack:
         for left in await self._store.take_given_back(token, lease_s=_LEASE_S):
             if left.prebooking is None:
                 continue
-            standing: ListedClass | Standing = Standing.UNKNOWN
+            enrolment: ListedClass | Enrolment = Enrolment.UNKNOWN
             box = left.prebooking.box(self._legacy_box, left.session)
             if box is not None and left.session is not None:
                 async with self._gyms.visit(box, left.session) as gym:
-                    visit = Visit(gym, left.prebooking, left.session, box, left.absence_counts, revived=True)
-                    standing = await standing_of(visit, self._reviver)
-            given_back = None if standing is Standing.UNKNOWN else standing is Standing.GONE
+                    gym_session = GymSession(
+                        gym, left.prebooking, left.session, box, left.absence_is_conclusive, revived=True
+                    )
+                    enrolment = await enrolment_of(gym_session, self._reviver)
+            given_back = None if enrolment is Enrolment.UNKNOWN else enrolment is Enrolment.GONE
             await self._store.end_giving_back(left.prebooking.id, token, given_back=given_back)
             _log.info("giving_back_settled", prebooking_id=str(left.prebooking.id), given_back=given_back)
 
@@ -117,59 +119,64 @@ class GiveBack:
             return await self._end(effect, prebooking_id, token, Result(Answer.UNKNOWN, row), given_back=given_back)
         async with self._gyms.visit(box, session) as gym:
             not_after = asked + _LEASE_S - _ANSWER_S
-            visit = Visit(gym, row, session, box, begun.absence_counts, not_after, unsure=begun.earlier)
-            result = await self._ask(visit, effect, late=late)
-        unknown = None if visit.sent or visit.unsure else False  # nothing was sent: there is nothing to settle
+            gym_session = GymSession(
+                gym, row, session, box, begun.absence_is_conclusive, not_after, unsure=begun.earlier
+            )
+            result = await self._ask(gym_session, effect, late=late)
+        # Where no request was sent, there is nothing to settle.
+        unknown = None if gym_session.sent or gym_session.unsure else False
         given_back = {Answer.GIVEN_BACK: True, Answer.UNKNOWN: unknown}.get(result.answer, False)
         return await self._end(effect, prebooking_id, token, result, given_back=given_back)
 
-    async def _ask(self, visit: Visit, effect: Effect[Result], *, late: bool) -> Result:
+    async def _ask(self, gym_session: GymSession, effect: Effect[Result], *, late: bool) -> Result:
         """Asks the listing, then the gym, then the listing again; the gym twice at most."""
         for _ in range(_MOST_SENT):
-            standing = await standing_of(visit, self._reviver)
-            if standing is Standing.GONE:
+            enrolment = await enrolment_of(gym_session, self._reviver)
+            if enrolment is Enrolment.GONE:
                 return Result(Answer.GIVEN_BACK)
-            reservation_id = standing.reservation_id if isinstance(standing, ListedClass) else None
+            reservation_id = enrolment.reservation_id if isinstance(enrolment, ListedClass) else None
             if reservation_id is None:
                 return Result(Answer.UNKNOWN)
-            result = await self._send(visit, effect, reservation_id, late=late)
+            result = await self._send(gym_session, effect, reservation_id, late=late)
             if result is not None:
                 return result
-        return await self._confirmed(visit)
+        return await self._confirmed(gym_session)
 
-    async def _send(self, visit: Visit, effect: Effect[Result], reservation_id: str, *, late: bool) -> Result | None:
+    async def _send(
+        self, gym_session: GymSession, effect: Effect[Result], reservation_id: str, *, late: bool
+    ) -> Result | None:
         """Sends the request once. Returns None where the listing has to tell what became of it."""
-        family_id = str(visit.row.booking_data.get("familyId") or "")
-        send = partial(visit.gym.give_back, reservation_id, family_id, late=late)
+        family_id = str(gym_session.row.booking_data.get("familyId") or "")
+        send = partial(gym_session.gym.give_back, reservation_id, family_id, late=late)
         try:
-            reply = await effect.send(send, within_s=_ANSWER_S, not_after=visit.not_after)
+            reply = await effect.send(send, within_s=_ANSWER_S, not_after=gym_session.not_after)
         except NotSentError:
             return Result(Answer.UNKNOWN)
         except BoxSilentError:
-            visit.sent = visit.unsure = True
+            gym_session.sent = gym_session.unsure = True
             return None
-        visit.sent = True
+        gym_session.sent = True
         match reply.kind:
             case Cancellation.DONE:
-                return await self._confirmed(visit)
+                return await self._confirmed(gym_session)
             case Cancellation.LOGGED_OUT:
-                return None if await revive(visit, self._reviver) else Result(Answer.UNKNOWN)
+                return None if await revive(gym_session, self._reviver) else Result(Answer.UNKNOWN)
             case Cancellation.LATE if not late:
-                return await self._refusal(visit, Result(Answer.LATE))
+                return await self._refusal(gym_session, Result(Answer.LATE))
             case _:
-                return await self._refusal(visit, Result(Answer.REFUSED, words=reply.words))
+                return await self._refusal(gym_session, Result(Answer.REFUSED, gym_message=reply.gym_message))
 
-    async def _refusal(self, visit: Visit, refused: Result) -> Result:
+    async def _refusal(self, gym_session: GymSession, refused: Result) -> Result:
         """A refusal stands if the listing shows the place and no request is under way that may yet take it."""
-        standing = await standing_of(visit, self._reviver)
-        if standing is Standing.GONE:
+        enrolment = await enrolment_of(gym_session, self._reviver)
+        if enrolment is Enrolment.GONE:
             return Result(Answer.GIVEN_BACK)
-        return refused if isinstance(standing, ListedClass) and not visit.unsure else Result(Answer.UNKNOWN)
+        return refused if isinstance(enrolment, ListedClass) and not gym_session.unsure else Result(Answer.UNKNOWN)
 
-    async def _confirmed(self, visit: Visit) -> Result:
+    async def _confirmed(self, gym_session: GymSession) -> Result:
         """A listing may lag: until it shows the place as gone nobody says so."""
         until = self._clock.monotonic() + _LISTED_S
-        while await standing_of(visit, self._reviver) is not Standing.GONE:
+        while await enrolment_of(gym_session, self._reviver) is not Enrolment.GONE:
             if self._clock.monotonic() >= until:
                 return Result(Answer.UNKNOWN)
             await self._clock.sleep(_LOOK_AGAIN_S)
@@ -186,7 +193,7 @@ class GiveBack:
             return Result(Answer.UNKNOWN)
         if result.answer is Answer.GIVEN_BACK and ended.outcome is not StoreOutcome.GIVEN_BACK:
             return Result(Answer.UNKNOWN, ended.prebooking)  # another one has the lease by now
-        return Result(result.answer, ended.prebooking, result.words, result.retry_after)
+        return Result(result.answer, ended.prebooking, result.gym_message, result.retry_after)
 
 
 def _refused(begun: GivingBack) -> Result:

@@ -27,12 +27,12 @@ class Startup:
     """Opens the services again after a failure, and in a new event loop: some hosts run one per request."""
 
     def __init__(self, open_services: OpenServices) -> None:
-        self._open_parts = open_services
+        self._open_services = open_services
         self._opened: _Opened | None = None
 
     @asynccontextmanager
     async def lifespan(self, _: object) -> AsyncIterator[None]:
-        opened = self._opened = _Opened(self._open_parts)
+        opened = self._opened = _Opened(self._open_services)
         await opened.services
         try:
             yield
@@ -42,7 +42,7 @@ class Startup:
     async def services(self) -> Services:
         """Returns the services, opening them if necessary. Raises what opening them raised."""
         if self._opened is None or not self._opened.is_usable:
-            self._opened = _Opened(self._open_parts)
+            self._opened = _Opened(self._open_services)
         return await asyncio.shield(self._opened.services)  # other requests wait for them, too
 
 

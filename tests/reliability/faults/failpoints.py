@@ -17,7 +17,7 @@ from typing import Any
 from prebooking.composition import Outside
 from prebooking.domain.cookies import Cookie
 from prebooking.domain.errors import BoxSilentError, MessagingError, PrebookingError, StoreUnavailableError
-from prebooking.domain.outcome import Kind, Reply
+from prebooking.domain.outcome import Reply, ReplyKind
 from prebooking.domain.ports import Gyms, HeldRequest
 from prebooking.domain.prebooking import BookingRequest, Box, Session
 
@@ -178,20 +178,20 @@ class _Held(_Watched):
     """The request that is fired: a plain call, and without a statement when its answer is lost."""
 
     _inner: HeldRequest
-    _lost: Kind | None = None
+    _lost: ReplyKind | None = None
 
     def fire(self) -> None:
         if self._points.hits("held.fire:before"):
-            self._lost = Kind.NEVER_LEFT
+            self._lost = ReplyKind.NEVER_LEFT
             return
         self._inner.fire()
         if self._points.hits("held.fire:after"):
-            self._lost = Kind.NO_ANSWER
+            self._lost = ReplyKind.NO_ANSWER
 
     async def reply(self, *, within_s: float) -> Reply:
         if self._points.hits("held.reply:before"):
-            self._lost = Kind.NO_ANSWER
+            self._lost = ReplyKind.NO_ANSWER
         if self._lost is not None:
             return Reply(self._lost)
         reply = await self._inner.reply(within_s=within_s)
-        return Reply(Kind.NO_ANSWER) if self._points.hits("held.reply:after") else reply
+        return Reply(ReplyKind.NO_ANSWER) if self._points.hits("held.reply:after") else reply

@@ -103,9 +103,10 @@ MUTANTS = {
         (
             Change(
                 f"{_USECASES}/booking/resolve.py",
-                "        case Kind.SAME_HOUR | Kind.NOTHING_SAID | Kind.NO_ANSWER | Kind.NOT_HERE:\n",
-                "        case Kind.NO_ANSWER:\n            return reply.ending(Outcome.GYM_UNREACHABLE)\n"
-                "        case Kind.SAME_HOUR | Kind.NOTHING_SAID | Kind.NOT_HERE:\n",
+                "        case ReplyKind.SAME_HOUR | ReplyKind.NOTHING_SAID |"
+                " ReplyKind.NO_ANSWER | ReplyKind.NOT_HERE:\n",
+                "        case ReplyKind.NO_ANSWER:\n            return reply.ending(Outcome.GYM_UNREACHABLE)\n"
+                "        case ReplyKind.SAME_HOUR | ReplyKind.NOTHING_SAID | ReplyKind.NOT_HERE:\n",
             ),
         ),
     ),

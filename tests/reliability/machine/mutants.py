@@ -22,7 +22,7 @@ from tests.reliability.machine.fault_rules import FaultRules
 from tests.reliability.machine.runner import Runner, open_runner, run_machine
 
 from prebooking.domain.errors import BoxSilentError
-from prebooking.domain.outcome import Ending, Kind, Outcome
+from prebooking.domain.outcome import Ending, Outcome, ReplyKind
 from prebooking.usecases.booking import resolve, settle
 from prebooking.usecases.booking.context import ExecutionContext, Release
 from prebooking.usecases.booking.gate import Gate
@@ -77,19 +77,19 @@ _settled = resolve._settled
 
 
 async def lost_is_failed(context: ExecutionContext, reply: Any) -> Any:
-    if reply.kind is Kind.NO_ANSWER:
+    if reply.kind is ReplyKind.NO_ANSWER:
         return reply.ending(Outcome.GYM_UNREACHABLE)
     return await _settled(context, reply)
 
 
 async def lost_is_released(context: ExecutionContext, reply: Any) -> Any:
-    if reply.kind is Kind.NO_ANSWER:
+    if reply.kind is ReplyKind.NO_ANSWER:
         return Release(reply.ending(Outcome.GYM_UNREACHABLE))
     return await _settled(context, reply)
 
 
 async def lost_is_repeated(context: ExecutionContext, reply: Any) -> Any:
-    if reply.kind is not Kind.NO_ANSWER:
+    if reply.kind is not ReplyKind.NO_ANSWER:
         return await _settled(context, reply)
     found = await settle.settle(context)
     return found if isinstance(found, Ending) else resolve._Again(reply.ending(Outcome.GYM_UNREACHABLE))

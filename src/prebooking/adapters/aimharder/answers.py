@@ -12,7 +12,7 @@ from typing import Any
 
 from prebooking.adapters.aimharder.listing import Row, is_true, read_rows, whole
 from prebooking.domain.classes import ListedClass, Listing
-from prebooking.domain.outcome import Kind, Outcome, Reply
+from prebooking.domain.outcome import Outcome, Reply, ReplyKind
 
 _BOOKED, _ON_A_LIST, _GENERIC = 1, 0, -12
 _REFUSALS = {
@@ -55,19 +55,19 @@ class StatusError(ValueError):
 def read_reply(status: int, body: bytes, elsewhere: str = "") -> Reply:
     """Classifies the complete answer to a booking request. `elsewhere`: the host that a redirect names."""
     if status in NOT_HERE:
-        return Reply(Kind.NOT_HERE, words=f"HTTP {status}{elsewhere and f' to {elsewhere}'}")
+        return Reply(ReplyKind.NOT_HERE, detail=f"HTTP {status}{elsewhere and f' to {elsewhere}'}")
     if status in BLOCKED:
-        return Reply(Kind.BLOCKED, Outcome.BLOCKED, f"HTTP {status}")
+        return Reply(ReplyKind.BLOCKED, Outcome.BLOCKED, f"HTTP {status}")
     if status in _GATEWAY_LOST:
-        return Reply(Kind.NO_ANSWER, words=f"HTTP {status}")
+        return Reply(ReplyKind.NO_ANSWER, detail=f"HTTP {status}")
     try:
         said = json.loads(body) if status == 200 else None  # noqa: PLR2004
     except (ValueError, RecursionError):
         said = None
     if not isinstance(said, dict):
-        return Reply(Kind.NOTHING_SAID, words=f"HTTP {status}, no statement")
+        return Reply(ReplyKind.NOTHING_SAID, detail=f"HTTP {status}, no statement")
     if said.get("logout"):
-        return Reply(Kind.LOGGED_OUT, Outcome.SESSION_EXPIRED)
+        return Reply(ReplyKind.LOGGED_OUT, Outcome.SESSION_EXPIRED)
     return _read_statement(said)
 
 
@@ -75,29 +75,29 @@ def _read_statement(said: Mapping[str, Any]) -> Reply:
     state, words, booking_id = whole(said.get("bookState")), words_of(said), said.get("id")
     if state in (_BOOKED, _ON_A_LIST):
         if not booking_id:
-            return Reply(Kind.NOTHING_SAID, words="bookState without an id", book_state=state)
-        kind = Kind.BOOKED if state == _BOOKED else Kind.ON_A_LIST
+            return Reply(ReplyKind.NOTHING_SAID, detail="bookState without an id", book_state=state)
+        kind = ReplyKind.BOOKED if state == _BOOKED else ReplyKind.ON_A_LIST
         return Reply(
             kind, Outcome.BOOKED if state == _BOOKED else None, words, storable(str(booking_id), _LONGEST_ID), state
         )
     if state == _TOO_MANY_DAYS_AHEAD:
-        return Reply(Kind.TOO_EARLY, Outcome.TOO_EARLY, words, book_state=state)
+        return Reply(ReplyKind.TOO_EARLY, Outcome.TOO_EARLY, words, book_state=state)
     if state == _GENERIC:
         return _read_generic(said, words)
     if state is None and not words:
-        return Reply(Kind.NOTHING_SAID, words="no bookState")
+        return Reply(ReplyKind.NOTHING_SAID, detail="no bookState")
     outcome = _REFUSALS.get(state, Outcome.REFUSED) if state is not None else Outcome.REFUSED
-    return Reply(Kind.REFUSED, outcome, words, book_state=state)
+    return Reply(ReplyKind.REFUSED, outcome, words, book_state=state)
 
 
 def _read_generic(said: Mapping[str, Any], words: str) -> Reply:
     key = storable(str(said.get("errorMssgLang") or ""), _LONGEST_WORDS)
     if key in _TOO_EARLY_KEYS or (not key and _TOO_EARLY_TEXT.search(words)):
-        return Reply(Kind.TOO_EARLY, Outcome.TOO_EARLY, words, book_state=_GENERIC)
+        return Reply(ReplyKind.TOO_EARLY, Outcome.TOO_EARLY, words, book_state=_GENERIC)
     if key == _SAME_HOUR_KEY or (not key and _SAME_HOUR_TEXT.search(words)):
-        return Reply(Kind.SAME_HOUR, Outcome.TIME_CLASH, words, book_state=_GENERIC)
+        return Reply(ReplyKind.SAME_HOUR, Outcome.TIME_CLASH, words, book_state=_GENERIC)
     outcome = Outcome.LIMIT_REACHED if key == _LIMIT_KEY else Outcome.REFUSED
-    return Reply(Kind.REFUSED, outcome, words or key, book_state=_GENERIC)
+    return Reply(ReplyKind.REFUSED, outcome, words or key, book_state=_GENERIC)
 
 
 def read_listing(said: Any) -> Listing:

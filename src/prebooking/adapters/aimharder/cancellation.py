@@ -18,4 +18,4 @@ def read_cancellation(said: Any) -> CancelReply:
     state = whole(said.get("cancelState"))
     if state is None:
         raise ValueError("no cancelState")
-    return CancelReply(kind=_KINDS.get(state, Cancellation.REFUSED), words=words_of(said))
+    return CancelReply(kind=_KINDS.get(state, Cancellation.REFUSED), gym_message=words_of(said))

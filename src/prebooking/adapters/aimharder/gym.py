@@ -19,7 +19,7 @@ from prebooking.domain.classes import Listing, TimetabledClass
 from prebooking.domain.cookies import domain_of
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.giving_back import CancelReply
-from prebooking.domain.outcome import Kind, Reply
+from prebooking.domain.outcome import Reply, ReplyKind
 from prebooking.domain.ports import HeldRequest
 from prebooking.domain.prebooking import BookingRequest, Box
 
@@ -116,8 +116,8 @@ class _HeldRequest:
             async with asyncio.timeout(within_s):
                 status, body, redirect_host = await self._sending
         except (httpx.HTTPError, TimeoutError) as exc:
-            kind = Kind.NEVER_LEFT if self._hold.fired_at is None else Kind.NO_ANSWER
-            return Reply(kind, words=type(exc).__name__)
+            kind = ReplyKind.NEVER_LEFT if self._hold.fired_at is None else ReplyKind.NO_ANSWER
+            return Reply(kind, detail=type(exc).__name__)
         return read_reply(status, body, redirect_host)
 
     async def aclose(self) -> None:

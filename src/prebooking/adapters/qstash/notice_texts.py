@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from prebooking.domain.notices import Language, Notice, NoticeKind
-from prebooking.domain.outcome import SENTENCES, Outcome, words_in
+from prebooking.domain.outcome import SENTENCES, Outcome, detail_in
 from prebooking.domain.plain_text import for_chat
 from prebooking.domain.prebooking import Prebooking
 
@@ -196,7 +196,7 @@ def _reason(row: Prebooking, words: _Words) -> str:
     if words.reasons is SENTENCES:
         return row.error_message or SENTENCES[outcome]
     said = row.error_message or ""
-    gyms_own = words_in(said, outcome)
+    gyms_own = detail_in(said, outcome)
     return words.reasons.get(outcome, said) + (f" ({gyms_own})" if gyms_own else "")
 
 

@@ -36,7 +36,7 @@ class SupabaseGivingBack(SupabaseSessions):
             outcome=StoreOutcome(answer["outcome"]),
             prebooking=None if row is None else PREBOOKING.validate_python(row),
             session=self._read(answer.get("session")),
-            absence_counts=bool(answer.get("absence_counts", False)),
+            absence_is_conclusive=bool(answer.get("absence_counts", False)),
             earlier=bool(answer.get("earlier", False)),
             retry_after=float(answer.get("retry_after", 0.0)),
         )

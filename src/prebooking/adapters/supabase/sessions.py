@@ -124,7 +124,7 @@ class SupabaseSessions:
             token = open_token(self._vault, found["token"], found["user_email"])
             cookies = _as_cookies(open_cookies(self._vault, found["cookies"], found["user_email"]))
             plain = {"token": token, "stored_token": found["token"], "cookies": cookies}
-            return _SESSION.validate_python({**found, **plain, "fingerprint": found["fingerprint"] or ""})
+            return _as_session(found, plain)
         except UnreadableError as exc:
             reason = str(exc)
         except (KeyError, TypeError, ValueError, ValidationError):
@@ -133,7 +133,12 @@ class SupabaseSessions:
         if not found.get("remembered"):
             return None
         unread = {"token": "", "stored_token": found["token"], "cookies": ()}
-        return _SESSION.validate_python({**found, **unread, "fingerprint": found["fingerprint"] or ""})
+        return _as_session(found, unread)
+
+
+def _as_session(found: Mapping[str, Any], secrets: Mapping[str, Any]) -> Session:
+    renamed = {"fingerprint": found["fingerprint"] or "", "rotation_unconfirmed": found.get("token_doubtful", False)}
+    return _SESSION.validate_python({**found, **secrets, **renamed})
 
 
 # A sealed token is a text, as a plain one is; sealed cookies are a JSON string, where plain ones are a list.

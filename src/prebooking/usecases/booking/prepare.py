@@ -33,22 +33,22 @@ async def prepare(context: ExecutionContext) -> Ending | None:
     now = context.now
     until = max(context.opening - _STOP_BEFORE_OPENING_S, now() + _AT_LEAST_S)
     async with asyncio.TaskGroup() as asking:  # when one breaks the other is ended, before its connections are
-        whoami = asking.create_task(_known(context.gym.whoami(), until - now()))
+        whoami = asking.create_task(_or_none(context.gym.whoami(), until - now()))
         listed = asking.create_task(
-            _known(context.gym.listing(context.request.day, context.request.family_id), until - now())
+            _or_none(context.gym.listing(context.request.day, context.request.family_id), until - now())
         )
     alive, listing = whoami.result(), listed.result()
     if alive is False:
         # The request can wait longer for a sign-in: without it, it would only be refused.
         by = max(until, context.opening - _SIGN_IN_UNTIL_S) if context.session.remembered else until
         left = by - now()
-        revived = await _known(context.restore_session(min(PATIENCE_S, left - _TO_USE_IT_S)), left)
+        revived = await _or_none(context.restore_session(min(PATIENCE_S, left - _TO_USE_IT_S)), left)
         if revived is False:
             return context.session_ended(Ending(Outcome.SESSION_EXPIRED))
         if revived is None:
             _log.warning("session_not_refreshed", prebooking_id=str(context.prebooking.id))
         else:
-            listing = await _known(context.gym.listing(context.request.day, context.request.family_id), until - now())
+            listing = await _or_none(context.gym.listing(context.request.day, context.request.family_id), until - now())
     context.timings.ready_at = now()
     if listing is None:
         return None
@@ -73,7 +73,7 @@ def _ending(listing: Listing, context: ExecutionContext) -> Ending | None:
     return never_listed(context)
 
 
-async def _known(question: Coroutine[Any, Any, _T], within_s: float) -> _T | None:
+async def _or_none(question: Coroutine[Any, Any, _T], within_s: float) -> _T | None:
     try:
         async with asyncio.timeout(within_s):
             return await question

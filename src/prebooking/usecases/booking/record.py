@@ -20,9 +20,10 @@ from prebooking.usecases.booking.context import Decision, ExecutionContext, Inte
 
 _LEAST_RETRY_AFTER_S = 1.0
 _TRY_AGAIN_S = 0.2
-_OF_A_BAD_MINUTE = 0.8  # of each pause: then all tries together take about as long
-# A gym that is away, and a session that another replica may be signing in again (released, it is not known to be dead).
-_PASSES_IN_A_MINUTE = (Outcome.BOX_UNKNOWN, Outcome.SESSION_EXPIRED)
+# Causes that pass within a minute: a gym that is away, and a session that another replica may be signing in again. Each
+# delay is then at least this part of its longest, so that all attempts together take that long.
+_TRANSIENT_LEAST_DELAY = 0.8
+_TRANSIENT_OUTCOMES = (Outcome.BOX_UNKNOWN, Outcome.SESSION_EXPIRED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class ResultRecorder:
             pause_s = pause_before_late_opening(context.since_opening_s)
             return await self._release(context, reason, pause_s, counted=False)
         elif context.attempts < self._max_attempts:
-            least = _OF_A_BAD_MINUTE if reason.outcome in _PASSES_IN_A_MINUTE else 0.0
+            least = _TRANSIENT_LEAST_DELAY if reason.outcome in _TRANSIENT_OUTCOMES else 0.0
             return await self._release(context, reason, release_delay(context.attempts, least=least), counted=True)
         return await self._finish(context.claim, context.token, context.timings, reason)
 

@@ -18,7 +18,7 @@ from typing import Any
 import structlog
 
 from prebooking.domain.errors import BoxSilentError
-from prebooking.domain.outcome import Kind, Reply
+from prebooking.domain.outcome import Reply, ReplyKind
 from prebooking.domain.ports import Clock, HeldRequest
 from prebooking.usecases.booking.gate import sleep_until
 
@@ -106,7 +106,7 @@ class RenewedRequest:
             self._send_late()
         self._keeping.cancel()
         if not self._fired.is_set() or self._held is None:
-            return Reply(Kind.NEVER_LEFT, words="no connection at the opening")
+            return Reply(ReplyKind.NEVER_LEFT, detail="no connection at the opening")
         return await self._held.reply(within_s=max(0.0, within_s - (self._clock.monotonic() - asked)))
 
     def _send_late(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from prebooking.domain.budget import LAST_SHOT_S
 from prebooking.domain.classes import Listing
 from prebooking.domain.errors import BoxSilentError
-from prebooking.domain.outcome import Ending, Kind, Outcome, Reply
+from prebooking.domain.outcome import Ending, Outcome, Reply, ReplyKind
 from prebooking.domain.patience import pause_before_late_opening
 from prebooking.domain.ports import HeldRequest
 from prebooking.domain.standing import NotFound
@@ -80,24 +80,24 @@ def _pause(context: ExecutionContext, reason: Ending, began: float, *, first: bo
 
 async def _decide(context: ExecutionContext, reply: Reply) -> Decision | _Again:  # noqa: PLR0911  # one return a kind of answer
     match reply.kind:
-        case Kind.BOOKED:
+        case ReplyKind.BOOKED:
             return reply.ending(Outcome.BOOKED)
-        case Kind.ON_A_LIST:
+        case ReplyKind.ON_A_LIST:
             return await _booked_or_waiting(context, reply)
-        case Kind.TOO_EARLY:
+        case ReplyKind.TOO_EARLY:
             return _Again(reply.ending(Outcome.TOO_EARLY))
-        case Kind.NEVER_LEFT:
+        case ReplyKind.NEVER_LEFT:
             return _Again(reply.ending(Outcome.GYM_UNREACHABLE))
-        case Kind.LOGGED_OUT:
+        case ReplyKind.LOGGED_OUT:
             return await _logged_out(context, reply)
-        case Kind.BLOCKED:
+        case ReplyKind.BLOCKED:
             reason = reply.ending(Outcome.BLOCKED)
             return Park(reason) if context.unsure else Release(reason)
-        case Kind.REFUSED if context.target.day_is_empty and reply.outcome in (None, Outcome.REFUSED):
+        case ReplyKind.REFUSED if context.target.day_is_empty and reply.outcome in (None, Outcome.REFUSED):
             return _Again(reply.ending(Outcome.TOO_EARLY))  # of a class that is not there yet nothing else can be said
-        case Kind.REFUSED:
+        case ReplyKind.REFUSED:
             return await _refused(context, reply.ending(reply.outcome or Outcome.REFUSED))
-        case Kind.SAME_HOUR | Kind.NOTHING_SAID | Kind.NO_ANSWER | Kind.NOT_HERE:
+        case ReplyKind.SAME_HOUR | ReplyKind.NOTHING_SAID | ReplyKind.NO_ANSWER | ReplyKind.NOT_HERE:
             return await _settled(context, reply)
 
 
@@ -106,19 +106,19 @@ async def _settled(context: ExecutionContext, reply: Reply) -> Decision | _Again
     found = await settle(context)
     if isinstance(found, Ending):
         return found
-    if reply.kind is Kind.SAME_HOUR:
+    if reply.kind is ReplyKind.SAME_HOUR:
         clash = reply.ending(Outcome.TIME_CLASH)
         # A listing without any booking of that hour lags: it may yet be this class, booked by hand. A later claim looks
         # again, and where there is still none the box was speaking of another place.
         known = found is NotFound.ELSEWHERE or (found is NotFound.ABSENT and context.claim.begun)
         return clash if known and not context.unsure else Park(clash)
-    if reply.kind is Kind.NOT_HERE and found is NotFound.NOT_HERE:
+    if reply.kind is ReplyKind.NOT_HERE and found is NotFound.NOT_HERE:
         # Where there is no listing there is no booking. It may be a bad minute of the gym: so it is tried again.
-        unknown = Ending(Outcome.BOX_UNKNOWN, f"{context.box.subdomain}: {reply.words}")
+        unknown = Ending(Outcome.BOX_UNKNOWN, f"{context.box.subdomain}: {reply.detail}")
         return Park(unknown) if context.unsure else Release(unknown)
     context.unsure = True
     reason = reply.ending(Outcome.GYM_UNREACHABLE)
-    complete = reply.kind in (Kind.NOTHING_SAID, Kind.NOT_HERE)
+    complete = reply.kind in (ReplyKind.NOTHING_SAID, ReplyKind.NOT_HERE)
     known = found in (NotFound.ABSENT, NotFound.ELSEWHERE)
     return _Again(reason) if complete and known else Park(reason)
 
@@ -167,7 +167,7 @@ async def _booked_or_waiting(context: ExecutionContext, reply: Reply) -> Decisio
             listing = Listing()
         ending = present(listing.get(context.request.class_id or ""))
         if ending is not None:
-            return Ending(ending.outcome, reply.words, reply.booking_id, ending.book_state)
+            return Ending(ending.outcome, reply.detail, reply.booking_id, ending.book_state)
         await context.clock.sleep(min(pause_s, max(0.0, context.budget.for_answers)))
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
     return Park(reply.ending(Outcome.WAITING_LIST))

@@ -10,7 +10,7 @@ from prebooking.domain.standing import NotFound, standing_in
 from prebooking.usecases.booking.context import ExecutionContext
 
 _PAUSES_S = (0.3, 3.0)  # the first and the longest, each twice as long as the last
-_MOST_ASKED = 2  # at once about what is parked: later claims ask again
+_MAX_QUESTIONS = 2  # by one claim about a parked row: later claims ask again
 
 
 def present(listed: ListedClass | None, booked: Outcome = Outcome.BOOKED) -> Ending | None:
@@ -32,7 +32,7 @@ async def settle(context: ExecutionContext) -> Ending | NotFound:
 
 async def _settle(context: ExecutionContext) -> Ending | NotFound:
     """Asks until the listing tells, ever more rarely. Before this claim has begun it gives up after a second time, and
-    where a host has been silent of late: what is parked can wait.
+    where a host has been silent of late: a parked row can wait.
 
     Absent is believed only if the session proves alive after the listing was asked: a dead one sees nobody's bookings.
     """
@@ -58,7 +58,7 @@ async def _settle(context: ExecutionContext) -> Ending | NotFound:
             if not await context.restore_session():
                 return NotFound.UNKNOWN
         except BoxSilentError:
-            if not context.begun and (gym.would_reject or asked >= _MOST_ASKED):
+            if not context.begun and (gym.would_reject or asked >= _MAX_QUESTIONS):
                 return NotFound.UNKNOWN
             await context.clock.sleep(pause_s * random.uniform(0.75, 1.25))  # noqa: S311  # spreads load, guards nothing
             pause_s = min(2 * pause_s, _PAUSES_S[1])

@@ -66,7 +66,7 @@ class SessionRefresher:
         Raises BoxSilentError when nobody can tell: the account host or the database is silent, the answer to a
         rotation was lost, or one takes too long.
         """
-        if not session.is_readable:
+        if not session.is_decryptable:
             return None
         began = self._clock.monotonic()
         rotate = partial(self._rotate, user_email, session, not_after)
@@ -76,7 +76,7 @@ class SessionRefresher:
         fresh = found.session
         if found.outcome == StoreOutcome.REFUSED and fresh is not None:
             fresh = await self._of_another(user_email, fresh.token, began + min(within_s, patience_s))
-        if fresh is None or not fresh.is_readable:
+        if fresh is None or not fresh.is_decryptable:
             return None
         gym.use(fresh.cookies)
         return fresh
@@ -90,7 +90,7 @@ class SessionRefresher:
         one may still be stored anew by somebody who takes no lease, for PATIENCE_S.
         """
         alive = await gym.whoami()
-        if alive and (not session.is_old or session.token_doubtful or self._clock.monotonic() >= rotate_until):
+        if alive and (not session.is_old or session.rotation_unconfirmed or self._clock.monotonic() >= rotate_until):
             return True
         not_after = rotate_until if alive else math.inf
         try:
@@ -133,7 +133,7 @@ class SessionRefresher:
             try:
                 new = await effect.send(refresh, within_s=_ANSWER_S, not_after=not_after)
             except NotSentError:
-                await save("not_sent", error=ANSWER_LOST if known.token_doubtful else "not_sent")
+                await save("not_sent", error=ANSWER_LOST if known.rotation_unconfirmed else "not_sent")
                 raise
             except BoxSilentError as exc:
                 alive, cookies = await _lives(account), account.cookies

@@ -90,7 +90,7 @@ class AutomaticSignIn:
                 raise BoxSilentError(reason) from exc
             cookies = account.cookies
         new = replace(known, token=token, cookies=cookies, fingerprint=leased.fingerprint, token_age_s=0.0)
-        signed_in = SignInLease(outcome=StoreOutcome.SAVED, session=replace(new, token_doubtful=False))
+        signed_in = SignInLease(outcome=StoreOutcome.SAVED, session=replace(new, rotation_unconfirmed=False))
         save = partial(
             self._store.save_sign_in_again, user_email, leased.generation, self._lease, token=token, cookies=cookies
         )
@@ -111,7 +111,7 @@ class AutomaticSignIn:
             return self._store.lease_sign_in(user_email, stored, self._lease, this_try, lease_s=_LEASE_S)
 
         # The same one, or another that can't be used.
-        return await lease(ask, known, lambda found: found.token == known.token or not found.is_readable)
+        return await lease(ask, known, lambda found: found.token == known.token or not found.is_decryptable)
 
     async def _end(
         self, effect: Effect[SignInLease], user_email: str, leased: SignInLease, *, refused: bool

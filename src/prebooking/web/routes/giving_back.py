@@ -56,7 +56,7 @@ def _response(result: Result) -> Response:
         case Answer.LATE:
             raise LATE
         case Answer.REFUSED:
-            raise refused(result.words)
+            raise refused(result.gym_message)
         case _:
             raise unknown(result.retry_after)
 
@@ -69,8 +69,8 @@ LATE = Problem(
 )
 
 
-def refused(words: str) -> Problem:
-    said = f": {words}" if words else "; look at your bookings there."
+def refused(gym_message: str) -> Problem:
+    said = f": {gym_message}" if gym_message else "; look at your bookings there."
     return Problem(409, f"The gym refuses to take the place back{said}", code="refused-by-gym")
 
 

@@ -50,7 +50,8 @@ async def create(request: Request) -> Response:
         wished=new.class_.as_wished() if new.class_ else None,
         key=ids.key,
     )
-    if created.prebooking and not created.prebooking.warning and services.class_listings.lacks(user, box.subdomain):
+    not_member = services.class_listings.is_known_not_member(user, box.subdomain)
+    if created.prebooking and not created.prebooking.warning and not_member:
         created = replace(created, prebooking=_warned(created.prebooking, box))
     return response(
         created,
