@@ -1,4 +1,4 @@
-"""The operator's commands: doctor, dlq, history, status. Each returns the exit code: 1 if there is something to fix.
+"""The operator's commands: doctor, dlq, show, status. Each returns the exit code: 1 if there is something to fix.
 
 The HTTP clients are imported after the settings are read: aiohttp opens SSLKEYLOGFILE when it is imported, and the
 settings say what is wrong with it.
