@@ -1,4 +1,4 @@
--- What the transitions share: the clock, the words of a row, the one way to end a row without a claim.
+-- Functions that all transitions share: the clock, the row as JSON, and the one way to end a row that has no claim.
 
 -- The database's clock decides what is due, whose lease has ended and what is over.
 -- It has one name, so that a test can set it. clock_timestamp(): a transaction that waited for a lock must see now.
@@ -63,7 +63,7 @@ begin
   return new;
 end $$;
 
--- A renewal alone is no news of the row: neither `updated_at` nor the live pages hear of it.
+-- An update that only prolongs a lease is no change: `updated_at` stays, and live pages are not sent the row.
 create or replace trigger prebookings_fill_row
   before insert on public.prebookings for each row execute function prebooking.fill_row();
 create or replace trigger prebookings_changed_fill_row

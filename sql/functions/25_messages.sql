@@ -1,6 +1,6 @@
--- The QStash message of a prebooking. It knows the address of the service (PUBLIC_URL) that it was ordered
--- for. When that has changed, it is delivered where nobody answers: the sweep orders another. Unknown, as replicas of an
--- earlier version leave it, is right.
+-- The QStash message of a prebooking, with the address that it is delivered to: the service's PUBLIC_URL at the time it
+-- was published. Where PUBLIC_URL has changed since then, nobody may answer there: the sweep publishes a new message.
+-- Replicas of an earlier version note no address: such a message is taken to have the right one.
 
 create or replace function public.attach_message(
   p_id uuid, p_version integer, p_message_id text, p_address text default null

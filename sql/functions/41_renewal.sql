@@ -1,9 +1,11 @@
--- Until it has begun, a claim has a short lease, which its holder renews: whoever waits a minute for an opening and is
--- killed keeps nobody else waiting for longer than that. A replica that knows nothing of it gets the lease of old.
+-- Until a claim has begun, its lease is short, and its holder renews it. A replica may hold a claim for a minute before
+-- the opening; where it is killed meanwhile, the row can be claimed again once the short lease has ended. Replicas of
+-- an earlier version do not renew their claims, so these get a lease for the whole time.
 
--- Of all that one replica has claimed and not begun, in one call: prolongs what is still its own, and says what is not
--- (cancelled, taken over, ended, deleted). A row that another call is changing at this moment is left for later.
--- What was begun has its begin's lease, what was parked or released has none of its claim's: neither is touched.
+-- Renews all claims of one replica that have not begun, in one call, and answers which of them are lost (the row was
+-- cancelled, taken over, ended or deleted). A row that another call is changing at this moment is left for the next
+-- time.
+-- A claim that has begun has the lease of its begin, and a parked or released row has no claim: neither is changed.
 create or replace function public.renew_claims(p_ids uuid[], p_tokens uuid[], p_lease_seconds double precision)
 returns jsonb language plpgsql as $$
 declare

@@ -1,4 +1,4 @@
--- What users are to be told, written by the very transition that it is about: no crash can come between the two.
+-- Notices to users. The transition that a notice is about writes it in its own transaction: no crash can separate them.
 
 create or replace function prebooking.write_notice(p public.prebookings, p_kind text, p_key text) returns void
 language sql volatile as $$
@@ -7,8 +7,10 @@ language sql volatile as $$
   on conflict (key) do nothing
 $$;
 
--- The old cron tells its users itself; only our results have an outcome. A version ends once. What the web application
--- left waiting when its class was over, perhaps for months, ends untold; `outcome_unknown` comes a day after that.
+-- Writes the notice of a row's end, once for each version of the row. Two kinds of rows end without one: those that the
+-- old cron executed, which have no outcome (the cron tells its users itself), and those whose time to be booked ended
+-- more than two days ago, such as a row that the web application left pending for months. Two days, since a row that
+-- ends as `outcome_unknown` does so one day after that time.
 create or replace function prebooking.tell_end() returns trigger language plpgsql as $$
 declare
   outcome constant text := new.result ->> 'outcome';
@@ -26,9 +28,10 @@ create or replace trigger prebookings_tell_end
   when (new.status in ('completed', 'failed') and old.status not in ('completed', 'failed'))
   execute function prebooking.tell_end();
 
--- What is untold, for one to publish: nobody else gets it for a minute, and then it is published again unless it was
--- told, under the same id. News of yesterday are none. It takes as long as what it finds, however many there are: a
--- table of which most has to be told today is read whole otherwise, as far as the planner knows it.
+-- Takes the notices that have not been sent, for one caller to publish. For a minute no other caller gets them. One
+-- that is not marked as sent by then is taken and published again, under the same id. Notices older than a day are not
+-- sent any more. Without sequential scans it takes as long as the notices that it finds: where the planner expects most
+-- rows to be unsent, it would read the whole table.
 create or replace function public.take_notices(p_limit integer default 50)
 returns jsonb language plpgsql set enable_seqscan = off as $$
 declare

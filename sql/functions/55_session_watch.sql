@@ -1,9 +1,10 @@
 -- Sessions are looked at 30 and 5 minutes before an opening, while there is time to sign in again.
 
--- The users whose sessions are to be looked at now, each with the rows it is for. The last seconds belong to making
--- ready. A look that is not noted within a minute is somebody else's.
--- next_in_s: seconds until the user's next opening, of whatever row, or since one that is being booked; last_in_s:
--- until the last one of these rows.
+-- Takes the users whose sessions are due for a check, each with the rows that the check is for. In the last 20 seconds
+-- before an opening none is due: then the execution prepares. The caller notes the result (note_session_look) within a
+-- minute; after that another caller gets the check.
+-- next_in_s: seconds until the next opening of any of the user's rows, negative where one is being booked; last_in_s:
+-- seconds until the last opening of the rows of the check.
 create or replace function public.take_session_looks(
   p_limit integer default 50, p_capabilities text[] default '{}'
 )

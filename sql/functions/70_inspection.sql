@@ -175,7 +175,8 @@ begin
       where l.failure is not null order by l.created_at desc limit 1),
     'sessions', (select pg_catalog.count(*) from (select from public.auth_sessions s order by s.id limit 100000) l),
     'sealed_under', prebooking.keys_in_use(),
-    -- The old cron and the web application, of late: rows ended without our outcome, rows made without our wish.
+    -- Signs that the web application and its old cron are still at work. cron_rows: rows that the cron has loaded, or
+    -- executed in the last seven days (they have no outcome). foreign_rows: rows created since then without a wish key.
     'cron_rows', (
       select pg_catalog.count(*) from (
         (select from public.prebookings p

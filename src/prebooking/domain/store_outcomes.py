@@ -1,17 +1,17 @@
-"""The closed set of what the SQL functions answer, of those that have more than one thing to answer."""
+"""The closed set of outcomes in the answers of the SQL functions, of those that have more than one."""
 
 from enum import StrEnum
 
 
 class StoreOutcome(StrEnum):
-    """A test compares them with the functions in force, and a word that is none of them is an error: to its callers of
-    now, a function answers nothing new.
+    """A test compares them with the SQL functions. Any other outcome in an answer is an error: a later release may give
+    a function new outcomes only for calls that this release does not make.
     """
 
     # A prebooking's transitions, by its user.
     CREATED = "created"
-    EXISTING = "existing"  #: the same wish and opening
-    EXISTS = "exists"  #: the same wish with another opening
+    EXISTING = "existing"  #: the idempotent hit: the user's active row has the same wish and opening
+    EXISTS = "exists"  #: the conflict: the user's active row has the same wish, with another opening
     RESCHEDULED = "rescheduled"
     RETRIED = "retried"
     CANCELLED = "cancelled"
@@ -47,7 +47,7 @@ class StoreOutcome(StrEnum):
     # By giving its place back.
     GIVEN_BACK = "given_back"
     NOT_BOOKED = "not_booked"
-    # What else ends a row that is claimed or begun; see also domain/outcome.py.
+    # Other ends of a row that is claimed or begun; see also domain/outcome.py.
     EXPIRED = "expired"
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
     OUTCOME_UNKNOWN = "outcome_unknown"
@@ -59,7 +59,7 @@ class StoreOutcome(StrEnum):
     ADMITTED = "admitted"
     LEASED = "leased"
     BUSY = "busy"  #: leased by another
-    CHANGED = "changed"  #: it is another one by now
+    CHANGED = "changed"  #: the stored session is another one by now
     SAVED = "saved"
     REPLACED = "replaced"
     STORED = "stored"

@@ -1,4 +1,4 @@
-"""Tells users' pages what changes, by following the database: whichever replica, or hand, wrote it.
+"""Sends users' pages the rows that change, read from the database: whichever replica, or hand, changed them.
 
 One reader a replica, only while somebody listens; it asks for the listeners' rows alone, page by page: a thousand rows
 read in one piece would keep the openings waiting.
@@ -24,7 +24,7 @@ _DATABASE_PAUSE_S = 1.0
 _MOST_LISTENERS = 1000
 _MOST_OF_ONE_USER = 20  # tabs and devices
 _MOST_WAITING = 100  # changes that a listener may leave lying before it is cut off
-_MOST_MISSED = 100  # changes that who comes back is told one by one
+_MOST_MISSED = 100  # changed rows that a page is sent when it reconnects; above that it is told to list anew
 _PAGE = 25  # rows: 2 ms or so to parse and to tell
 
 

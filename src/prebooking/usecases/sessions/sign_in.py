@@ -124,7 +124,7 @@ async def log_in(account: Account, email: str, password: str, fingerprint: str) 
     token = await account.enter(logged_in.token, fingerprint, next(iter(logged_in.boxes), None))
     try:
         boxes = await account.boxes()
-    except BoxSilentError:  # a login is worth a second question
+    except BoxSilentError:  # asked once more: the login would be lost, and logins are counted
         boxes = await account.boxes()
     if boxes is None:
         raise BoxSilentError("AimHarder took the login, and then knew nothing of the session")
