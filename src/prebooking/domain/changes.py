@@ -1,4 +1,4 @@
-"""What changed in the database since it was last looked at."""
+"""The rows that changed in the database since it was last read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from prebooking.domain.prebooking import Prebooking
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Rows as they are now. `cursor` is where to go on, whatever commits late: opaque text."""
+    """Rows as they are now. `cursor` is where to go on; no late commit is missed. It is opaque text."""
 
     cursor: str
     prebookings: Sequence[Prebooking]

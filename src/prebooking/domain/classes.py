@@ -23,7 +23,7 @@ def domains_of(boxes: Iterable[MemberBox]) -> Mapping[str, Domain]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimetabledClass:
-    """What the box's listing says of a class; None where it doesn't."""
+    """A class as the box's listing shows it; None where it says nothing."""
 
     id: str
     name: str

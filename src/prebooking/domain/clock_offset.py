@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import inf
 
 DRIFT = 1e-4  #: seconds a second, between two clocks; a quartz of a server is off by half of it at most
-_RESOLUTION_S = 1e-6  # of what is read
+_RESOLUTION_S = 1e-6  # of a reading
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
-"""What can go wrong outside, in our words; each adapter translates its library's exceptions into these.
+"""The failures of the systems outside; each adapter translates its library's exceptions into these.
 
 PrebookingError
-├── StoreUnavailableError   the database did not answer: what it was asked may have been done
-├── StoreRefusedError       the database refused what it was asked: an error of ours
+├── StoreUnavailableError   the database did not answer: it may have done the call
+├── StoreRefusedError       the database refused the call: an error of ours
 ├── EmailTakenError         the e-mail is another account's
 ├── EmailStaleError         the e-mail was taken from this account since its token was issued
 ├── MessagingError          QStash did not confirm a message: it may have taken it
@@ -33,7 +33,7 @@ class StoreTrouble(StrEnum):
     PAUSED = "paused"  #: the project is paused: 540
     KEY_REFUSED = "key_refused"  #: the gateway, or PostgREST, takes no such key
     LOGIN_ASKED = "login_asked"  #: something before the gateway wants a login of its own, or lets nobody through
-    NOT_POSTGREST = "not_postgrest"  #: what answers there is no PostgREST: 404, a redirect, a page
+    NOT_POSTGREST = "not_postgrest"  #: the answer is not of a PostgREST: 404, a redirect, a page
     FUNCTION_MISSING = "function_missing"  #: PostgREST knows no such function
     NOT_ALLOWED = "not_allowed"  #: the database does not let this key call the function
     OTHER = "other"
@@ -45,8 +45,8 @@ class MessagingTrouble(StrEnum):
     TOKEN_REFUSED = "token_refused"  # noqa: S105  # a name: it knows no such token, 401
     READ_ONLY = "read_only"  #: the token may not do this: 403
     LIMITED = "limited"  #: the account has used up a limit: 429
-    OTHER_REGION = "other_region"  #: the token is of another region, which gets a 404 for whatever it asks
-    NOT_FOUND = "not_found"  #: what was asked for is not there, or this is no QStash: any other 404
+    OTHER_REGION = "other_region"  #: the token is of another region, which gets a 404 for every request
+    NOT_FOUND = "not_found"  #: the object is not there, or this is no QStash: any other 404
     OTHER = "other"
 
 
@@ -55,7 +55,7 @@ class PrebookingError(Exception):
 
 
 class StoreUnavailableError(PrebookingError):
-    """The database did not answer in time. It may have done what was asked: only the same call may be tried again.
+    """The database did not answer in time. It may have done the call: only the same one may be tried again.
 
     `code`: of an answer that no repeat changes; None: there was no answer, or its cause may pass.
     """
@@ -143,7 +143,7 @@ class KeysUnavailableError(PrebookingError):
 
 
 class CursorUnknownError(PrebookingError):
-    """What is asked for begins nowhere: it was made up, or the database was replaced."""
+    """The history of changes has no such cursor: it was made up, or the database was replaced."""
 
 
 class TooManyTriesError(PrebookingError):

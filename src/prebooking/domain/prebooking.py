@@ -28,7 +28,7 @@ def is_box_label(name: str) -> bool:
 
 
 def box_label(value: str) -> str:
-    """Raises ValueError, with what would be right."""
+    """Raises ValueError, with the right form."""
     if not is_box_label(value):
         raise ValueError("is not a gym's sub-domain: write what stands before .aimharder.com, such as mygym")
     return value
@@ -51,7 +51,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookingRequest:
-    """What is sent to the box: which class, and for whom."""
+    """The class and the family member that the booking request names."""
 
     day: str  #: YYYYMMDD, in the box's own calendar
     class_id: str | None  #: None: the box has not listed the class yet
@@ -92,7 +92,7 @@ class Prebooking:
     booking_data: Mapping[str, Any]
     class_: WishedClass | None = None  #: by its hour and name, beside the id or in its place
     qstash_schedule_id: str | None = None
-    warning: Mapping[str, Any] | None = None  #: code, message, since: what its user had better do before the opening
+    warning: Mapping[str, Any] | None = None  #: code, message, since: advice to its user before the opening
     result: Mapping[str, Any] | None = None
     error_code: str | None = None
     error_message: str | None = None
@@ -101,7 +101,7 @@ class Prebooking:
     executed_at: datetime | None = None
 
     def request(self) -> BookingRequest | None:
-        """What to send, or None where `booking_data` is not usable."""
+        """Returns the request to send, or None where `booking_data` is not usable."""
         data = self.booking_data
         booked = (self.result or {}).get("class_id")  # where that was another than the row names
         day, class_id = str(data.get("day") or ""), str(booked or data.get("id") or "") or None
@@ -130,7 +130,7 @@ class Session:
     id: UUID
     user_email: str
     token: str = field(repr=False)  #: empty where the session can't be decrypted
-    stored_token: str = field(repr=False)  #: as its row has it, perhaps encrypted: what a compare-and-set compares
+    stored_token: str = field(repr=False)  #: as its row has it, perhaps encrypted: compared by a compare-and-set
     cookies: tuple[Cookie, ...] = field(repr=False)
     fingerprint: str = field(repr=False)
     token_age_s: float | None = 0.0  #: when it was read; None: nobody knows

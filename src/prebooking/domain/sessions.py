@@ -12,7 +12,7 @@ from prebooking.domain.store_outcomes import StoreOutcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionAnswer:
-    """What a lease or a write of a session came to. CHANGED: `session` is to be used."""
+    """The result of a lease or a write of a session. CHANGED: use `session` in place of the known one."""
 
     outcome: StoreOutcome
     session: Session | None = None
@@ -20,7 +20,7 @@ class SessionAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionState:
-    """What its user may see of a session."""
+    """The part of a session that its user may see."""
 
     since: datetime  #: when it was connected
     refreshed_at: datetime | None
@@ -50,13 +50,13 @@ class SessionCheck:
 
     user_email: str
     prebooking_ids: tuple[UUID, ...]
-    next_in_s: float = math.inf  #: seconds until the user's next opening, of whatever row
+    next_in_s: float = math.inf  #: seconds until the next opening of any of the user's rows
     last_in_s: float = math.inf  #: seconds until the last opening of these rows
 
 
 @dataclass(frozen=True, slots=True)
 class NewTokens:
-    """What a refresh gives: token and cookies belong together. Secrets."""
+    """The secrets that a refresh returns: token and cookies belong together."""
 
     token: str = field(repr=False)
     cookies: tuple[Cookie, ...] = field(repr=False)

@@ -1,4 +1,4 @@
-"""What a sweep finds to do."""
+"""The result of a sweep: the rows that need something, by kind."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Checks that QStash reaches the service at PUBLIC_URL, and finds out what responds there if not."""
+"""Checks that QStash reaches the service at PUBLIC_URL, and if not, finds out which server responds there."""
 
 import asyncio
 import time

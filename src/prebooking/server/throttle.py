@@ -12,7 +12,7 @@ from typing import Protocol
 from uvicorn.protocols.http.flow_control import FlowControl
 
 ALLOWANCE = 512 * 1024  # bytes
-REQUEST_COST = 64 * 1024  # what a request costs to answer, in bytes to read
+REQUEST_COST = 64 * 1024  # the cost of answering a request, in bytes to read
 _REGAINED = 256 * 1024  # bytes a second
 _LONG_QUEUE = 8  # from so many on, a connection may send one more request before it has to queue, too
 _TURN_S = 0.001  # for a turn that brings bytes alone
@@ -74,7 +74,7 @@ class Throttle:
         self._timer: asyncio.TimerHandle | None = None
 
     def admits(self, connection: Throttled, cost: int) -> bool:
-        """Returns whether the connection may go on reading after what has cost so much."""
+        """Returns whether the connection may be read on, after input of this cost."""
         used = connection.quota.charge(cost, asyncio.get_running_loop().time())
         return used <= (ALLOWANCE if len(self._queue) < _LONG_QUEUE else 2 * REQUEST_COST)
 

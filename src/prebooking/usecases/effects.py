@@ -1,18 +1,17 @@
-"""Effects outside that can't be repeated: what was sent is awaited, and what came of it is stored.
+"""Requests that can't be repeated: the answer to one that was sent is awaited, and its result is stored.
 
 An effect is one coroutine, run by `Effects.run` in a task of its own, which nobody can cancel: not the caller that
 lost its patience, not a client that hung up, not a stop that is told twice, not the event loop at its end.
 
-* What leads up to it comes first and may be given up at any line: a lease, a recorded intent, a count of tries.
-* `Effect.send` makes the request, or the requests, that can't be repeated. After the stop it refuses, since what is
-  sent then might not be stored any more. It waits for the answer with a limit of its own, far longer than a question's.
-* `Effect.store` repeats the write of what came until it is done: as long as the process lives, and for
-  GRACE_S after its stop, however long the database is away. After the first failure those who wait are told
-  what is known already.
+* The steps before it may be given up at any line: a lease, a recorded intent, a count of tries.
+* `Effect.send` makes the request, or the requests, that can't be repeated. After the stop it refuses, since the result
+  of a request might not be stored any more. Its limit on the wait for the answer is far longer than a question's.
+* `Effect.store` repeats the write of the result until it is done: as long as the process lives, and for GRACE_S after
+  its stop, however long the database is away. After the first failure the callers that wait get a provisional result.
 
-There is one effect of a name and an owner at a time: whoever asks for it meanwhile waits for the same one. Other
-replicas are kept off by a lease in the database, which the effect takes and gives back. `Effects.drain` stands in the
-shutdown before the clients are closed.
+There is one effect of a name and an owner at a time: other callers wait for the same one. Other replicas are kept off
+by a lease in the database, which the effect takes and gives back. The shutdown calls `Effects.drain` before it closes
+the clients.
 
 The rotation of a session's token is one, and so is signing in: the count of tries and the lease, then `send` of login,
 `setrefresh` and `whoami` together, then `store` of the session by its generation. So is giving a place back: the
@@ -44,7 +43,7 @@ _PAUSES_S = (0.2, 3.0)  # between two tries to store: the first and the longest,
 
 
 class Effect(Generic[_T]):
-    """One that is under way: what its work does it with, and what others wait for."""
+    """An effect that is under way: its work sends and stores through it, and callers wait for its result."""
 
     def __init__(self, effects: "Effects", name: str, clock: Clock) -> None:
         self._effects = effects
@@ -53,7 +52,7 @@ class Effect(Generic[_T]):
         self._result: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
 
     async def result(self) -> _T:
-        """What the work returns or raises, or has told before its end."""
+        """Returns or raises what the work does, or returns the provisional result that it gave before its end."""
         return await asyncio.shield(self._result)
 
     async def send(self, request: Callable[[], Awaitable[_A]], *, within_s: float, not_after: float = math.inf) -> _A:
@@ -91,7 +90,7 @@ class Effect(Generic[_T]):
             pause = min(2 * pause, longest)
 
     def end(self, task: asyncio.Task[_T]) -> None:
-        """Tells what became of it."""
+        """Passes the end of the work on to the callers that wait."""
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, PrebookingError):
             _log.error("effect_failed", effect=self._name, exc_info=error)
@@ -111,7 +110,7 @@ class Effect(Generic[_T]):
 
 @asynccontextmanager
 async def _limit(within_s: float) -> AsyncIterator[None]:
-    """Like asyncio.timeout, but what has come until then is still read.
+    """Like asyncio.timeout, but an answer that has arrived by then is still read.
 
     A process that stood still for longer than that, stopped or suspended, goes on with the answer in its socket and
     the timer due, and the event loop calls the timer first.
@@ -155,11 +154,11 @@ class Effects:
         return effect
 
     def stop(self) -> None:
-        """The process is about to end: nothing more is sent, and what was sent is stored within the grace."""
+        """The process is about to end: nothing more is sent, and results are stored within the grace."""
         self.give_up_at = min(self.give_up_at, self._clock.monotonic() + GRACE_S)
 
     async def wait_idle(self) -> None:
-        """Returns when all have ended that were under way; a cancellation meanwhile is obeyed then."""
+        """Returns when all effects that were under way have ended; a cancellation meanwhile is obeyed then."""
         cancelled: asyncio.CancelledError | None = None
         while self._under_way:
             try:
@@ -180,7 +179,7 @@ class Effects:
 
 
 class _UncancellableTask(asyncio.Task[_T]):
-    """Can be cancelled by its own time-outs alone: they come from a timer of the running loop, outside of any task."""
+    """A task that only its own time-outs can cancel: they come from a timer of the running loop, outside any task."""
 
     def cancel(self, msg: Any | None = None) -> bool:
         try:

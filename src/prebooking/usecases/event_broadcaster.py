@@ -64,7 +64,7 @@ class Listener:
         return change
 
     def push(self, cursor: str | None, rows: Sequence[Prebooking]) -> None:
-        """What has changed up to the cursor; None: more of it follows."""
+        """The rows that have changed up to the cursor; None: more of them follow."""
         if len(self._waiting) + len(rows) > _MOST_WAITING:
             self.too_slow.set()
             return
@@ -79,7 +79,7 @@ class Listener:
             self._news.set()
 
     def catch_up(self, since: str, until: str, rows: Sequence[Prebooking] | None) -> None:
-        """What changed before all that it is told; None: too much."""
+        """The rows that changed before those that it is sent; None: too many."""
         if rows is None:
             self._missed.append(Change(until, None))
         elif rows:

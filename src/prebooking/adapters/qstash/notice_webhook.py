@@ -1,4 +1,4 @@
-"""Notices as Standard Webhooks, delivered through QStash: once it has taken one, it arrives though we be gone."""
+"""Sends notices as Standard Webhooks through QStash: once QStash has taken one, it arrives even if we are gone."""
 
 import json
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ class NoticeWebhook:
 
     async def send(self, notice: Notice) -> str:
         body, now = self._body(notice), datetime.now(UTC)
-        # Signed anew each time that it is published: receivers refuse what is older than five minutes.
+        # Signed anew each time that it is published: receivers refuse a signature that is older than five minutes.
         headers = {
             "webhook-id": str(notice.id),
             "webhook-timestamp": str(int(now.timestamp())),
@@ -36,7 +36,7 @@ class NoticeWebhook:
     def _body(self, notice: Notice) -> str:
         """`title` and `text` stand outside `data`, where Slack, Telegram and templates find them.
 
-        Templates take from `data`, too: what outsiders wrote is as neutral there.
+        Templates take from `data`, too: there, too, text of outsiders is made harmless.
         """
         row = notice.prebooking
         title, text = title_and_text(notice, self._language, self._zone)

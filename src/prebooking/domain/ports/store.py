@@ -41,7 +41,7 @@ class NoticeStore(Protocol):
     """Each method is one guarded SQL function; all raise StoreUnavailableError and StoreRefusedError."""
 
     async def take_notices(self) -> Sequence[Notice]:
-        """Some of what is not sent; nobody else gets these for a minute."""
+        """Takes some of the unsent notices; no other caller gets them for a minute."""
         ...
 
     async def mark_sent(self, notice_id: UUID, message_id: str) -> None: ...
@@ -101,7 +101,7 @@ class Store(
     async def attach_message(
         self, prebooking_id: UUID, version: int, message_id: str, *, address: str | None = None
     ) -> Transition:
-        """`address`: what the message was ordered for; None: unknown."""
+        """`address`: where the message is delivered; None: unknown."""
         ...
 
     async def cancel(self, prebooking_id: UUID, user_email: str) -> Transition: ...
@@ -202,7 +202,7 @@ class Store(
         ...
 
     async def remove_old(self, *, days: int) -> tuple[int, bool]:
-        """Removes some of what ended so long ago; how many, and whether there are more."""
+        """Removes some of the rows that ended so long ago. Returns how many, and whether there are more."""
         ...
 
     async def note_ping(self, ping_id: UUID) -> None:

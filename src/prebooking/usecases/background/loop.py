@@ -1,8 +1,8 @@
-"""What a replica does beside booking: it sends notices, looks after sessions, clears away what is old,
+"""The tasks of a replica beside booking: it sends notices, checks sessions, removes old rows,
 and settles places that were to be given back.
 
 Each has a lane of its own, so that none waits for another: an account host that is silent delays no notice. They keep
-out of the way of openings, and whatever one leaves undone its next pass or another replica does.
+out of the way of openings, and the work that one leaves undone is done by its next pass or by another replica.
 """
 
 import asyncio
@@ -97,14 +97,14 @@ class BackgroundTasks:
         await asyncio.gather(*(lane.once(until) for lane in self._lanes))
 
     async def within(self, budget: Budget) -> None:
-        """One pass for hosts that sleep between requests. What is left of it at the end goes on beside what comes."""
+        """One pass for hosts that sleep between requests. If it has not ended by then, it goes on in the background."""
         running = asyncio.create_task(self.once(until=budget.answer_by))
         self._passes.add(running)
         running.add_done_callback(self._passes.discard)
         await asyncio.wait({running}, timeout=max(0.0, budget.left))
 
     async def before_sleeping(self, within_s: float) -> None:
-        """For hosts that sleep between requests: notices of what has just ended are sent now, if there is time."""
+        """For hosts that sleep between requests: sends the notices of the last ends now, if there is time."""
         if self._running:
             return
         with suppress(TimeoutError, StoreUnavailableError, StoreRefusedError):

@@ -28,7 +28,8 @@ _ANSWER_S = 45.0
 _LEASE_S = 120.0  # longer than an answer may take and a database be away after it
 _RENEW_S = 30.0
 PATIENCE_S = 2.0
-# What became of a rotation whose answer was lost. Its token may be stale: a living session is not refreshed with it.
+# The state of a session whose rotation was not answered. Its token may be stale: while the session lives, no refresh
+# uses it.
 ANSWER_LOST = "answer_lost"
 
 

@@ -26,7 +26,7 @@ from prebooking.domain.sign_ins import NewSession, StoredSignIn
 from prebooking.usecases.effects import Effect, Effects
 
 _ANSWER_S = 45.0
-_PATIENCE_S = 8.0  # of whoever asks; the sign-in goes on
+_PATIENCE_S = 8.0  # of the caller; the sign-in goes on
 _FINGERPRINT_BYTES = 25  # 50 characters, as many as AimHarder's own page makes
 
 

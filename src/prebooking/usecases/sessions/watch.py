@@ -23,9 +23,9 @@ _log = structlog.get_logger()
 
 _AT_ONCE = 4  # AimHarder may take more for an attack
 _REFRESH_S = 8.0
-_LOOK_S = 4.0  # what one usually needs at the most
+_LOOK_S = 4.0  # the longest that a check usually takes
 _LAST_MINUTE_S = 65.0  # before any opening of the user, with what connecting takes: a living session is left alone
-_AGAIN_S = 180.0  # with less than this left, who is not noted could not be refreshed by the next look
+_AGAIN_S = 180.0  # with less than this left, a session that is not noted could not be refreshed by the next check
 _DEAD = "Your AimHarder session has ended: sign in again before the opening, or this class can't be booked."
 
 
@@ -34,7 +34,7 @@ _Taken = tuple[SessionCheck, float]  #: and when, on the monotonic clock
 
 @dataclass(frozen=True, slots=True)
 class _Dead:
-    """What a look has found."""
+    """The result of a check."""
 
     look: SessionCheck
     session: Session | None
