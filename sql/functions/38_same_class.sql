@@ -8,10 +8,17 @@ create or replace function prebooking.known_class(p public.prebookings, p_learnt
 language sql stable as $$
   select pg_catalog.jsonb_build_object(
     'ids', pg_catalog.jsonb_path_query_array(
-      pg_catalog.jsonb_build_array(p.booking_data ->> 'id', p_learnt ->> 'id'), '$[*] ? (@ != null)'),
+      pg_catalog.jsonb_build_array(p.booking_data ->> 'id', p_learnt ->> 'id', p.result ->> 'class_id'),
+      '$[*] ? (@ != null)'),
     'beside', coalesce(p_learnt -> 'beside', '[]'),
     'starts', coalesce(p_learnt ->> 'starts', p.class ->> 'starts', prebooking.hour_of(p.starts_at, p.time_zone)),
     'name', prebooking.plain_name(coalesce(p_learnt ->> 'name', p.class ->> 'name')))
+$$;
+
+-- Whether one listing has both of them.
+create or replace function prebooking.are_listed_apart(p_one jsonb, p_other jsonb) returns boolean
+language sql immutable as $$
+  select p_other -> 'ids' <> '[]' and p_one -> 'beside' @> (p_other -> 'ids')
 $$;
 
 -- The same id, or the same hour (and name, where both have one). Where an hour is not known, only a listing with both of
@@ -23,19 +30,21 @@ language sql immutable as $$
       join pg_catalog.jsonb_array_elements(p_other -> 'ids') b (id) on a.id = b.id)
     or coalesce(
       p_one ->> 'starts' = p_other ->> 'starts' and coalesce(p_one ->> 'name' = p_other ->> 'name', true),
-      p_other -> 'ids' = '[]' or not p_one -> 'beside' @> (p_other -> 'ids'))
+      not prebooking.are_listed_apart(p_one, p_other))
 $$;
 
 -- Of the user's other prebookings of that box, day and family member, one that is begun or booked and may be for the
 -- same class. The user's turn has been taken. p_learnt: see known_class.
--- p_absent: the gym's listing, asked since this claim, has the class without the user. Then what was booked half a minute
--- before that claim is no hindrance: the member has cancelled it at the gym, or it is another class.
+-- p_absent: the gym's listing, asked since this claim, has the class without the user. Then what was booked before that
+-- claim is no hindrance, if the listing has both of them; else, as a listing may lag, if it was half a minute before: the
+-- member has cancelled it at the gym, or it is another class.
 create or replace function prebooking.other_of_same_class(p public.prebookings, p_learnt jsonb, p_absent boolean)
 returns public.prebookings language plpgsql stable as $$
 declare
   wanted constant jsonb := prebooking.known_class(p, p_learnt);
   box constant text := (prebooking.box_of(p)).subdomain;
   other public.prebookings;
+  theirs jsonb;
 begin
   for other in
     select o.* from public.prebookings o
@@ -47,8 +56,10 @@ begin
         and not (p_absent and o.executed_at < p.claimed_at - interval '30 seconds')))
     order by o.status = 'completed', o.booking_started_at
   loop
-    if coalesce((prebooking.box_of(other)).subdomain = box, true)
-      and prebooking.may_be_same_class(wanted, prebooking.known_class(other, other.begun_as)) then
+    theirs := prebooking.known_class(other, other.begun_as);
+    if coalesce((prebooking.box_of(other)).subdomain = box, true) and prebooking.may_be_same_class(wanted, theirs)
+      and not (p_absent and other.status = 'completed' and other.executed_at < p.claimed_at
+        and prebooking.are_listed_apart(wanted, theirs)) then
       return other;
     end if;
   end loop;

@@ -158,7 +158,8 @@ begin
   other := prebooking.other_of_same_class(r, p_class, p_absent);
   if other.id is not null then
     update public.prebookings set
-      status = 'pending', waits_for = other.id, retry_at = t + interval '1 second',
+      status = 'pending', waits_for = other.id,
+      retry_at = t + case other.status when 'completed' then interval '5 seconds' else interval '1 second' end,
       claim_token = null, lease_until = null, ended_token = p_token, booking_started_at = null, begun_token = null,
       attempts = attempts - claim_counted::integer, claim_counted = false, parks = 0
     where id = p_id returning * into r;

@@ -13,6 +13,8 @@ EVENTS: Mapping[str, str] = {
     "claims_not_renewed": "the leases of prebookings that wait for their opening could not be renewed: tried again",
     "host_clock_overruled": "the host's clock is wrong, the database's is followed: offset_ms",
     "session_not_refreshed": "preparing could not refresh a dead session in time: the box decides",
+    "listing_not_asked": "a bug, in asking for the listing of a day on which a class is looked for: another asks again",
+    "listing_not_looked_at": "a bug, in looking for the class of one prebooking in a listing: the others have looked",
     "connection_renewed": "a request that waits for its opening was held anew: reason, idle_s, ahead_s",
     # messages
     "ordering_paused": "QStash takes none of our messages: reason; asked again sparsely, told again after 5 minutes",

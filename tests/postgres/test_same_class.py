@@ -176,6 +176,30 @@ async def test_what_was_booked_long_before_is_no_hindrance_where_the_listing_sho
     assert (await begin(db, row, token, absent=absent))["outcome"] == outcome
 
 
+@pytest.mark.parametrize(
+    ("more", "outcome"),
+    [
+        ({}, "begun"),
+        ({"absent": False}, "held"),
+        ({"class": {"id": "9", "starts": "18:00", "name": "CrossFit", "beside": ["8"]}}, "held"),
+        ({"class": {"id": "7", "starts": "18:00", "name": "CrossFit", "beside": ["100"]}}, "held"),
+    ],
+    ids=["apart", "present or unknown", "the other is not listed", "the same id"],
+)
+async def test_what_was_booked_before_the_claim_is_no_hindrance_where_one_listing_has_both(
+    db: Functions, more: dict[str, Any], outcome: str
+) -> None:
+    """Two classes of one hour and name, in two rooms: the gym decides whether one member may be in both."""
+    booked = {"executed_at": NOW - seconds(2), "result": {"outcome": "booked", "class_id": "7"}}
+    await prebooking(db, booking_data=booking_data("100"), **COMPLETED | booked | {"begun_as": EVENING})
+    token = uuid4()
+    row = await prebooking(db, booking_data=booking_data("9"), **claimed(token))
+    learnt = {"id": "9", "starts": "18:00", "name": "CrossFit", "beside": ["7", "100"]}
+    told: dict[str, Any] = {"absent": True, "class": learnt} | more
+    answer = await begin(db, row, token, told.pop("class"), **told)
+    assert answer["outcome"] == outcome
+
+
 async def test_an_absence_says_nothing_of_what_is_under_way(db: Functions) -> None:
     await prebooking(db, **begun(uuid4(), begun_as=EVENING, booking_started_at=LONG_AGO))
     token = uuid4()

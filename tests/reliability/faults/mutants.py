@@ -92,7 +92,7 @@ MUTANTS = {
             ),
             Change(
                 f"{_USECASES}/booking/prepare.py",
-                "return present(listed, Outcome.BOOKED if context.claim.begun else Outcome.ALREADY_BOOKED)",
+                "return present(listing[mine], Outcome.BOOKED if context.claim.begun else Outcome.ALREADY_BOOKED)",
                 "return None",
             ),
         ),

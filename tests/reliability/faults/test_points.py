@@ -15,11 +15,11 @@ CHORES = {
     *("remove_old", "note_ping", "forward"),
 }
 #: `check` and `schedule_sweep` are no running replica's; `use`, `cookies`, `hold`, `aim`, `lost` and `fired_at` ask
-#: nobody; `aclose` hangs up; `renew` changes nothing but a lease, and is asked long before an opening: tests/web/test_leases.py
-#: loses its answers; `own_email` comes before what a user asks for: tests/web/test_email_owners.py; `read_changes`,
-#: `read_history` and `timetable` ask for a page, change nothing, and nothing else follows; calendars change no row and
-#: no session: tests/web/test_calendar.py; `note_box_domains` repeats what AimHarder says: tests/web/test_domains.py;
-#: `take_given_back` takes a lease alone: tests/web/test_giving_back.py.
+#: nobody; `aclose` hangs up; `renew` changes nothing but a lease, and is asked long before an opening:
+#: tests/web/test_leases.py loses its answers; `own_email` comes before what a user asks for:
+#: tests/web/test_email_owners.py; `read_changes`, `read_history` and `timetable` ask for a page, change nothing, and
+#: nothing else follows; calendars change no row and no session: tests/web/test_calendar.py; `note_box_domains` repeats
+#: what AimHarder says: tests/web/test_domains.py; `take_given_back` takes a lease alone: tests/web/test_giving_back.py.
 NO_CALLS = CHORES | {
     *("check", "schedule_sweep", "use", "cookies", "hold", "aim", "lost", "warm", "fired_at", "aclose"),
     *("read_changes", "read_history", "timetable", "renew", "own_email"),
