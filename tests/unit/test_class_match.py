@@ -88,32 +88,32 @@ def test_what_is_sent_is_listed_or_the_wished_id_while_no_other_class_is(
             assert set(target.learnt()["beside"]) == set(listing) - {found}
 
 
-@given(WANTED, LISTINGS, st.one_of(st.none(), IDS), certain=st.booleans())
+@given(wanted=WANTED, listing=LISTINGS, sent=st.one_of(st.none(), IDS), certain=st.booleans())
 def test_present_is_a_class_that_has_the_user_and_was_sent_or_has_its_hour_and_name(
     wanted: WantedClass, listing: Listing, sent: str | None, *, certain: bool
 ) -> None:
     standing = standing_in(listing, wanted, sent, certain=certain)
     if isinstance(standing, str):
         assert listing[standing].book_state is not None
-        hour = wanted.starts or (listing[sent].hour if sent in listing else None)
+        hour = wanted.starts or (listing[sent].hour if sent and sent in listing else None)
         assert standing == sent or fits(WantedClass(id=None, starts=hour, name=wanted.name), listing[standing])
         assert standing == sent or wanted.id is None or wanted.name is not None
 
 
-@given(WANTED, LISTINGS, st.one_of(st.none(), IDS), certain=st.booleans())
+@given(wanted=WANTED, listing=LISTINGS, sent=st.one_of(st.none(), IDS), certain=st.booleans())
 def test_absent_is_known_of_what_was_sent_or_of_the_whole_hour(
     wanted: WantedClass, listing: Listing, sent: str | None, *, certain: bool
 ) -> None:
     standing = standing_in(listing, wanted, sent, certain=certain)
     if standing in (NotFound.ABSENT, NotFound.ELSEWHERE):
         assert listing
-        if certain and sent in listing:
+        if certain and sent and sent in listing:
             assert listing[sent].standing_known
             assert listing[sent].book_state is None
         else:
             assert standing is NotFound.ABSENT
             assert listing.complete
-            hour = wanted.starts or (listing[sent].hour if sent in listing else None)
+            hour = wanted.starts or (listing[sent].hour if sent and sent in listing else None)
             assert hour is not None
             perhaps = [listed for listed in listing.values() if listed.hour in (None, hour)]
             assert all(listed.standing_known and listed.book_state is None for listed in perhaps)

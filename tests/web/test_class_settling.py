@@ -94,7 +94,7 @@ async def test_another_class_of_that_hour_that_has_the_user_is_no_absence(sweepl
     assert (row["status"], len(bookings_asked(sweepless))) == ("executing", 1)
 
 
-KNOWN = {"classTimeUTC": True, "activityName": "CrossFit"}
+KNOWN: dict[str, Any] = {"classTimeUTC": True, "activityName": "CrossFit"}
 
 
 @pytest.mark.parametrize(("kept", "asked"), [(True, 1), (False, 2)])

@@ -23,11 +23,12 @@ from tests.reliability.machine.runner import Runner, open_runner, run_machine
 
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Ending, Outcome, ReplyKind
+from prebooking.domain.standing import NotFound
 from prebooking.usecases.booking import resolve, settle
 from prebooking.usecases.booking.context import ExecutionContext, Release
 from prebooking.usecases.booking.gate import Gate
 from prebooking.usecases.booking.pipeline import Pipeline
-from prebooking.usecases.booking.settle import NotFound, present
+from prebooking.usecases.booking.settle import present
 from prebooking_local.postgres import Postgres
 
 _SEED = 20270301
@@ -105,11 +106,11 @@ async def absent_unless_listed(context: ExecutionContext) -> Ending | NotFound:
         listing = await context.settling.listing(context.request.day, context.request.family_id)
     except BoxSilentError:
         return NotFound.UNKNOWN
-    return present(listing.get(context.request.class_id)) or NotFound.ABSENT
+    return present(listing.get(context.request.class_id or "")) or NotFound.ABSENT
 
 
-async def open_gate(_: Gate, opening: float, rank: Any, fire: Callable[[], None]) -> None:
-    del opening, rank
+async def open_gate(_: Gate, opening: float, rank: Any, fire: Callable[[], None], warm: Any) -> None:
+    del opening, rank, warm
     fire()
 
 
