@@ -162,7 +162,8 @@ begin
   old_message := r.qstash_schedule_id;
   update public.prebookings set
     status = 'pending', available_at = p_available_at, version = version + 1, qstash_schedule_id = null,
-    armed_at = prebooking.now(), attempts = 0, retry_at = null, delivery_failures = 0, delivery_failure = null,
+    armed_at = prebooking.now(), attempts = 0, retry_at = null, waits_for = null,
+    delivery_failures = 0, delivery_failure = null,
     last_outcome = null, last_message = null, shots = '[]', replaced_message_id = old_message
   where id = p_id returning * into r;
   return prebooking.answer('rescheduled', r) || pg_catalog.jsonb_build_object('replaced_message_id', old_message);
@@ -216,7 +217,7 @@ begin
   update public.prebookings set
     status = 'pending', available_at = coalesce(p_available_at, available_at), version = version + 1,
     claim_token = null, lease_until = null, -- the old cron may have ended a row that we held
-    qstash_schedule_id = null, armed_at = prebooking.now(), attempts = 0, parks = 0, retry_at = null,
+    qstash_schedule_id = null, armed_at = prebooking.now(), attempts = 0, parks = 0, retry_at = null, waits_for = null,
     ended_token = null, retry_token = p_token, replaced_message_id = old_message, delivery_failures = 0,
     delivery_failure = null, last_outcome = null, last_message = null, shots = '[]', result = null,
     error_code = null, error_message = null, executed_at = null

@@ -2,6 +2,7 @@
 
 import random
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -35,7 +36,7 @@ BOOK_UNTIL = 30  # minutes before the class
 ANSWERS = {
     "claim": {"claimed", "held", "already_ended", "not_due", "retry_later", "stale"}
     | {"already_finished", "cancelled", "expired", "attempts_exhausted", "outcome_unknown"},
-    "begin": {"begun", "lost", "unsettled", "cancelled", "expired", "attempts_exhausted"},
+    "begin": {"begun", "held", "lost", "unsettled", "cancelled", "expired", "attempts_exhausted"},
     "renew": {"renewed", "lost", "cancelled"},
     "finish": {"finished", "lost"},
     "release": {"released", "lost", "unsettled"},
@@ -61,7 +62,7 @@ WEIGHTS = {
 
 
 class Replay:
-    """One row, in the model and in the database, under one clock."""
+    """One row, in the model and in the database, under one clock; beside another of the class, begun now and then."""
 
     def __init__(self, db: Functions, protocol: Protocol, seed: int) -> None:
         self.db = db
@@ -77,11 +78,13 @@ class Replay:
 
     async def run(self) -> None:
         self.id = await prebooking(self.db)
+        self.other, self.another = await prebooking(self.db, wish_key=None, status="cancelled"), False
         ended = 0
         for step in range(STEPS):
             ended += self.row.status in ("completed", "cancelled")
             if ended > 4:
                 return  # nothing happens to it any more
+            await self._begin_or_end_the_other()
             await self._wait()
             function = self.random.choice([f for f in ANSWERS for _ in range(WEIGHTS.get(f, 1))])
             self.where = f"step {step}, {function} of {self.row}"
@@ -90,6 +93,19 @@ class Replay:
             assert await self._real_row() == row
             self.row = row
             self.said.add((function, expected))
+
+    async def _begin_or_end_the_other(self) -> None:
+        if self.random.random() < 0.1:
+            self.another = not self.another
+            await self.db.connection.execute(
+                "update public.prebookings set status = $2, lease_until = null where id = $1",
+                self.other,
+                "executing" if self.another else "cancelled",
+            )
+
+    def _waits(self, real: dict[str, Any]) -> bool:
+        has_to = real["status"] == "pending" and real["waits_for"] is not None and self.another
+        return has_to or _is_ahead(real["retry_at"], self.now)
 
     @property
     def end(self) -> int:
@@ -108,7 +124,7 @@ class Replay:
         real = await self.db.row(self.id)
         self.row = self.row._replace(
             opened=self.row.opened or real["available_at"] <= self.now,
-            waits=self.row.waits and real["retry_at"] > self.now,
+            waits=self._waits(real),
             leased=self.row.leased and real["lease_until"] > self.now,
         )
 
@@ -121,7 +137,7 @@ class Replay:
             version=real["version"],
             attempts=real["attempts"],
             opened=real["available_at"] <= self.now,
-            waits=_is_ahead(real["retry_at"], self.now),
+            waits=self._waits(real),
             leased=_is_ahead(real["lease_until"], self.now),
             claim_token=numbers[real["claim_token"]],
             claim_counted=real["claim_counted"],
@@ -148,7 +164,7 @@ class Replay:
                 return await self._claim(token, version if yes else NULL)
             case "begin":
                 answer = await db.begin(self.id, uuid, max_attempts=self.most, settled=yes, book_until=BOOK_UNTIL)
-                return protocol.begin(row, end, token, self.most, yes), answer
+                return protocol.begin(row, end, token, self.most, yes, self.another), answer
             case "renew":
                 answer = await db.renew({self.id: uuid})
                 [lost] = answer["lost"] or [answer]

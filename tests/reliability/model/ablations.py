@@ -31,6 +31,7 @@ class Ablation:
     outside: Outside = HARD
     workers: int = 2
     late_calls: int = 0
+    wished_twice: bool = False
 
 
 def _lied_to(function: Callable[..., Answer], r: Row, *arguments: Any, **lie: Any) -> Answer:
@@ -41,8 +42,12 @@ def _lied_to(function: Callable[..., Answer], r: Row, *arguments: Any, **lie: An
     return outcome, r._replace(**written) if written else r
 
 
-def begin_by_id_alone(r: Row, end: int, token: int, most: int, settled: bool) -> Answer:  # noqa: FBT001
-    return _lied_to(begin_booking, r, end, token, most, settled, claim_token=token)
+def begin_by_id_alone(r: Row, end: int, token: int, most: int, settled: bool, another: bool) -> Answer:  # noqa: FBT001
+    return _lied_to(begin_booking, r, end, token, most, settled, another, claim_token=token)
+
+
+def begin_beside_another(r: Row, end: int, token: int, most: int, settled: bool, another: bool) -> Answer:  # noqa: FBT001
+    return begin_booking(r, end, token, most, settled)
 
 
 def finish_by_id_alone(r: Row, token: int, outcome: str) -> Answer:
@@ -69,8 +74,15 @@ def renewal_by_id_alone(r: Row, token: int) -> Answer:
     return _lied_to(renew_claim, r, token, claim_token=token)
 
 
-def begin_until_the_class_is_over(r: Row, end: int, token: int, most: int, settled: bool) -> Answer:  # noqa: FBT001
-    return begin_booking(r, BEFORE_THE_END if end == TOO_CLOSE else end, token, most, settled)
+def begin_until_the_class_is_over(
+    r: Row,
+    end: int,
+    token: int,
+    most: int,
+    settled: bool,  # noqa: FBT001
+    another: bool,  # noqa: FBT001
+) -> Answer:
+    return begin_booking(r, BEFORE_THE_END if end == TOO_CLOSE else end, token, most, settled, another)
 
 
 def park_for_no_time(r: Row, token: int, retry: bool) -> Answer:  # noqa: FBT001
@@ -116,6 +128,9 @@ ABLATIONS: Mapping[str, Ablation] = {
     ),
     "the last attempt is refused": Ablation(
         Protocol(claim=claim_without_the_last_attempt), "what_is_pending_can_be_booked", workers=1
+    ),
+    "a begin beside another of the class": Ablation(
+        Protocol(begin=begin_beside_another), "booked_at_most_once", workers=1, wished_twice=True
     ),
     "no sweep": Ablation(Protocol(sweeps=False), "never_stuck", workers=1),
 }

@@ -91,7 +91,7 @@ def has_ended(world: World) -> bool:
 
 
 def is_booked_and_unfinished(world: World) -> bool:
-    return world.bookings > 0 and world.end < LONG_OVER and not has_ended(world)
+    return _own_bookings(world) > 0 and world.end < LONG_OVER and not has_ended(world)
 
 
 def is_completed(world: World) -> bool:
@@ -109,5 +109,9 @@ LIVENESS: Mapping[str, tuple[OfWorlds, OfWorlds]] = {
 }
 
 
+def _own_bookings(world: World) -> int:
+    return world.bookings - world.others_place
+
+
 def _perhaps_booked(world: World) -> bool:
-    return world.bookings > 0 or world.strays > 0 or any(w.at == "await" for w in world.workers)
+    return _own_bookings(world) > 0 or world.strays > 0 or any(w.at == "await" for w in world.workers)

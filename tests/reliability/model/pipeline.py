@@ -162,7 +162,7 @@ def _asks(
 ) -> Steps:
     """Calls the database: the answer comes, or is lost, or the call itself is still on its way when it is repeated."""
     assert world.row is not None
-    outcome, row = model.call(world.row, world.end, call)
+    outcome, row = model.call(world.row, world.end, call, another=world.another)
     words += f"calls {call.function} → {outcome}"
     yield Step(words, _with(world, slot, then(outcome, row), row=row), fair, call)
     if row is not world.row:

@@ -22,7 +22,7 @@ class Row(NamedTuple):
     version: int = 1
     attempts: int = 0
     opened: bool = False  #: t ≥ available_at − horizon
-    waits: bool = False  #: retry_at > t
+    waits: bool = False  #: retry_at > t, or what it waits for is begun
     leased: bool = False  #: lease_until > t
     claim_token: int = NULL
     claim_tokens: frozenset[int] = frozenset()  #: all that have claimed it
@@ -98,7 +98,15 @@ def is_only_to_be_settled(r: Row, end: int, max_attempts: int) -> bool:
     return is_to_be_settled(r) and (end >= OVER or r.attempts >= max_attempts)
 
 
-def begin_booking(r: Row, end: int, token: int, max_attempts: int, settled: bool) -> Answer:  # noqa: FBT001
+def begin_booking(
+    r: Row,
+    end: int,
+    token: int,
+    max_attempts: int,
+    settled: bool,  # noqa: FBT001
+    another: bool = False,  # noqa: FBT001, FBT002
+) -> Answer:
+    """`another`: the user has another prebooking that is begun or booked and may be for the same class."""
     if r.status == "cancelled":
         return "cancelled", r
     if r.status != "executing" or r.claim_token != token:
@@ -111,6 +119,17 @@ def begin_booking(r: Row, end: int, token: int, max_attempts: int, settled: bool
         return "expired", r
     if not r.claim_counted and r.attempts >= max_attempts:
         return "attempts_exhausted", r
+    if another:
+        return "held", r._replace(
+            status="pending",
+            waits=True,
+            claim_token=NULL,
+            leased=False,
+            ended_token=token,
+            begun_token=NULL,
+            attempts=r.attempts - r.claim_counted,
+            claim_counted=False,
+        )
     return "begun", r._replace(
         begun_token=token, leased=True, attempts=r.attempts + (not r.claim_counted), claim_counted=True
     )

@@ -4,6 +4,7 @@ from tests.reliability.model.pipeline import MAY_SEND, answered, name, rings, wo
 from tests.reliability.model.row import (
     BEFORE_THE_END,
     LONG_OVER,
+    NULL,
     OVER,
     TOO_CLOSE,
     Row,
@@ -29,6 +30,8 @@ def steps(model: Model, world: World) -> Steps:
     if model.protocol.sweeps:
         yield from _sweep(model, world, world.row)
     yield from _gym(model, world)
+    if model.bounds.wished_twice:
+        yield from _other(model, world, world.row)
     yield from _time(model, world, world.row)
     yield from _late_calls(model, world, world.row)
 
@@ -116,10 +119,34 @@ def _replies(model: Model, world: World) -> list[tuple[str, World, str, bool]]:
     return [("is booked", booked, "booked", True), refused, ("comes too early for the gym", world, "too early", False)]
 
 
+def _other(model: Model, world: World, row: Row) -> Steps:
+    """The same class, wished by its hour: its execution, without what this one shows of killed workers."""
+
+    def goes_to(other: str, words: str, *, fair: bool = True, **change: int | bool) -> Step:
+        return Step(f"the other {words}", world._replace(other=other, **change), fair)  # type: ignore[arg-type]
+
+    match world.other:
+        case "none":
+            yield goes_to("waits", "is wished", fair=False)
+        case "waits":
+            in_the_way = row.begun_token != NULL or row.status == "completed"
+            if world.listed:
+                yield goes_to("failed", "finds the place of this one")  # already_booked
+            elif not (in_the_way and model.protocol.one_at_a_time):
+                yield goes_to("begun", "begins", fair=False)
+        case "begun":
+            if not world.bookings or model.outside.books_twice:
+                listed = world.listed or not model.outside.listing_lags
+                yield goes_to("booked", "is booked", fair=False, bookings=world.bookings + 1, listed=listed)
+            yield goes_to("failed", "is not booked, and ends")
+        case "booked":
+            yield goes_to("completed", "ends as booked")
+
+
 def _time(model: Model, world: World, row: Row) -> Steps:
     if not row.opened:
         yield Step("the opening comes", world._replace(row=row._replace(opened=True)), fair=True)
-    if row.waits:
+    if row.waits and world.other not in ("begun", "booked"):
         yield Step("the wait for the retry ends", world._replace(row=row._replace(waits=False)), fair=True)
     if row.leased and not (row.begun_token and _may_still_arrive(model, world, row)):
         yield Step("the lease ends", world._replace(row=row._replace(leased=False)), fair=True)
@@ -144,7 +171,7 @@ def _may_still_arrive(model: Model, world: World, row: Row) -> bool:
 
 def _late_calls(model: Model, world: World, row: Row) -> Steps:
     for place, call in enumerate(world.late):
-        outcome, changed = model.call(row, world.end, call)
+        outcome, changed = model.call(row, world.end, call, another=world.another)
         fewer = (*world.late[:place], *world.late[place + 1 :])
         yield Step(f"a delayed {call.function} is lost", world._replace(late=fewer), fair=True)
         yield Step(

@@ -28,7 +28,10 @@ def assert_broken(found: Exploration, invariant: str, what: str) -> None:
 def test_without_a_rule_a_promise_breaks(name: str) -> None:
     ablation = ABLATIONS[name]
     bounds = Bounds(
-        workers=ablation.workers, late_calls=ablation.late_calls, alike=False
+        workers=ablation.workers,
+        late_calls=ablation.late_calls,
+        wished_twice=ablation.wished_twice,
+        alike=False,
     )  # so that names stay the same in the story
 
     found = explore(Model(ablation.protocol, ablation.outside, bounds), ablation.caught_by)

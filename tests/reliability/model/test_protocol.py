@@ -19,6 +19,7 @@ SUITE = {
     "two workers, the listing lags": (LAGS, Bounds(), 60_000),
     "a user who changes it": (HARD, Bounds(workers=1, versions=2), 14_000),
     "calls that come late": (HARD, Bounds(workers=1, late_calls=1), 35_000),
+    "a class that is wished twice": (HARD, Bounds(wished_twice=True), 100_000),
 }
 WORLDS = {
     "three attempts": (HARD, Bounds(attempts=3), 100_000),

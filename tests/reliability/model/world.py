@@ -51,6 +51,17 @@ class World(NamedTuple):
     strays: int = 0  #: booking requests under way whose sender waits no longer
     messages: tuple[int, ...] = ()  #: the versions for which QStash holds a message
     told_cancelled: bool = False  #: the user's cancel was answered 200
+    other: str = "none"  #: the user's other prebooking of the class: none, waits, begun, booked, completed, failed
+
+    @property
+    def another(self) -> bool:
+        """Whether the other is begun, or has the place."""
+        return self.other == "begun" or self.others_place
+
+    @property
+    def others_place(self) -> bool:
+        """Whether the booking at the gym is the other's."""
+        return self.other in ("booked", "completed")
 
 
 class Step(NamedTuple):
@@ -65,7 +76,7 @@ class Protocol:
     """The functions and the rules of the pipeline. Each can be taken away, to see what it is for."""
 
     claim: Callable[[Row, int, int, int, int], Answer] = claim_prebooking
-    begin: Callable[[Row, int, int, int, bool], Answer] = begin_booking
+    begin: Callable[[Row, int, int, int, bool, bool], Answer] = begin_booking
     renew: Callable[[Row, int], Answer] = renew_claim
     finish: Callable[[Row, int, str], Answer] = finish_booking
     release: Callable[[Row, int, bool, bool], Answer] = release_prebooking
@@ -80,6 +91,7 @@ class Protocol:
     stops_at_its_deadline: bool = True  #: `may_send`, and a begin lease that ends 12 s after the deadline
     cancels_in_the_database_first: bool = True
     sweeps: bool = True
+    one_at_a_time: bool = True  #: of the prebookings that may be for one class
 
     @property
     def functions(self) -> tuple[object, ...]:
@@ -106,6 +118,7 @@ class Bounds:
     attempts: int = 2
     versions: int = 1  #: one more with each reschedule and retry
     late_calls: int = 0  #: at one time
+    wished_twice: bool = False  #: the user also wishes the class otherwise, such as by its hour
     alike: bool = True  #: worlds that differ by the workers' names alone count once
 
 
@@ -118,13 +131,13 @@ class Model:
     def start(self) -> World:
         return World(workers=(Worker(),) * self.bounds.workers)
 
-    def call(self, row: Row, end: int, call: Call) -> Answer:
+    def call(self, row: Row, end: int, call: Call, *, another: bool = False) -> Answer:
         most = self.bounds.attempts
         match call.function:
             case "claim":
                 return self.protocol.claim(row, end, call.token, call.version, most)
             case "begin":
-                return self.protocol.begin(row, end, call.token, most, call.settled)
+                return self.protocol.begin(row, end, call.token, most, call.settled, another)
             case "renew":
                 return self.protocol.renew(row, call.token)
             case "finish":

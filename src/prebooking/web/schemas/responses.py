@@ -67,6 +67,7 @@ class Warned(TypedDict):
 
 class Result(TypedDict, total=False):
     """The result of the booking. `message` is text for the user. `class_minutes`: the length of the class, if known.
+    `class_id`: the class that was booked, if it is not `booking_data.id`.
 
     `given_back_at`: when the place was given back.
     """
@@ -79,6 +80,7 @@ class Result(TypedDict, total=False):
     bookState: int | None
     message: str
     class_minutes: int
+    class_id: str
     given_back_at: datetime
     timings: Timings
 
