@@ -23,6 +23,10 @@ class StoreOutcome(StrEnum):
     BOOKING_IN_PROGRESS = "booking_in_progress"
     ALREADY_FINISHED = "already_finished"
 
+    # By its series.
+    CHANGED = "changed"  #: also of a session: it is another one by now
+    FILLED = "filled"
+
     # By its messages.
     ATTACHED = "attached"
     STALE = "stale"  #: of another version
@@ -59,7 +63,6 @@ class StoreOutcome(StrEnum):
     ADMITTED = "admitted"
     LEASED = "leased"
     BUSY = "busy"  #: leased by another
-    CHANGED = "changed"  #: the stored session is another one by now
     SAVED = "saved"
     REPLACED = "replaced"
     STORED = "stored"

@@ -1,0 +1,77 @@
+"""The days of a series: when each opens, and which of them are to be prebooked by now."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from prebooking.domain.series import Series, WeeklyClass, read_day, written
+
+SHOWN = timedelta(weeks=4)
+AHEAD = timedelta(days=8)  #: so long before its opening a day becomes a prebooking
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesDay:
+    """A class of the series."""
+
+    day: date
+    starts_at: datetime
+    opens_at: datetime
+
+
+def days_from(series: Series, now: datetime) -> Iterator[SeriesDay]:
+    """Its days whose class has not begun, skipped and paused ones among them, without end where none is set."""
+    weekly = series.weekly
+    day = _first(weekly, now)
+    while weekly.last_day is None or written(day) <= weekly.last_day:
+        if weekly.has(day) and (starts_at := weekly.starts_at(day)) > now:
+            yield SeriesDay(day, starts_at, weekly.opens_at(day))
+        day += _DAY
+
+
+def days_to_show(series: Series, now: datetime) -> list[SeriesDay]:
+    """Of four weeks."""
+    end = _first(series.weekly, now) + SHOWN
+    shown = []
+    for one in days_from(series, now):
+        if one.day >= end:
+            break
+        shown.append(one)
+    return shown
+
+
+def due_days(series: Series, now: datetime) -> tuple[SeriesDay, ...]:
+    """The days that are to have a prebooking by now: what opens within eight days or has opened, and the first opening
+    that is to come in any case, so that there is always one whose message wakes the service.
+    """
+    due, _ = _due(series, now)
+    return due
+
+
+def next_due_at(series: Series, now: datetime) -> datetime | None:
+    """When the next day becomes due; None: never."""
+    due, following = _due(series, now)
+    if following is None:
+        return None
+    return min(following.opens_at - AHEAD, due[-1].opens_at)
+
+
+def _due(series: Series, now: datetime) -> tuple[tuple[SeriesDay, ...], SeriesDay | None]:
+    """The due days, and the one after them. A later day never opens earlier."""
+    due: list[SeriesDay] = []
+    if series.paused:
+        return (), None
+    for one in days_from(series, now):
+        if not series.wants(one.day):
+            continue
+        if one.opens_at > now + AHEAD and any(earlier.opens_at > now for earlier in due):
+            return tuple(due), one
+        due.append(one)
+    return tuple(due), None
+
+
+def _first(weekly: WeeklyClass, now: datetime) -> date:
+    today = now.astimezone(ZoneInfo(weekly.time_zone)).date()
+    return today if weekly.first_day is None else max(today, read_day(weekly.first_day))
