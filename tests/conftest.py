@@ -19,6 +19,7 @@ _IN_REAL_TIME = {"browser", "contract", "local", "operating", "processes", "test
 _PROOFS = {
     *("browser", "fuzz", "machine", "model", "processes"),
     *("test_claim_race.py", "test_misconfigurations.py", "test_model_replay.py", "test_schemathesis.py"),
+    "test_series_year.py",
     *("test_cookie_isolation.py", "test_earlier_layout.py", "test_last_hour.py", "test_stack.py"),
     *("test_execution_fairness.py", "test_execution_not_here.py", "test_postgres.py", "test_secret_canaries.py"),
     *("test_session_rotation.py", "test_session_watch.py", "test_sign_in_again.py"),
@@ -56,7 +57,7 @@ async def database(migrated: str) -> AsyncIterator[asyncpg.Connection]:
     await connection.execute(
         "truncate public.prebookings, public.auth_sessions, prebooking.retries, prebooking.session_checks,"
         " prebooking.notices, prebooking.email_owners, prebooking.accounts, prebooking.sign_in_tries,"
-        " prebooking.own_sign_ins, prebooking.calendars cascade"
+        " prebooking.own_sign_ins, prebooking.calendars, public.prebooking_series cascade"
     )
     try:
         yield connection

@@ -117,7 +117,7 @@ begin
     'available_at', case when isfinite(p.available_at) then p.available_at else '2100-01-01' end,
     'box_subdomain', box.subdomain, 'box_aimharder_id', box.aimharder_id, 'box_domain', p.box_domain,
     'booking_data', case when pg_catalog.jsonb_typeof(p.booking_data) = 'object' then p.booking_data else '{}' end,
-    'class', p.class,
+    'class', p.class, 'series_id', p.series_id,
     'qstash_schedule_id', p.qstash_schedule_id,
     'warning', case when p.status in ('pending', 'loaded') then p.warning end,
     'result', case when pg_catalog.jsonb_typeof(p.result) = 'object' then p.result end, 'error_code', p.error_code,

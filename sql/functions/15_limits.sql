@@ -7,12 +7,14 @@ language sql volatile as $$
   select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.lower(p_user_email), 0))
 $$;
 
--- How many messages this user's creates, retries, moves and changes of address have ordered within the last minute.
+-- How many messages this user's creates, retries, moves and changes of address have ordered within the last minute;
+-- what a series has made is not counted.
 create or replace function prebooking.ordered_lately(p_user_email text) returns bigint
 language sql stable as $$
   select (select pg_catalog.count(*) from public.prebookings p
       where pg_catalog.lower(p.user_email) = pg_catalog.lower(p_user_email)
-        and p.created_at > prebooking.now() - interval '1 minute' and p.created_at <= prebooking.now())
+        and p.created_at > prebooking.now() - interval '1 minute' and p.created_at <= prebooking.now()
+        and p.series_id is null)
     + (select pg_catalog.count(*) from prebooking.retries r
       where r.user_email = pg_catalog.lower(p_user_email)
         and r.retried_at > prebooking.now() - interval '1 minute' and r.retried_at <= prebooking.now())
@@ -36,6 +38,7 @@ begin
     from (
       select p.created_at from public.prebookings p
       where pg_catalog.lower(p.user_email) = email and p.created_at > t - interval '1 minute' and p.created_at <= t
+        and p.series_id is null
       union all
       select r.retried_at from prebooking.retries r
       where r.user_email = email and r.retried_at > t - interval '1 minute' and r.retried_at <= t) as made (made_at)

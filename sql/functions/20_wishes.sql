@@ -100,12 +100,14 @@ language sql stable as $$
   from public.prebookings p where p.id = any (p_ids)
 $$;
 
--- pending → cancelled, executing and not begun → cancelled. A pending row can always be cancelled.
+-- pending → cancelled, executing and not begun → cancelled. A pending row can always be cancelled. A series that made it
+-- skips its day.
 create or replace function public.cancel_prebooking(p_id uuid, p_user_email text)
 returns jsonb language plpgsql as $$
 declare
   r public.prebookings;
 begin
+  perform prebooking.lock_series(p_user_email);
   select * into r from public.prebookings
     where id = p_id and pg_catalog.lower(user_email) = pg_catalog.lower(p_user_email) for update;
   if not found then
@@ -117,6 +119,7 @@ begin
   elsif r.status <> 'cancelled' then
     update public.prebookings set status = 'cancelled', claim_token = null, lease_until = null, retry_at = null
       where id = p_id returning * into r;
+    perform prebooking.skip_day(s, r) from public.prebooking_series s where s.id = r.series_id;
   end if;
   return prebooking.answer('cancelled', r);
 end $$;

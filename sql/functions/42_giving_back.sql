@@ -52,6 +52,7 @@ begin
 end $$;
 
 -- p_given_back: whether the place is gone; null: not known, so it is settled from p_retry_seconds on, ever more rarely.
+-- Each series that had its day by this place skips it, or it would be booked again.
 create or replace function public.end_giving_back(
   p_id uuid, p_token uuid, p_given_back boolean, p_retry_seconds double precision default 15
 ) returns jsonb language plpgsql set timezone = 'UTC' as $$
@@ -59,6 +60,7 @@ declare
   r public.prebookings;
   t timestamptz;
 begin
+  perform prebooking.lock_series(p.user_email) from public.prebookings p where p.id = p_id and p_given_back;
   select * into r from public.prebookings where id = p_id for update;
   if not found then
     return '{"outcome": "unknown_prebooking"}';
@@ -69,6 +71,8 @@ begin
   end if;
   t := prebooking.now();
   if p_given_back then
+    perform prebooking.skip_day(s, r) from public.prebooking_series s
+      where s.user_email = pg_catalog.lower(r.user_email) and prebooking.has_day(r, s);
     update public.prebookings set
       result = coalesce(result, '{}') || pg_catalog.jsonb_build_object('given_back_at', t),
       giving_back_since = null, giving_back_until = null

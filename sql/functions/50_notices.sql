@@ -28,11 +28,24 @@ create or replace trigger prebookings_tell_end
   when (new.status in ('completed', 'failed') and old.status not in ('completed', 'failed'))
   execute function prebooking.tell_end();
 
+-- There was no room for days of a series: told once, until each of its due days has a prebooking again.
+create or replace function prebooking.tell_not_made(s public.prebooking_series, p_reasons jsonb) returns void
+language sql volatile as $$
+  insert into prebooking.notices (key, kind, series, created_at, try_after)
+  values (
+    'not made ' || s.id || ' ' || prebooking.now(), 'not_made',
+    pg_catalog.jsonb_build_object(
+      'id', s.id, 'user_email', s.user_email, 'weekly', s.weekly, 'reasons', p_reasons),
+    prebooking.now(), prebooking.now())
+$$;
+
 -- Takes the notices that have not been sent, for one caller to publish. For a minute no other caller gets them. One
 -- that is not marked as sent by then is taken and published again, under the same id. Notices older than a day are not
 -- sent any more. Without sequential scans it takes as long as the notices that it finds: where the planner expects most
 -- rows to be unsent, it would read the whole table.
-create or replace function public.take_notices(p_limit integer default 50)
+-- p_capabilities: a notice of a series is left to whoever knows of series. `next`: what its series books next.
+drop function if exists public.take_notices(integer);
+create or replace function public.take_notices(p_limit integer default 50, p_capabilities text[] default '{}')
 returns jsonb language plpgsql set enable_seqscan = off as $$
 declare
   t constant timestamptz := prebooking.now();
@@ -42,12 +55,17 @@ begin
   untold := array(
     select n.id from prebooking.notices n
     where n.told_at is null and n.try_after <= t and n.created_at > t - interval '24 hours'
+      and (n.series is null or 'series' = any (p_capabilities))
     order by n.created_at limit p_limit for update skip locked);
   with leased as (
     update prebooking.notices n set try_after = t + interval '1 minute' where n.id = any (untold) returning n.*
   )
   select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
-    'id', l.id, 'kind', l.kind, 'prebooking', l.prebooking, 'created_at', l.created_at, 'failures', l.failures)
+    'id', l.id, 'kind', l.kind, 'prebooking', l.prebooking, 'series', l.series, 'created_at', l.created_at,
+    'failures', l.failures, 'next', (
+      select prebooking.as_json(p) from public.prebookings p
+      where p.series_id = coalesce(l.prebooking ->> 'series_id', l.series ->> 'id')::uuid
+        and p.status in ('pending', 'loaded') order by p.available_at limit 1))
     order by l.created_at), '[]')
   into taken from leased l;
   return pg_catalog.jsonb_build_object('outcome', 'taken', 'notices', taken);

@@ -35,6 +35,8 @@ language plpgsql volatile as $$
 begin
   perform prebooking.move_sessions(p_from, p_to);
   perform prebooking.forget_account(p_from); -- for a sign-in under way, also where there was no session yet
+  update public.prebooking_series s set user_email = p_to, look_at = coalesce(s.look_at, prebooking.now())
+    where s.user_email = p_from;
   perform from public.prebookings p where pg_catalog.lower(p.user_email) = p_from order by p.id for update;
   -- A wish that waits at both is one: the moved row is cancelled, or, if it may be booked, goes without its key.
   update public.prebookings p set
@@ -60,8 +62,10 @@ begin
   update prebooking.idempotency_keys k set user_email = p_to where k.user_email = p_from;
   delete from prebooking.calendars c where c.user_email = p_to; -- a trusted server's: from now on it would show more
   update prebooking.calendars c set user_email = p_to where c.user_email = p_from;
-  update prebooking.notices n set prebooking = pg_catalog.jsonb_set(n.prebooking, '{user_email}', pg_catalog.to_jsonb(p_to))
-    where n.told_at is null and pg_catalog.lower(n.prebooking ->> 'user_email') = p_from;
+  update prebooking.notices n set
+    prebooking = pg_catalog.jsonb_set(n.prebooking, '{user_email}', pg_catalog.to_jsonb(p_to)),
+    series = pg_catalog.jsonb_set(n.series, '{user_email}', pg_catalog.to_jsonb(p_to))
+    where n.told_at is null and pg_catalog.lower(coalesce(n.prebooking, n.series) ->> 'user_email') = p_from;
 end $$;
 
 -- May this account speak for this e-mail? owned: yes, for the one that is answered; taken: it is another's; stale: the
@@ -128,6 +132,7 @@ begin
   delete from public.auth_sessions a where pg_catalog.lower(a.user_email) = address;
   get diagnostics sessions = row_count;
   perform prebooking.forget_account(address); -- for a sign-in under way, also where there was no session yet
+  delete from public.prebooking_series s where s.user_email = address;
   perform from public.prebookings p
     where pg_catalog.lower(p.user_email) = address and p.status in ('pending', 'loaded', 'executing')
     order by p.id for update;
@@ -140,7 +145,7 @@ begin
   select pg_catalog.count(*) into begun from public.prebookings p
     where pg_catalog.lower(p.user_email) = address and p.status = 'executing';
   delete from prebooking.notices n
-    where n.told_at is null and pg_catalog.lower(n.prebooking ->> 'user_email') = address;
+    where n.told_at is null and pg_catalog.lower(coalesce(n.prebooking, n.series) ->> 'user_email') = address;
   delete from prebooking.idempotency_keys k where k.user_email = address;
   delete from prebooking.calendars c where c.user_email = address; -- also where nobody owned it
   update prebooking.email_owners o set sub = null, former_sub = o.sub, freed_at = prebooking.now()

@@ -127,7 +127,7 @@ begin
         select from pg_catalog.pg_proc p where p.pronamespace = 'public'::regnamespace and p.proname = f.name)),
     'open_tables', (
       select coalesce(pg_catalog.jsonb_agg(c.relname order by c.relname), '[]') from pg_catalog.pg_class c
-      where c.relnamespace = 'public'::regnamespace and c.relname in ('prebookings', 'auth_sessions')
+      where c.relnamespace = 'public'::regnamespace and c.relname in ('prebookings', 'auth_sessions', 'prebooking_series')
         and (not c.relrowsecurity
           or pg_catalog.has_table_privilege('anon', c.oid, 'select, insert, update, delete')
           or pg_catalog.has_table_privilege('authenticated', c.oid, 'insert, update, delete'))),
@@ -173,6 +173,10 @@ begin
         where n.told_at is null and n.created_at > t - interval '24 hours'
         order by n.created_at desc limit most) l
       where l.failure is not null order by l.created_at desc limit 1),
+    'series', (select pg_catalog.count(*) from (select from public.prebooking_series s order by s.id limit 100000) l),
+    'unfilled', (
+      select pg_catalog.count(*) from (
+        select from public.prebooking_series s where s.look_at < t - interval '5 minutes' order by s.look_at limit most) l),
     'sessions', (select pg_catalog.count(*) from (select from public.auth_sessions s order by s.id limit 100000) l),
     'sealed_under', prebooking.keys_in_use(),
     -- Signs that the web application and its old cron are still at work. cron_rows: rows that the cron has loaded, or

@@ -1,15 +1,17 @@
--- Browsers, with the publishable key and the user's access token, read the user's own prebookings and what happened to
--- them, and receive the rows' changes by realtime. Nothing else: all that changes a row goes through the service.
+-- Browsers, with the publishable key and the user's access token, read the user's own prebookings, what happened to
+-- them, and the user's series, and receive the rows' changes by realtime. Nothing else: all that changes a row goes through the service.
 
 -- The columns that the API shows. Claim and retry tokens, leases and the old message stay inside.
-revoke all on public.prebookings, prebooking.email_owners, prebooking.history, public.prebooking_history
-  from authenticated;
+revoke all on public.prebookings, prebooking.email_owners, prebooking.history, public.prebooking_history,
+  public.prebooking_series from authenticated;
 grant usage on schema public to authenticated;
 grant select (
   id, user_email, status, version, attempts, available_at, box_subdomain, box_aimharder_id, box_domain,
-  booking_data, class,
+  booking_data, class, series_id,
   qstash_schedule_id, warning, result, error_code, error_message, created_at, updated_at, executed_at
 ) on public.prebookings to authenticated;
+grant select (id, user_email, weekly, paused, skip, reasons, created_at, updated_at) on public.prebooking_series
+  to authenticated;
 -- They may look up the owner of their own address, by the policies alone: the schema is closed to them.
 grant select (email, sub) on prebooking.email_owners to authenticated;
 -- The view is read under the rights of who asks, so these need the table's, too.
@@ -44,6 +46,8 @@ begin
   -- Permissive policies add up, and the table may have others from its time before us: these they can't exceed.
   execute 'create policy prebookings_own_at_most on public.prebookings as restrictive for all to authenticated'
     || ' using (' || own || ')';
+  drop policy if exists series_own on public.prebooking_series;
+  execute 'create policy series_own on public.prebooking_series for select to authenticated using (' || own || ')';
   drop policy if exists history_of_own_prebookings on prebooking.history;
   create policy history_of_own_prebookings on prebooking.history for select to authenticated
     using (exists (select from public.prebookings p where p.id = prebooking_id)); -- of those that they see

@@ -10,7 +10,8 @@ declare
     'read_session', 'note_box_domains', 'disconnect_session', 'lease_session', 'save_session', 'list_sessions_to_encrypt',
     'replace_session_secrets', 'list_passwords_to_encrypt', 'replace_password', 'admit_sign_in', 'store_sign_in',
     'lease_sign_in', 'save_sign_in_again', 'end_sign_in_again', 'claim_prebooking', 'renew_claims', 'begin_booking',
-    'finish_booking', 'begin_giving_back', 'end_giving_back', 'take_given_back', 'release_prebooking', 'park_prebooking', 'sweep_prebookings', 'take_notices', 'note_told',
+    'finish_booking', 'create_series', 'list_series', 'change_series', 'end_series',
+    'fill_series', 'take_series', 'begin_giving_back', 'end_giving_back', 'take_given_back', 'release_prebooking', 'park_prebooking', 'sweep_prebookings', 'take_notices', 'note_told',
     'note_untold', 'take_session_looks', 'note_session_look', 'read_changes', 'own_email', 'release_email', 'make_calendar',
     'end_calendar', 'read_calendar', 'read_history', 'note_ping', 'read_ping', 'inspect_service', 'remove_old_prebookings'
   ];

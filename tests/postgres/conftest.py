@@ -55,7 +55,8 @@ async def many(protocol: str) -> AsyncIterator[Many]:
             "delete from public.prebookings; delete from public.auth_sessions; delete from prebooking.notices;"
             " delete from prebooking.retries; delete from prebooking.session_checks;"
             " delete from prebooking.accounts; delete from prebooking.sign_in_tries;"
-            " delete from prebooking.own_sign_ins; delete from prebooking.calendars"
+            " delete from prebooking.own_sign_ins; delete from prebooking.calendars;"
+            " delete from public.prebooking_series"
         )
         await connections[0].execute("reset role; delete from prebooking.email_owners")
         for connection in connections:

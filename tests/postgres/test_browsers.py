@@ -10,6 +10,7 @@ import pytest
 from tests.postgres.adopting import Adopted
 from tests.postgres.factories import prebooking
 from tests.postgres.functions import Functions, connect, rolled_back
+from tests.postgres.weekly import make_series
 
 from prebooking.adapters.migrations import migrate
 from prebooking_local.postgres import Postgres
@@ -86,6 +87,17 @@ async def test_an_e_mail_that_another_account_has_shows_nothing_to_a_browser(db:
         await browse(db, {"role": "authenticated", "email": "Ana@example.com", "sub": sub})
         seen_by[sub] = await seen(db)
     assert seen_by == {"first": own, "second": set(), None: set()}
+
+
+async def test_a_browser_sees_its_users_series_and_no_others(db: Functions) -> None:
+    own = {UUID((await make_series(db, "ana@example.com"))["id"])}
+    await make_series(db, "bea@example.com")
+    await db.call("own_email", sub="first", email="ana@example.com")
+    for sub, shown in (("first", own), ("second", set())):
+        await db.connection.execute("reset role")
+        await browse(db, {"role": "authenticated", "email": "Ana@example.com", "sub": sub})
+        found = await db.connection.fetch("select id, weekly, paused, skip, reasons from public.prebooking_series")
+        assert {row["id"] for row in found} == shown
 
 
 async def test_a_browser_whose_user_changed_the_e_mail_sees_the_moved_rows(db: Functions) -> None:

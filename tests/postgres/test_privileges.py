@@ -44,12 +44,14 @@ EXPECTED = {
     ("service_role", "prebooking.own_sign_ins"): ALL_BUT_TRUNCATE,
     ("service_role", "prebooking.calendars"): ALL_BUT_TRUNCATE,
     ("service_role", "prebooking.history"): {"select", "insert", "delete"},
+    ("service_role", "public.prebooking_series"): ALL_BUT_TRUNCATE,
+    ("authenticated", "public.prebooking_series"): {"select"},
     ("authenticated", "public.prebookings"): {"select"},
     ("authenticated", "public.prebooking_history"): {"select"},
 }
 SHOWN_TO_BROWSERS = {
     *("id", "user_email", "status", "version", "attempts", "available_at", "box_subdomain", "box_aimharder_id"),
-    *("box_domain", "class"),
+    *("box_domain", "class", "series_id", "weekly", "paused", "skip", "reasons"),
     *("booking_data", "qstash_schedule_id", "warning", "result", "error_code", "error_message"),
     *("created_at", "updated_at", "executed_at"),
     *("prebooking_id", "n", "at", "event", "attempt", "replica", "reason", "message_id", "took_ms"),
@@ -87,6 +89,8 @@ insert into prebooking.accounts values ('ana@example.com', 'print');
 insert into prebooking.sign_in_tries values (gen_random_uuid(), 'ana@example.com', 'ana@example.com', now(), 1);
 insert into prebooking.own_sign_ins values (gen_random_uuid(), 'ana@example.com', now());
 insert into prebooking.calendars values ('ana@example.com', repeat('0', 64), now());
+insert into public.prebooking_series (id, user_email, weekly, created_at, updated_at)
+values (gen_random_uuid(), 'ana@example.com', '{}', now(), now());
 """
 
 

@@ -7,9 +7,9 @@ from prebooking.domain.store_outcomes import StoreOutcome
 
 FUNCTIONS = Path(__file__).parents[2] / "sql" / "functions"
 _DEFINED = re.compile(r"create or replace function\s+((?:public|prebooking)\.\w+)")
-# After 'outcome' or as the first argument of prebooking.answer: one word, or a `case` of several.
+# After 'outcome' or as the first argument of prebooking.answer and series_answer: one word, or a `case` of several.
 _ANSWERED = re.compile(
-    r"(?:'outcome',|\banswer\(|reason := (?:coalesce\([\w.]+,)?)\s*('\w+'|case\b.*?\bend\b)", re.DOTALL
+    r"(?:'outcome',|\b(?:series_)?answer\(|reason := (?:coalesce\([\w.]+,)?)\s*('\w+'|case\b.*?\bend\b)", re.DOTALL
 )
 _WORD = re.compile(r"(?:^|then |else )'(\w+)'")
 _AS_JSON = re.compile(r'"outcome": "(\w+)"')

@@ -38,7 +38,7 @@ async def test_a_new_wish_is_a_pending_row_with_ids_as_strings(world: World) -> 
     assert set(row) == {
         *("id", "user_email", "status", "version", "attempts", "available_at", "box_subdomain", "box_aimharder_id"),
         *("booking_data", "class", "qstash_schedule_id", "warning", "result", "error_code", "error_message"),
-        *("created_at", "updated_at", "executed_at"),
+        *("series_id", "created_at", "updated_at", "executed_at"),
     }
     assert (row["user_email"], row["status"], row["version"], row["attempts"]) == (ANA, "pending", 1, 0)
     assert datetime.fromisoformat(row["available_at"]) == opens_at

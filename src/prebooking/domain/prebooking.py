@@ -91,6 +91,7 @@ class Prebooking:
     box_domain: Domain | None = None  #: None: as the user's session knows it
     booking_data: Mapping[str, Any]
     class_: WishedClass | None = None  #: by its hour and name, beside the id or in its place
+    series_id: UUID | None = None  #: the series that made it
     qstash_schedule_id: str | None = None
     warning: Mapping[str, Any] | None = None  #: code, message, since: advice to its user before the opening
     result: Mapping[str, Any] | None = None

@@ -18,6 +18,7 @@ from prebooking.adapters.supabase.giving_back import SupabaseGivingBack
 from prebooking.adapters.supabase.history import SupabaseHistory
 from prebooking.adapters.supabase.notices import SupabaseNotices
 from prebooking.adapters.supabase.rpc import open_rpc
+from prebooking.adapters.supabase.series import SupabaseSeries
 from prebooking.adapters.supabase.session_vault import SessionVault
 from prebooking.adapters.supabase.shapes import PREBOOKINGS, TRANSITION
 from prebooking.adapters.supabase.sign_ins import SupabaseSignIns
@@ -48,6 +49,7 @@ class SupabaseStore(
     SupabaseOwners,
     SupabaseCalendars,
     SupabaseHistory,
+    SupabaseSeries,
 ):
     """See prebooking.domain.ports.Store."""
 

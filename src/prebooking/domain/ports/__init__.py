@@ -9,6 +9,7 @@ from prebooking.domain.ports.giving_back import GivingBackStore
 from prebooking.domain.ports.gym import Account, Gym, Gyms, HeldRequest
 from prebooking.domain.ports.messages import Messages, NotificationSender
 from prebooking.domain.ports.metrics import Metrics
+from prebooking.domain.ports.series import SeriesStore
 from prebooking.domain.ports.sessions import SessionStore, SignInStore
 from prebooking.domain.ports.store import EventStore, HistoryStore, NoticeStore, OwnerStore, Store
 
@@ -28,6 +29,7 @@ __all__ = [
     "NoticeStore",
     "NotificationSender",
     "OwnerStore",
+    "SeriesStore",
     "SessionStore",
     "SignInStore",
     "Store",

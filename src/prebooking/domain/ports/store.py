@@ -12,6 +12,7 @@ from prebooking.domain.history import HistoryEvent
 from prebooking.domain.notices import Notice
 from prebooking.domain.ports.calendars import CalendarStore
 from prebooking.domain.ports.giving_back import GivingBackStore
+from prebooking.domain.ports.series import SeriesStore
 from prebooking.domain.ports.sessions import SessionStore, SignInStore
 from prebooking.domain.prebooking import Box, Page, Prebooking
 from prebooking.domain.store_outcomes import StoreOutcome
@@ -72,6 +73,7 @@ class Store(
     CalendarStore,
     HistoryStore,
     GivingBackStore,
+    SeriesStore,
     Protocol,
 ):
     """The rows. Each method is one guarded SQL function; all raise StoreUnavailableError and StoreRefusedError."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NotRequired
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.json_schema import SkipJsonSchema
@@ -93,6 +94,7 @@ class Prebooking(_Prebooking):
     booking_data: Booking
     # Always present in a response, so without a default here.
     class_: WishedClass | None
+    series_id: UUID | None
     qstash_schedule_id: str | None
     warning: Warned | None
     result: Result | None

@@ -1,0 +1,84 @@
+"""What users want every week, a part of the store."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import TypeAdapter
+
+from prebooking.adapters.supabase.rpc import SupabaseRpc
+from prebooking.domain.series import Series, SeriesAnswer, WeeklyClass, written
+from prebooking.domain.series_days import SeriesDay
+
+_ANSWER = TypeAdapter(SeriesAnswer)
+_SERIES = TypeAdapter(list[Series])
+_WEEKLY = TypeAdapter(WeeklyClass)
+
+
+class SupabaseSeries:
+    """See prebooking.domain.ports.SeriesStore."""
+
+    _rpc: SupabaseRpc
+
+    async def create_series(self, series_id: UUID, user_email: str, weekly: WeeklyClass, *, most: int) -> SeriesAnswer:
+        return await self._series(
+            "create_series", id=series_id, user_email=user_email, weekly=_as_json(weekly), most=most
+        )
+
+    async def list_series(self, user_email: str, *, series_id: UUID | None = None) -> Sequence[Series]:
+        answer = await self._rpc.call("list_series", user_email=user_email, id=series_id)
+        return _SERIES.validate_python(answer["series"])
+
+    async def change_series(
+        self,
+        read: Series,
+        *,
+        weekly: WeeklyClass,
+        paused: bool,
+        skip: Sequence[str],
+        cancel: Sequence[UUID],
+        max_active: int,
+    ) -> SeriesAnswer:
+        return await self._series(
+            "change_series",
+            id=read.id,
+            user_email=read.user_email,
+            revision=read.revision,
+            weekly=_as_json(weekly),
+            paused=paused,
+            skip=list(skip),
+            cancel=[str(prebooking_id) for prebooking_id in cancel],
+            max_active=max_active,
+        )
+
+    async def end_series(self, series_id: UUID, user_email: str, *, keep: bool) -> SeriesAnswer:
+        return await self._series("end_series", id=series_id, user_email=user_email, keep=keep)
+
+    async def fill_series(
+        self, read: Series, days: Mapping[UUID, SeriesDay], *, max_active: int, look_at: datetime | None
+    ) -> SeriesAnswer:
+        to_make = [
+            {
+                "id": str(prebooking_id),
+                "day": written(one.day),
+                "opens_at": one.opens_at.isoformat(),
+                "starts_at": one.starts_at.isoformat(),
+            }
+            for prebooking_id, one in days.items()
+        ]
+        return await self._series(
+            "fill_series", id=read.id, revision=read.revision, days=to_make, max_active=max_active, look_at=look_at
+        )
+
+    async def take_series(self) -> Sequence[Series]:
+        return _SERIES.validate_python((await self._rpc.call("take_series"))["series"])
+
+    async def _series(self, function: str, **arguments: Any) -> SeriesAnswer:
+        return _ANSWER.validate_python(await self._rpc.call(function, **arguments))
+
+
+def _as_json(weekly: WeeklyClass) -> dict[str, Any]:
+    """Without what is not set, so that a field that is added later makes no other wish of an earlier one."""
+    found: dict[str, Any] = _WEEKLY.dump_python(weekly, mode="json", exclude_none=True)
+    return found
