@@ -42,6 +42,7 @@ from prebooking.usecases.guarded_gyms import GuardedGyms
 from prebooking.usecases.publishing import PublishCircuitBreaker
 from prebooking.usecases.readiness import Readiness
 from prebooking.usecases.schedule import Scheduler
+from prebooking.usecases.series import WeeklySeries
 from prebooking.usecases.sessions.connect import SessionConnector
 from prebooking.usecases.sessions.refresh import SessionRefresher
 from prebooking.usecases.sessions.revive import SessionReviver
@@ -89,11 +90,25 @@ async def open_services(
         metrics = PrometheusMetrics(refusals=RejectionReason, tokens=TokenCheck)
         orders = PublishCircuitBreaker(clock)
         give_back = GiveBack(store, gyms, effects, reviver, clock, legacy_box=settings.legacy_box)
+        alarm = Alarm(settings.lead_seconds, clock.monotonic)
+        scheduler = Scheduler(
+            store,
+            messages,
+            orders,
+            clock,
+            address=settings.public_url,
+            max_delay_s=settings.qstash_max_delay_seconds,
+            limits=Limits(active=settings.max_active_prebookings, per_minute=settings.max_creates_per_minute),
+            for_now=settings.schedule_for_now,
+            on_scheduled=alarm.set_for,
+        )
+        series = WeeklySeries(store, scheduler, gate, clock, max_active=settings.max_active_prebookings)
         background_tasks = BackgroundTasks(
             NoticePublisher(store, outside.notification_sender, orders, gate, clock, metrics),
             SessionWatch(store, gyms, reviver, gate, clock, metrics),
             Retention(store, gate, clock, days=settings.retention_days),
             give_back,
+            series,
         )
         patience = Patience(
             too_early_minutes=settings.too_early_minutes, book_until_minutes=settings.book_until_minutes_before
@@ -115,18 +130,6 @@ async def open_services(
         )
         executor = Executor(
             pipeline, clock, metrics, max_duration_s=settings.max_duration_seconds, on_ended=background_tasks.run_soon
-        )
-        alarm = Alarm(settings.lead_seconds, clock.monotonic)
-        scheduler = Scheduler(
-            store,
-            messages,
-            orders,
-            clock,
-            address=settings.public_url,
-            max_delay_s=settings.qstash_max_delay_seconds,
-            limits=Limits(active=settings.max_active_prebookings, per_minute=settings.max_creates_per_minute),
-            for_now=settings.schedule_for_now,
-            on_scheduled=alarm.set_for,
         )
         sweeper = Sweeper(
             store,
@@ -158,6 +161,7 @@ async def open_services(
             ),
             sign_ins=SignInService(store, outside.gyms, clock, effects, remembers=settings.encrypts_sessions),
             class_listings=ClassListings(store, outside.gyms, sessions, clock),
+            series=series,
             calendars=Calendars(store, ICalendarFile(), gate, clock, public_url=settings.public_url),
             events=EventBroadcaster(store, gate, clock),
             readiness=Readiness(store),

@@ -104,13 +104,18 @@ class Scheduler:
     async def cancel(self, prebooking_id: UUID, user_email: str) -> Transition:
         """outcome: cancelled, not_found, booking_in_progress, already_finished."""
         cancelled = await self._store.cancel(prebooking_id, user_email)
-        if (
-            cancelled.outcome == StoreOutcome.CANCELLED
-            and cancelled.prebooking
-            and cancelled.prebooking.qstash_schedule_id
-        ):
-            await self._take_back(cancelled.prebooking.qstash_schedule_id)
+        if cancelled.outcome == StoreOutcome.CANCELLED and cancelled.prebooking:
+            await self.take_back(cancelled.prebooking)
         return cancelled
+
+    async def order(self, made: Prebooking) -> None:
+        """Orders the message of what a series has made."""
+        await self._order_message(Transition(outcome=StoreOutcome.CREATED, prebooking=made))
+
+    async def take_back(self, cancelled: Prebooking) -> None:
+        """Deletes the message of a prebooking that was cancelled."""
+        if cancelled.qstash_schedule_id:
+            await self._take_back(cancelled.qstash_schedule_id)
 
     async def publish(
         self, prebooking: Prebooking, *, delivery_failures: int = 0, readdressed: bool = False

@@ -14,6 +14,7 @@ from prebooking.usecases.event_broadcaster import EventBroadcaster
 from prebooking.usecases.giving_back import GiveBack
 from prebooking.usecases.readiness import Readiness
 from prebooking.usecases.schedule import Scheduler
+from prebooking.usecases.series import WeeklySeries
 from prebooking.usecases.sessions.connect import SessionConnector
 from prebooking.usecases.sessions.sign_in import SignInService
 from prebooking.usecases.sweep import Sweeper
@@ -32,6 +33,7 @@ class Services:
     session_connector: SessionConnector
     sign_ins: SignInService
     class_listings: ClassListings
+    series: WeeklySeries
     calendars: Calendars
     events: EventBroadcaster
     readiness: Readiness

@@ -1,5 +1,5 @@
-"""The tasks of a replica beside booking: it sends notices, checks sessions, removes old rows,
-and settles places that were to be given back.
+"""The tasks of a replica beside booking: it sends notices, checks sessions, removes old rows, settles places that were
+to be given back, and has the due days of series prebooked.
 
 Each has a lane of its own, so that none waits for another: an account host that is silent delays no notice. They keep
 out of the way of openings, and the work that one leaves undone is done by its next pass or by another replica.
@@ -18,6 +18,7 @@ from prebooking.domain.errors import StoreRefusedError, StoreUnavailableError
 from prebooking.usecases.background.notifications import NoticePublisher
 from prebooking.usecases.background.retention import Retention
 from prebooking.usecases.giving_back import GiveBack
+from prebooking.usecases.series import WeeklySeries
 from prebooking.usecases.sessions.watch import SessionWatch
 
 _log = structlog.get_logger()
@@ -73,16 +74,23 @@ class _Lane:
 
 class BackgroundTasks:
     def __init__(
-        self, notifier: NoticePublisher, watch: SessionWatch, housekeeping: Retention, give_back: GiveBack
+        self,
+        notifier: NoticePublisher,
+        watch: SessionWatch,
+        housekeeping: Retention,
+        give_back: GiveBack,
+        series: WeeklySeries,
     ) -> None:
         self._notifier = notifier
         self._watch = watch
         self._notices = _Lane("notices", self._publish)
+        self._series = _Lane("series", series.fill_due)
         self._lanes = (
             self._notices,
             _Lane("sessions", self._look),
             _Lane("housekeeping", lambda _: housekeeping.tidy()),
             _Lane("giving back", lambda _: give_back.settle()),
+            self._series,
         )
         self._running = False
         self._passes: set[asyncio.Task[None]] = set()
@@ -105,11 +113,18 @@ class BackgroundTasks:
 
     async def before_sleeping(self, within_s: float) -> None:
         """For hosts that sleep between requests: sends the notices of the last ends now, if there is time."""
+        await self._before_sleeping(self._notices, within_s)
+
+    async def after_answer(self, within_s: float) -> None:
+        """For such hosts, too: where a series' prebooking has just ended, the next of its days becomes due."""
+        await self._before_sleeping(self._series, within_s)
+
+    async def _before_sleeping(self, lane: _Lane, within_s: float) -> None:
         if self._running:
             return
         with suppress(TimeoutError, StoreUnavailableError, StoreRefusedError):
             async with asyncio.timeout(within_s):
-                await self._notices.if_wanted()
+                await lane.if_wanted()
 
     async def run(self) -> None:
         """Until it is cancelled."""

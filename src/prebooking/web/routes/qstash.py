@@ -9,6 +9,7 @@ from uuid import UUID
 
 import structlog
 from pydantic import BaseModel, ValidationError
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -50,7 +51,9 @@ async def execute(request: Request) -> Response:
         with structlog.contextvars.bound_contextvars(message_id=message_id(request)):
             verdict = await services.executor.execute(prebooking_id, payload.version, budget)
     await services.background_tasks.before_sleeping(budget.left)
-    return _answer(verdict, prebooking_id)
+    answer = _answer(verdict, prebooking_id)
+    answer.background = BackgroundTask(services.background_tasks.after_answer, budget.left)
+    return answer
 
 
 async def failed(request: Request) -> Response:

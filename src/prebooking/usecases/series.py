@@ -1,0 +1,165 @@
+"""Classes that are wanted every week: their users make, change and end them; their due days become prebookings.
+
+Making the due days is one step, which may be repeated by anybody at any time: `fill`. A create and a change take it at
+once; whatever is missing then, or becomes due later, the sweep's lane makes, and so does whoever comes after a process
+that died over it.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from math import inf
+from uuid import UUID, uuid4
+
+import structlog
+
+from prebooking.domain.errors import StoreUnavailableError
+from prebooking.domain.ports import Clock, SeriesStore
+from prebooking.domain.series import MOST, Series, SeriesAnswer, WeeklyClass, read_day, written
+from prebooking.domain.series_days import due_days, next_due_at
+from prebooking.domain.store_outcomes import StoreOutcome
+from prebooking.usecases.booking.gate import Gate
+from prebooking.usecases.schedule import Scheduler
+
+_log = structlog.get_logger()
+
+_PATIENCE_S = 8.0  # of whoever asks; the sweep makes what is left
+_MESSAGES_S = 4.0  # for those of one step: the sweep orders what is left
+_TRIES = 5  # at a series that others change at the same time
+_BATCHES = 10  # in one pass
+_AT_LEAST = timedelta(days=1)  # a day may have lost its prebooking in a way of which no series hears
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a series is to be from now on."""
+
+    weekly: WeeklyClass
+    paused: bool
+    skip: tuple[str, ...]
+
+
+class WeeklySeries:
+    def __init__(self, store: SeriesStore, scheduler: Scheduler, gate: Gate, clock: Clock, *, max_active: int) -> None:
+        self._store = store
+        self._scheduler = scheduler
+        self._gate = gate
+        self._clock = clock
+        self._max_active = max_active
+
+    async def create(self, user_email: str, weekly: WeeklyClass) -> SeriesAnswer:
+        """outcome: created, existing, too_many. Raises StoreUnavailableError."""
+        asked = self._clock.monotonic()
+        return await self._filled(await self._store.create_series(uuid4(), user_email, weekly, most=MOST), asked)
+
+    async def list(self, user_email: str) -> Sequence[Series]:
+        """Raises StoreUnavailableError."""
+        return await self._store.list_series(user_email)
+
+    async def read(self, user_email: str, series_id: UUID) -> Series | None:
+        """Raises StoreUnavailableError."""
+        return next(iter(await self._store.list_series(user_email, series_id=series_id)), None)
+
+    async def change(self, user_email: str, series_id: UUID, change: Callable[[Series], Wanted]) -> SeriesAnswer:
+        """outcome: changed, not_found, too_many. Raises StoreUnavailableError, and what `change` raises."""
+        asked = self._clock.monotonic()
+        for _ in range(_TRIES):
+            series = await self.read(user_email, series_id)
+            if series is None:
+                return SeriesAnswer(outcome=StoreOutcome.NOT_FOUND)
+            wanted = change(series)
+            after = replace(series, weekly=wanted.weekly, paused=wanted.paused, skip=wanted.skip)
+            if after == series:  # a repeat, perhaps of one whose answer was lost
+                return await self._filled(SeriesAnswer(outcome=StoreOutcome.CHANGED, series=series), asked)
+            changed = await self._store.change_series(
+                series,
+                weekly=wanted.weekly,
+                paused=wanted.paused,
+                skip=wanted.skip,
+                cancel=_unfit(series, after),
+                max_active=self._max_active,
+            )
+            if changed.outcome is not StoreOutcome.STALE:
+                return await self._filled(changed, asked)
+        raise StoreUnavailableError("the series was changed by others at the same time")
+
+    async def end(self, user_email: str, series_id: UUID, *, keep: bool) -> bool:
+        """Whether there was one. `keep`: what waits stays, as ordinary prebookings. Raises StoreUnavailableError."""
+        if await self.read(user_email, series_id) is None:
+            return False
+        ended = await self._store.end_series(series_id, user_email, keep=keep)
+        await self._follow_with_messages(ended)
+        return True  # also where it was ended meanwhile, perhaps by this call, whose answer was lost
+
+    async def fill(self, series: Series) -> Series:
+        """Makes the due days that have no prebooking; the series as it is then. Raises StoreUnavailableError."""
+        for _ in range(_TRIES):
+            due, following = due_days(series, series.now), next_due_at(series, series.now)
+            taken = {one.day for one in series.taken}
+            look_at = series.now + _AT_LEAST if due else None
+            filled = await self._store.fill_series(
+                series,
+                {uuid4(): one for one in due if written(one.day) not in taken},
+                max_active=self._max_active,
+                look_at=min(look_at, following) if look_at and following else look_at,
+            )
+            if filled.series is None:
+                return series  # it was ended meanwhile
+            series = filled.series
+            if filled.outcome is not StoreOutcome.STALE:
+                await self._follow_with_messages(filled)
+                break
+        return series
+
+    async def fill_due(self, until: float = inf) -> None:
+        """One pass of the sweep; begins no other batch from `until` on, on the monotonic clock.
+
+        Raises StoreUnavailableError.
+        """
+        for _ in range(_BATCHES):
+            await self._gate.calm()
+            taken = await self._store.take_series() if self._clock.monotonic() < until else ()
+            if not taken:
+                break
+            for series in taken:
+                await self._gate.calm()
+                try:
+                    await self.fill(series)
+                except StoreUnavailableError:
+                    raise
+                except Exception:  # noqa: BLE001  # an error of ours with one must not keep the others
+                    _log.exception("series_failed", series_id=str(series.id))
+
+    async def _filled(self, answer: SeriesAnswer, asked: float) -> SeriesAnswer:
+        """The answer with the series as it is once its due days are made, if that comes in time."""
+        if answer.series is None:
+            return answer
+        series = answer.series
+        try:
+            async with asyncio.timeout(max(0.0, asked + _PATIENCE_S - self._clock.monotonic())):
+                await self._follow_with_messages(answer)
+                series = await self.fill(series)
+        except (TimeoutError, StoreUnavailableError) as exc:
+            _log.warning("series_not_filled", series_id=str(series.id), reason=str(exc) or "out of time")
+        return replace(answer, series=series)
+
+    async def _follow_with_messages(self, answer: SeriesAnswer) -> None:
+        """Orders and takes back those of the prebookings that were made and cancelled."""
+        try:
+            async with asyncio.timeout(_MESSAGES_S):
+                await asyncio.gather(
+                    *(self._scheduler.order(made) for made in answer.made),
+                    *(self._scheduler.take_back(cancelled) for cancelled in answer.cancelled),
+                )
+        except TimeoutError:
+            _log.info("series_messages_late", made=len(answer.made), cancelled=len(answer.cancelled))
+
+
+def _unfit(series: Series, after: Series) -> list[UUID]:
+    """The series' own prebookings of days that are not wanted any more, or are wanted otherwise."""
+    return [
+        one.prebooking_id
+        for one in series.taken
+        if one.own and not (after.wants(day := read_day(one.day)) and after.weekly.is_the_same_on(day, series.weekly))
+    ]
