@@ -26,6 +26,7 @@ SOON = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
 
 # In JSON Schema a time zone is any text.
 CLASSES_RULE = {"days_before": "4", "time_zone": "Europe/Madrid"}
+WEEKLY_RULE = {"days_before": 4, "time_zone": "Europe/Madrid"}
 RULE = {"days_before": 4, "starts": "08:00", "time_zone": "Europe/Madrid"}
 
 _OFFSETS = st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30)), timezone(timedelta(hours=-11))])
@@ -62,7 +63,9 @@ class Server(AuthBase):
 if TOKEN:
     GLOBAL_AUTH_STORAGE.set_from_requests(Server()).apply_to(path_regex="^/metrics")
     GLOBAL_AUTH_STORAGE.set_from_requests(Signed()).apply_to(path_regex="^/qstash/")
-    GLOBAL_AUTH_STORAGE.set_from_requests(SignedIn()).apply_to(path_regex="^/(prebookings|boxes|session|calendar$)")
+    GLOBAL_AUTH_STORAGE.set_from_requests(SignedIn()).apply_to(
+        path_regex="^/(prebookings|series|boxes|session|calendar$)"
+    )
 
 
 @schemathesis.hook
@@ -79,11 +82,17 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
     if case.headers and "Idempotency-Key" in case.headers:
         case.headers["Idempotency-Key"] = str(uuid4())  # one for each wish
     body: Any = case.body
-    match case.operation.label, body:
+    right = _put_right(case.operation.label, body)
+    if right is not body:  # schemathesis looks again at what is assigned
+        case.body = right
+
+
+def _put_right(label: str, body: Any) -> Any:
+    match label, body:
         case "POST /qstash/prebooking-failed", dict():
             body["sourceBody"] = base64.b64encode(body_of(str(uuid4()))).decode()
         case "PUT /session", dict():
-            case.body = SESSION
+            return SESSION
         case "POST /prebookings", {"booking_data": {"day": str(day), **rest}}:
             # The class lies ahead, and after its opening.
             data: dict[str, Any] = {str(name): value for name, value in rest.items()}
@@ -91,6 +100,12 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
             data.pop("classTimeUTC", None)
             opening: dict[str, Any] = {"opens": RULE} if body.get("opens") else {"available_at": SOON}
             box = {name: body[name] for name in ("box_subdomain", "box_aimharder_id")}
-            case.body = {**box, "booking_data": data, **opening}
+            return {**box, "booking_data": data, **opening}
         case (("PATCH /prebookings/{id}" | "POST /prebookings/{id}/retry"), {"available_at": _}):
             body["available_at"] = SOON
+        case (("POST /series" | "PATCH /series/{id}"), dict()):
+            if "opens" in body:
+                body["opens"] = WEEKLY_RULE
+            if "last_day" in body:
+                body.pop("first_day", None)  # which may not be later
+    return body

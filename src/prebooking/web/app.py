@@ -24,6 +24,7 @@ from prebooking.web.routes import (
     metrics,
     prebookings,
     qstash,
+    series,
     session,
     sign_in,
 )
@@ -31,7 +32,7 @@ from prebooking.web.startup import OpenServices, Startup, WithServices
 
 ROUTES = (
     *(*events.ROUTES, *prebookings.ROUTES, *giving_back.ROUTES, *classes.ROUTES, *session.ROUTES, *sign_in.ROUTES),
-    *(*calendar.ROUTES, *qstash.ROUTES, *health.ROUTES, *metrics.ROUTES),
+    *(*series.ROUTES, *calendar.ROUTES, *qstash.ROUTES, *health.ROUTES, *metrics.ROUTES),
 )
 
 

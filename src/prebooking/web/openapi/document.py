@@ -163,7 +163,7 @@ def _operation(route: ApiRoute, schemas: _Schemas) -> _Json:
             "in": "path",
             "required": True,
             "schema": {"type": "string", "format": "uuid"},
-            "description": "The id of the prebooking.",
+            "description": f"The id of the {'series' if route.operation.tag == 'series' else 'prebooking'}.",
         }
         for name in route.param_convertors
         if name not in {parameter["name"] for parameter in parameters}

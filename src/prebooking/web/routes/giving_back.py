@@ -1,9 +1,9 @@
 """The route that gives the place of a completed prebooking back."""
 
 from math import ceil
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -11,28 +11,18 @@ from prebooking.usecases.giving_back import Answer, Result
 from prebooking.web.openapi.operations import OF_USERS, ApiRoute, Operation, ResponseSpec
 from prebooking.web.problems import Problem, invalid_from
 from prebooking.web.schemas import responses
+from prebooking.web.schemas.fields import TrueOrFalse
 from prebooking.web.schemas.rows import as_json
 from prebooking.web.services import services_of
 from prebooking.web.transitions import NOT_YOURS, not_found, prebooking_id
 
 
-def _true_or_false(value: Any) -> Any:
-    if value not in ("true", "false"):
-        raise ValueError("must be true or false")
-    return value == "true"
-
-
 class GivingBackQuery(BaseModel):
     """Whether a late cancellation is accepted."""
 
-    late: Annotated[
-        bool,
-        BeforeValidator(_true_or_false),
-        Field(
-            description="true: give the place back even if the gym keeps the credit.",
-            json_schema_extra={"type": "boolean"},
-        ),
-    ] = False
+    late: Annotated[TrueOrFalse, Field(description="true: give the place back even if the gym keeps the credit.")] = (
+        False
+    )
 
 
 async def give_back(request: Request) -> Response:

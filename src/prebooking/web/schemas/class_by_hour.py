@@ -17,7 +17,7 @@ def _is_a_name(value: str) -> str:
     return value
 
 
-class ClassByHour(BaseModel):
+class HourAndName(BaseModel):
     """A class by its hour and name. Its id is looked up in the gym's listing, also where the gym lists the class only
     at its opening, or creates it anew under another id.
     """
@@ -36,6 +36,13 @@ class ClassByHour(BaseModel):
             " Default: any class of that hour, if there is only one."
         ),
     ] = None
+
+
+class ClassByHour(HourAndName):
+    """A class by its hour and name, and the zone of its wall clock. Its id is looked up in the gym's listing, also
+    where the gym lists the class only at its opening, or creates it anew under another id.
+    """
+
     time_zone: Annotated[
         TimeZone | None,
         Field(

@@ -2,7 +2,7 @@
 
 import re
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -94,6 +94,29 @@ BoxLabel = Annotated[
     AfterValidator(box_label),
     WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"}),
 ]
+
+
+def _no_boolean(value: Any) -> Any:
+    if isinstance(value, bool):  # Python takes it for 0 or 1
+        raise ValueError("must be 0 or 1")  # noqa: TRY004  # pydantic's way to refuse
+    return value
+
+
+Insist = Annotated[
+    Literal[0, 1],
+    BeforeValidator(_no_boolean),
+    Field(description="1: join the waiting list when the class is full."),
+]
+
+
+def _true_or_false(value: Any) -> Any:
+    if value not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return value == "true"
+
+
+#: Of a query.
+TrueOrFalse = Annotated[bool, BeforeValidator(_true_or_false), WithJsonSchema({"type": "boolean"})]
 
 
 def _box_domain(value: Any) -> Any:

@@ -108,24 +108,17 @@ class Rule(BaseModel):
     ] = None
 
 
-class Opens(Rule):
-    """A gym's opening rule, and the time and time zone of the class that it applies to."""
+class ZonedRule(Rule):
+    """A gym's opening rule and time zone."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"days_before": 4, "starts": "08:00", "time_zone": "Europe/Madrid"}],
+            "examples": [{"days_before": 4, "time_zone": "Europe/Madrid"}],
             "oneOf": [{"required": ["days_before"]}, {"required": ["hours_before"]}],
         }
     )
 
     time_zone: Annotated[TimeZone, Field(description=f"The gym's IANA time zone, {_EXAMPLE}.")]
-    starts: Annotated[
-        TimeOfDay | None,
-        Field(
-            description="The local time at which the class starts. Default: taken from `booking_data.classTimeUTC` or"
-            " `class`."
-        ),
-    ] = None
 
     @model_validator(mode="after")
     def _is_any(self) -> Self:
@@ -138,6 +131,25 @@ class Opens(Rule):
         return OpeningRule(
             zone=self.time_zone, days_before=self.days_before, at=self.at, hours_before=self.hours_before
         )
+
+
+class Opens(ZonedRule):
+    """A gym's opening rule, and the time and time zone of the class that it applies to."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"days_before": 4, "starts": "08:00", "time_zone": "Europe/Madrid"}],
+            "oneOf": [{"required": ["days_before"]}, {"required": ["hours_before"]}],
+        }
+    )
+
+    starts: Annotated[
+        TimeOfDay | None,
+        Field(
+            description="The local time at which the class starts. Default: taken from `booking_data.classTimeUTC` or"
+            " `class`."
+        ),
+    ] = None
 
     def starts_at(self, day: date) -> datetime | None:
         """Returns when the class starts, in UTC, if `starts` is given."""

@@ -1,13 +1,12 @@
 """What a user may ask for, read strictly; the contract in /openapi.json is generated from the same types."""
 
 from datetime import date, datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationInfo,
@@ -18,17 +17,11 @@ from pydantic import (
 from prebooking.domain.prebooking import Status
 from prebooking.web.problems import invalid
 from prebooking.web.schemas.class_by_hour import ClassByHour
-from prebooking.web.schemas.fields import BoxDomain, BoxLabel, BoxNumber, Day, FamilyId, Id, Text
+from prebooking.web.schemas.fields import BoxDomain, BoxLabel, BoxNumber, Day, FamilyId, Id, Insist, Text
 from prebooking.web.schemas.instants import Instant
 from prebooking.web.schemas.opens import Opens
 
 _LARGEST_PAGE = 100
-
-
-def _no_boolean(value: Any) -> Any:
-    if isinstance(value, bool):  # Python takes it for 0 or 1
-        raise ValueError("must be 0 or 1")  # noqa: TRY004  # pydantic's way to refuse
-    return value
 
 
 def _page_size(value: int) -> int:
@@ -58,11 +51,7 @@ class BookingData(BaseModel):
         FamilyId,
         Field(description="AimHarder's id of the family member to book for; empty for the member themselves."),
     ] = None
-    insist: Annotated[
-        Literal[0, 1],
-        BeforeValidator(_no_boolean),
-        Field(description="1: join the waiting list when the class is full."),
-    ] = 0
+    insist: Insist = 0
     classTimeUTC: Annotated[  # noqa: N815
         Instant | None, Field(description="When the class starts. No booking is attempted after that.")
     ] = None
