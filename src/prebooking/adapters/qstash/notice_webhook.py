@@ -2,14 +2,18 @@
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from standardwebhooks import Webhook as Signer
 
 from prebooking.adapters.qstash.messages import QStashMessages
 from prebooking.adapters.qstash.notice_texts import title_and_text
-from prebooking.domain.notices import Language, Notice, NoticeKind
+from prebooking.domain.notices import Language, Notice, NoticeKind, UnmadeDays
 from prebooking.domain.plain_text import all_for_chat
+from prebooking.domain.prebooking import Prebooking
+
+_TYPES = {NoticeKind.SESSION_DEAD: "session.dead", NoticeKind.NOT_MADE: "series.not_made"}
 
 
 class NoticeWebhook:
@@ -38,29 +42,55 @@ class NoticeWebhook:
 
         Templates take from `data`, too: there, too, text of outsiders is made harmless.
         """
-        row = notice.prebooking
         title, text = title_and_text(notice, self._language, self._zone)
-        timings = (row.result or {}).get("timings") or {}
-        event = "session.dead" if notice.kind is NoticeKind.SESSION_DEAD else f"prebooking.{notice.kind}"
         return json.dumps(
             {
-                "type": event,
-                "timestamp": notice.created_at.isoformat().replace("+00:00", "Z"),
+                "type": _TYPES.get(notice.kind) or f"prebooking.{notice.kind}",
+                "timestamp": _rfc3339(notice.created_at),
                 "title": title,
                 "text": text,
-                "data": {
-                    "user_email": row.user_email,
-                    "prebooking_id": str(row.id),
-                    "status": row.status,
-                    "available_at": row.available_at.isoformat().replace("+00:00", "Z"),
-                    "box_subdomain": all_for_chat(row.box_subdomain),
-                    "booking_data": all_for_chat(row.booking_data),
-                    "outcome": (row.result or {}).get("outcome"),
-                    "booking_id": (row.result or {}).get("bookingId"),
-                    "message": all_for_chat((row.result or {}).get("message")),
-                    "fire_lateness_ms": timings.get("fire_lateness_ms"),
-                    "response_ms": timings.get("response_ms"),
-                },
+                "data": (_of_prebooking(notice.prebooking) if notice.prebooking else {})
+                | (_of_series(notice.series) if notice.series else {})
+                | {"next": notice.next and _next(notice.next)},
             },
             ensure_ascii=False,
         )
+
+
+def _of_prebooking(row: Prebooking) -> dict[str, Any]:
+    timings = (row.result or {}).get("timings") or {}
+    return {
+        "user_email": row.user_email,
+        "prebooking_id": str(row.id),
+        "series_id": row.series_id and str(row.series_id),
+        "status": row.status,
+        "available_at": _rfc3339(row.available_at),
+        "box_subdomain": all_for_chat(row.box_subdomain),
+        "booking_data": all_for_chat(row.booking_data),
+        "outcome": (row.result or {}).get("outcome"),
+        "booking_id": (row.result or {}).get("bookingId"),
+        "message": all_for_chat((row.result or {}).get("message")),
+        "fire_lateness_ms": timings.get("fire_lateness_ms"),
+        "response_ms": timings.get("response_ms"),
+    }
+
+
+def _of_series(series: UnmadeDays) -> dict[str, Any]:
+    return {
+        "user_email": series.user_email,
+        "series_id": str(series.id),
+        "box_subdomain": all_for_chat(series.weekly.box_subdomain),
+        "days": all_for_chat(series.reasons),
+    }
+
+
+def _next(row: Prebooking) -> dict[str, Any]:
+    return {
+        "prebooking_id": str(row.id),
+        "day": all_for_chat(row.booking_data.get("day")),
+        "available_at": _rfc3339(row.available_at),
+    }
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")

@@ -4,4 +4,4 @@ A row or session that needs one is not given to a replica of an earlier release:
 sql/functions.
 """
 
-CAPABILITIES = ["box_domain", "class"]
+CAPABILITIES = ["box_domain", "class", "series"]

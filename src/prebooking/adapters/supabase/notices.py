@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
+from prebooking.adapters.supabase.capabilities import CAPABILITIES
 from prebooking.adapters.supabase.rpc import SupabaseRpc
 from prebooking.domain.notices import Notice
 from prebooking.domain.store_outcomes import StoreOutcome
@@ -18,7 +19,7 @@ class SupabaseNotices:
     _rpc: SupabaseRpc
 
     async def take_notices(self) -> Sequence[Notice]:
-        return _NOTICES.validate_python((await self._rpc.call("take_notices"))["notices"])
+        return _NOTICES.validate_python((await self._rpc.call("take_notices", capabilities=CAPABILITIES))["notices"])
 
     async def mark_sent(self, notice_id: UUID, message_id: str) -> None:
         await self._rpc.call("note_told", id=notice_id, message_id=message_id)

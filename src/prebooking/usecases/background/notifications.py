@@ -54,7 +54,7 @@ class NoticePublisher:
                     refused += 1
                     _log.warning(
                         "notice_not_published",
-                        prebooking_id=str(notice.prebooking.id),
+                        subject=notice.subject,
                         kind=notice.kind,
                         reason=str(exc),
                     )
@@ -63,14 +63,14 @@ class NoticePublisher:
                         return sent
                     continue
                 except Exception:  # noqa: BLE001  # an error of ours with one must not keep the others
-                    _log.exception("notice_failed", prebooking_id=str(notice.prebooking.id), kind=notice.kind)
+                    _log.exception("notice_failed", subject=notice.subject, kind=notice.kind)
                     continue
                 await self._store.mark_sent(notice.id, message_id)
                 sent += 1
                 self._metrics.count_notice(notice.kind)
                 _log.info(
                     "notice_published",
-                    prebooking_id=str(notice.prebooking.id),
+                    subject=notice.subject,
                     kind=notice.kind,
                     message_id=message_id,
                 )
