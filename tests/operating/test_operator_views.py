@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,14 +18,26 @@ from tests.support.executions import ANA
 from prebooking.adapters.qstash.account import DeadLetter, open_account
 from prebooking.adapters.supabase.rpc import open_rpc
 from prebooking.domain.history import HistoryEvent
+from prebooking.domain.series import WeeklyClass
 from prebooking.operator import dlq, history, report, status
+from prebooking.operator.case import Case
 from prebooking.operator.commands import _print_json as print_json
 from prebooking.operator.commands import dlq as dlq_command
 from prebooking.operator.commands import doctor as doctor_command
 from prebooking.operator.commands import status as status_command
+from prebooking.operator.row_checks import check_rows
 from prebooking.operator.rows_table import humanize
 
 WIDE = 160
+WEEKLY = WeeklyClass(
+    box_subdomain="mygym",
+    box_aimharder_id="7",
+    weekdays=(1,),
+    starts="07:00",
+    days_before=4,
+    time_zone="Europe/Madrid",
+    first_day="20990101",
+)
 
 
 def console() -> Console:
@@ -50,6 +63,32 @@ async def test_status_shows_the_next_openings_and_the_last_results(examined: Exa
     as_json = status.as_json(seen)
     assert json.loads(json.dumps(as_json))["counts"] == {"completed": 1, "pending": 1}
     assert as_json["last"][0]["id"] == done["id"]
+
+
+async def test_status_counts_the_series(examined: ExaminedService) -> None:
+    world = examined.world
+    out = console()
+    status.show(await status.ask(examined.settings(), 10), out)
+    assert "series" not in out.export_text()
+    await world.services.store.create_series(uuid4(), ANA, WEEKLY, most=20)
+    seen = await status.ask(examined.settings(), 10)
+    status.show(seen, out)
+    assert "1 series" in out.export_text()
+    assert status.as_json(seen)["series"] == 1
+
+
+async def test_doctor_finds_series_that_nobody_fills(examined: ExaminedService) -> None:
+    world = examined.world
+    await world.services.store.create_series(uuid4(), ANA, WEEKLY, most=20)
+    for minutes, found in ((4, []), (6, ["series"])):
+        await world.database.execute(
+            "update public.prebooking_series set look_at = now() - make_interval(mins => $1)", minutes
+        )
+        seen = await status.ask(examined.settings(), 10)
+        async with AsyncExitStack() as stack:
+            case = Case(settings=examined.settings(), within_s=1, stack=stack, inspection=seen)
+            findings = await check_rows(case)
+        assert [one.check for one in findings if one.check == "series"] == found
 
 
 async def test_show_tells_what_happened_in_the_local_time_with_milliseconds(examined: ExaminedService) -> None:

@@ -45,6 +45,13 @@ def _rows(inspection: Inspection, context: CheckContext) -> Iterator[Finding]:
     if not (stuck or inspection.late or inspection.elsewhere or inspection.without_message):
         waiting = inspection.counts.get("pending", 0)
         yield good(_SUBJECT, "stuck", f"{waiting} pending, none stuck")
+    if inspection.unfilled:
+        yield bad(
+            _SUBJECT,
+            "series",
+            f"{inspection.number(inspection.unfilled)} series have a due day that nobody has made in five minutes",
+            "no sweep is running: start a replica, or run `prebooking sweep` now and read its log",
+        )
     if inspection.warned:
         message = f"{inspection.number(inspection.warned)} wait for their user to sign in at AimHarder"
         yield note(_SUBJECT, "warned", message, "they are notified if NOTIFY_WEBHOOK_URL is set")

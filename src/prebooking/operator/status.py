@@ -25,6 +25,7 @@ def as_json(inspection: Inspection) -> dict[str, Any]:
         "now": inspection.now.isoformat(),
         "counts": dict(inspection.counts),
         "estimated": list(inspection.estimated),
+        "series": inspection.series,
         "next": _ROWS.dump_python(inspection.next, mode="json", by_alias=True),
         "last": _ROWS.dump_python(inspection.last, mode="json", by_alias=True),
     }
@@ -36,6 +37,8 @@ def show(inspection: Inspection, out: Console) -> None:
         for status, number in sorted(inspection.counts.items())
     )
     counts = ", ".join(parts) or "no prebookings"
+    if inspection.series:
+        counts += f"; {inspection.series} series"
     out.print(f"{counts}; it is {inspection.now:%H:%M:%S} UTC", highlight=False)
     for rows, table_of in ((inspection.next, table_of_next), (inspection.last, table_of_last)):
         if rows:
