@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from tests.reliability.faults import degraded_scenarios, scenarios, sign_in_scenarios
+from tests.reliability.faults import degraded_scenarios, scenarios, series_scenarios, sign_in_scenarios
 from tests.reliability.faults.failpoints import Action
 from tests.reliability.faults.fault_injection import Occurrence, Scenario
 from tests.reliability.faults.gym import LAX
@@ -13,6 +13,10 @@ _CANCEL = Scenario(scenarios.cancel, opens_in_s=8, cancels=True)
 _RESCHEDULE = Scenario(scenarios.reschedule, opens_in_s=12)
 _GIVE_BACK = Scenario(scenarios.give_back, opens_in_s=-1, gives_back=True)
 _RETRY = Scenario(scenarios.retry, opens_in_s=-1, signed_in=False)
+_MAKE_SERIES, _LIST_SERIES, _CHANGE_SERIES, _END_SERIES = (
+    Scenario(act, opens_in_s=600, cancels=True, past_opening=False)
+    for act in (series_scenarios.make, series_scenarios.look, series_scenarios.change, series_scenarios.end)
+)
 _LIST = Scenario(scenarios.look)
 _CONNECT = Scenario(scenarios.connect, signed_in=False)
 _SIGN_IN = Scenario(sign_in_scenarios.sign_in, newest_session_stays=True)
@@ -94,6 +98,11 @@ OPERATIONS = (
         "giving back", ("store.begin_giving_back", "gym.give_back", "store.end_giving_back"), _GIVE_BACK, _GIVE_BACK
     ),
     Operation("listing", ("store.list",), _LIST, _LIST),
+    Operation("making a series", ("store.create_series", "store.fill_series"), _MAKE_SERIES, _MAKE_SERIES),
+    Operation("listing series", ("store.list_series",), _LIST_SERIES, _LIST_SERIES),
+    Operation("changing a series", ("store.change_series",), _CHANGE_SERIES, _CHANGE_SERIES),
+    Operation("filling it after a change", ("store.fill_series",), _CHANGE_SERIES),
+    Operation("ending a series", ("store.end_series",), _END_SERIES, _END_SERIES),
     Operation("connecting a session", ("store.admit_check", "gym.boxes", "store.connect_session"), _CONNECT, _CONNECT),
     Operation(
         "signing in",

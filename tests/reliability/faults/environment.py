@@ -161,13 +161,14 @@ class Environment:
 
     async def until(self, condition: str) -> None:
         """Returns once the SQL condition holds for a row."""
-        await self._until(f"exists (select from public.prebookings where {condition})")
+        await self.until_holds(f"exists (select from public.prebookings where {condition})")
 
     async def until_final(self) -> None:
         """Returns once there are rows, and all have ended."""
-        await self._until("(select bool_and(status not in ('pending', 'executing')) from public.prebookings)")
+        await self.until_holds("(select bool_and(status not in ('pending', 'executing')) from public.prebookings)")
 
-    async def _until(self, condition: str) -> None:
+    async def until_holds(self, condition: str) -> None:
+        """Returns once the database says so."""
         async with asyncio.timeout(_PATIENCE_S):
             while not await self.database.fetchval(f"select {condition}"):
                 await asyncio.sleep(_LOOK_S)

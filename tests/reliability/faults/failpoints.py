@@ -26,6 +26,7 @@ CALLS = {
     "store": (
         *("create", "attach_message", "cancel", "reschedule", "retry", "note_delivery_failure", "list"),
         *("begin_giving_back", "end_giving_back"),
+        *("create_series", "list_series", "change_series", "end_series", "fill_series"),
         *("claim", "begin", "finish", "release", "park", "sweep", "lease_session", "save_session"),
         *("admit_check", "connect_session", "read_session", "disconnect_session"),
         *("admit_sign_in", "store_sign_in", "lease_sign_in", "save_sign_in_again", "end_sign_in_again"),

@@ -19,12 +19,13 @@ CHORES = {
 #: tests/web/test_leases.py loses its answers; `own_email` comes before what a user asks for:
 #: tests/web/test_email_owners.py; `read_changes`, `read_history` and `timetable` ask for a page, change nothing, and
 #: nothing else follows; calendars change no row and no session: tests/web/test_calendar.py; `note_box_domains` repeats
-#: what AimHarder says: tests/web/test_domains.py; `take_given_back` takes a lease alone: tests/web/test_giving_back.py.
+#: what AimHarder says: tests/web/test_domains.py; `take_given_back` and `take_series` take a lease alone:
+#: tests/web/test_giving_back.py, tests/postgres/test_series.py.
 NO_CALLS = CHORES | {
     *("check", "schedule_sweep", "use", "cookies", "hold", "aim", "lost", "warm", "fired_at", "aclose"),
     *("read_changes", "read_history", "timetable", "renew", "own_email"),
     *("make_calendar", "end_calendar", "read_calendar", "note_box_domains"),
-    "take_given_back",
+    *("take_given_back", "take_series"),
 }
 
 
