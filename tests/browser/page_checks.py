@@ -1,5 +1,6 @@
 """What the tests of the page do with it, and what they keep an eye on meanwhile."""
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -75,13 +76,13 @@ class Watched:
         return opens_at
 
     def card(self, name: str = "WOD") -> Locator:
-        return self.page.locator(".cards > li", has=self.page.get_by_role("heading", name=name))
+        return self.page.locator("#mine > li", has=self.page.get_by_role("heading", name=name))
 
     def row(self, name: str = "WOD") -> Locator:
         return self.page.locator(".classes > li", has=self.page.get_by_role("heading", name=name))
 
     async def prebook(self, name: str = "WOD") -> Locator:
         """Presses the button in the listing; the card that comes of it."""
-        await self.row(name).get_by_role("button").click()
+        await self.row(name).get_by_role("button", name=re.compile("^(Prebook|Book now)")).click()
         await expect(self.card(name)).to_be_visible()
         return self.card(name)

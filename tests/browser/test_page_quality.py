@@ -57,6 +57,11 @@ async def test_axe_finds_nothing_and_nothing_runs_over_the_edge(page: Watched) -
     await page.page.get_by_role("button", name="Leave it").click()
     await page.page.locator("#rule summary").click()
     assert await violations(page.page) == []
+    await page.row("Open Box").get_by_role("button", name="Every week").click()
+    assert await violations(page.page) == []
+    await page.page.get_by_role("dialog").get_by_role("button", name="Every week").click()
+    await expect(page.page.locator("#series-list > li")).to_be_visible()
+    assert await violations(page.page) == []
     wide, room = await page.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert wide <= room
     small = "els => els.filter(e => e.offsetParent && e.getBoundingClientRect().height < 40).map(e => e.outerHTML)"

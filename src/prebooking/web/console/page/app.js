@@ -5,13 +5,15 @@ import { loadConfig, onOtherTab, session, signIn, signOut, SignedOut } from "./a
 import { hideCalendar, startCalendar } from "./calendar.js";
 import { active, card, title, word } from "./card.js";
 import { $, busy, complain, h, keepingFocus, say } from "./dom.js";
-import { forgetGyms, showGyms, showWanted, startFinding } from "./find.js";
+import { forgetGyms, showGyms, showWanted, showWeekly, startFinding } from "./find.js";
 import { askGiveBack } from "./give_back.js";
 import { hideGymAccount, sessionNeeded, showGymAccount, startGymAccount } from "./gym_account.js";
 import { lateness } from "./lateness.js";
 import { showNext } from "./next.js";
+import { hideSeries, seriesMayHaveChanged, showSeries, startSeries, tellSeries } from "./series.js";
 import { followTogether } from "./tabs.js";
 import { heardTime, localInput } from "./time.js";
+import { askWeekly } from "./weekly.js";
 
 const rows = new Map();
 let cursor = null; // of the older ones
@@ -60,7 +62,11 @@ function showCards(list, wanted, changed) {
   });
 }
 
-const told = (row) => keep(row) && show(new Set([row.id]));
+function told(row) {
+  if (!keep(row)) return;
+  show(new Set([row.id]));
+  seriesMayHaveChanged();
+}
 
 async function list({ older = false } = {}) {
   const { signal } = leaving;
@@ -149,6 +155,7 @@ async function enter() {
   $("mine").replaceChildren();
   hideGymAccount();
   hideCalendar();
+  hideSeries();
   $("sign-in").hidden = true;
   $("home").hidden = $("account").hidden = false;
   $("who").textContent = session().email;
@@ -170,6 +177,7 @@ async function enter() {
     lost: () => live("Reconnecting", "off"),
   });
   showGyms();
+  showSeries();
   await showGymAccount();
 }
 
@@ -179,6 +187,7 @@ function leave(problem) {
   forgetGyms();
   hideGymAccount();
   hideCalendar();
+  hideSeries();
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   $("home").hidden = $("account").hidden = true;
   $("sign-in").hidden = false;
@@ -215,9 +224,10 @@ async function start() {
   $("more").addEventListener("click", (event) => busy(event.currentTarget, () => list({ older: true })));
   for (const button of document.querySelectorAll("[data-close]")) button.addEventListener("click", () => button.closest("dialog").close());
   startCalendar({ trouble });
+  startSeries({ trouble, submit, changed: showWeekly, row: (id) => rows.get(id) });
   startGymAccount({ remembers, trouble, signedIn: showGyms });
   onOtherTab(() => (session() ? enter() : leave()));
-  startFinding({ prebooked: told, sessionNeeded });
+  startFinding({ prebooked: told, sessionNeeded, weekly: (one, home) => askWeekly(one, home, { submit, made: tellSeries }) });
   // A drawing is to scale, so another width is another drawing.
   let known = 0;
   new ResizeObserver(() => {

@@ -4,7 +4,9 @@ import { api } from "./api.js";
 import { active } from "./card.js";
 import { $, busy, complain, h, say } from "./dom.js";
 import { asked, daysBefore, ruleOf, sayRule, watchRule } from "./rule.js";
+import { isWeekly } from "./series.js";
 import { dayAhead, dayName, left, now, when } from "./time.js";
+import { isThatClass } from "./weekly.js";
 
 const DAYS = 10;
 const LAST_GYM = "prebooking.gym";
@@ -21,7 +23,7 @@ let hooks;
 let asking = 0;
 let visits = 0;
 
-/** `prebooked(row)`: a new one; `sessionNeeded(problem)`: there is none that lives. */
+/** `prebooked(row)`: a new one; `weekly(one, gym)`: wanted every week; `sessionNeeded(problem)`: there is none that lives. */
 export function startFinding(given) {
   hooks = given;
   $("gym").addEventListener("change", () => chooseGym($("gym").value));
@@ -61,10 +63,13 @@ export async function showGyms() {
   await chooseGym(gyms.some((one) => one.subdomain === last) ? last : gyms[0].subdomain);
 }
 
+/** Other classes are wanted every week than before. */
+export const showWeekly = () => show();
+
 /** The classes that are wanted already say so. */
 export function showWanted(rows) {
   const newest = rows.toSorted((a, b) => a.created_at.localeCompare(b.created_at));
-  mine = new Map(newest.map((row) => [`${row.box_subdomain} ${row.booking_data.day} ${row.booking_data.id}`, row]));
+  mine = new Map(newest.map((row) => [`${row.box_subdomain} ${row.booking_data.day} ${row.booking_data.id ?? row.class?.starts}`, row]));
   show();
 }
 
@@ -129,19 +134,19 @@ function failed(problem) {
 }
 
 function show() {
-  const focused = document.activeElement?.closest("#classes [data-class]")?.dataset.class;
+  const held = document.activeElement?.closest("#classes [data-class]") && document.activeElement;
   const ahead = (classes ?? []).filter((one) => !one.starts_at || Date.parse(one.starts_at) > now());
   $("classes").replaceChildren(...ahead.map(item));
   $("find-empty").hidden = ahead.length > 0 || !$("find-problem").hidden || classes === null;
   $("find-empty").textContent = "No classes to book on this day.";
-  if (!focused) return;
-  const same = $("classes").querySelector(`[data-class="${CSS.escape(focused)}"]`);
-  (same?.querySelector("button") ?? same)?.focus();
+  if (!held) return;
+  const same = $("classes").querySelector(`[data-class="${CSS.escape(held.closest("[data-class]").dataset.class)}"]`);
+  (same?.querySelector(`[data-does="${held.dataset.does}"]`) ?? same)?.focus();
 }
 
 function item(one) {
   const name = one.name || `Class ${one.id}`;
-  const own = mine.get(`${one.box} ${one.day} ${one.id}`);
+  const own = ownOf(one);
   const stands = state(one, own);
   const opens = !stands ? one.opens_at : own && active(own) ? own.available_at : null;
   const places = one.capacity === null ? "" : `${one.taken ?? "?"} of ${one.capacity} taken`;
@@ -154,10 +159,25 @@ function item(one) {
       h("p", { class: "place" }, [one.coach, places, one.waiting > 0 && `${one.waiting} waiting`].filter(Boolean).join(" · ")),
       h("p", { class: "opens" }),
     ),
-    stands ?? h("button", { type: "button", class: "main", onclick: (event) => busy(event.currentTarget, () => prebook(one)) }, Date.parse(one.opens_at) > now() ? "Prebook" : "Book now", h("span", { class: "unseen" }, ` ${name} at ${one.starts}`)),
+    h("div", { class: "does" },
+      stands ?? h("button", { type: "button", class: "main", "data-does": "prebook", onclick: (event) => busy(event.currentTarget, () => prebook(one)) }, Date.parse(one.opens_at) > now() ? "Prebook" : "Book now", h("span", { class: "unseen" }, ` ${name} at ${one.starts}`)),
+      weekly(one, name),
+    ),
   );
   sayOpening(element);
   return element;
+}
+
+/** By its id, else by its hour and name. */
+function ownOf(one) {
+  const byHour = mine.get(`${one.box} ${one.day} ${one.starts}`);
+  return mine.get(`${one.box} ${one.day} ${one.id}`) ?? (byHour && isThatClass(byHour.class, one) ? byHour : undefined);
+}
+
+function weekly(one, name) {
+  if (!one.starts || one.cancelled || !one.bookable) return null;
+  if (isWeekly(one)) return h("p", { class: "opens" }, "every week");
+  return h("button", { type: "button", class: "quiet", "data-does": "weekly", onclick: () => hooks.weekly(one, gyms.find(({ subdomain }) => subdomain === one.box)) }, "Every week", h("span", { class: "unseen" }, ` ${name} at ${one.starts}`));
 }
 
 /** What the listing says, and what is newer than it: answers are kept for seconds. */
