@@ -20,7 +20,7 @@ from prebooking.adapters.supabase.rpc import open_rpc
 from prebooking.domain.history import HistoryEvent
 from prebooking.domain.series import WeeklyClass
 from prebooking.operator import dlq, history, report, status
-from prebooking.operator.case import Case
+from prebooking.operator.check_context import CheckContext
 from prebooking.operator.commands import _print_json as print_json
 from prebooking.operator.commands import dlq as dlq_command
 from prebooking.operator.commands import doctor as doctor_command
@@ -86,7 +86,7 @@ async def test_doctor_finds_series_that_nobody_fills(examined: ExaminedService) 
         )
         seen = await status.ask(examined.settings(), 10)
         async with AsyncExitStack() as stack:
-            case = Case(settings=examined.settings(), within_s=1, stack=stack, inspection=seen)
+            case = CheckContext(settings=examined.settings(), within_s=1, stack=stack, inspection=seen)
             findings = await check_rows(case)
         assert [one.check for one in findings if one.check == "series"] == found
 
