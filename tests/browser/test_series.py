@@ -79,12 +79,13 @@ async def test_the_coming_weeks_are_shown_and_a_day_is_skipped_and_taken_again(p
     days = item.locator(".coming > li")
     await expect(days).to_have_count(4)
     await expect(days.first).to_contain_text("booked")
+    await expect(days.first.get_by_role("button")).to_have_count(0)
     await expect(days.last).to_contain_text("opens")
     await days.last.get_by_role("button", name="Skip").click()
     await expect(days.last).to_contain_text("skipped")
     [series] = await series_of(page)
     assert series["skip"] == [series["next"][3]["day"]]
-    await expect(page.page.locator("#said")).to_have_text("CrossFit at 07:00: 1 days skipped.")
+    await expect(page.page.locator("#said")).to_have_text("CrossFit at 07:00: 1 day skipped.")
     await days.last.get_by_role("button", name="Take").click()
     await expect(days.last).not_to_contain_text("skipped")
     assert (await series_of(page))[0]["skip"] == []

@@ -87,12 +87,14 @@ function item(series) {
 
 function day(series, one, problem) {
   const name = dayName(one.day);
+  const row = hooks.row(one.prebooking_id);
+  const ended = row && !active(row); // what is booked is given back on its card
   const skip = one.skipped ? series.skip.filter((day) => day !== one.day) : [...series.skip, one.day];
   return h(
     "li",
     { class: one.skipped ? "skipped" : "" },
     h("span", {}, h("strong", {}, name), " ", h("span", { class: "opens" }, words(series, one))),
-    h("button", { type: "button", class: "quiet", "data-does": `skip ${one.day}`, onclick: (event) => attempt(event.currentTarget, problem, () => change(series, { skip })) },
+    (one.skipped || !ended) && h("button", { type: "button", class: "quiet", "data-does": `skip ${one.day}`, onclick: (event) => attempt(event.currentTarget, problem, () => change(series, { skip })) },
       one.skipped ? "Take" : "Skip", h("span", { class: "unseen" }, ` ${name} of ${named(series)} at ${series.class.starts}`)),
   );
 }
@@ -110,7 +112,7 @@ function words(series, one) {
 async function change(series, wanted) {
   const now = await api.changeSeries(series.id, wanted);
   tellSeries(now);
-  say(`${named(now)} at ${now.class.starts}: ${now.paused ? "paused" : `${now.skip.length} days skipped`}.`);
+  say(`${named(now)} at ${now.class.starts}: ${now.paused ? "paused" : `${now.skip.length} ${now.skip.length === 1 ? "day" : "days"} skipped`}.`);
 }
 
 function askEnd(series) {
