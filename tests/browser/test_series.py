@@ -80,6 +80,8 @@ async def test_the_coming_weeks_are_shown_and_a_day_is_skipped_and_taken_again(p
     await expect(days).to_have_count(4)
     await expect(days.first).to_contain_text("booked")
     await expect(days.first.get_by_role("button")).to_have_count(0)
+    # Its class opened a month ago: nothing is drawn beside that opening.
+    await expect(page.page.locator("#mine > li.completed .how")).to_have_count(0)
     await expect(days.last).to_contain_text("opens")
     await days.last.get_by_role("button", name="Skip").click()
     await expect(days.last).to_contain_text("skipped")

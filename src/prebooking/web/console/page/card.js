@@ -15,6 +15,9 @@ const WORDS = {
 
 export const active = (row) => row.status === "pending" || row.status === "executing";
 
+const LONG_OPEN_MS = 60_000;
+/** Whether the class had long been open when it was asked for: the steps of its booking are not seen beside that opening. */
+const longOpen = (row) => Date.parse(row.created_at) > Date.parse(row.available_at) + LONG_OPEN_MS;
 /** Asked for when its class was open already: it ran at once, and was late for nothing. */
 export const atOnce = (row) => Date.parse(row.created_at) > Date.parse(row.available_at) - 1000;
 
@@ -83,7 +86,7 @@ function story(row) {
 
 /** The timeline of what ended; drawn when it is looked at. */
 function drawn(row, width, open) {
-  if (!row.result?.timings || active(row)) return null;
+  if (!row.result?.timings || active(row) || longOpen(row)) return null;
   const details = h("details", { class: "how" }, h("summary", { "data-does": "how" }, "How it went", h("span", { class: "unseen" }, ` with ${title(row)}`)));
   const draw = () => details.querySelector("figure") ?? details.append(timeline(row, width()) ?? h("p", { class: "empty" }, "Nothing was sent."));
   details.addEventListener("toggle", () => details.open && draw());
