@@ -121,6 +121,15 @@ def test_absent_is_known_of_what_was_sent_or_of_the_whole_hour(
                 assert wanted.found_in(listing) is not None
 
 
+def test_an_id_that_is_gone_says_nothing_unless_the_class_is_there_anew() -> None:
+    wanted = WantedClass(id="1", starts="18:00", name="crossfit")
+    other = Listing({"2": ListedClass(None, None, cancelled=False, hour="08:00", name="Yoga")})
+    assert standing_in(other, wanted, "1", certain=True) is NotFound.UNKNOWN
+    assert standing_in(other, wanted, "1", certain=False) is NotFound.ABSENT
+    anew = Listing({**other, "3": ListedClass(None, None, cancelled=False, hour="18:00", name="CrossFit")})
+    assert standing_in(anew, wanted, "1", certain=True) is NotFound.ABSENT
+
+
 def row(class_: WishedClass | None = None, **data: Any) -> Prebooking:
     now = datetime(2026, 11, 28, tzinfo=UTC)
     return Prebooking(

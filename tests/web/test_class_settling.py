@@ -21,6 +21,8 @@ from tests.support.executions import (
 from tests.support.world import BOX, CLASS_ID, World
 from tests.web.test_class_search import NEW_ID, booked_classes, prebook, put_evening, put_others
 
+KNOWN: dict[str, Any] = {"classTimeUTC": True, "activityName": "CrossFit"}
+
 
 async def parked(
     world: World, told: dict[str, Any] | None = None, *, handled: bool, listed: bool = True, **data: Any
@@ -85,16 +87,15 @@ async def test_a_day_that_lists_others_tells_also_where_no_class_fits_and_an_emp
     assert answered.status == 503
 
 
-async def test_another_class_of_that_hour_that_has_the_user_is_no_absence(sweepless: World) -> None:
-    """Its name may have been changed."""
-    row = await parked(sweepless, handled=False, listed=False)
+@pytest.mark.parametrize("by_id", [True, False])
+async def test_another_class_of_that_hour_that_has_the_user_is_no_absence(sweepless: World, *, by_id: bool) -> None:
+    """Its name may have been changed, and where it was not listed at the begin it may have been sent."""
+    wish: dict[str, Any] = {"told": {}, "id": CLASS_ID} | KNOWN if by_id else {}
+    row = await parked(sweepless, handled=False, listed=False, **wish)
     put_evening(sweepless, -1, class_id=NEW_ID, name="Open Box")
     book(sweepless, NEW_ID)
     _, row = await settled(sweepless, row)
     assert (row["status"], len(bookings_asked(sweepless))) == ("executing", 1)
-
-
-KNOWN: dict[str, Any] = {"classTimeUTC": True, "activityName": "CrossFit"}
 
 
 @pytest.mark.parametrize(("kept", "asked"), [(True, 1), (False, 2)])
