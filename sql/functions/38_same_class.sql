@@ -41,8 +41,7 @@ $$;
 create or replace function prebooking.other_of_same_class(p public.prebookings, p_learnt jsonb, p_absent boolean)
 returns public.prebookings language plpgsql stable as $$
 declare
-  wanted constant jsonb := prebooking.known_class(p, p_learnt);
-  box constant text := (prebooking.box_of(p)).subdomain;
+  wanted jsonb; -- looked at only where there is another
   other public.prebookings;
   theirs jsonb;
 begin
@@ -56,8 +55,10 @@ begin
         and not (p_absent and o.executed_at < p.claimed_at - interval '30 seconds')))
     order by o.status = 'completed', o.booking_started_at
   loop
+    wanted := coalesce(wanted, prebooking.known_class(p, p_learnt));
     theirs := prebooking.known_class(other, other.begun_as);
-    if coalesce((prebooking.box_of(other)).subdomain = box, true) and prebooking.may_be_same_class(wanted, theirs)
+    if coalesce((prebooking.box_of(other)).subdomain = (prebooking.box_of(p)).subdomain, true)
+      and prebooking.may_be_same_class(wanted, theirs)
       and not (p_absent and other.status = 'completed' and other.executed_at < p.claimed_at
         and prebooking.are_listed_apart(wanted, theirs)) then
       return other;

@@ -27,6 +27,7 @@ SOON = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
 # In JSON Schema a time zone is any text.
 CLASSES_RULE = {"days_before": "4", "time_zone": "Europe/Madrid"}
 WEEKLY_RULE = {"days_before": 4, "time_zone": "Europe/Madrid"}
+CLASS = {"starts": "08:00", "time_zone": "Europe/Madrid"}
 RULE = {"days_before": 4, "starts": "08:00", "time_zone": "Europe/Madrid"}
 
 _OFFSETS = st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30)), timezone(timedelta(hours=-11))])
@@ -100,7 +101,8 @@ def _put_right(label: str, body: Any) -> Any:
             data.pop("classTimeUTC", None)
             opening: dict[str, Any] = {"opens": RULE} if body.get("opens") else {"available_at": SOON}
             box = {name: body[name] for name in ("box_subdomain", "box_aimharder_id")}
-            return {**box, "booking_data": data, **opening}
+            by_hour = {"class": CLASS | {"name": body["class"].get("name")}} if body.get("class") else {}
+            return {**box, "booking_data": data, **by_hour, **opening}
         case (("PATCH /prebookings/{id}" | "POST /prebookings/{id}/retry"), {"available_at": _}):
             body["available_at"] = SOON
         case (("POST /series" | "PATCH /series/{id}"), dict()):
