@@ -10,13 +10,13 @@ import pytest
 from tests.support.executions import ANA, deliver
 from tests.support.world import World, open_world
 from tests.web.conftest import Outside
-from tests.web.test_series import asked, changed, day, ids, made, rows, wanted
+from tests.web.test_series import asked, changed, day, ids, made, rows, wanted, weekday
 
 from prebooking.domain.errors import StoreUnavailableError
 from prebooking.domain.series import Series
 
-#: The series' next day opens in nine days, and is the first opening to come.
-NINE_DAYS = '{"weekdays": [1, 2, 3, 4, 5, 6, 7]}'
+#: In the place of one: more days are due.
+ALL_WEEKDAYS = '{"weekdays": [1, 2, 3, 4, 5, 6, 7]}'
 
 
 async def read(world: World, series: dict[str, Any]) -> dict[str, Any]:
@@ -97,7 +97,7 @@ async def test_where_hosts_sleep_a_delivery_that_found_one_ended_makes_the_next_
     series = await made(sweepless)
     [row] = await rows(sweepless)
     await sweepless.database.execute("update public.prebookings set status = 'failed', error_code = 'class_full'")
-    await sweepless.database.execute("update public.prebooking_series set weekly = weekly || $1", NINE_DAYS)
+    await sweepless.database.execute("update public.prebooking_series set weekly = weekly || $1", ALL_WEEKDAYS)
     await look_now(sweepless)
     assert (await deliver(sweepless, row["id"])).outcome == "already_finished"
     async with asyncio.timeout(10):
@@ -120,6 +120,23 @@ async def test_messages_of_what_is_cancelled_are_taken_back(sweepless: World) ->
     assert message.id in sweepless.qstash.qstash.broker.pending
     await changed(sweepless, series, paused=True)
     assert message.id not in sweepless.qstash.qstash.broker.pending
+
+
+async def test_a_day_that_has_opened_is_booked_by_its_hour_and_its_place_can_be_given_back(sweepless: World) -> None:
+    await sweepless.member(ANA)
+    sweepless.open_class(-3600, day=day(2), time="07:00 - 08:00")
+    series = await made(sweepless, weekdays=[weekday(2)])
+    row = await sweepless.finished(ANA, str(ids(series)[day(2)]))
+    assert (row["result"]["outcome"], row["series_id"]) == ("booked", series["id"])
+    assert sweepless.bookings(ANA) == 1
+    answer = await asked(sweepless, "DELETE", f"/prebookings/{row['id']}/booking")
+    assert answer.status_code == 200, answer.text
+    assert sweepless.bookings(ANA) == 0
+    await look_now(sweepless)
+    await sweepless.services.series.fill_due()
+    now = await read(sweepless, series)
+    assert (now["skip"], ids(now)[day(2)]) == ([day(2)], None)
+    assert sweepless.booking_requests(ANA) == 1
 
 
 async def test_giving_the_place_of_a_day_back_skips_it(sweepless: World) -> None:
