@@ -11,6 +11,7 @@ language sql stable as $$
       pg_catalog.jsonb_build_array(p.booking_data ->> 'id', p_learnt ->> 'id', p.result ->> 'class_id'),
       '$[*] ? (@ != null)'),
     'beside', coalesce(p_learnt -> 'beside', '[]'),
+    'starts_at', p.starts_at,
     'starts', coalesce(p_learnt ->> 'starts', p.class ->> 'starts', prebooking.hour_of(p.starts_at, p.time_zone)),
     'name', prebooking.plain_name(coalesce(p_learnt ->> 'name', p.class ->> 'name')))
 $$;
@@ -21,8 +22,8 @@ language sql immutable as $$
   select p_other -> 'ids' <> '[]' and p_one -> 'beside' @> (p_other -> 'ids')
 $$;
 
--- The same id, or the same hour (and name, where both have one). Where an hour is not known, only a listing with both of
--- them tells that they are two.
+-- The same id, or the same hour (and name, where both have one). Where an hour is not known, they are two if they start
+-- at different instants, or if one listing has both of them.
 create or replace function prebooking.may_be_same_class(p_one jsonb, p_other jsonb) returns boolean
 language sql immutable as $$
   select exists (
@@ -30,6 +31,7 @@ language sql immutable as $$
       join pg_catalog.jsonb_array_elements(p_other -> 'ids') b (id) on a.id = b.id)
     or coalesce(
       p_one ->> 'starts' = p_other ->> 'starts' and coalesce(p_one ->> 'name' = p_other ->> 'name', true),
+      case when p_one ->> 'starts_at' <> p_other ->> 'starts_at' then false end,
       not prebooking.are_listed_apart(p_one, p_other))
 $$;
 

@@ -159,7 +159,11 @@ begin
   if other.id is not null then
     update public.prebookings set
       status = 'pending', waits_for = other.id,
-      retry_at = t + case other.status when 'completed' then interval '5 seconds' else interval '1 second' end,
+      -- Where the other has ended the gym has to tell more, and is asked the more rarely the longer that takes.
+      retry_at = t + case other.status
+        when 'completed' then greatest(interval '5 seconds', least(interval '5 minutes', (t - r.available_at) / 10))
+        else interval '1 second' end,
+      last_message = 'Another of your prebookings has booked this class, or may have.',
       claim_token = null, lease_until = null, ended_token = p_token, booking_started_at = null, begun_token = null,
       attempts = attempts - claim_counted::integer, claim_counted = false, parks = 0
     where id = p_id returning * into r;

@@ -22,7 +22,7 @@ begin
     where p.status in ('pending', 'loaded') and (p.available_at <= due_until or p.give_up_at <= t)
       and coalesce(p.armed_at, p.created_at) <= t - interval '1 second'
       and (p.retry_at is null or p.retry_at <= t) and prebooking.can_execute(p, p_capabilities)
-      and not prebooking.has_to_wait(p)
+      and (p.give_up_at <= t or not prebooking.has_to_wait(p))
     order by p.available_at, p.created_at limit p_limit) d;
 
   select

@@ -222,6 +222,42 @@ async def test_the_refused_one_is_claimed_again_when_the_other_has_ended(db: Fun
     assert (await begin(db, row, again))["outcome"] == "begun"
 
 
+async def test_one_that_still_waits_is_ended_once_its_class_is_over(db: Functions) -> None:
+    token = uuid4()
+    await by_hour(db, **begun(uuid4()))
+    row = await by_hour(db, **claimed(token))
+    await begin(db, row, token)
+    await db.at((await db.row(row))["give_up_at"])
+    assert str(row) in (await db.sweep(capabilities=CAPABILITIES))["execute"]
+    ended = await db.claim(row, uuid4(), capabilities=CAPABILITIES)
+    assert ended["outcome"] == "expired"
+    assert "Another of your prebookings" in ended["prebooking"]["error_message"]
+
+
+@pytest.mark.parametrize(("since_opening_s", "pause_s"), [(0, 5), (40, 5), (600, 60), (86_400, 300)])
+async def test_behind_a_booked_one_it_is_tried_the_more_rarely_the_longer_the_gym_does_not_tell(
+    db: Functions, since_opening_s: int, pause_s: int
+) -> None:
+    await by_hour(db, **COMPLETED)
+    token = uuid4()
+    row = await by_hour(db, **claimed(token, available_at=NOW - seconds(since_opening_s)))
+    await begin(db, row, token)
+    assert (await db.row(row))["retry_at"] == NOW + seconds(pause_s)
+
+
+@pytest.mark.parametrize(("hours", "outcome"), [(0, "held"), (8, "begun")])
+async def test_two_that_start_at_different_instants_are_two_though_no_zone_is_known(
+    db: Functions, hours: int, outcome: str
+) -> None:
+    start = NOW + timedelta(days=2)
+    await prebooking(db, **COMPLETED | {"starts_at": start, "booking_data": booking_data("501")})
+    token = uuid4()
+    row = await prebooking(
+        db, **claimed(token, starts_at=start + timedelta(hours=hours), booking_data=booking_data("502"))
+    )
+    assert (await begin(db, row, token))["outcome"] == outcome
+
+
 async def test_it_waits_for_nobody_who_is_gone_and_can_be_cancelled(db: Functions) -> None:
     token = uuid4()
     row = await by_hour(db, waits_for=uuid4())

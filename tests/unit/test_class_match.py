@@ -96,8 +96,10 @@ def test_present_is_a_class_that_has_the_user_and_was_sent_or_has_its_hour_and_n
     if isinstance(standing, str):
         assert listing[standing].book_state is not None
         hour = wanted.starts or (listing[sent].hour if sent and sent in listing else None)
-        assert standing == sent or fits(WantedClass(id=None, starts=hour, name=wanted.name), listing[standing])
-        assert standing == sent or wanted.id is None or wanted.name is not None
+        alone = (not certain or sent is None) and standing == wanted.found_in(listing)
+        of_that_hour = fits(WantedClass(id=None, starts=hour, name=wanted.name), listing[standing])
+        assert standing == sent or alone or of_that_hour
+        assert standing == sent or alone or wanted.id is None or wanted.name is not None
 
 
 @given(wanted=WANTED, listing=LISTINGS, sent=st.one_of(st.none(), IDS), certain=st.booleans())
@@ -128,6 +130,15 @@ def test_an_id_that_is_gone_says_nothing_unless_the_class_is_there_anew() -> Non
     assert standing_in(other, wanted, "1", certain=False) is NotFound.ABSENT
     anew = Listing({**other, "3": ListedClass(None, None, cancelled=False, hour="18:00", name="CrossFit")})
     assert standing_in(anew, wanted, "1", certain=True) is NotFound.ABSENT
+
+
+def test_the_only_class_of_the_hour_that_an_unlisted_id_may_have_been_sent_as_is_the_booking() -> None:
+    wanted = WantedClass(id="501", starts="18:00", name=None)
+    mine = ListedClass(1, None, cancelled=False, hour="18:00", name="CrossFit")
+    assert standing_in(Listing({"777": mine}), wanted, "501", certain=False) == "777"
+    assert standing_in(Listing({"777": mine}), wanted, "501", certain=True) is NotFound.UNKNOWN
+    beside = ListedClass(None, None, cancelled=False, hour="18:00", name="Yoga")
+    assert standing_in(Listing({"777": mine, "778": beside}), wanted, "501", certain=False) is NotFound.UNKNOWN
 
 
 def row(class_: WishedClass | None = None, **data: Any) -> Prebooking:

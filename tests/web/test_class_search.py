@@ -19,6 +19,8 @@ from tests.support.executions import (
 )
 from tests.support.world import BOX, CLASS_ID, World
 
+from prebooking.adapters.aimharder import gym
+
 BEA = "bea@example.com"
 NEW_ID = 777
 EVENING = {"starts": "18:00", "name": "CrossFit"}
@@ -57,6 +59,27 @@ def listings_since(world: World, instant: datetime) -> list[float]:
     """Seconds after the instant at which the listing was asked for."""
     asked = (entry.request.first_byte_ns / 1e9 - instant.timestamp() for entry in world.gym.ledger.of(LISTING))
     return [seconds for seconds in asked if seconds > 0]
+
+
+async def test_a_class_that_is_found_while_the_request_connects_is_the_one_that_it_asks_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.member(ANA)
+    opens_at = put_evening(world, 4)
+    put_others(world, opens_at)
+    evening = world.gym.gym.classes[BOX.slug, CLASS_ID]
+    world.gym.gym.remove_class(BOX.slug, CLASS_ID)
+    ready = gym._HeldRequest.ready
+
+    async def connects_slowly(held: Any) -> None:
+        world.gym.gym.put_class(evening)
+        await asyncio.sleep(1.2)  # meanwhile the listing is asked for again
+        await ready(held)
+
+    monkeypatch.setattr(gym._HeldRequest, "ready", connects_slowly)
+    row = await world.finished(ANA, (await prebook(world, opens_at))["id"])
+    assert (row["result"]["outcome"], booked_classes(world)) == ("booked", [CLASS_ID])
+    assert [entry.request.form["id"] for entry in bookings_asked(world)] == [str(CLASS_ID)]
 
 
 async def test_a_class_is_booked_by_its_hour_and_name_at_its_opening(world: World) -> None:

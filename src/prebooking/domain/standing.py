@@ -42,13 +42,16 @@ def _absent(listing: Listing, listed: ListedClass) -> NotFound:
 
 def _by_hour(listing: Listing, wanted: WantedClass, *, anew: bool) -> str | NotFound:
     """`anew`: the id that was sent is not listed, which says nothing, unless the class is there under another one."""
+    found = wanted.found_in(listing)
+    if found is not None and not anew and listing[found].book_state is not None:
+        return found
     if wanted.id is None or wanted.name is not None:
         for class_id, listed in wanted.of_that_hour(listing):
             if listed.book_state is not None:
                 return class_id
     if wanted.starts is None or not listing or not listing.complete:
         return NotFound.UNKNOWN
-    if anew and wanted.found_in(listing) is None:
+    if anew and found is None:
         return NotFound.UNKNOWN
     # None of that hour, whatever its name: names change.
     perhaps = [listed for listed in listing.values() if listed.hour is None or wanted.is_of_that_hour(listed)]

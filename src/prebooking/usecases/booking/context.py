@@ -173,10 +173,14 @@ class ExecutionContext:
 
     def aim(self) -> None:
         """Has the request that waits at the gate book the class that was found since."""
+        if self.held is not None and self.held.fired_at is None:
+            self._aim(self.held)
+
+    def _aim(self, held: HeldRequest) -> None:
         class_id = self.target.class_id
-        if self.held is not None and self.held.fired_at is None and class_id not in (None, self.request.class_id):
+        if class_id not in (None, self.request.class_id):
             self.request = replace(self.request, class_id=class_id)
-            self.held.aim(class_id)
+            held.aim(class_id)
 
     async def hold(self) -> HeldRequest:
         """Returns the booking request, held on an open connection. Raises BoxSilentError."""
@@ -190,6 +194,7 @@ class ExecutionContext:
             if isinstance(exc, TimeoutError):
                 raise BoxSilentError("no connection in time") from exc
             raise
+        self._aim(held)  # the class may have been found while it was connecting
         return held
 
     def last_reason(self, *, over: Outcome) -> Ending:
