@@ -9,6 +9,7 @@ mpl.use("svg")
 import matplotlib.pyplot as plt
 
 if TYPE_CHECKING:
+    from tests.benchmarks.capacity import Measured
     from tests.benchmarks.lateness import Tally
 
 
@@ -26,6 +27,28 @@ def draw(tallies: "list[Tally]", path: Path) -> None:
         row.grid(visible=True, which="both", alpha=0.25)
     axes[0, 0].legend(loc="lower right", frameon=False)
     axes[-1, 0].set_xlabel("milliseconds after the opening, at the gym")
+    figure.tight_layout()
+    figure.savefig(path)
+    plt.close(figure)
+
+
+def draw_capacity(rows: "list[Measured]", in_time_ms: float, path: Path) -> None:
+    """The last arrival over the size of the crowd; below the dashed line it is in time."""
+    leads = sorted({row.lead_s for row in rows})
+    figure, axes = plt.subplots(
+        max(1, len(leads)), 1, figsize=(9, 2.8 * max(1, len(leads))), sharex=True, squeeze=False
+    )
+    for axis, lead in zip(axes[:, 0], leads, strict=False):
+        for name in sorted({row.contestant for row in rows}):
+            mine = [row for row in rows if (row.lead_s, row.contestant) == (lead, name)]
+            axis.plot([row.count for row in mine], [row.last for row in mine], marker="o", label=name)
+        axis.axhline(in_time_ms, linestyle="--", color="grey")
+        axis.set_yscale("log")
+        axis.set_ylabel(f"lead {lead} s\nlast, ms late")
+        axis.grid(visible=True, which="both", alpha=0.25)
+    if rows:
+        axes[0, 0].legend(loc="upper left", frameon=False)
+    axes[-1, 0].set_xlabel("members who want one opening")
     figure.tight_layout()
     figure.savefig(path)
     plt.close(figure)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -37,7 +38,8 @@ class Arrival:
 class Scene:
     """A stack with `count` members signed up, and a new class for each round."""
 
-    def __init__(self, stack: Stack, people: list[Person], names: NameServer) -> None:
+    def __init__(self, stack: Stack, people: list[Person], names: NameServer, start_s: float) -> None:
+        self.start_s = start_s  #: from the start of the service's process to its readiness
         self.stack = stack
         self.people = people
         self.names = names
@@ -98,8 +100,8 @@ async def sleep_until(instant: datetime, extra_s: float = 0.0) -> None:
 
 
 @asynccontextmanager
-async def open_scene(count: int, **settings: str) -> AsyncIterator[Scene]:
-    """The service finds the gym by its name, for which it asks a name server."""
+async def open_scene(count: int, program: str = "named_service.py", **settings: str) -> AsyncIterator[Scene]:
+    """The service, a `program` of this folder, finds the gym by its name, for which it asks a name server."""
     members = [Member(f"m{i:04}@example.com", "secret", f"Member {i}") for i in range(count)]
     async with (
         name_server() as names,
@@ -107,12 +109,14 @@ async def open_scene(count: int, **settings: str) -> AsyncIterator[Scene]:
     ):
         names.put(f"*.{ZONE}", ("127.0.0.1",))
         stack.environment |= _by_name(stack, names)
-        async with service(stack, str(Path(__file__).with_name("named_service.py"))):
+        started = time.monotonic()
+        async with service(stack, str(Path(__file__).with_name(program))):
+            start_s = time.monotonic() - started
             _keep_apart(stack)
             await stack.control(stack.aimharder_url, "boxes", BOX)
             sessions = await stack.enrol(members)
             people = [Person(m, _header(s["cookies"])) for m, s in zip(members, sessions, strict=True)]
-            yield Scene(stack, people, names)
+            yield Scene(stack, people, names, start_s)
 
 
 def _by_name(stack: Stack, names: NameServer) -> dict[str, str]:
