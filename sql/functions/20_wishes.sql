@@ -101,7 +101,7 @@ language sql stable as $$
 $$;
 
 -- pending → cancelled, executing and not begun → cancelled. A pending row can always be cancelled. A series that made it
--- skips its day.
+-- skips its day; others that left the day to it make it.
 create or replace function public.cancel_prebooking(p_id uuid, p_user_email text)
 returns jsonb language plpgsql as $$
 declare
@@ -117,6 +117,7 @@ begin
   elsif r.status = 'executing' and prebooking.is_begun(r) then
     return prebooking.answer('booking_in_progress', r);
   elsif r.status <> 'cancelled' then
+    perform prebooking.leave_day(r);
     update public.prebookings set status = 'cancelled', claim_token = null, lease_until = null, retry_at = null
       where id = p_id returning * into r;
     perform prebooking.skip_day(s, r) from public.prebooking_series s where s.id = r.series_id;

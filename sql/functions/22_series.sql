@@ -95,7 +95,7 @@ language sql volatile as $$
   where s.user_email = pg_catalog.lower(p_user_email) and (p_id is null or s.id = p_id)
 $$;
 
--- Before the lock of a prebooking that may be of a series, for whoever ends it by the user's hand.
+-- Before the lock of a prebooking that may have a day of a series, for whoever ends it by the user's hand.
 create or replace function prebooking.lock_series(p_user_email text) returns void
 language plpgsql as $$
 declare
@@ -118,17 +118,29 @@ language sql volatile as $$
   where e.id = s.id
 $$;
 
--- Cancels, of these prebookings of the series, what can be cancelled. Its lock is held.
+-- The prebooking is about to be cancelled: the series of its user, locked, whose day it had without being theirs look for
+-- that day at once. Whoever has read one of them before finds it changed, since that one knows of no day to make.
+create or replace function prebooking.leave_day(p public.prebookings) returns void
+language sql volatile as $$
+  update public.prebooking_series e set revision = e.revision + 1, look_at = prebooking.now()
+  where e.user_email = pg_catalog.lower(p.user_email) and p.series_id is distinct from e.id and prebooking.has_day(p, e)
+$$;
+
+-- Cancels, of these prebookings of the series, what can be cancelled. The locks of all series of its user are held.
 create or replace function prebooking.cancel_of_series(p_series_id uuid, p_ids uuid[]) returns jsonb
 language plpgsql as $$
 declare
-  cancelled jsonb;
-begin
-  perform from public.prebookings p where p.id = any (p_ids) and p.series_id = p_series_id order by p.id for update;
-  with gone as (
-    update public.prebookings p set status = 'cancelled', claim_token = null, lease_until = null, retry_at = null
+  going constant uuid[] := array(
+    select p.id from public.prebookings p
     where p.id = any (p_ids) and p.series_id = p_series_id and (p.status in ('pending', 'loaded')
       or (p.status = 'executing' and not prebooking.is_begun(p)))
+    order by p.id for update);
+  cancelled jsonb;
+begin
+  perform prebooking.leave_day(p) from public.prebookings p where p.id = any (going);
+  with gone as (
+    update public.prebookings p set status = 'cancelled', claim_token = null, lease_until = null, retry_at = null
+    where p.id = any (going)
     returning p.*
   )
   select coalesce(pg_catalog.jsonb_agg(prebooking.as_json(g::public.prebookings)), '[]') into cancelled from gone g;
@@ -147,6 +159,7 @@ declare
   cancelled jsonb;
 begin
   perform prebooking.take_turn(p_user_email);
+  perform prebooking.lock_series(p_user_email);
   select * into s from public.prebooking_series e
     where e.id = p_id and e.user_email = pg_catalog.lower(p_user_email) for update;
   if not found then
@@ -174,6 +187,7 @@ declare
   own uuid[];
 begin
   perform prebooking.take_turn(p_user_email);
+  perform prebooking.lock_series(p_user_email);
   perform from public.prebooking_series e
     where e.id = p_id and e.user_email = pg_catalog.lower(p_user_email) for update;
   if not found then

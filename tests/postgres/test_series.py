@@ -213,6 +213,39 @@ async def test_a_change_cancels_what_no_longer_fits_and_leaves_what_has_begun(db
     assert (await change(db, read_now, paused=False))["outcome"] == "stale"
 
 
+@pytest.mark.parametrize("goes", ["by_hand", "of_another_series", "with_another_series", "in_a_change_of_another"])
+async def test_a_day_whose_other_prebooking_is_cancelled_is_looked_for_at_once(db: Functions, goes: str) -> None:
+    other = await make_series(db, insist=1)
+    row = await (prebooking(db, **of_the_same_class()) if goes == "by_hand" else made(db, other))
+    series, unconcerned = await make_series(db), await make_series(db, starts="08:00")
+    await fill(db, unconcerned)
+    filled = await fill(db, series, due())
+    assert (filled["made"], filled["series"]["taken"][0]["prebooking_id"]) == ([], str(row))
+    await db.at(NOW + seconds(10))
+    await db.call("take_series")
+    if goes == "with_another_series":
+        await end(db, other)
+    elif goes == "in_a_change_of_another":
+        await change(db, await read(db, other), paused=True, cancel=[str(row)])
+    else:
+        await db.cancel(row)
+    assert series["id"] in (looked_at := [one["id"] for one in (await db.call("take_series"))["series"]])
+    assert unconcerned["id"] not in looked_at
+    # Whoever read it before does not put it off again, since that one knows of no day to make.
+    assert (await fill(db, filled["series"]))["outcome"] == "stale"
+    assert len((await fill(db, await read(db, series), due()))["made"]) == 1
+
+
+async def test_a_day_whose_other_prebooking_cannot_be_cancelled_stays_with_it(db: Functions) -> None:
+    other = await make_series(db, insist=1)
+    row = await made(db, other)
+    series = await make_series(db)
+    filled = (await fill(db, series, due()))["series"]
+    await put(db, row, **begun(uuid4()))
+    await change(db, await read(db, other), paused=True, cancel=[str(row)])
+    assert await read(db, series) == filled
+
+
 async def test_who_changes_without_end_has_to_wait(db: Functions) -> None:
     series = await make_series(db)
     assert len((await fill(db, series, *(due(week) for week in range(4)), most=15))["made"]) == 4
