@@ -58,14 +58,14 @@ begin
       and (n.series is null or 'series' = any (p_capabilities))
     order by n.created_at limit p_limit for update skip locked);
   with leased as (
-    update prebooking.notices n set try_after = t + interval '1 minute' where n.id = any (untold) returning n.*
+    update prebooking.notices n set try_after = t + interval '1 minute' where n.id = any (untold)
+    returning n.*, coalesce(n.prebooking ->> 'series_id', n.series ->> 'id')::uuid as series_id
   )
   select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
     'id', l.id, 'kind', l.kind, 'prebooking', l.prebooking, 'series', l.series, 'created_at', l.created_at,
-    'failures', l.failures, 'next', (
+    'failures', l.failures, 'next', case when l.series_id is not null then (
       select prebooking.as_json(p) from public.prebookings p
-      where p.series_id = coalesce(l.prebooking ->> 'series_id', l.series ->> 'id')::uuid
-        and p.status in ('pending', 'loaded') order by p.available_at limit 1))
+      where p.series_id = l.series_id and p.status in ('pending', 'loaded') order by p.available_at limit 1) end)
     order by l.created_at), '[]')
   into taken from leased l;
   return pg_catalog.jsonb_build_object('outcome', 'taken', 'notices', taken);

@@ -20,6 +20,9 @@ alter table public.prebookings add column if not exists series_id uuid;
 -- One prebooking a series and day, but for those that were cancelled or given back.
 create unique index if not exists prebookings_of_series on public.prebookings (series_id, (booking_data ->> 'day'))
   where series_id is not null and status <> 'cancelled' and (result ->> 'given_back_at') is null;
+-- What a series has that waits or is being booked: its next one, and all of them at its end.
+create index if not exists prebookings_of_series_active on public.prebookings (series_id, available_at)
+  where series_id is not null and status in ('pending', 'loaded', 'executing');
 
 -- A notice may be of a series, where there is no prebooking to tell of.
 alter table prebooking.notices

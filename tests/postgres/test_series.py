@@ -306,3 +306,44 @@ async def test_a_released_e_mail_has_no_series(db: Functions) -> None:
     assert (await db.call("list_series", user_email=ANA))["series"] == []
     await db.at(NOW + timedelta(days=30))
     assert (await db.call("take_series"))["series"] == []
+
+
+async def read_of_prebookings(db: Functions) -> tuple[int, int]:
+    """How often the table was read from end to end, and how many rows were fetched by index."""
+    row = await db.connection.fetchrow(
+        "select seq_scan, coalesce(idx_tup_fetch, 0) from pg_stat_xact_user_tables"
+        " where schemaname = 'public' and relname = 'prebookings'"
+    )
+    return row[0], row[1]
+
+
+async def test_what_waits_of_a_series_is_found_by_index_however_many_others_wait(db: Functions) -> None:
+    many = [await make_series(db, starts=f"{hour:02}:00") for hour in range(7)]
+    first, *_ = [await made(db, series) for series in many]
+    # Of users, of other series, and of this one what has ended.
+    await db.connection.execute(
+        "insert into public.prebookings (id, user_email, box_subdomain, box_aimharder_id, booking_data, wish_key,"
+        " available_at, give_up_at, created_at, series_id, status)"
+        " select gen_random_uuid(), p.user_email || n, p.box_subdomain, p.box_aimharder_id, p.booking_data,"
+        " p.wish_key || n, p.available_at, p.give_up_at, p.created_at,"
+        " case n % 3 when 0 then gen_random_uuid() when 1 then p.series_id end,"
+        " case n % 3 when 1 then 'cancelled' else 'pending' end"
+        " from public.prebookings p, generate_series(1, 3000) n where p.id = $1",
+        first,
+    )
+    await db.connection.execute(
+        "insert into prebooking.notices (key, kind, prebooking, created_at, try_after)"
+        " select gen_random_uuid()::text, 'booked', jsonb_build_object('series_id', case n % 2 when 0 then $1 end),"
+        " $2, $2 from generate_series(1, 100) n",
+        many[0]["id"],
+        NOW,
+    )
+    await db.connection.execute("reset role; analyze public.prebookings; set local role service_role")
+    scans, fetched = await read_of_prebookings(db)
+    for _ in range(2):
+        notices = (await db.call("take_notices", limit=50, capabilities=["series"]))["notices"]
+        assert [one["next"] and one["next"]["id"] for one in notices].count(str(first)) == 25
+    for series in many:  # from the sixth on it is planned for any value
+        assert len((await end(db, series))["cancelled"]) == 1
+    after, fetched_after = await read_of_prebookings(db)
+    assert (after, fetched_after - fetched < 200) == (scans, True)
