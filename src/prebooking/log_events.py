@@ -34,6 +34,7 @@ EVENTS: Mapping[str, str] = {
     "series_not_filled": "the due days of a series could not be made in time: the next pass makes them",
     "series_messages_late": "messages of a series' prebookings are left to the sweep: made, cancelled",
     "series_failed": "an error of ours in filling one series, with its trace: series_id",
+    "series_unreadable": "a stored series can't be read: its days are not made: series_id, fields",
     "changes_not_read": "live pages wait: the database was silent, it is asked again",
     # sessions
     "session_dead": "a user has to sign in at AimHarder before an opening",

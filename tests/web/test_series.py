@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import httpx
 import pytest
+from structlog.testing import capture_logs
 from tests.support.executions import ANA
 from tests.support.world import BOX, World, open_world
 from tests.web.conftest import Outside
@@ -243,6 +244,24 @@ async def test_no_room_is_a_reason_until_there_is_some(database: asyncpg.Connect
         now = (await asked(world, "GET", f"/series/{series['id']}")).json()
         assert now["next"][0]["prebooking_id"]
         assert now["next"][0]["reason"] is None
+
+
+async def test_a_series_that_cannot_be_read_keeps_no_other_from_being_filled(
+    database: asyncpg.Connection, sweepless: World
+) -> None:
+    unreadable = await made(sweepless)
+    series = await made(sweepless, **{"class": {"starts": "08:00"}})
+    await asked(sweepless, "DELETE", f"/prebookings/{ids(series)[day(6)]}")
+    await database.execute(
+        "update public.prebooking_series set look_at = now(), weekly = weekly - $2 where id = $1",
+        unreadable["id"],
+        "weekdays",
+    )
+    with capture_logs() as logs:
+        await sweepless.services.series.fill_due()
+    told = [one for one in logs if one["event"] == "series_unreadable"]
+    assert [(one["series_id"], one["fields"]) for one in told] == [(unreadable["id"], ["weekly.weekdays"])]
+    assert ids((await asked(sweepless, "GET", f"/series/{series['id']}")).json())[day(13)]
 
 
 async def test_the_creates_of_a_minute_are_not_used_up_by_series(

@@ -5,13 +5,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import TypeAdapter
+import structlog
+from pydantic import TypeAdapter, ValidationError
 
 from prebooking.adapters.supabase.rpc import SupabaseRpc
 from prebooking.domain.series import Series, SeriesAnswer, WeeklyClass, written
 from prebooking.domain.series_days import SeriesDay
 
+_log = structlog.get_logger()
+
 _ANSWER = TypeAdapter(SeriesAnswer)
+_ONE = TypeAdapter(Series)
 _SERIES = TypeAdapter(list[Series])
 _WEEKLY = TypeAdapter(WeeklyClass)
 
@@ -72,7 +76,14 @@ class SupabaseSeries:
         )
 
     async def take_series(self) -> Sequence[Series]:
-        return _SERIES.validate_python((await self._rpc.call("take_series"))["series"])
+        taken = []
+        for one in (await self._rpc.call("take_series"))["series"]:
+            try:
+                taken.append(_ONE.validate_python(one))
+            except ValidationError as exc:
+                fields = [".".join(map(str, error["loc"])) for error in exc.errors()]
+                _log.error("series_unreadable", series_id=one["id"], fields=fields)  # a trace has values
+        return taken
 
     async def _series(self, function: str, **arguments: Any) -> SeriesAnswer:
         return _ANSWER.validate_python(await self._rpc.call(function, **arguments))

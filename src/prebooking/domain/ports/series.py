@@ -50,5 +50,5 @@ class SeriesStore(Protocol):
         ...
 
     async def take_series(self) -> Sequence[Series]:
-        """Some that have a day to make; nobody else gets these for a minute."""
+        """Some that have a day to make; nobody else gets these for a minute. One that can't be read is left out."""
         ...
