@@ -30,6 +30,7 @@ declare
   s public.prebooking_series;
   taken jsonb;
   day jsonb;
+  outcome text;
   made integer := 0;
   refused jsonb := '{}';
   rows jsonb;
@@ -49,12 +50,12 @@ begin
     taken := prebooking.taken_days(s);
     for day in select e.d from pg_catalog.jsonb_array_elements(p_days) with ordinality as e (d, n) order by e.n loop
       continue when taken @> pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object('day', day -> 'day'));
-      case prebooking.make_day(s, day, p_max_active)
-        when 'created' then made := made + 1;
-        when 'too_many' then refused := refused || pg_catalog.jsonb_build_object(day ->> 'day', 'too-many');
-        when 'too_late' then refused := refused || pg_catalog.jsonb_build_object(day ->> 'day', 'too-late');
-        else null; -- another prebooking of the same wish
-      end case;
+      outcome := prebooking.make_day(s, day, p_max_active);
+      if outcome = 'created' then
+        made := made + 1;
+      else -- also where another prebooking is of the same wish, though not of the same class any more
+        refused := refused || pg_catalog.jsonb_build_object(day ->> 'day', pg_catalog.replace(outcome, '_', '-'));
+      end if;
     end loop;
     if refused::text like '%too-many%' and s.reasons::text not like '%too-many%' then
       perform prebooking.tell_not_made(s, refused);

@@ -35,7 +35,9 @@ language sql volatile as $$
   values (
     'not made ' || s.id || ' ' || prebooking.now(), 'not_made',
     pg_catalog.jsonb_build_object(
-      'id', s.id, 'user_email', s.user_email, 'weekly', s.weekly, 'reasons', p_reasons),
+      'id', s.id, 'user_email', s.user_email, 'weekly', s.weekly, 'reasons', (
+        select pg_catalog.jsonb_object_agg(r.key, r.value) from pg_catalog.jsonb_each_text(p_reasons) r
+        where r.value = 'too-many')),
     prebooking.now(), prebooking.now())
 $$;
 

@@ -158,6 +158,22 @@ async def test_no_room_is_told_once_and_the_day_is_made_once_there_is_some(db: F
     assert (len(answer["made"]), answer["series"]["reasons"]) == (2, {})
 
 
+async def test_a_day_that_is_neither_made_nor_taken_has_a_reason_which_is_no_want_of_room(db: Functions) -> None:
+    wished = {"starts": "07:00", "name": "WOD", "time_zone": "Europe/Madrid"}
+    by_hand = of_the_same_class(booking_data={"day": DAY, "familyId": ""}) | {"class": wished}
+    other = await prebooking(db, **by_hand)
+    await put(db, other, **{"class": wished | {"starts": "08:00"}})  # the same wish, of another class by now
+    series = await make_series(db)
+    answer = await fill(db, series, due(), due(1), due(2), most=2)
+    assert [row["booking_data"]["day"] for row in answer["made"]] == [NEXT]
+    assert answer["series"]["reasons"] == {DAY: "exists", due(2)["day"]: "too-many"}
+    (notice,) = (await db.call("take_notices", capabilities=["series"]))["notices"]
+    assert notice["series"]["reasons"] == {due(2)["day"]: "too-many"}
+    await db.cancel(other)
+    answer = await fill(db, await read(db, series), due(), due(1), due(2))
+    assert (len(answer["made"]), answer["series"]["reasons"]) == (2, {})
+
+
 async def test_a_replica_of_an_earlier_version_is_given_no_notice_of_a_series(db: Functions) -> None:
     series = await make_series(db)
     await fill(db, series, due(), most=0)
