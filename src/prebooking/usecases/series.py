@@ -28,7 +28,7 @@ _PATIENCE_S = 8.0  # of whoever asks; the sweep makes what is left
 _MESSAGES_S = 4.0  # for those of one step: the sweep orders what is left
 _TRIES = 5  # at a series that others change at the same time
 _BATCHES = 10  # in one pass
-_AT_LEAST = timedelta(days=1)  # a day may have lost its prebooking in a way of which no series hears
+_LONGEST_PAUSE = timedelta(days=1)  # a day may have lost its prebooking in a way of which no series hears
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ class WeeklySeries:
         for _ in range(_TRIES):
             due, following = due_days(series, series.now), next_due_at(series, series.now)
             taken = {one.day for one in series.taken}
-            look_at = series.now + _AT_LEAST if due else None
+            look_at = series.now + _LONGEST_PAUSE if due else None
             filled = await self._store.fill_series(
                 series,
                 {uuid4(): one for one in due if written(one.day) not in taken},

@@ -5,7 +5,7 @@ import { $, complain, h, say } from "./dom.js";
 import { asked, ruleOf } from "./rule.js";
 import { dayName } from "./time.js";
 
-const MONDAY = "20240101"; // was one
+const MONDAY = "20240101"; // a day that was a Monday: weekdays are named by counting on from it
 const DAYS = [1, 2, 3, 4, 5, 6, 7];
 
 /** 1 is Monday, as the API has it. */
