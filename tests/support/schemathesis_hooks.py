@@ -109,5 +109,7 @@ def _put_right(label: str, body: Any) -> Any:
             if "opens" in body:
                 body["opens"] = WEEKLY_RULE
             if "last_day" in body:
-                body.pop("first_day", None)  # which may not be later
+                body["first_day"] = None  # may not be later, nor one that is stored
+            elif "first_day" in body:
+                body["last_day"] = None
     return body
