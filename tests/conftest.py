@@ -22,7 +22,8 @@ _PROOFS = {
     "test_series_year.py",
     *("test_cookie_isolation.py", "test_earlier_layout.py", "test_last_hour.py", "test_stack.py"),
     *("test_execution_fairness.py", "test_execution_not_here.py", "test_postgres.py", "test_secret_canaries.py"),
-    *("test_session_rotation.py", "test_session_watch.py", "test_sign_in_again.py"),
+    *("test_session_rotation.py", "test_session_watch.py", "test_sign_in_again.py", "test_sign_in_effect.py"),
+    *("test_class_search.py", "test_class_settling.py", "test_leases.py"),
 }
 
 

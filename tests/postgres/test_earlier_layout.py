@@ -15,6 +15,12 @@ from tests.postgres.functions import connect
 from prebooking.adapters.migrations import apply, migrate, scripts
 from prebooking_local.postgres import Postgres
 
+# What a later file asks less of, which disturbs no writer of before: a notice may be of a series (0007_series.sql).
+_RELAXED = {
+    "column prebooking.notices prebooking",
+    "constraint prebooking.notices notices_prebooking_not_null",
+    "constraint prebooking.notices notices_kind_check",
+}
 _NAMES = [script.name for script in scripts()]
 # As the web application and the old cron write them, whatever columns there are: each status, a session, and an end.
 _ROWS = """
@@ -143,7 +149,7 @@ async def test_all_that_the_earlier_files_made_but_functions_is_there_as_they_ma
             await apply(fresh)
         of_then, of_now = await catalogue(earlier), await catalogue(fresh)
     made = {key: text for key, text in of_then.items() if not key.startswith("function ")}
-    assert {key for key, text in made.items() if of_now.get(key) != text} == set()
+    assert {key for key, text in made.items() if of_now.get(key) != text} <= _RELAXED
 
 
 @pytest.mark.parametrize("until", [None, "0012_changes.sql", "0033_sign_in_again.sql"])
