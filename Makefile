@@ -51,8 +51,8 @@ demo: $(SERVICE) ## 30 members want one class that opens in 10 s
 test: $(TOOLS) ## All tests but the long ones (4 minutes; ARGS="--cov" adds branch coverage)
 	@$(BIN)/pytest --numprocesses 4 --dist worksteal -m "not proof and not installation" $(ARGS)
 
-proofs: $(TOOLS) ## The long tests: whole processes, a browser, explorations, made-up input (8 minutes)
-	@$(BIN)/pytest --numprocesses 2 --dist worksteal -m proof $(ARGS)
+proofs: $(TOOLS) ## The long tests: whole processes, a browser, explorations, made-up input (9 minutes)
+	@$(BIN)/pytest --numprocesses 3 --dist worksteal -m proof $(ARGS)
 
 check: $(TOOLS) ## Format, lint, strict types, import direction, licences: looks, changes nothing
 	@$(BIN)/ruff format --check --quiet

@@ -65,6 +65,9 @@ class Surroundings:
     async def before_sleeping(self, within_s: float) -> None:
         pass
 
+    async def after_answer(self, within_s: float) -> None:
+        pass
+
     async def note_delivery_failure(self, prebooking_id: Any, version: int, reason: str) -> Transition:
         assert 1 <= version < 2**31
         assert "\0" not in reason
