@@ -38,7 +38,7 @@ class Box:
     @property
     def day(self) -> str:
         """Of its own, so that listings stay short."""
-        return f"{self.opens_at + timedelta(days=4 + self.class_id % 700):%Y%m%d}"
+        return f"{self.opens_at + timedelta(days=4 + self.class_id % 2000):%Y%m%d}"
 
     @property
     def opens_ns(self) -> int:
