@@ -17,9 +17,10 @@ from tests.postgres.functions import Functions
 
 from prebooking.adapters.supabase.capabilities import CAPABILITIES
 from prebooking.adapters.supabase.series import SupabaseSeries
+from prebooking.domain.days import written
 from prebooking.domain.errors import StoreUnavailableError
 from prebooking.domain.prebooking import Prebooking
-from prebooking.domain.series import Series, WeeklyClass, written
+from prebooking.domain.series import Series, WeeklyClass
 from prebooking.usecases.series import Wanted, WeeklySeries
 
 ANA = "ana@example.com"

@@ -8,8 +8,9 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prebooking.domain.days import read_day, written
 from prebooking.domain.opening_rules import OpeningRule, on_the_wall_clock
-from prebooking.domain.series import Series, WeeklyClass, read_day, written
+from prebooking.domain.series import Series, WeeklyClass
 from prebooking.domain.series_days import AHEAD, SeriesDay, days_from, days_to_show, due_days, next_due_at
 
 ZONES = ["Europe/Madrid", "Europe/London", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "UTC"]

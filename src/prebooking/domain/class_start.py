@@ -1,8 +1,9 @@
 """When a class starts, as an instant, read off the gym's listing where the clock that it is written by is known."""
 
 import re
-from datetime import date, datetime, time
+from datetime import datetime, time
 
+from prebooking.domain.days import read_day
 from prebooking.domain.opening_rules import is_zone, on_the_wall_clock
 
 # 24:00 would be the next day to some and a mistake to others.
@@ -15,7 +16,6 @@ def start_of(day: str, hour: str | None, zone: str | None) -> datetime | None:
     if found is None or zone is None or not is_zone(zone):
         return None
     try:
-        on = date(int(day[:4]), int(day[4:6]), int(day[6:]))
-        return on_the_wall_clock(on, time(int(found[1]), int(found[2])), zone)
+        return on_the_wall_clock(read_day(day), time(int(found[1]), int(found[2])), zone)
     except (ValueError, OverflowError):
         return None

@@ -6,6 +6,7 @@ from datetime import date, datetime, time
 from uuid import UUID
 
 from prebooking.domain.cookies import Domain
+from prebooking.domain.days import written
 from prebooking.domain.opening_rules import OpeningRule, on_the_wall_clock
 from prebooking.domain.prebooking import Prebooking
 from prebooking.domain.store_outcomes import StoreOutcome
@@ -92,14 +93,6 @@ class SeriesAnswer:
     cancelled: tuple[Prebooking, ...] = ()
     limit: int | None = None  #: the one that too_many met
     retry_after: float = 0.0  #: seconds, where waiting helps
-
-
-def written(day: date) -> str:
-    return f"{day:%Y%m%d}"
-
-
-def read_day(text: str) -> date:
-    return date(int(text[:4]), int(text[4:6]), int(text[6:]))
 
 
 def _class_of(weekly: WeeklyClass) -> tuple[object, ...]:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from prebooking.domain.series import Series, WeeklyClass, read_day, written
+from prebooking.domain.days import read_day, written
+from prebooking.domain.series import Series, WeeklyClass
 
 SHOWN = timedelta(weeks=4)
 AHEAD = timedelta(days=8)  #: so long before its opening a day becomes a prebooking

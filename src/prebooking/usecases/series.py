@@ -14,9 +14,10 @@ from uuid import UUID, uuid4
 
 import structlog
 
+from prebooking.domain.days import read_day, written
 from prebooking.domain.errors import StoreUnavailableError
 from prebooking.domain.ports import Clock, SeriesStore
-from prebooking.domain.series import MOST, Series, SeriesAnswer, WeeklyClass, read_day, written
+from prebooking.domain.series import MOST, Series, SeriesAnswer, WeeklyClass
 from prebooking.domain.series_days import due_days, next_due_at
 from prebooking.domain.store_outcomes import StoreOutcome
 from prebooking.usecases.booking.gate import Gate

@@ -5,11 +5,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from prebooking.adapters.qstash.notice_words import WORDS, NoticeWords
+from prebooking.domain.days import read_day
 from prebooking.domain.notices import Language, Notice, NoticeKind, UnmadeDays
 from prebooking.domain.outcome import SENTENCES, Outcome, detail_in
 from prebooking.domain.plain_text import for_chat
 from prebooking.domain.prebooking import Prebooking
-from prebooking.domain.series import read_day
 
 _WITH_NEXT = (NoticeKind.FAILED, NoticeKind.NOT_MADE)
 

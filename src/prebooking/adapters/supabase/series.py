@@ -9,7 +9,8 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from prebooking.adapters.supabase.rpc import SupabaseRpc
-from prebooking.domain.series import Series, SeriesAnswer, WeeklyClass, written
+from prebooking.domain.days import written
+from prebooking.domain.series import Series, SeriesAnswer, WeeklyClass
 from prebooking.domain.series_days import SeriesDay
 
 _log = structlog.get_logger()

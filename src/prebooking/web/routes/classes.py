@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 
 from prebooking.domain.classes import MemberBox, TimetabledClass
 from prebooking.domain.cookies import Domain
+from prebooking.domain.days import read_day
 from prebooking.domain.errors import (
     BoxNumberUnknownError,
     BoxSilentError,
@@ -129,7 +130,7 @@ async def classes(request: Request) -> Response:
 
 
 def _view(one: TimetabledClass, query: ClassesQuery) -> ClassView:
-    day = date(int(query.day[:4]), int(query.day[4:6]), int(query.day[6:]))
+    day = read_day(query.day)
     zone = query.time_zone
     return ClassView(
         id=one.id,

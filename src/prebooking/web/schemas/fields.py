@@ -1,7 +1,6 @@
 """The fields of requests: each checks its value, and names what would be right."""
 
 import re
-from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -13,6 +12,7 @@ from pydantic import (
 )
 
 from prebooking.domain.cookies import Domain
+from prebooking.domain.days import read_day
 from prebooking.domain.prebooking import box_label
 
 _FIRST_YEAR, _LAST_YEAR = 2000, 2100
@@ -28,7 +28,7 @@ _DAY = (
 
 def _day(value: str) -> str:
     try:
-        year = 0 if not re.fullmatch(r"[0-9]{8}", value) else date(int(value[:4]), int(value[4:6]), int(value[6:])).year
+        year = 0 if not re.fullmatch(r"[0-9]{8}", value) else read_day(value).year
     except ValueError:
         year = 0
     if not _FIRST_YEAR <= year <= _LAST_YEAR:

@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from prebooking.domain.days import read_day
 from prebooking.domain.prebooking import Status
 from prebooking.web.problems import invalid
 from prebooking.web.schemas.class_by_hour import ClassByHour
@@ -162,8 +163,7 @@ class NewPrebooking(BaseModel):
 
     @property
     def _date(self) -> date:
-        day = self.booking_data.day
-        return date(int(day[:4]), int(day[4:6]), int(day[6:]))
+        return read_day(self.booking_data.day)
 
 
 class NewOpening(BaseModel):

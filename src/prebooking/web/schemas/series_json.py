@@ -7,7 +7,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from prebooking.domain.series import Series, written
+from prebooking.domain.days import written
+from prebooking.domain.series import Series
 from prebooking.domain.series_days import SeriesDay as ClassDay
 from prebooking.domain.series_days import days_to_show
 from prebooking.web.schemas.series import as_request
