@@ -234,7 +234,7 @@ async def test_a_lost_answer_over_dead_cookies_warns_nobody(watching: World) -> 
 
 async def test_what_could_not_be_sent_gives_the_session_back_at_once(watching: World) -> None:
     await old_and_waiting(watching)
-    inject_fault(watching, "logout", WHOAMI)
+    inject_fault(watching, "logout", WHOAMI, seconds=0.5)
     session = watching.gym.accounts.sessions(ANA)[0]
     await at_door(watching)
     assert session.token == (await stored(watching))["aimharder_token"]
@@ -245,7 +245,7 @@ async def test_what_could_not_be_sent_gives_the_session_back_at_once(watching: W
 async def at_door(world: World) -> None:
     """A look whose whoami is answered, and whose refresh finds the gym's port closed."""
     asking = asyncio.create_task(world.http.get("/session", headers=world.speaking_for(ANA)))
-    await until(lambda: world.gym.ledger.of(WHOAMI) and world.gym.ledger.of(WHOAMI)[0].answered_ns)
+    await at_gym(world, WHOAMI)
     inject_fault(world, "refuse", "/")
     assert (await asking).json()["alive"] is None
     world.gym.faults.clear()
