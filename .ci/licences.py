@@ -52,7 +52,7 @@ _SPELLED = {
 }
 
 # Whose metadata is silent, but whose licence file was read.
-_READ = {"axe-playwright-python": "MIT AND MPL-2.0", "httpx-aiohttp": "BSD-3-Clause"}
+_READ = {"axe-playwright-python": "MIT AND MPL-2.0"}
 
 
 def pinned(lock: str) -> list[Requirement]:

@@ -10,14 +10,14 @@ from qstash.asyncio.http import AsyncHttpClient
 from qstash.asyncio.message import AsyncMessageApi
 from qstash.asyncio.schedule import AsyncScheduleApi
 from qstash.asyncio.signing_key import AsyncSigningKeyApi
-from qstash.http import DEFAULT_TIMEOUT, NO_RETRY
+from qstash.http import NO_RETRY
 
-from prebooking.adapters.tls import trusted
+from prebooking.adapters.sdk_client import open_sdk_client
 
 
 @asynccontextmanager
 async def open_client(url: str, token: str) -> AsyncIterator[AsyncQStash]:
-    async with httpx.AsyncClient(verify=trusted(), timeout=DEFAULT_TIMEOUT, trust_env=False) as http:
+    async with open_sdk_client() as http:
         yield _QStash(_Http(http, url, token))
 
 

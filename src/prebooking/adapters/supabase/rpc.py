@@ -9,13 +9,12 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-from httpx_aiohttp import AiohttpTransport
 from postgrest.exceptions import APIError
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
 from prebooking.adapters import clock
+from prebooking.adapters.sdk_client import open_sdk_client
 from prebooking.adapters.supabase.errors import ErrorResponse, TransientError, another_shape, translated
-from prebooking.adapters.tls import trusted
 from prebooking.concurrency.priority_semaphore import Priority, PrioritySemaphore
 from prebooking.domain.errors import StoreTrouble, StoreUnavailableError
 
@@ -28,7 +27,7 @@ _CONNECTIONS = 8  # of one replica; a database has few, and more in flight make 
 _response: ContextVar[ErrorResponse] = ContextVar("response")
 
 
-async def _keep_response(answer: httpx.Response) -> None:
+def _keep_response(answer: httpx.Response) -> None:
     """Of the call that this task makes: errors of Supabase's client have no HTTP status."""
     if (response := _response.get(None)) is not None:
         response.status, response.headers = answer.status_code, answer.headers
@@ -36,19 +35,8 @@ async def _keep_response(answer: httpx.Response) -> None:
 
 @asynccontextmanager
 async def open_rpc(url: str, key: str, instance_id: str) -> AsyncIterator["SupabaseRpc"]:
-    """One client a replica, over our own connection pool.
-
-    HTTP/1.1, because HTTP/2's GOAWAY would surface as a lost call. Over aiohttp, because a call costs half the CPU of
-    httpcore's there; that it reports some lost answers as a failed connect is no matter, as any call may be repeated.
-    """
-    limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
-    transport = AiohttpTransport(verify=trusted(), limits=limits, trust_env=False)
-    async with httpx.AsyncClient(
-        transport=transport,
-        timeout=None,  # noqa: S113  # each try has its own
-        trust_env=False,
-        event_hooks={"response": [_keep_response]},
-    ) as http:
+    """One client a replica, over our own connection pool."""
+    async with open_sdk_client(connections=_CONNECTIONS, on_response=_keep_response) as http:
         options = AsyncClientOptions(
             httpx_client=http,
             persist_session=False,
