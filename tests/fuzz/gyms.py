@@ -13,7 +13,8 @@ from tests.fuzz.inputs import inputs
 
 from prebooking.adapters.aimharder.answers import read_listing, read_new_token, read_reply, read_whoami
 from prebooking.adapters.aimharder.cookies import Cookies
-from prebooking.adapters.limited_body import read_limited
+from prebooking.adapters.aimharder.http_connection import HttpConnection, Response, ignore
+from prebooking.adapters.limited_body import unpacked
 from prebooking.domain.cookies import Cookie
 from prebooking.domain.outcome import Reply
 
@@ -65,17 +66,37 @@ def set_cookies(data: bytes) -> None:
 
 def a_packed_answer(data: bytes) -> None:
     encoding = ("gzip", "gzip", "identity", "deflate", "gzip, gzip", "")[len(data) % 6]
-    response = httpx.Response(200, headers={"Content-Encoding": encoding}, content=_Raw(data))
     with suppress(httpx.RemoteProtocolError):
-        assert len(asyncio.run(read_limited(response))) <= 1024 * 1024
+        assert len(unpacked(data, encoding)) <= max(1024 * 1024, len(data))
 
 
-class _Raw(httpx.AsyncByteStream):
-    def __init__(self, data: bytes) -> None:
-        self._data = data
+async def _read(answer: bytes) -> Response:
+    """Returns what a connection makes of the bytes that a gym sends, in pieces, before it closes."""
+    connection = HttpConnection()
+    connection.connection_made(_Transport())
+    connection.send(b"GET / HTTP/1.1\r\n\r\n", ignore)
+    for start in range(0, len(answer), 7):
+        connection.data_received(answer[start : start + 7])
+    connection.connection_lost(None)
+    return await connection.answer()
 
-    async def __aiter__(self) -> Any:
-        yield self._data
+
+class _Transport(asyncio.Transport):
+    def write(self, data: Any) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        pass
+
+
+def an_answer_of_http(data: bytes) -> None:
+    with suppress(httpx.RemoteProtocolError):
+        response = asyncio.run(_read(data))
+        assert 200 <= response.status <= 999
+        assert all(name == name.lower() for name, _ in response.headers)
 
 
 def _gzip(body: bytes) -> bytes:
@@ -93,6 +114,15 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], st.SearchStrategy[bytes]]] = {
     "a gym's cookies": (
         set_cookies,
         inputs(b"AWSALB=abc/def+=; Path=/; Secure", b'a="\\073b"; Max-Age=5', b"amhrdrauth=1|2"),
+    ),
+    "an answer of HTTP": (
+        an_answer_of_http,
+        inputs(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+            b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+            names=("Content-Length", "Transfer-Encoding", "chunked", "Connection", "Upgrade", "HTTP/1.1"),
+        ),
     ),
     "a packed answer": (a_packed_answer, inputs(_gzip(_LISTING), _gzip(b" " * 2_000_000), _LISTING)),
 }

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
@@ -16,7 +17,8 @@ from tests.support.raw_servers import receiver, tunnels
 
 from prebooking.adapters.aimharder.addresses import is_own_machine, is_public
 from prebooking.adapters.aimharder.c_ares import Found, UnresolvedError, look_up
-from prebooking.adapters.aimharder.held_http import holding_transport
+from prebooking.adapters.aimharder.http_client import HttpClient
+from prebooking.adapters.aimharder.http_connection import Response
 from prebooking.adapters.aimharder.resolver import Resolver
 from prebooking_local.names import name_server
 
@@ -62,10 +64,9 @@ def resolving(
 
 async def ask(
     url: str, resolver: Resolver, context: ssl.SSLContext | None = None, proxy: str | None = None
-) -> httpx.Response:
-    transport = holding_transport(context or ssl.create_default_context(), proxy, resolver)
-    async with httpx.AsyncClient(transport=transport, timeout=5) as client:
-        return await client.get(url)
+) -> Response:
+    with closing(HttpClient(context or ssl.create_default_context(), proxy, resolver)) as client:
+        return await asyncio.wait_for(client.ask("GET", url, []), 5)
 
 
 @pytest.mark.parametrize("address", NOT_PUBLIC)
@@ -94,12 +95,13 @@ async def test_an_execution_connects_to_the_addresses_that_were_looked_at_until_
     resolver = resolving(names, lambda address: str(address) == "127.0.0.1")  # for the gym of the test
     async with receiver() as gym:
         names["gym.test"] = [["127.0.0.1"], ["127.0.0.2"]]  # DNS rebinding
-        transport = holding_transport(ssl.create_default_context(), None, resolver)
-        async with httpx.AsyncClient(transport=transport, timeout=5) as client:
+        with closing(HttpClient(ssl.create_default_context(), None, resolver)) as client:
             with recorded() as seen:
                 for _ in range(3):
-                    answer = await client.get(f"http://gym.test:{gym.port}/", headers={"Connection": "close"})
-                    assert answer.is_success
+                    assert (await client.ask("GET", f"http://gym.test:{gym.port}/", [])).status == 200
+                    gym.close_connections()
+                    while client._connections[0][1].is_open:
+                        await asyncio.sleep(0)
                     resolver._known.clear()  # as after some seconds
             assert seen.addresses == [("127.0.0.1", gym.port)] * 3
         assert names["gym.test"] == [["127.0.0.2"]]
@@ -126,7 +128,7 @@ async def test_tls_asks_for_the_name_and_not_for_the_address(names: dict[str, li
 async def test_an_address_that_does_not_answer_is_passed_over(names: dict[str, list[list[str]]]) -> None:
     async with receiver() as gym:
         names["gym.test"] = [["127.0.0.9", "127.0.0.1"]]  # nobody listens on the first
-        assert (await ask(f"http://gym.test:{gym.port}/", resolving(names, lambda _: True))).is_success
+        assert (await ask(f"http://gym.test:{gym.port}/", resolving(names, lambda _: True))).status == 200
 
 
 async def test_a_proxy_is_the_operators_choice_and_looks_the_gym_up_itself(

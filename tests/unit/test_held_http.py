@@ -4,7 +4,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -20,7 +20,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from tests.support.raw_servers import Receiver, receiver, tunnels
 
-from prebooking.adapters.aimharder.held_http import Hold, held, holding_transport
+from prebooking.adapters.aimharder.held_http import Hold
+from prebooking.adapters.aimharder.http_client import HttpClient
+from prebooking.adapters.aimharder.http_connection import Response
 from prebooking.adapters.aimharder.resolver import Resolver
 
 FORM = {"id": "501", "day": "20260301", "insist": "0", "familyId": ""}
@@ -54,43 +56,36 @@ def server_side(certificate: Path) -> ssl.SSLContext:
 
 
 @dataclass
-class Sending:
-    hold: Hold
-    answer: asyncio.Task[httpx.Response]
-
-
-@dataclass
 class Guest:
     """A client of one gym, as an execution has it."""
 
-    client: httpx.AsyncClient
+    client: HttpClient
     url: str
     now: Callable[[], float]
 
-    async def hold(self, **more: str) -> Sending:
+    def request(self, **more: str) -> Hold:
+        return Hold(self.client, f"{self.url}/api/book", [], urlencode(FORM | more).encode(), self.now)
+
+    async def hold(self, **more: str) -> Hold:
         """A request that only lacks the word."""
-        hold = Hold(self.now)
-
-        async def send() -> httpx.Response:
-            held.set(hold)
-            return await self.client.post(f"{self.url}/api/book", data=FORM | more)
-
-        sending = Sending(hold, asyncio.create_task(send()))
-        await asyncio.wait_for(hold.ready.wait(), 5)
-        return sending
+        hold = self.request(**more)
+        await asyncio.wait_for(hold.ready(), 5)
+        return hold
 
     async def ask(self) -> None:
         """A question beside it, answered: time enough for any byte that has left to arrive."""
-        answer = await self.client.get(f"{self.url}/api/bookings")
-        assert answer.is_success
+        assert (await self.client.ask("GET", f"{self.url}/api/bookings", [])).status == 200
+
+
+async def answer_to(hold: Hold) -> Response:
+    return await asyncio.wait_for(hold.answer(), 5)
 
 
 @asynccontextmanager
 async def guest(
     url: str, context: ssl.SSLContext = PLAIN, proxy: str | None = None, now: Callable[[], float] = lambda: 1.0
 ) -> AsyncIterator[Guest]:
-    transport = holding_transport(context, proxy, Resolver())
-    async with httpx.AsyncClient(transport=transport, timeout=None) as client:
+    with closing(HttpClient(context, proxy, Resolver())) as client:
         yield Guest(client, url, now)
 
 
@@ -99,19 +94,19 @@ def bookings(gym: Receiver) -> list[bytes]:
 
 
 async def leaves_whole_and_only_at_the_word(visitor: Guest, gym: Receiver) -> None:
-    sending = await visitor.hold()
-    sending.hold.warm()
+    hold = await visitor.hold()
+    hold.warm()
     await visitor.ask()
     assert not bookings(gym)
-    assert sending.hold.fired_at is None
+    assert hold.fired_at is None
 
-    sending.hold.fire()
-    assert (await asyncio.wait_for(sending.answer, 5)).json() == {}
+    hold.fire()
+    assert (await answer_to(hold)).body == b"{}"
     (booking,) = bookings(gym)
     head, _, body = booking.partition(b"\r\n\r\n")
     assert head.startswith(b"POST ")
     assert body == b"id=501&day=20260301&insist=0&familyId="
-    assert sending.hold.fired_at == 1.0
+    assert hold.fired_at == 1.0
 
 
 async def test_no_byte_leaves_before_the_word_and_then_all_in_one_piece() -> None:
@@ -122,14 +117,14 @@ async def test_no_byte_leaves_before_the_word_and_then_all_in_one_piece() -> Non
 @pytest.mark.parametrize("class_id", ["7", "501", "106015104", "a b&c"])
 async def test_a_request_that_is_held_can_be_aimed_at_another_class(class_id: str) -> None:
     async with receiver() as gym, guest(f"http://127.0.0.1:{gym.port}") as visitor:
-        sending = await visitor.hold()
+        hold = await visitor.hold()
         body = urlencode(FORM | {"id": class_id}).encode()
-        sending.hold.body = body
+        hold.replace(body)
         await visitor.ask()
         assert not bookings(gym)
 
-        sending.hold.fire()
-        assert (await asyncio.wait_for(sending.answer, 5)).json() == {}
+        hold.fire()
+        assert (await answer_to(hold)).body == b"{}"
         (booking,) = bookings(gym)
         head, _, sent = booking.partition(b"\r\n\r\n")
         assert sent == body
@@ -165,9 +160,9 @@ async def test_so_it_is_through_a_proxy_that_forwards_plain_http() -> None:
 async def test_it_waits_on_the_connection_that_a_question_has_opened() -> None:
     async with receiver() as gym, guest(f"http://127.0.0.1:{gym.port}") as visitor:
         await visitor.ask()
-        sending = await visitor.hold()
-        sending.hold.fire()
-        await sending.answer
+        hold = await visitor.hold()
+        hold.fire()
+        await answer_to(hold)
         assert len(gym.connections) == 1
 
 
@@ -177,80 +172,88 @@ async def test_several_leave_one_after_another_in_the_order_of_their_words() -> 
         sendings = [await visitor.hold(id=str(n)) for n in range(5)]
         order = (3, 0, 4, 1, 2)
         for n in order:
-            sendings[n].hold.fire()
-        await asyncio.gather(*(sending.answer for sending in sendings))
-        assert [sendings[n].hold.fired_at for n in order] == [1, 2, 3, 4, 5]
+            sendings[n].fire()
+        await asyncio.gather(*(answer_to(one) for one in sendings))
+        assert [sendings[n].fired_at for n in order] == [1, 2, 3, 4, 5]
         assert [data.partition(b"\r\n\r\n")[2][:4] for data in bookings(gym)] == [b"id=%d" % n for n in order]
 
 
 async def test_on_a_connection_that_was_closed_meanwhile_it_never_leaves_and_says_so() -> None:
     async with receiver() as gym, guest(f"http://127.0.0.1:{gym.port}") as visitor:
-        sending = await visitor.hold()
+        hold = await visitor.hold()
         gym.close_connections()
         await visitor.ask()  # on another connection; the end of the first has arrived with it
-        sending.hold.fire()
+        hold.fire()
         with pytest.raises(httpx.WriteError):
-            await sending.answer
-        assert sending.hold.fired_at is None
+            await answer_to(hold)
+        assert hold.fired_at is None
         assert not bookings(gym)
 
 
 @pytest.mark.parametrize("last_words", [b"", b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"])
 async def test_the_end_of_its_connection_is_noticed_while_it_is_held(last_words: bytes) -> None:
     async with receiver() as gym, guest(f"http://127.0.0.1:{gym.port}") as visitor:
-        sending = await visitor.hold()
+        hold = await visitor.hold()
         await asyncio.sleep(0.05)
         gym.connections[0].transport.write(last_words)
         gym.close_connections()
-        with pytest.raises(httpx.WriteError):
-            await asyncio.wait_for(sending.answer, 5)
-        assert sending.hold.idle_s >= 0.05
-        sending.hold.fire()
-        assert sending.hold.fired_at is None
+        assert await asyncio.wait_for(hold.lost(), 5) >= 0.05
+        hold.fire()
+        assert hold.fired_at is None
+
+
+async def test_the_end_of_its_connection_is_noticed_over_tls_too(certificate: Path) -> None:
+    trusting = ssl.create_default_context(cafile=certificate)
+    async with receiver(server_side(certificate)) as gym, guest(f"https://127.0.0.1:{gym.port}", trusting) as visitor:
+        hold = await visitor.hold()
+        gym.close_connections()
+        await asyncio.wait_for(hold.lost(), 5)
+        hold.fire()
+        assert hold.fired_at is None
 
 
 async def test_the_kernel_asks_now_and_then_whether_the_other_side_is_there() -> None:
     async with receiver() as gym, guest(f"http://127.0.0.1:{gym.port}") as visitor:
-        sending = await visitor.hold()
-        assert sending.hold._stream is not None
-        sock = sending.hold._stream.get_extra_info("socket")
+        hold = await visitor.hold()
+        assert hold._connection is not None
+        assert hold._connection._transport is not None
+        sock = hold._connection._transport.get_extra_info("socket")
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 10
-        sending.hold.fire()
-        await sending.answer
+        hold.fire()
+        await answer_to(hold)
 
 
 async def test_on_a_connection_that_was_answered_unasked_and_closed_it_never_leaves() -> None:
     """A server that tires of waiting says 408 before it closes: that is no answer to the request."""
     async with receiver() as gym, guest(f"http://127.0.0.1:{gym.port}") as visitor:
-        sending = await visitor.hold()
+        hold = await visitor.hold()
         for connection in gym.connections:
             connection.transport.write(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
         gym.close_connections()
         await visitor.ask()
-        sending.hold.fire()
+        hold.fire()
         with pytest.raises(httpx.WriteError):
-            await sending.answer
+            await answer_to(hold)
         assert not bookings(gym)
 
 
 async def test_one_given_up_while_it_is_held_never_leaves() -> None:
     async with receiver() as gym, guest(f"http://127.0.0.1:{gym.port}") as visitor:
-        sending = await visitor.hold()
-        sending.answer.cancel()
-        await asyncio.wait([sending.answer])
-        sending.hold.fire()
+        hold = await visitor.hold()
+        hold.close()
+        hold.fire()
         await visitor.ask()
-        assert sending.hold.fired_at is None
+        assert hold.fired_at is None
         assert not bookings(gym)
 
 
 async def test_a_second_word_sends_nothing_more() -> None:
     async with receiver() as gym, guest(f"http://127.0.0.1:{gym.port}") as visitor:
-        sending = await visitor.hold()
-        sending.hold.fire()
-        sending.hold.fire()
-        await sending.answer
+        hold = await visitor.hold()
+        hold.fire()
+        hold.fire()
+        await answer_to(hold)
         await visitor.ask()
         assert len(bookings(gym)) == 1
 
@@ -259,12 +262,11 @@ async def test_without_a_server_the_request_fails_and_never_left() -> None:
     async with receiver() as gym:
         port = gym.port
     async with guest(f"http://127.0.0.1:{port}") as visitor:
-        hold = Hold(lambda: 1.0)
-        held.set(hold)
+        hold = visitor.request()
         with pytest.raises(httpx.ConnectError):
-            await visitor.client.post(f"{visitor.url}/api/book", data=FORM)
+            await hold.ready()
+        hold.fire()
         assert hold.fired_at is None
-        held.set(None)
 
 
 async def test_a_certificate_that_nobody_vouches_for_is_refused(certificate: Path) -> None:

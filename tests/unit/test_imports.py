@@ -28,17 +28,18 @@ def test_the_contracts_of_the_house_hold(capsys: pytest.CaptureFixture[str]) -> 
     [
         ("supabase", {"adapters.supabase.rpc"}),
         ("qstash", {"adapters.qstash.messages", "adapters.qstash.account", "adapters.qstash.client"}),
-        ("httpcore", {"adapters.aimharder.held_http"}),
+        ("aiohttp", {"adapters.sdk_client"}),
+        ("httptools", {"adapters.aimharder.http_connection"}),
         (
             "httpx",
             {
-                *(f"adapters.aimharder.{name}" for name in ("account", "gym", "held_http", "session_client")),
-                "adapters.limited_body",
+                *(f"adapters.aimharder.{name}" for name in ("gym", "held_http", "http_client", "http_connection")),
+                *("adapters.aimharder.session_client", "adapters.aimharder.tunnel", "adapters.limited_body"),
                 *("adapters.host_probe", "adapters.qstash.messages", "adapters.qstash.client", "adapters.supabase.rpc"),
-                *("adapters.tls", "adapters.key_set"),
+                *("adapters.tls", "adapters.key_set", "adapters.sdk_client"),
             },
         ),
-        ("aiohappyeyeballs", {"adapters.aimharder.held_http"}),
+        ("aiohappyeyeballs", {"adapters.aimharder.http_client"}),
         ("pycares", {"adapters.aimharder.c_ares"}),
         ("icalendar", {"adapters.icalendar_file"}),
         ("asyncpg", {"adapters.migrations", "cli.database"}),

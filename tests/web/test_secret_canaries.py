@@ -388,7 +388,7 @@ async def test_an_exception_in_the_middle_of_the_pipeline(
     database: asyncpg.Connection, outside: Outside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def breaks(gym: AimHarderGym, *_: Any) -> Any:
-        cause = ValueError(gym._client.headers(httpx.URL("http://x")))
+        cause = ValueError(gym._client.headers("http://x"))
         raise RuntimeError(f"Authorization: Bearer {ACCESS_TOKEN}, token={SERVICE_KEY}") from cause
 
     async with watched(database, outside) as (world, _):

@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from tests.support.executions import ANA, REFRESH, WHOAMI, at_gym, delivered, inject_fault, ran, until
+from tests.support.executions import ANA, REFRESH, WHOAMI, at_gym, delivered, inject_fault, ran
 from tests.support.world import World, open_world
 from tests.web.test_session_watch import asked, dies, later, token_is_old, waiting
 

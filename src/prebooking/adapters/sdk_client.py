@@ -7,6 +7,7 @@ would surface as a lost call.
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Any
 
 import aiohttp
@@ -39,6 +40,10 @@ class SdkClient(httpx.AsyncClient):
         self._session = session
         self._on_response = on_response
 
+    async def aclose(self) -> None:
+        await super().aclose()
+        await self._session.close()
+
     async def request(  # type: ignore[override]  # what no SDK passes is missing
         self,
         method: str,
@@ -49,8 +54,11 @@ class SdkClient(httpx.AsyncClient):
         content: str | bytes | None = None,
         auth: object = None,  # noqa: ARG002  # httpx's own, which is none
     ) -> httpx.Response:
-        """Raises httpx.ConnectError, httpx.ReadError."""
-        request = httpx.Request(method, url, params=params or None, headers=headers)
+        """Raises httpx.ConnectError, httpx.ReadError; RuntimeError once it is closed.
+
+        What may be asked twice, such as a DELETE, is sent again where a kept connection was closed meanwhile.
+        """
+        request = httpx.Request(method, _parsed(str(url)), params=params or None, headers=headers)
         try:
             async with self._session.request(
                 method, str(request.url), headers=headers, data=content, allow_redirects=False
@@ -66,3 +74,8 @@ class SdkClient(httpx.AsyncClient):
         if self._on_response is not None:
             self._on_response(response)
         return response
+
+
+@lru_cache(maxsize=256)  # there are few, and reading one takes a tenth of a call
+def _parsed(url: str) -> httpx.URL:
+    return httpx.URL(url)

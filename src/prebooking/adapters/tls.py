@@ -11,4 +11,6 @@ import httpx
 
 @cache
 def trusted() -> ssl.SSLContext:
-    return httpx.create_ssl_context()
+    context = httpx.create_ssl_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-
-import httpx
+from http import HTTPStatus
 
 from prebooking.adapters.aimharder.answers import StatusError, read_new_token, read_whoami
 from prebooking.adapters.aimharder.classes import read_boxes
@@ -45,7 +44,7 @@ class AimHarderAccount:
     async def login(self, email: str, password: str, fingerprint: str) -> LoggedIn:
         said = {"username": email, "password": password, "fingerprint": fingerprint, "iniframe": 0}
         url = f"{self._hosts.login_url}/api/login"
-        return await self._client.ask_once(read_login, "POST", url, any_status=True, json=said)
+        return await self._client.ask_once(read_login, "POST", url, any_status=True, said=said)
 
     async def enter(self, token: str, fingerprint: str, box: Box | None) -> str:
         query = {"token": token, "fingerprint": fingerprint}
@@ -63,12 +62,12 @@ class AimHarderAccount:
     async def refresh(self, token: str, fingerprint: str) -> NewTokens | None:
         form = {"token": token, "ciclo": "1", "fingerprint": fingerprint}
         url = f"{self._url}/api/tokenUpdate"
-        new = await self._client.ask_once(json_of_200(read_new_token), "POST", url, data=form)
+        new = await self._client.ask_once(json_of_200(read_new_token), "POST", url, form=form)
         return None if new is None else NewTokens(new, self.cookies)
 
 
 def _entered(status: int, body: bytes) -> str | None:
     """A page, or the way to the box, which nobody follows; it has done its work by then. Some have no such page."""
-    if status >= httpx.codes.BAD_REQUEST and status not in (httpx.codes.NOT_FOUND, httpx.codes.GONE):
+    if status >= HTTPStatus.BAD_REQUEST and status not in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
         raise StatusError(status)
     return read_entrance(body)

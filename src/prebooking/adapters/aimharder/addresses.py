@@ -5,6 +5,7 @@ us to a machine behind our own firewall. All addresses of a name are looked at (
 to those alone: another look-up might answer otherwise.
 """
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 _UNICAST = IPv6Network("2000::/3")  # all that is global in IPv6, but for NAT64
@@ -17,6 +18,7 @@ class NotPublicError(OSError):
     """A name leads to an address where no gym can be."""
 
 
+@lru_cache(maxsize=1024)
 def is_own_machine(host: str) -> bool:
     """Whether a URL names this machine, literally. Only the operator's can: no box may be called so (NO_BOXES)."""
     try:

@@ -1,13 +1,15 @@
 """AimHarder over HTTP/1.1, as its own web page speaks to it. One isolated client an execution."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 from prebooking.adapters.aimharder.account import AimHarderAccount
 from prebooking.adapters.aimharder.gym import AimHarderGym
 from prebooking.adapters.aimharder.hosts import Hosts
+from prebooking.adapters.aimharder.http_client import HttpClient
 from prebooking.adapters.aimharder.resolver import Resolver
-from prebooking.adapters.aimharder.session_client import SessionClient, http_client
+from prebooking.adapters.aimharder.session_client import SessionClient
+from prebooking.adapters.tls import trusted
 from prebooking.domain.cookies import Cookie
 from prebooking.domain.prebooking import Box, Session
 
@@ -31,10 +33,13 @@ class AimHarder:
 
     @asynccontextmanager
     async def visit(self, box: Box, session: Session) -> AsyncIterator[AimHarderGym]:
-        async with http_client(self._proxy, self._resolver) as client:
-            yield AimHarderGym(SessionClient(client, session.cookies), self._hosts, box, self._now)
+        with closing(self._http()) as http:
+            yield AimHarderGym(SessionClient(http, session.cookies), self._hosts, box, self._now)
 
     @asynccontextmanager
     async def account(self, cookies: Sequence[Cookie]) -> AsyncIterator[AimHarderAccount]:
-        async with http_client(self._proxy, self._resolver) as client:
-            yield AimHarderAccount(SessionClient(client, cookies), self._hosts)
+        with closing(self._http()) as http:
+            yield AimHarderAccount(SessionClient(http, cookies), self._hosts)
+
+    def _http(self) -> HttpClient:
+        return HttpClient(trusted(), self._proxy, self._resolver)

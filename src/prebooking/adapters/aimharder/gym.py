@@ -12,8 +12,9 @@ from prebooking.adapters.aimharder.account import AimHarderAccount
 from prebooking.adapters.aimharder.answers import read_listing, read_reply
 from prebooking.adapters.aimharder.cancellation import read_cancellation
 from prebooking.adapters.aimharder.classes import read_timetable
-from prebooking.adapters.aimharder.held_http import Hold, held
+from prebooking.adapters.aimharder.held_http import Hold
 from prebooking.adapters.aimharder.hosts import Hosts
+from prebooking.adapters.aimharder.http_client import split_url
 from prebooking.adapters.aimharder.session_client import SessionClient, json_of_200, redact_cookies
 from prebooking.domain.classes import Listing, TimetabledClass
 from prebooking.domain.cookies import domain_of
@@ -32,7 +33,7 @@ class AimHarderGym(AimHarderAccount):
     def __init__(self, client: SessionClient, hosts: Hosts, box: Box, now: Callable[[], float]) -> None:
         super().__init__(client, hosts)
         self._box_url = hosts.box(box)
-        self._domain = domain_of(httpx.URL(self._box_url).host)
+        self._domain = domain_of(split_url(self._box_url)[0].host)
         self._box = box
         self._now = now
 
@@ -58,7 +59,7 @@ class AimHarderGym(AimHarderAccount):
         def read_redacted(status: int, body: bytes) -> CancelReply:
             return read(status, redact_cookies(body, cookies))
 
-        return await self._client.ask_once(read_redacted, "POST", f"{self._box_url}/api/cancelBook", data=form)
+        return await self._client.ask_once(read_redacted, "POST", f"{self._box_url}/api/cancelBook", form=form)
 
     def hold(self, request: BookingRequest) -> HeldRequest:
         form = {
@@ -67,39 +68,31 @@ class AimHarderGym(AimHarderAccount):
             "insist": str(request.insist),
             "familyId": request.family_id,
         }
-        hold, cookies = Hold(self._now), self.cookies
-
-        async def send() -> tuple[int, bytes, str]:
-            held.set(hold)
-            status, body, redirect_host = await self._client.send("POST", f"{self._box_url}/api/book", data=form)
-            return status, redact_cookies(body, cookies), redirect_host
-
-        return _HeldRequest(hold, form, asyncio.create_task(send()))
+        url = f"{self._box_url}/api/book"
+        return _HeldRequest(self._client, url, form, self._client.hold(url, _body(form), self._now))
 
 
 class _HeldRequest:
     """See prebooking.domain.ports.HeldRequest."""
 
-    def __init__(self, hold: Hold, form: dict[str, str], sending: asyncio.Task[tuple[int, bytes, str]]) -> None:
-        self._hold = hold
+    def __init__(self, client: SessionClient, url: str, form: dict[str, str], hold: Hold) -> None:
+        self._client = client
+        self._url = url
         self._form = form
-        self._sending = sending
+        self._hold = hold
+        self._cookies = client.cookies
 
     async def ready(self) -> None:
-        ready = asyncio.ensure_future(self._hold.ready.wait())
         try:
-            await asyncio.wait((ready, self._sending), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            ready.cancel()
-        if self._sending.done():  # a request that was not let go can only have failed
-            raise BoxSilentError("no connection to the box") from self._sending.exception()
+            await self._hold.ready()
+        except httpx.HTTPError as exc:
+            raise BoxSilentError("no connection to the box") from exc
 
     async def lost(self) -> float:
-        await asyncio.wait({self._sending})
-        return self._hold.idle_s
+        return await self._hold.lost()
 
     def aim(self, class_id: str) -> None:
-        self._hold.body = urlencode(self._form | {"id": class_id}).encode()
+        self._hold.replace(_body(self._form | {"id": class_id}))
 
     def fire(self) -> None:
         self._hold.fire()
@@ -114,12 +107,15 @@ class _HeldRequest:
     async def reply(self, *, within_s: float) -> Reply:
         try:
             async with asyncio.timeout(within_s):
-                status, body, redirect_host = await self._sending
+                status, body, redirect_host = await self._client.answer_to(self._hold, self._url, self._cookies)
         except (httpx.HTTPError, TimeoutError) as exc:
             kind = ReplyKind.NEVER_LEFT if self._hold.fired_at is None else ReplyKind.NO_ANSWER
             return Reply(kind, detail=type(exc).__name__)
-        return read_reply(status, body, redirect_host)
+        return read_reply(status, redact_cookies(body, self._cookies), redirect_host)
 
     async def aclose(self) -> None:
-        self._sending.cancel()
-        await asyncio.wait({self._sending})
+        self._hold.close()
+
+
+def _body(form: dict[str, str]) -> bytes:
+    return urlencode(form).encode()

@@ -1,0 +1,194 @@
+"""One HTTP/1.1 connection to a gym. Its write is a plain function, and its answers are read by httptools.
+
+A request is bytes that were built before, so a booking leaves in one write, and several leave one after another with
+nothing in between. (asyncio's own loop writes at once; uvloop would gather the writes and forget their order.)
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import httptools
+import httpx
+
+from prebooking.adapters.limited_body import LARGEST
+
+_LARGEST_HEAD = 100 * 1024  # with the interim answers before it
+_LARGEST = _LARGEST_HEAD + LARGEST
+# Seconds until a connection is looked at, seconds between looks, and how many unanswered ones end it.
+_KEEP_ALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 4}
+
+
+@dataclass(slots=True)
+class Response:
+    status: int = 0
+    headers: list[tuple[str, str]] = field(default_factory=list)  #: names in lower case
+    body: bytearray = field(default_factory=bytearray)  #: as it came
+
+    def all(self, name: str) -> list[str]:
+        return [value for key, value in self.headers if key == name]
+
+    def first(self, name: str) -> str:
+        """Returns "" where there is none."""
+        return next((value for key, value in self.headers if key == name), "")
+
+
+OnHead = Callable[[Response], None]
+
+
+class HttpConnection(asyncio.Protocol):
+    """Takes one request at a time."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._used_at = self._loop.time()
+        self._transport: asyncio.Transport | None = None
+        self._answer: asyncio.Future[Response] | None = None
+        self._response = Response()
+        self._received = 0
+        self._on_head: OnHead = ignore
+        self._parser: httptools.HttpResponseParser | None = None
+        self._has_head = self._ends_with_connection = self._is_reusable = False
+        self.ended: asyncio.Future[None] = self._loop.create_future()  #: done when nothing can be sent any more
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a request can be written now."""
+        return self._transport is not None and not self.ended.done() and not self._transport.is_closing()
+
+    def take(self) -> bool:
+        """Returns whether its last request was answered and another can be sent: by the caller alone, from now on."""
+        taken = self._is_reusable and self.is_open
+        self._is_reusable = False
+        return taken
+
+    @property
+    def idle_s(self) -> float:
+        """For how long nothing has happened."""
+        return self._loop.time() - self._used_at
+
+    def send(self, request: bytes, on_head: OnHead) -> None:
+        """Writes a request. Where that can't be done any more, `answer` says so.
+
+        `on_head` is called once the head of the answer has come, though its body may break off.
+        """
+        self._used_at = self._loop.time()
+        self._answer = self._loop.create_future()
+        self._response, self._received, self._on_head = Response(), 0, on_head
+        self._has_head = self._ends_with_connection = self._is_reusable = False
+        self._parser = httptools.HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(lenient_headers=True)  # as browsers: a cookie with a control character
+        if self._transport is None or not self.is_open:
+            self._fail(httpx.WriteError("the connection was closed before the request could be written"))
+        else:
+            self._transport.write(request)
+
+    def warm(self) -> None:
+        """Goes the way of `send` without a write."""
+        if self._transport is not None:
+            self._transport.write(b"")  # which no transport sends
+
+    async def answer(self) -> Response:
+        """Returns the complete answer to what was sent.
+
+        Raises httpx.WriteError, httpx.ReadError, httpx.RemoteProtocolError.
+        """
+        assert self._answer is not None
+        return await asyncio.shield(self._answer)
+
+    def close(self) -> None:
+        self._end()
+        if self._transport is not None:
+            self._transport.close()
+
+    def _end(self) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    # ---- asyncio's callbacks
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            _probe_when_idle(sock)
+
+    def data_received(self, data: bytes) -> None:
+        if self._answer is None or self._answer.done():
+            self.close()  # an answer that nobody asked for, such as 408: the server is about to close it
+            return
+        self._used_at = self._loop.time()
+        self._received += len(data)
+        assert self._parser is not None
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as exc:
+            self._fail(httpx.RemoteProtocolError(f"not an answer of HTTP/1.1: {type(exc).__name__}"))
+        if self._answer.done():
+            self._parser = None
+        elif self._received > (_LARGEST if self._has_head else _LARGEST_HEAD):
+            self._fail(httpx.RemoteProtocolError("an answer that is too large"))
+
+    def eof_received(self) -> None:
+        self._end()  # the transport closes, over TLS perhaps later
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end()
+        self._parser = None  # the two know each other
+        if self._answer is None or self._answer.done():
+            return
+        if exc is not None:
+            self._fail(httpx.ReadError(str(exc)))
+        elif self._has_head and self._ends_with_connection:
+            self._answer.set_result(self._response)
+        else:
+            self._fail(httpx.RemoteProtocolError("the connection was closed before the end of the answer"))
+
+    def _fail(self, exc: httpx.HTTPError) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(exc)
+            self._answer.exception()  # retrieved here: perhaps nobody waits any more
+        self.close()
+
+    # ---- httptools' callbacks
+
+    def on_message_begin(self) -> None:
+        if self._answer is not None and self._answer.done():
+            self.close()  # a second answer
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._response.headers.append((name.decode("latin-1").lower(), value.decode("latin-1").strip()))
+
+    def on_headers_complete(self) -> None:
+        assert self._parser is not None
+        status = self._parser.get_status_code()
+        if status < 200:  # noqa: PLR2004  # an interim answer: the final one follows
+            self._response.headers.clear()
+            return
+        self._has_head, self._response.status = True, status
+        self._ends_with_connection = not (
+            self._response.all("content-length") or self._response.all("transfer-encoding")
+        )
+        self._on_head(self._response)
+
+    def on_body(self, data: bytes) -> None:
+        self._response.body += data
+
+    def on_message_complete(self) -> None:
+        if self._has_head and self._answer is not None and self._parser is not None and not self._answer.done():
+            self._is_reusable = self._parser.should_keep_alive()
+            self._answer.set_result(self._response)
+
+
+def ignore(_: Response) -> None:
+    pass
+
+
+def _probe_when_idle(sock: socket.socket) -> None:
+    """Has the kernel ask now and then whether the other side is there: who forgets idle connections sees them used."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _KEEP_ALIVE.items():
+        if hasattr(socket, option):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
