@@ -171,6 +171,6 @@ async def test_a_server_that_cannot_start_says_why(running: Postgres) -> None:
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await condition():
             await asyncio.sleep(0.02)

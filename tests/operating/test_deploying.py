@@ -63,7 +63,7 @@ async def test_the_entry_point_for_platforms_serves(
     database: asyncpg.Connection, outside: Outside, tmp_path: Path
 ) -> None:
     async with as_a_platform_does(tmp_path, outside) as url, httpx.AsyncClient(base_url=url) as http:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 try:
                     ready = await http.get("/readyz")

@@ -258,7 +258,7 @@ async def test_dead_letters_of_an_earlier_address_are_seen(scene: Scene) -> None
             retries=0,
         )
     letters = scene.examined.world.qstash.qstash.broker.dead_letters
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(letters.newest_first()) < 2:
             await asyncio.sleep(0.02)
     (wrong,) = [one for one in await scene.examined.findings() if one.check == "dead-letters"]

@@ -160,7 +160,7 @@ async def looked(
 async def dies(examined: ExaminedService, row: dict[str, Any]) -> None:
     """Its message comes hours early and is believed by nobody, and neither is the failure callback."""
     letters = examined.world.qstash.qstash.broker.dead_letters
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not any(row["id"] in letter.message.order.body.decode() for letter in letters.newest_first()):
             await asyncio.sleep(0.02)
 
@@ -180,7 +180,7 @@ async def test_a_dead_letter_of_a_waiting_row_is_ordered_anew_for_its_opening(ex
     await world.database.execute("update public.prebookings set armed_at = armed_at - interval '1 minute'")
     _, again, _ = await looked(examined, redrive=True)
     assert again == 1
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while len(world.messages(row["id"])) < 2:
             await asyncio.sleep(0.05)
     assert (await looked(examined))[0] == []
@@ -207,7 +207,7 @@ async def test_what_rang_at_a_former_address_is_ours_and_whose_answer_it_got_is_
         await client.message.publish_json(
             url=f"{former}/qstash/prebooking-execute", body={"prebooking_id": row["id"], "version": 1}, retries=0
         )
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not (cases := (await looked(examined))[0]):
                 await asyncio.sleep(0.05)
     (case,) = cases
@@ -229,7 +229,7 @@ async def test_a_dead_notice_is_told_anew(examined: ExaminedService) -> None:
         " values ('1', 'booked', '{}', now(), now(), now(), $1)",
         answer.message_id,
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (await looked(examined))[0]:
             await asyncio.sleep(0.05)
     (case,), again, _ = await looked(examined, redrive=True)
@@ -241,7 +241,7 @@ async def test_the_letters_of_other_services_are_none_of_ours(examined: Examined
     client = examined.world.services.scheduler._messages._client  # type: ignore[attr-defined]
     await client.message.publish_json(url="http://127.0.0.1:1/elsewhere", body={}, retries=0)
     letters = examined.world.qstash.qstash.broker.dead_letters
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not letters.newest_first():
             await asyncio.sleep(0.02)
     assert (await looked(examined))[0] == []

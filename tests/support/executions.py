@@ -17,7 +17,7 @@ ANA = "ana@example.com"
 ON_TIME_MS = 500  # for a starved machine: the benchmarks measure how late it is on a quiet one
 BOOK, LISTING, WHOAMI, REFRESH = "/api/book", "/api/bookings", "/api/whoami", "/api/tokenUpdate"
 LOGIN, ENTRANCE = "/api/login", "/setrefresh"
-_PATIENCE_S = 15.0
+_PATIENCE_S = 60.0  # nothing is judged by it: what comes is there in a moment
 
 
 @dataclass(frozen=True, slots=True)

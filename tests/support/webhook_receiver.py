@@ -37,7 +37,7 @@ class Receiver:
         return Response(status_code=self.statuses.pop(0) if self.statuses else 204)
 
     async def heard(self, number: int, such: Callable[[dict[str, Any]], bool] = lambda _: True) -> list[dict[str, Any]]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(found := [one for one in self.received if such(one)]) < number:
                 await asyncio.sleep(0.02)
         return found

@@ -104,7 +104,7 @@ class World:
         row: dict[str, Any] = answer.json()
         return row
 
-    async def finished(self, email: str, prebooking_id: str, within_s: float = 20) -> dict[str, Any]:
+    async def finished(self, email: str, prebooking_id: str, within_s: float = 60) -> dict[str, Any]:
         """The row once it has ended."""
         async with asyncio.timeout(within_s):
             while (row := await self.read(email, prebooking_id))["status"] in ("pending", "executing"):

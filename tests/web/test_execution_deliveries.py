@@ -164,7 +164,7 @@ async def test_a_worker_that_lost_its_claim_sends_nothing(sweepless: World) -> N
     inject_fault(sweepless, "slow", "/api/whoami", seconds=0.5)
     row = await prebook_open_class(sweepless)
     stolen = "update public.prebookings set claim_token = gen_random_uuid() where status = 'executing'"
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while await sweepless.database.execute(stolen) != "UPDATE 1":
             await asyncio.sleep(0.01)
     assert (await delivered(sweepless, row)).outcome == "held"

@@ -208,7 +208,7 @@ async def test_a_receiver_that_fails_is_tried_again_and_then_told_anew_under_the
 
 async def ticks() -> AsyncIterator[None]:
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             yield
             await asyncio.sleep(0.02)

@@ -155,7 +155,7 @@ def _settings_secrets(outside: Outside) -> dict[str, str]:
 async def booked_or_not(world: World, **data: Any) -> dict[str, Any]:
     row = await world.prebook(ANA, world.open_class(), **data)
     message = next(message for message in world.messages(row["id"]))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not message.attempts or message.attempts[0].answered_at is None:
             await asyncio.sleep(0.02)
     return await world.read(ANA, row["id"])

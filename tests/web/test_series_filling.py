@@ -54,7 +54,7 @@ async def test_a_living_replica_fills_what_is_due(world: World) -> None:
     await world.database.execute("delete from public.prebookings")
     await look_now(world)
     world.services.background_tasks.run_soon()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await rows(world):
             await asyncio.sleep(0.01)
     assert ids(await read(world, series))[day(6)]
@@ -100,7 +100,7 @@ async def test_where_hosts_sleep_a_delivery_that_found_one_ended_makes_the_next_
     await sweepless.database.execute("update public.prebooking_series set weekly = weekly || $1", ALL_WEEKDAYS)
     await look_now(sweepless)
     assert (await deliver(sweepless, row["id"])).outcome == "already_finished"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(await rows(sweepless)) == 1:
             await asyncio.sleep(0.01)
     assert list(ids(await read(sweepless, series)).values())[1] is not None

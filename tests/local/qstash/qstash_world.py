@@ -16,7 +16,7 @@ from prebooking_local.qstash import DEV_TOKEN, QStash, qstash_app
 from prebooking_local.serving import serve_asgi
 
 Reply = tuple[int, dict[str, str]]
-_PATIENCE_S = 5
+_PATIENCE_S = 60
 
 
 class ManualClock:
