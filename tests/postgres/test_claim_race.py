@@ -12,6 +12,7 @@ from time import perf_counter
 from uuid import UUID, uuid4
 
 from tests.postgres.functions import Functions, Many
+from tests.postgres.test_races import LONG_S
 from tests.postgres.test_races import rows as made
 
 ROWS = int(os.environ.get("CLAIM_RACE_ROWS", "200"))
@@ -28,26 +29,37 @@ async def test_no_row_is_claimed_twice_nor_both_begun_and_cancelled(many: Many) 
     cancelled: set[UUID] = set()
     waited: list[float] = []
     dice = random.Random(SEED)
-    front = 0
+    front = tried = 0
+    moved = asyncio.Condition()
 
     async def work(worker: Functions) -> None:
+        """Never far ahead of the client: whoever the machine keeps waiting, each side comes first at some rows."""
         nonlocal front
         for place, row in enumerate(ids):
-            front = max(front, place)
+            async with moved:
+                front = max(front, place)
+                moved.notify_all()
+                await moved.wait_for(lambda: place <= tried + NEAR)  # noqa: B023  # awaited here
             token, asked = uuid4(), perf_counter()
-            claim = await worker.claim(row, token)
+            claim = await worker.claim(row, token, lease=LONG_S)
             waited.append(perf_counter() - asked)
             if claim["outcome"] == "claimed":
                 claims[row] += 1
-                if (await worker.begin(row, token))["outcome"] == "begun":
+                if (await worker.begin(row, token, lease=LONG_S))["outcome"] == "begun":
                     begun[row] = token
 
     async def cancel() -> None:
         """Where the workers are: the rows just before and just behind them."""
-        while len(waited) < WORKERS * ROWS:
+        nonlocal tried
+        for place in range(ROWS):
+            async with moved:
+                await moved.wait_for(lambda: front >= place)  # noqa: B023  # awaited here
             row = ids[min(max(0, front + dice.randint(-NEAR, NEAR)), ROWS - 1)]
             if (await client.cancel(row))["outcome"] == "cancelled":
                 cancelled.add(row)
+            async with moved:
+                tried += 1
+                moved.notify_all()
 
     started = perf_counter()
     await asyncio.gather(*map(work, workers), cancel())
