@@ -22,6 +22,7 @@ from prebooking_local.supabase import Gateway
 Outside = tuple[Gateway, QStashServer, AimHarder]
 SILENT = Box(slug="silentgym", boid=8)
 DEAD = "deadbox"
+_CROWD_LEAD_S = 8
 USERS = [f"other{n}@example.com" for n in range(8)]
 
 
@@ -132,23 +133,27 @@ async def test_boxes_that_do_not_connect_make_nobody_else_late(
 
 
 async def test_while_one_users_wishes_take_all_deliveries_a_host_that_sleeps_executes_the_others(
-    sweepless: World,
+    database: asyncpg.Connection, outside: Outside
 ) -> None:
-    sweepless.qstash.qstash.faults.change({"parallelism": 10})
-    sweepless.qstash.qstash.broker.heed_faults()
-    sweepless.gym.gym.put_box(SILENT)
-    members = [f"member{n}@example.com" for n in range(20)]
-    for email in (USERS[0], *members):
-        await sweepless.member(email)
-    sweepless.gym.faults.add(Fault(kind="hang", box=SILENT.slug))
-    opens_at = sweepless.open_class(10.0, capacity=50)
-    for n in range(15):
-        wanted = sweepless.wish(opens_at, class_id=800 + n) | {"box_subdomain": SILENT.slug}
-        answer = await sweepless.http.post("/prebookings", headers=sweepless.speaking_for(USERS[0]), json=wanted)
-        assert answer.status_code == 201
-    rows = [await sweepless.prebook(email, opens_at) for email in members]
-    assert sweepless.services.clock.wall() < opens_at.timestamp() - 3, "the machine is too busy to tell"
-    done = [await sweepless.finished(row["user_email"], row["id"]) for row in rows]
-    assert {row["status"] for row in done} == {"completed"}
-    assert max(row["result"]["timings"]["fire_lateness_ms"] for row in done) < ON_TIME_MS
-    sweepless.gym.faults.clear()
+    # 35 at once: a busy machine needs longer to make them ready than a message usually comes ahead.
+    async with open_world(
+        database, *outside, sweep_seconds=0, lead_seconds=_CROWD_LEAD_S, max_duration_seconds=_CROWD_LEAD_S + 7
+    ) as world:
+        world.qstash.qstash.faults.change({"parallelism": 10})
+        world.qstash.qstash.broker.heed_faults()
+        world.gym.gym.put_box(SILENT)
+        members = [f"member{n}@example.com" for n in range(20)]
+        for email in (USERS[0], *members):
+            await world.member(email)
+        world.gym.faults.add(Fault(kind="hang", box=SILENT.slug))
+        opens_at = world.open_class(20.0, capacity=50)
+        for n in range(15):
+            wanted = world.wish(opens_at, class_id=800 + n) | {"box_subdomain": SILENT.slug}
+            answer = await world.http.post("/prebookings", headers=world.speaking_for(USERS[0]), json=wanted)
+            assert answer.status_code == 201
+        rows = [await world.prebook(email, opens_at) for email in members]
+        assert world.services.clock.wall() < opens_at.timestamp() - _CROWD_LEAD_S, "the machine is too busy to tell"
+        done = [await world.finished(row["user_email"], row["id"]) for row in rows]
+        assert {row["status"] for row in done} == {"completed"}
+        assert max(row["result"]["timings"]["fire_lateness_ms"] for row in done) < ON_TIME_MS
+        world.gym.faults.clear()
