@@ -111,13 +111,13 @@ async def test_who_dies_between_the_two_looks_is_told_by_the_second_and_told_onc
 
 
 async def test_many_who_die_at_once_are_told_together(watching: World, ear: Receiver) -> None:
-    """Each may be stored anew by the web application for two seconds, which pass for all of them at once."""
+    """Each may be stored anew by the web application for two seconds, which pass for all of them at once: else 48 s."""
     members = [f"member{n}@example.com" for n in range(24)]
     for n, email in enumerate(members):
         await watching.member(email)
         await watching.prebook(email, watching.open_class(1790, class_id=600 + n), id=600 + n)
         watching.gym.accounts.kill(email, watching.gym.site.clock())
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(24):
         await watching.services.background_tasks.once()
     told = await ear.heard(len(members))
     assert sorted(one["data"]["user_email"] for one in told) == sorted(members)
@@ -144,7 +144,7 @@ async def test_one_that_stays_dead_is_asked_about_once_a_look_though_another_cla
     await watching.services.background_tasks.once()
     warned = (await watching.read(ANA, first["id"]))["warning"]
     await later(watching, 901)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await watching.services.background_tasks.once()
     assert asked(watching, REFRESH) == 2
     assert (await watching.read(ANA, first["id"]))["warning"] == warned
@@ -310,10 +310,10 @@ async def test_while_making_ready_a_living_session_is_left_alone_however_old(wat
 
 
 async def test_looks_wait_while_an_opening_is_near(watching: World) -> None:
-    for email, opens_in_s, class_id in ((ANA, 2.0, 501), ("bea@example.com", 1790, 502)):
+    for email, opens_in_s, class_id in ((ANA, 4.0, 501), ("bea@example.com", 1790, 502)):
         await watching.member(email)
         await watching.prebook(email, watching.open_class(opens_in_s, class_id=class_id), id=class_id)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not watching.services.executor._pipeline._gate._waiting:
             await asyncio.sleep(0.01)
     await watching.services.background_tasks.once()
