@@ -29,9 +29,12 @@ async def ear() -> AsyncIterator[Receiver]:
 
 
 @pytest.fixture
-async def keeping(database: asyncpg.Connection, outside: Outside, ear: Receiver) -> AsyncIterator[World]:
+async def keeping(
+    database: asyncpg.Connection, outside: Outside, ear: Receiver, request: pytest.FixtureRequest
+) -> AsyncIterator[World]:
     """Ana has signed in, and her password is remembered. Chores are done when the test says so."""
-    async with open_world(database, *outside, **ear.settings, sweep_seconds=0, session_encryption_keys=KEY) as world:
+    settings = {"sweep_seconds": 0, "session_encryption_keys": KEY} | getattr(request, "param", {})
+    async with open_world(database, *outside, **ear.settings, **settings) as world:
         enrol(world)
         assert (await post(world, REMEMBER)).status_code == 200
         forget_requests(world)
@@ -295,8 +298,9 @@ async def test_a_success_that_comes_after_a_newer_sign_in_does_not_replace_it(ke
 # ---- while making ready, and after the opening
 
 
+@pytest.mark.parametrize("keeping", [{"lead_seconds": 8, "max_duration_seconds": 15}], indirect=True, ids=["8 s"])
 async def test_while_making_ready_with_time_left_the_request_waits_for_it(keeping: World) -> None:
-    row = await waiting(keeping, 4)
+    row = await waiting(keeping, 9)
     dies(keeping)
     row = await keeping.finished(ANA, row["id"])
     assert row["result"]["outcome"] == "booked"
