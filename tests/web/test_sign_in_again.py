@@ -33,8 +33,8 @@ async def keeping(
     database: asyncpg.Connection, outside: Outside, ear: Receiver, request: pytest.FixtureRequest
 ) -> AsyncIterator[World]:
     """Ana has signed in, and her password is remembered. Chores are done when the test says so."""
-    settings = {"sweep_seconds": 0, "session_encryption_keys": KEY} | getattr(request, "param", {})
-    async with open_world(database, *outside, **ear.settings, **settings) as world:
+    settings: dict[str, Any] = {"sweep_seconds": 0, "session_encryption_keys": KEY} | getattr(request, "param", {})
+    async with open_world(database, *outside, **ear.settings | settings) as world:
         enrol(world)
         assert (await post(world, REMEMBER)).status_code == 200
         forget_requests(world)
