@@ -65,7 +65,7 @@ async def test_the_whole_flow_in_curl(world: World, tmp_path: Path) -> None:
         env={"PATH": "/usr/bin:/bin"} | environment,
         stdout=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         said, _ = await process.communicate()
     listed, _, cancelled = said.decode().partition("]}")
     assert '"opens_at":"' in listed

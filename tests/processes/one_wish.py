@@ -15,7 +15,7 @@ from prebooking_local.stack import Member, Stack
 ANA = Member("ana@example.com", "secret", "Ana")
 BOX = {"slug": "mygym", "boid": 7}
 _NUMBERS = count(1000)
-_PATIENCE_S = 60.0
+_PATIENCE_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ the strictest there is: a refresh ends the old cookie, and a stale token ends th
 
 import argparse
 import asyncio
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -48,6 +49,7 @@ class Weather:
     fine_s: tuple[float, float]  #: between two times
     leave_every_s: tuple[float, float]  #: a replica
     frozen: float = 0.0  #: the part of those that stand still for a while before they are asked to leave
+    lasts_s: float = math.inf  #: then it is fine: on a starved machine nothing might ever come to its end between two
 
 
 @dataclass(slots=True)
@@ -81,6 +83,7 @@ class Play:
         await self._prepare()
         for _ in range(2):
             await self._start()
+        fine_at = time.monotonic() + self.weather.lasts_s
         troubles = [asyncio.create_task(trouble) for trouble in (self._outages(), self._deploys())]
         try:
             while len(await self._tokens()) < len(self.members):
@@ -89,10 +92,11 @@ class Play:
                 for trouble in troubles:
                     if trouble.done():
                         trouble.result()
+                if time.monotonic() > fine_at:
+                    await self._end(troubles)
+                    await self._database_is(away=False)
         finally:
-            for trouble in troubles:
-                trouble.cancel()
-            await asyncio.gather(*troubles, return_exceptions=True)
+            await self._end(troubles)
             # The last of them leave in the middle of it, and it is fine weather only later.
             for replica in list(self.replicas):
                 self._ask_to_leave(replica)
@@ -102,6 +106,12 @@ class Play:
         await self._judge()
         self.verdict.took_s = time.monotonic() - began
         return self.verdict
+
+    async def _end(self, troubles: list[asyncio.Task[None]]) -> None:
+        for trouble in troubles:
+            trouble.cancel()
+        await asyncio.gather(*troubles, return_exceptions=True)
+        troubles.clear()
 
     async def _prepare(self) -> None:
         stack = self.stack
@@ -125,8 +135,8 @@ class Play:
         url = url_of(sock)
         sock.close()
         replica = Replica(int(url.rpartition(":")[2]), self.stack.environment | {"PUBLIC_URL": url})
+        self.replicas.append(replica)  # now: it is asked to leave, too, if nobody waits for it any more
         await replica.ready()
-        self.replicas.append(replica)
 
     async def _deploys(self) -> None:
         while True:

@@ -30,7 +30,7 @@ async def test_a_deploy_before_the_opening_hands_it_to_the_next_replica_in_time(
 
             old.send_signal(signal.SIGTERM)
 
-            await asyncio.wait_for(old.wait(), 5)
+            await asyncio.wait_for(old.wait(), 30)
             row = await until(stack, wanted, ENDED)
             assert (row["status"], row["attempts"]) == ("completed", 1)
             [late] = await lateness_ms(stack, wanted)
@@ -53,4 +53,4 @@ async def test_a_deploy_at_the_opening_finishes_what_has_begun(stack: Stack) -> 
         [late] = await lateness_ms(stack, wanted)
         assert late < 1000
         assert await broken_promises(stack, wanted) == []
-        await asyncio.wait_for(stack.processes["service"].wait(), 12)
+        await asyncio.wait_for(stack.processes["service"].wait(), 30)

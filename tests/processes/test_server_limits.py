@@ -73,9 +73,9 @@ async def test_idle_and_slow_connections_keep_no_create_from_being_answered(runn
     slow_body = [await connect(running, CREATE + b"Content-Length: 400\r\n\r\n{") for _ in range(100)]
     began = time.monotonic()
     await wish(running, 3600)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5  # they alone would last for 10 s
     # And they end by themselves, within 10 s.
-    async with asyncio.timeout(14):
+    async with asyncio.timeout(30):
         for reader, writer in (*idle, *slow_head):
             with suppress(ConnectionResetError):
                 assert await reader.read() == b""
