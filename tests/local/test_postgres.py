@@ -139,11 +139,11 @@ async def test_the_server_and_its_folder_go_with_an_owner_killed_at_once() -> No
 
 
 async def test_a_folder_whose_owner_and_guard_were_both_killed_is_removed_at_the_next_start() -> None:
-    root = installation._temporary_root(installation.Account.current())
+    root = installation._temporary_root(installation.SystemUser.current())
     abandoned = root / f"{installation.PREFIX}abandoned-{os.getpid()}"
     (abandoned / "data").mkdir(parents=True)
-    account = installation.Account.current()
-    account.owns(abandoned)
+    user = installation.SystemUser.current()
+    user.owns(abandoned)
 
     with installation.home(18) as locked, installation.home(18):
         assert not abandoned.exists()
@@ -159,7 +159,7 @@ def test_out_of_a_private_home_the_programs_are_copied_so_that_nobody_can_run_th
     monkeypatch.setattr(installation, "_open_to_all", lambda path: "site-packages" not in str(path))
     with installation.home(18) as at:
         assert at.folder in at.programs.parents
-        nobody = at.account
+        nobody = at.user
         subprocess.run([at.programs / "initdb", "--version"], user=nobody.uid, group=nobody.gid, check=True)
 
 

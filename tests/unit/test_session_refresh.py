@@ -17,7 +17,7 @@ from tests.support.virtual_time_loop import Clock, VirtualTimeLoop
 
 from prebooking.domain.cookies import Cookie
 from prebooking.domain.errors import BoxSilentError, StoreUnavailableError
-from prebooking.domain.ports import Account, Gyms, SessionStore
+from prebooking.domain.ports import Gyms, MemberAccount, SessionStore
 from prebooking.domain.prebooking import Session
 from prebooking.domain.sessions import NewTokens, SessionAnswer, SessionState, StoredSession
 from prebooking.domain.store_outcomes import StoreOutcome
@@ -161,7 +161,7 @@ class World:
         """As a look does, whose caller may be cancelled."""
         replica = self.rng.choice(self.replicas)
         found = await replica.read_session(email)
-        account = cast("Account", self.gym.account(found.session.cookies))
+        account = cast("MemberAccount", self.gym.account(found.session.cookies))
         if not await replica.sessions.ensure_alive(account, email, found.session, within_s=8.0):
             self.told_dead.append(email)
 

@@ -9,7 +9,7 @@ from async_lru import alru_cache
 from prebooking.concurrency.rate_limit import RateLimiter
 from prebooking.domain.classes import MemberBox, TimetabledClass, domains_of
 from prebooking.domain.errors import BoxNumberUnknownError, SessionEndedError, SessionMissingError, TooOftenError
-from prebooking.domain.ports import Account, Clock, Gyms, SessionStore
+from prebooking.domain.ports import Clock, Gyms, MemberAccount, SessionStore
 from prebooking.domain.prebooking import Box, Session
 from prebooking.usecases.sessions.refresh import SessionRefresher
 
@@ -92,7 +92,7 @@ class ClassListings:
             return await self._ask_refreshed(account, user_email, session)
 
     async def _ask_refreshed(
-        self, account: Account, user_email: str, session: Session
+        self, account: MemberAccount, user_email: str, session: Session
     ) -> tuple[Session, Sequence[MemberBox]]:
         refreshed = await self._sessions.refresh(account, user_email, session, within_s=_REFRESH_S)
         boxes = await account.boxes() if refreshed else None

@@ -7,18 +7,21 @@ from prebooking.concurrency.circuit_breaker import CircuitBreaker, CircuitBreake
 from prebooking.domain.classes import Listing, MemberBox, TimetabledClass
 from prebooking.domain.cookies import Cookie, Domain, home_of
 from prebooking.domain.giving_back import CancelReply
-from prebooking.domain.ports import Account, Gym, Gyms, HeldRequest
+from prebooking.domain.ports import Gym, Gyms, HeldRequest, MemberAccount
 from prebooking.domain.prebooking import BookingRequest, Box, Session
 from prebooking.domain.sessions import NewTokens
 from prebooking.domain.sign_ins import LoggedIn
 
 
 class GuardedAccount:
-    """See prebooking.domain.ports.Account. While its host's circuit breaker is open, requests raise BoxSilentError."""
+    """See prebooking.domain.ports.MemberAccount.
+
+    While its host's circuit breaker is open, requests raise BoxSilentError.
+    """
 
     def __init__(
         self,
-        account: Account,
+        account: MemberAccount,
         account_hosts: Mapping[Domain, CircuitBreaker],
         login_host: CircuitBreaker,
         *,

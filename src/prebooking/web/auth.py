@@ -39,7 +39,7 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class TokenAccount:
     """The account that a token names."""
 
     sub: str
@@ -72,7 +72,7 @@ class Tokens:
     keys: SigningKeys
     jwt_secret: str | None
 
-    async def read(self, token: str) -> Account:
+    async def read(self, token: str) -> TokenAccount:
         """Returns the account of a valid token. Raises TokenRefusedError, KeysUnavailableError."""
         claims = await self._claims(token)
         # `user_metadata` is ignored: the user can write it.
@@ -85,7 +85,7 @@ class Tokens:
         sub = claims["sub"]
         if not isinstance(sub, str) or not 0 < len(sub) <= _LONGEST_SUB or not sub.isprintable():
             raise TokenRefusedError(TokenCheck.CLAIMS, "sub is not an account id")
-        return Account(sub, email.lower(), float(claims["exp"]), _instant(claims.get("iat")))
+        return TokenAccount(sub, email.lower(), float(claims["exp"]), _instant(claims.get("iat")))
 
     async def _claims(self, token: str) -> dict[str, Any]:
         try:
@@ -179,7 +179,7 @@ class Users:
         except KeysUnavailableError as exc:
             raise identity_unknown(max(1, ceil(exc.retry_after))) from exc
 
-    async def _email_of(self, account: Account) -> str:
+    async def _email_of(self, account: TokenAccount) -> str:
         if self._owners is None:
             return account.email
         try:

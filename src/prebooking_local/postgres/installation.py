@@ -19,14 +19,14 @@ PREFIX = "prebooking-postgres-"
 
 
 @dataclass(frozen=True)
-class Account:
+class SystemUser:
     """The system user that runs the server: ourselves, or `nobody`, because Postgres refuses to be root."""
 
     uid: int
     gid: int
 
     @classmethod
-    def current(cls) -> "Account":
+    def current(cls) -> "SystemUser":
         if os.geteuid() != 0:
             return cls(os.geteuid(), os.getegid())
         nobody = pwd.getpwnam("nobody")
@@ -48,7 +48,7 @@ class Home:
     folder: Path
     lock: int
     programs: Path
-    account: Account
+    user: SystemUser
 
     @property
     def data(self) -> Path:
@@ -72,9 +72,9 @@ def _wheel_programs(version: Version) -> Path:
     return Path(spec.submodule_search_locations[0]) / ("pginstall" if version == 16 else "pginstall18") / "bin"
 
 
-def _reachable_programs(version: Version, account: Account, folder: Path) -> Path:
+def _reachable_programs(version: Version, user: SystemUser, folder: Path) -> Path:
     programs = _wheel_programs(version)
-    if not account.is_other or _open_to_all(programs):
+    if not user.is_other or _open_to_all(programs):
         return programs
     # A private home stays private: we copy out of it instead of opening it. The libraries lie beside the
     # programs, in places that the programs know relative to themselves.
@@ -88,12 +88,12 @@ def _reachable_programs(version: Version, account: Account, folder: Path) -> Pat
     return copy / programs.relative_to(package.parent)
 
 
-def _temporary_root(account: Account) -> Path:
+def _temporary_root(user: SystemUser) -> Path:
     root = Path(tempfile.gettempdir())
-    return root if not account.is_other or _open_to_all(root) else Path("/tmp")
+    return root if not user.is_other or _open_to_all(root) else Path("/tmp")
 
 
-def _remove_abandoned(root: Path, account: Account) -> None:
+def _remove_abandoned(root: Path, user: SystemUser) -> None:
     """Removes folders whose owner and guard were both killed; a server left in one ends when it misses it."""
     for folder in root.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):  # another user's, still locked, or just removed by somebody else
@@ -101,7 +101,7 @@ def _remove_abandoned(root: Path, account: Account) -> None:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 # A folder without data may belong to somebody who is about to lock it.
-                if os.fstat(lock).st_uid == account.uid and (folder / "data").exists():
+                if os.fstat(lock).st_uid == user.uid and (folder / "data").exists():
                     shutil.rmtree(folder, ignore_errors=True)
             finally:
                 os.close(lock)
@@ -109,15 +109,15 @@ def _remove_abandoned(root: Path, account: Account) -> None:
 
 @contextmanager
 def home(version: Version) -> Iterator[Home]:
-    account = Account.current()
-    root = _temporary_root(account)
-    _remove_abandoned(root, account)
+    user = SystemUser.current()
+    root = _temporary_root(user)
+    _remove_abandoned(root, user)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        account.owns(folder)
-        yield Home(folder, lock, _reachable_programs(version, account, folder), account)
+        user.owns(folder)
+        yield Home(folder, lock, _reachable_programs(version, user, folder), user)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)

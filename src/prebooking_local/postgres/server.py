@@ -61,12 +61,12 @@ class Postgres:
         server = [str(self._home.programs / "postgres"), "-D", str(self._home.data)]
         for name, value in settings.items():
             server += ["-c", f"{name}={value}"]
-        account = self._home.account
+        user = self._home.user
         with self._home.log.open("ab") as log:
             return subprocess.Popen(
                 [
                     *(sys.executable, "-I", guard.__file__),
-                    *(str(self._home.folder), str(account.uid), str(account.gid), *server),
+                    *(str(self._home.folder), str(user.uid), str(user.gid), *server),
                 ],
                 bufsize=0,
                 stdin=subprocess.PIPE,
@@ -127,7 +127,7 @@ class Postgres:
         """Runs `initdb`."""
         password_file = self._home.folder / "password"
         password_file.write_text(self._password)
-        self._home.account.owns(password_file)
+        self._home.user.owns(password_file)
         arguments = [
             *("-D", str(self._home.data), "-U", hosted.SUPERUSER, "--encoding=UTF8", "--no-sync"),
             *("--auth=scram-sha-256", f"--pwfile={password_file}"),
@@ -178,9 +178,9 @@ def _run(at: Home, program: Path, arguments: list[str]) -> None:
         capture_output=True,
         text=True,
         check=False,
-        user=at.account.uid,
-        group=at.account.gid,
-        extra_groups=[] if at.account.is_other else None,
+        user=at.user.uid,
+        group=at.user.gid,
+        extra_groups=[] if at.user.is_other else None,
     )
     if done.returncode:
         raise ServerFailedError(done.stderr)

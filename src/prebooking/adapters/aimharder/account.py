@@ -18,7 +18,7 @@ from prebooking.domain.sign_ins import LoggedIn
 
 
 class AimHarderAccount:
-    """See prebooking.domain.ports.Account."""
+    """See prebooking.domain.ports.MemberAccount."""
 
     def __init__(self, client: SessionClient, hosts: Hosts) -> None:
         self._client = client

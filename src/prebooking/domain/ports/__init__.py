@@ -6,7 +6,7 @@ The data that they take and return is defined beside this package, by its subjec
 from prebooking.domain.ports.calendars import CalendarFormat, CalendarStore
 from prebooking.domain.ports.clock import Clock
 from prebooking.domain.ports.giving_back import GivingBackStore
-from prebooking.domain.ports.gym import Account, Gym, Gyms, HeldRequest
+from prebooking.domain.ports.gym import Gym, Gyms, HeldRequest, MemberAccount
 from prebooking.domain.ports.messages import Messages, NotificationSender
 from prebooking.domain.ports.metrics import Metrics
 from prebooking.domain.ports.series import SeriesStore
@@ -14,7 +14,6 @@ from prebooking.domain.ports.sessions import SessionStore, SignInStore
 from prebooking.domain.ports.store import EventStore, HistoryStore, NoticeStore, OwnerStore, Store
 
 __all__ = [
-    "Account",
     "CalendarFormat",
     "CalendarStore",
     "Clock",
@@ -24,6 +23,7 @@ __all__ = [
     "Gyms",
     "HeldRequest",
     "HistoryStore",
+    "MemberAccount",
     "Messages",
     "Metrics",
     "NoticeStore",

@@ -46,7 +46,7 @@ class HeldRequest(Protocol):
     async def aclose(self) -> None: ...
 
 
-class Account(Protocol):
+class MemberAccount(Protocol):
     """One user at the account host, with connections and cookies of its own. The questions raise BoxSilentError."""
 
     async def whoami(self) -> bool:
@@ -86,7 +86,7 @@ class Account(Protocol):
         ...
 
 
-class Gym(Account, Protocol):
+class Gym(MemberAccount, Protocol):
     """The same user at one box."""
 
     async def listing(self, day: str, family_id: str) -> Listing: ...
@@ -110,4 +110,4 @@ class Gyms(Protocol):
 
     def visit(self, box: Box, session: Session) -> AbstractAsyncContextManager[Gym]: ...
 
-    def account(self, cookies: Sequence[Cookie]) -> AbstractAsyncContextManager[Account]: ...
+    def account(self, cookies: Sequence[Cookie]) -> AbstractAsyncContextManager[MemberAccount]: ...

@@ -15,7 +15,7 @@ from uuid import uuid4
 import structlog
 
 from prebooking.domain.errors import BoxSilentError, NotSentError, StoreRefusedError, StoreUnavailableError
-from prebooking.domain.ports import Account, Clock, Gyms, SessionStore
+from prebooking.domain.ports import Clock, Gyms, MemberAccount, SessionStore
 from prebooking.domain.prebooking import Session
 from prebooking.domain.sessions import SessionAnswer
 from prebooking.domain.store_outcomes import StoreOutcome
@@ -50,7 +50,7 @@ class SessionRefresher:
 
     async def refresh(
         self,
-        gym: Account,
+        gym: MemberAccount,
         user_email: str,
         session: Session,
         *,
@@ -83,7 +83,7 @@ class SessionRefresher:
         return fresh
 
     async def ensure_alive(
-        self, gym: Account, user_email: str, session: Session, *, within_s: float, rotate_until: float = math.inf
+        self, gym: MemberAccount, user_email: str, session: Session, *, within_s: float, rotate_until: float = math.inf
     ) -> bool:
         """Returns whether it is alive, once it was refreshed where it is old or dead. Raises BoxSilentError.
 
@@ -193,7 +193,7 @@ class SessionRefresher:
         return SessionAnswer(outcome=StoreOutcome.SAVED, session=saved.session)
 
 
-async def _lives(account: Account) -> bool:
+async def _lives(account: MemberAccount) -> bool:
     try:
         return await account.whoami()
     except BoxSilentError:

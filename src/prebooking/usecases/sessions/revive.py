@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from prebooking.domain.errors import BoxSilentError, StoreUnavailableError
-from prebooking.domain.ports import Account, Clock, SessionStore
+from prebooking.domain.ports import Clock, MemberAccount, SessionStore
 from prebooking.domain.prebooking import Session
 from prebooking.domain.store_outcomes import StoreOutcome
 from prebooking.usecases.sessions.refresh import SessionRefresher
@@ -46,7 +46,7 @@ class SessionReviver:
 
     async def revive(
         self,
-        gym: Account,
+        gym: MemberAccount,
         user_email: str,
         session: Session,
         *,
@@ -81,7 +81,13 @@ class SessionReviver:
         return Revived(found.session, found.outcome == StoreOutcome.REFUSED)
 
     async def ensure_alive(
-        self, account: Account, user_email: str, session: Session, *, within_s: float, rotate_until: float = math.inf
+        self,
+        account: MemberAccount,
+        user_email: str,
+        session: Session,
+        *,
+        within_s: float,
+        rotate_until: float = math.inf,
     ) -> SessionHealth:
         """For a look before an opening: see SessionRefresher.ensure_alive. A remembered one is signed in again, once.
 

@@ -21,7 +21,7 @@ from prebooking.domain.errors import (
     StoreUnavailableError,
     TooManyTriesError,
 )
-from prebooking.domain.ports import Account, Clock, Gyms, SignInStore
+from prebooking.domain.ports import Clock, Gyms, MemberAccount, SignInStore
 from prebooking.domain.sign_ins import NewSession, StoredSignIn
 from prebooking.usecases.effects import Effect, Effects
 
@@ -115,7 +115,9 @@ class SignInService:
         return SignedIn(await effect.store(store, provisional=SignedIn(None, boxes)), boxes)
 
 
-async def log_in(account: Account, email: str, password: str, fingerprint: str) -> tuple[str, Sequence[MemberBox]]:
+async def log_in(
+    account: MemberAccount, email: str, password: str, fingerprint: str
+) -> tuple[str, Sequence[MemberBox]]:
     """The token, and the boxes. The session's cookies are the account's then, and it is proven to be alive.
 
     Raises WrongCredentialsError, AccountLockedError and BoxSilentError.
