@@ -7,8 +7,8 @@ language sql volatile as $$
   select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.lower(p_user_email), 0))
 $$;
 
--- How many messages this user's creates, retries, moves and changes of address have ordered within the last minute;
--- what a series has made is not counted.
+-- Returns how many messages this user's creates, retries, moves and changes of address have scheduled within the last
+-- minute. Prebookings of series are not counted.
 create or replace function prebooking.ordered_lately(p_user_email text) returns bigint
 language sql stable as $$
   select (select pg_catalog.count(*) from public.prebookings p

@@ -88,13 +88,13 @@ async def open_services(
         reviver = SessionReviver(sessions, AutomaticSignIn(store, gyms, clock, effects), store, clock)
         gate = Gate(clock, opening_clock.now)
         metrics = PrometheusMetrics(refusals=RejectionReason, tokens=TokenCheck)
-        orders = PublishCircuitBreaker(clock)
+        breaker = PublishCircuitBreaker(clock)
         give_back = GiveBack(store, gyms, effects, reviver, clock, legacy_box=settings.legacy_box)
         alarm = Alarm(settings.lead_seconds, clock.monotonic)
         scheduler = Scheduler(
             store,
             messages,
-            orders,
+            breaker,
             clock,
             address=settings.public_url,
             max_delay_s=settings.qstash_max_delay_seconds,
@@ -104,7 +104,7 @@ async def open_services(
         )
         series = WeeklySeries(store, scheduler, gate, clock, max_active=settings.max_active_prebookings)
         background_tasks = BackgroundTasks(
-            NoticePublisher(store, outside.notification_sender, orders, gate, clock, metrics),
+            NoticePublisher(store, outside.notification_sender, breaker, gate, clock, metrics),
             SessionWatch(store, gyms, reviver, gate, clock, metrics),
             Retention(store, gate, clock, days=settings.retention_days),
             give_back,
@@ -135,7 +135,7 @@ async def open_services(
             store,
             executor,
             scheduler,
-            orders,
+            breaker,
             clock,
             opening_clock,
             alarm,

@@ -56,7 +56,7 @@ async def test_status_shows_the_next_openings_and_the_last_results(examined: Exa
     (ahead,) = [line for line in told.splitlines() if "Yoga" in line]
     (behind,) = [line for line in told.splitlines() if "WOD" in line]
     assert "3 h" in ahead
-    assert ahead.rstrip().endswith("ordered")
+    assert ahead.rstrip().endswith("scheduled")
     assert "booked" in behind
     assert "[b]WOD[/b]" in behind
     assert " ms" in behind

@@ -120,7 +120,7 @@ async def test_its_own_message_is_not_noted_before_the_one_it_carried_is_gone(sw
     sweepless.qstash.qstash.faults.change({"api_status": {"value": 500, "on": "cancel", "next": 9}})
     assert (await swept(sweepless, row))["qstash_schedule_id"] == carried.id
     sweepless.qstash.qstash.faults.clear()
-    sweepless.services.sweeper._orders._accepted()  # it waits five seconds after a refusal
+    sweepless.services.sweeper._breaker._accepted()  # it waits five seconds after a refusal
     now = await swept(sweepless, row)
     (message,) = sweepless.messages(row["id"])
     assert (now["qstash_schedule_id"], carried.state) == (message.id, State.CANCELLED)

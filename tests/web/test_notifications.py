@@ -151,7 +151,7 @@ async def test_when_qstash_is_down_it_is_told_later(asleep: World, ear: Receiver
     await asleep.services.background_tasks.once()
     assert await untold(asleep) == 1
     asleep.qstash.qstash.faults.clear()
-    asleep.services.sweeper._orders._accepted()  # it waits five seconds after a refusal
+    asleep.services.sweeper._breaker._accepted()  # it waits five seconds after a refusal
     await asleep.services.background_tasks.once()  # somebody has it for a minute
     assert await untold(asleep) == 1
     await anew(asleep)
@@ -174,7 +174,7 @@ async def test_a_webhook_that_qstash_refuses_is_tried_a_few_times_a_minute_and_k
     left = asleep.qstash.qstash.faults.api_status
     assert left is not None
     assert left.next == 99 - 3
-    assert not asleep.services.sweeper._orders.paused
+    assert not asleep.services.sweeper._breaker.paused
 
 
 async def test_two_replicas_publish_different_ones(asleep: World, ear: Receiver) -> None:

@@ -154,7 +154,7 @@ async def test_what_is_over_is_ended_and_nothing_sent(sweepless: World) -> None:
 def qstash_is_back(world: World) -> None:
     """As if the pause after its last refusal were over."""
     world.qstash.qstash.faults.clear()
-    world.services.sweeper._orders._accepted()
+    world.services.sweeper._breaker._accepted()
 
 
 async def prebooked_while_qstash_is_down(world: World, count: int) -> list[dict[str, Any]]:
@@ -226,7 +226,7 @@ def minutes(monkeypatch: pytest.MonkeyPatch) -> Callable[[World], AsyncIterator[
     """A sweep a second, in a minute that takes no time."""
 
     async def run(world: World) -> AsyncIterator[int]:
-        clock = world.services.sweeper._orders._clock
+        clock = world.services.sweeper._breaker._clock
         for second in range(60):
             monkeypatch.setattr(clock, "monotonic", lambda second=second: 1000.0 + second)
             yield second

@@ -48,7 +48,7 @@ class PrometheusMetrics:
         )
         self._lag = Histogram(
             "prebooking_qstash_lag_seconds",
-            "From the instant for which a message was ordered to its first delivery.",
+            "From the instant for which a message was scheduled to its first delivery.",
             buckets=_LAG_S,
             registry=registry,
         )

@@ -13,7 +13,7 @@ class Limits:
     """How much one user may want."""
 
     active: int  #: prebookings that wait or are being booked
-    per_minute: int  #: creates, moves and retries within any minute: each orders a message
+    per_minute: int  #: creates, moves and retries within any minute: each schedules a message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

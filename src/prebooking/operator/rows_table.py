@@ -16,7 +16,9 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 def table_of_next(rows: Sequence[Prebooking], now: datetime) -> Table:
     table = _table("Next openings", "opens", "in", "class", "member", "message")
     for row in rows:
-        state = "[yellow]sign in![/]" if row.warning else "ordered" if row.qstash_schedule_id else "[yellow]none yet[/]"
+        state = (
+            "[yellow]sign in![/]" if row.warning else "scheduled" if row.qstash_schedule_id else "[yellow]none yet[/]"
+        )
         if row.status is Status.EXECUTING:
             state = "[cyan]executing[/]"
         opens = f"{row.available_at:%a %d %b %H:%M:%S}"

@@ -26,7 +26,7 @@ from prebooking.usecases.schedule import Scheduler
 _log = structlog.get_logger()
 
 _PATIENCE_S = 8.0  # of whoever asks; the sweep makes what is left
-_MESSAGES_S = 4.0  # for those of one step: the sweep orders what is left
+_MESSAGES_S = 4.0  # for those of one step: the sweep schedules what is left
 _TRIES = 5  # at a series that others change at the same time
 _BATCHES = 10  # in one pass
 _LONGEST_PAUSE = timedelta(days=1)  # a day may have lost its prebooking in a way of which no series hears
@@ -146,12 +146,12 @@ class WeeklySeries:
         return replace(answer, series=series)
 
     async def _follow_with_messages(self, answer: SeriesAnswer) -> None:
-        """Orders and takes back those of the prebookings that were made and cancelled."""
+        """Schedules the messages of the created prebookings, and deletes those of the cancelled ones."""
         try:
             async with asyncio.timeout(_MESSAGES_S):
                 await asyncio.gather(
-                    *(self._scheduler.order(made) for made in answer.made),
-                    *(self._scheduler.take_back(cancelled) for cancelled in answer.cancelled),
+                    *(self._scheduler.schedule_message(made) for made in answer.made),
+                    *(self._scheduler.delete_message(cancelled) for cancelled in answer.cancelled),
                 )
         except TimeoutError:
             _log.info("series_messages_late", made=len(answer.made), cancelled=len(answer.cancelled))

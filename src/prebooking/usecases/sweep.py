@@ -1,8 +1,8 @@
-"""The pass that repairs. One function, three callers: the loop of each replica, the command, the QStash schedule.
+"""The sweep: one pass over the database that does the work that no delivery has done.
 
-It executes what is due and unclaimed, settles what is parked, ends what is over, and orders the messages that are
-missing, or are addressed to where the service was before. Several replicas may sweep side by side: each id goes
-through the same claim.
+It is called by the loop of each replica, by the command, and by the QStash schedule. It executes the rows that are due
+and unclaimed, settles the parked ones, ends those that are over, and schedules the messages that are missing or
+addressed to an earlier PUBLIC_URL. Several replicas may sweep at once: each id goes through the same claim.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ _FIRST_S = 0.5  # after a delivery's arrival on a host that sleeps: most are ans
 _PIECE_S = 1.0  # of a nap: a timer does not count what passes in a suspend
 _TIMER_S = 0.001  # asyncio's timers may end that much early
 _DATABASE_PAUSE_S = 1.0
-_SETTLED_AT_ONCE = 8  # what is parked has time
+_SETTLED_AT_ONCE = 8  # parked rows can wait
 _PUBLISHING = UUID(int=0)  # the key of the one publishing task among the executions
 
 
@@ -71,7 +71,7 @@ class Sweeper:
         store: Store,
         executor: Executor,
         scheduler: Scheduler,
-        orders: PublishCircuitBreaker,
+        breaker: PublishCircuitBreaker,
         clock: Clock,
         opening_clock: OpeningClock,
         alarm: Alarm,
@@ -86,7 +86,7 @@ class Sweeper:
         self._store = store
         self._executor = executor
         self._scheduler = scheduler
-        self._orders = orders
+        self._breaker = breaker
         self._clock = clock
         self._opening_clock = opening_clock
         self._alarm = alarm
@@ -99,16 +99,19 @@ class Sweeper:
         self._under_way: dict[UUID, asyncio.Task[object]] = {}
         self._to_settle: deque[UUID] = deque()  #: as the last sweep found them
         self._settling: set[UUID] = set()
-        self._deliveries: list[Budget] = []  #: under way, where nothing else keeps the host awake
+        self._deliveries: list[Budget] = []  #: under way, on a host that sleeps between requests
         self._waking: asyncio.Task[None] | None = None
         self._refused = RefusedMessages(clock)
 
     async def sweep(self, budget: Budget | None = None) -> SweepResult:
-        """One pass: what it found is under way when it returns (see `wait_idle`). Raises StoreUnavailableError."""
+        """Runs one pass. The work that it found is under way when it returns (see `wait_idle`).
+
+        Raises StoreUnavailableError.
+        """
         work = await self._store.sweep(
             lead_s=self._lead_s, max_delay_s=self._max_delay_s, address=self._address, per_minute=self._per_minute
         )
-        # Between two claims hours may pass; a step of either clock is confirmed before the next.
+        # Hours may pass between two claims: a step of either clock is noticed here.
         self._opening_clock.update(work.now, work.sent_at, self._clock.monotonic())
         due = [i for i in work.execute if i not in self._under_way]
         for prebooking_id in due:
@@ -116,7 +119,7 @@ class Sweeper:
         self._to_settle = deque(i for i in work.settle if i not in self._under_way)
         due += self._to_settle
         self._settle(budget)
-        if work.publish and _PUBLISHING not in self._under_way and not self._orders.paused:
+        if work.publish and _PUBLISHING not in self._under_way and not self._breaker.paused:
             self._start(_PUBLISHING, self._publish(self._refused.due(work.publish)))
         self._metrics.count_sweep(found=len(due) + len(work.publish))
         if due:
@@ -125,10 +128,11 @@ class Sweeper:
 
     @asynccontextmanager
     async def awake(self, budget: Budget) -> AsyncIterator[None]:
-        """While a delivery is under way: a host that sleeps between requests then sweeps as one does that lives.
+        """Sweeps during a delivery, on a host that sleeps between requests.
 
-        Else what is due would wait for its own message, which QStash holds back while one user's or one silent gym's
-        take all its deliveries. Leaves when what was found has ended, as far as the budget allows.
+        Otherwise due rows would wait for their own messages, which QStash holds back while the deliveries of one user
+        or one silent gym use up its parallelism. Exits when the work that was found has ended, or at the end of the
+        budget.
         """
         if self._every_s:
             yield
@@ -153,18 +157,18 @@ class Sweeper:
             await self._pass(max(self._deliveries, key=attrgetter("arrived")))
 
     async def close(self) -> None:
-        """At the end of the process: what is executing ends by its budget; messages can wait for another sweep."""
+        """Waits for the executions, which end by their budgets; messages can wait for another sweep."""
         if publishing := self._under_way.get(_PUBLISHING):
             publishing.cancel()
         await self.wait_idle()
 
     async def wait_idle(self) -> None:
-        """Returns when all that was found has ended."""
+        """Returns when the work of all sweeps has ended."""
         while self._under_way:
             await asyncio.wait(self._under_way.values(), return_when=asyncio.FIRST_COMPLETED)
 
     def _settle(self, budget: Budget | None) -> None:
-        """A few at a time, one after the other."""
+        """Starts settling rows, at most a few at a time."""
         while self._to_settle and len(self._settling) < _SETTLED_AT_ONCE and not self._executor.stopping:
             prebooking_id = self._to_settle.popleft()
             if prebooking_id in self._under_way:
@@ -178,7 +182,7 @@ class Sweeper:
         self._settle(budget)
 
     def _start(self, key: UUID, work: Coroutine[Any, Any, object], *, then: Callable[[], None] = lambda: None) -> None:
-        """Beside the sweep, which goes on: a slow gym or QStash must not keep the next opening waiting."""
+        """Starts a task beside the sweep: a slow gym or QStash must not delay the next opening."""
         task = self._under_way[key] = asyncio.create_task(work)
 
         def ended(task: asyncio.Task[object]) -> None:
@@ -190,7 +194,7 @@ class Sweeper:
         task.add_done_callback(ended)
 
     async def run(self) -> None:
-        """Sweeps until it is cancelled, at the instants at which there is something to do."""
+        """Sweeps until it is cancelled, whenever there is something to do."""
         while True:
             await self._pass()
 
@@ -203,7 +207,7 @@ class Sweeper:
         except StoreUnavailableError as exc:
             _log.warning("sweep_interrupted", reason=str(exc))
             nap = _DATABASE_PAUSE_S
-        except Exception:  # noqa: BLE001  # an error of ours, in one pass; without sweeps nothing heals
+        except Exception:  # noqa: BLE001  # a bug in one pass must not end the sweeps
             _log.exception("sweep_failed")
             nap = self._every_s or _BUSY_S
         await self._alarm.nap(now, nap)
@@ -223,7 +227,7 @@ class Sweeper:
                 )
             except (MessagingError, StoreUnavailableError) as exc:
                 if isinstance(exc, MessagingError) and exc.pause:
-                    return  # which is logged once for all
+                    return  # logged once for all messages
                 _log.warning("message_not_scheduled", prebooking_id=str(found.prebooking.id), reason=str(exc))
                 if isinstance(exc, StoreUnavailableError):
                     return

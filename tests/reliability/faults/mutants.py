@@ -140,9 +140,9 @@ MUTANTS = {
         (
             Change(
                 f"{_USECASES}/schedule.py",
-                "        if replaced:\n            await self._take_back(replaced)\n",
+                "        if replaced:\n            await self._delete_message(replaced)\n",
                 "                await self._store.cancel(prebooking.id, prebooking.user_email)\n"
-                "        if replaced:\n            await self._take_back(replaced)\n",
+                "        if replaced:\n            await self._delete_message(replaced)\n",
             ),
         ),
     ),

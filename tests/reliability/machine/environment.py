@@ -111,7 +111,7 @@ class Environment:
         self.under_way.clear()  # of a run that was given up
         self.clock.start(START)
         # A new process: the monotonic clock starts anew, too.
-        self.world.services.sweeper._orders._accepted()
+        self.world.services.sweeper._breaker._accepted()
         self.world.services.executor._pipeline._opening_clock.__init__(self.clock)  # type: ignore[misc]
         self.world.gym.site.reset()
         await self.clear_faults()

@@ -63,7 +63,7 @@ class QStashAccount:
             ]
 
     async def ping(self, url: str, ping_id: UUID) -> str:
-        """Orders a message to the service itself, at once and once; its id."""
+        """Sends a message to the service itself, without retries. Returns its id."""
         async with translated("ping"):
             answer = await self._client.message.publish_json(
                 url=url,

@@ -59,7 +59,7 @@ async def open_messages(
 
 
 class Forward:
-    """Headers for whatever calls this service, such as a proxy's before it asks for: each as an order names them."""
+    """Headers that QStash forwards with every call of this service, as each kind of request names them."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         self.headers = dict(headers) or None
@@ -114,7 +114,7 @@ class QStashMessages:
             return str(answer.message_id)  # type: ignore[union-attr]  # one URL, one answer
 
     async def forward(self, url: str, body: str, headers: Mapping[str, str], *, deduplication_id: str) -> str:
-        """Orders a notice's delivery to somebody else's URL; the message's id. Raises MessagingError."""
+        """Publishes a notice to the URL of another service. Returns the message's id. Raises MessagingError."""
         async with translated("notice", to_us=False):
             answer = await self._client.message.publish(
                 url=url,
@@ -159,7 +159,7 @@ class QStashMessages:
 
 @asynccontextmanager
 async def translated(what: str, *, to_us: bool = True) -> AsyncIterator[None]:
-    """`to_us`: what is ordered comes to this service, as all prebookings' messages do."""
+    """Translates the SDK's exceptions. `to_us`: the message is for this service, as those of prebookings are."""
     try:
         async with asyncio.timeout(_DEADLINE_S):
             yield

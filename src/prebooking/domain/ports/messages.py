@@ -1,4 +1,4 @@
-"""QStash: what calls the service when a prebooking is due, and what brings the users their notices."""
+"""QStash: delivers a message when a prebooking is due, and sends notices to users."""
 
 from typing import Protocol
 
@@ -7,26 +7,32 @@ from prebooking.domain.prebooking import Prebooking
 
 
 class Messages(Protocol):
-    """The messages at QStash. All methods raise MessagingError, within two seconds."""
+    """Messages at QStash. All methods raise MessagingError, within two seconds."""
 
     async def publish(self, prebooking: Prebooking, *, delivery_failures: int = 0) -> str:
-        """Orders the message of this row's version; its id. A repeat within ten minutes is the same message."""
+        """Schedules the message of this row's version.
+
+        Returns its id. A repeat within ten minutes is the same message.
+        """
         ...
 
     async def delete(self, message_id: str) -> None:
-        """Takes a message back. One that is gone already is fine."""
+        """Deletes a message. It is no error if there is none any more."""
         ...
 
     async def schedule_sweep(self, every_minutes: int) -> str:
-        """Has the sweep called at minutes that the number divides; the schedule's id. A repeat changes it."""
+        """Has the sweep called at every minute divisible by the number.
+
+        Returns the schedule's id. A repeat changes it.
+        """
         ...
 
 
 class NotificationSender(Protocol):
-    """The way to the users."""
+    """Sends notices to users."""
 
     async def send(self, notice: Notice) -> str:
-        """Orders the notice's delivery; the message's id. A repeat within ten minutes is the same message.
+        """Publishes the notice. Returns the message's id. A repeat within ten minutes is the same message.
 
         Raises MessagingError.
         """

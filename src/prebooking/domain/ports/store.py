@@ -200,7 +200,10 @@ class Store(
     async def sweep(
         self, *, lead_s: float, max_delay_s: float, address: str | None = None, per_minute: int | None = None
     ) -> SweepResult:
-        """`address`: where messages are to be delivered; at most `per_minute` of a user's are ordered anew for it."""
+        """Returns the rows that need something. `address`: where messages are to be delivered.
+
+        At most `per_minute` messages of a user are scheduled again for a changed address.
+        """
         ...
 
     async def remove_old(self, *, days: int) -> tuple[int, bool]:
