@@ -44,7 +44,7 @@ async def made_yesterday(world: World) -> None:
 
 
 async def settle(world: World) -> None:
-    """The lease of an unfinished one has ended, and the sweep's lane makes a pass."""
+    """The lease of an unfinished one has ended, and the background task runs a pass."""
     await world.database.execute(
         "update public.prebookings set giving_back_until = now() where giving_back_until is not null"
     )

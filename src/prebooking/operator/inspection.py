@@ -39,7 +39,7 @@ class Inspection:
     untold: int  #: notices that were not sent
     untold_because: str | None
     series: int
-    unfilled: int  #: series with a day to make, which nobody has looked at for five minutes
+    unfilled: int  #: series whose due day has not been created for five minutes
     sessions: int
     sealed_under: tuple[str, ...]  #: the ids of the keys that encrypt sessions
     cron_rows: int  #: left by the web application's cron job

@@ -1,8 +1,8 @@
-"""The tasks of a replica beside booking: it sends notices, checks sessions, removes old rows, settles places that were
-to be given back, and has the due days of series prebooked.
+"""The background tasks of a replica: they send notices, check sessions, remove old rows, settle cancellations at the
+gym, and create the due prebookings of series.
 
-Each has a lane of its own, so that none waits for another: an account host that is silent delays no notice. They keep
-out of the way of openings, and the work that one leaves undone is done by its next pass or by another replica.
+They run independently of each other: an account host that is silent delays no notice. None runs close to an opening.
+Work that one leaves undone is done by its next pass, or by another replica.
 """
 
 import asyncio
@@ -25,50 +25,50 @@ _log = structlog.get_logger()
 
 # Between two passes. A session's last check falls due 5 minutes before its opening, so it is never missed.
 _EVERY_S = 20.0
-# Between the end of a prebooking and the pass that it asks for: other prebookings end at the same moment, and one pass
-# then sends the notices of all.
+# Between the end of a prebooking and the pass that it requests: other prebookings end at the same moment, and one pass
+# sends the notices of all.
 _DEBOUNCE_S = 0.3
 
 
-class _Lane:
-    """One task of a replica: its passes take turns, and know nothing of other lanes."""
+class _BackgroundTask:
+    """One background task. Its passes never overlap."""
 
     def __init__(self, name: str, work: Callable[[float], Awaitable[object]]) -> None:
         self._name = name
         self._work = work
-        self._turn = asyncio.Lock()
-        self._wanted = asyncio.Event()
+        self._lock = asyncio.Lock()
+        self._requested = asyncio.Event()
 
-    def want(self) -> None:
-        """There is something to do."""
-        self._wanted.set()
+    def request(self) -> None:
+        """Requests a pass."""
+        self._requested.set()
 
     async def once(self, until: float) -> None:
-        """One pass. `until`, on the monotonic clock, begins nothing long any more."""
-        async with self._turn:
-            self._wanted.clear()
+        """Runs one pass, which begins nothing long after `until` (on the monotonic clock)."""
+        async with self._lock:
+            self._requested.clear()
             try:
                 await self._work(until)
             except (StoreUnavailableError, StoreRefusedError) as exc:
                 _log.warning("chores_interrupted", task=self._name, reason=str(exc))
 
-    async def if_wanted(self) -> None:
-        """One pass, unless another has done it meanwhile."""
-        async with self._turn:
-            if self._wanted.is_set():
-                self._wanted.clear()
+    async def if_requested(self) -> None:
+        """Runs the requested pass, unless it has run meanwhile."""
+        async with self._lock:
+            if self._requested.is_set():
+                self._requested.clear()
                 await self._work(math.inf)
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Runs passes until it is cancelled."""
         while True:
             try:
                 await self.once(math.inf)
-            except Exception:  # noqa: BLE001  # an error of ours, in one pass
+            except Exception:  # noqa: BLE001  # a bug in one pass must not end the others
                 _log.exception("chores_failed", task=self._name)
             with suppress(TimeoutError):
                 async with asyncio.timeout(_EVERY_S * random.uniform(0.8, 1)):  # noqa: S311  # spreads replicas
-                    await self._wanted.wait()
+                    await self._requested.wait()
                     await asyncio.sleep(_DEBOUNCE_S)
 
 
@@ -83,57 +83,60 @@ class BackgroundTasks:
     ) -> None:
         self._notifier = notifier
         self._watch = watch
-        self._notices = _Lane("notices", self._publish)
-        self._series = _Lane("series", series.fill_due)
-        self._lanes = (
+        self._notices = _BackgroundTask("notices", self._publish)
+        self._series = _BackgroundTask("series", series.fill_due)
+        self._tasks = (
             self._notices,
-            _Lane("sessions", self._look),
-            _Lane("housekeeping", lambda _: housekeeping.tidy()),
-            _Lane("giving back", lambda _: give_back.settle()),
+            _BackgroundTask("sessions", self._check_sessions),
+            _BackgroundTask("housekeeping", lambda _: housekeeping.tidy()),
+            _BackgroundTask("giving back", lambda _: give_back.settle()),
             self._series,
         )
         self._running = False
         self._passes: set[asyncio.Task[None]] = set()
 
     def run_soon(self) -> None:
-        """Has each lane make a pass presently: something has ended."""
-        for lane in self._lanes:
-            lane.want()
+        """Requests a pass of each task. Called when a prebooking has ended."""
+        for task in self._tasks:
+            task.request()
 
     async def once(self, until: float = math.inf) -> None:
-        """One pass of each; two at once take turns. `until`, on the monotonic clock, begins nothing long any more."""
-        await asyncio.gather(*(lane.once(until) for lane in self._lanes))
+        """Runs one pass of each task, which begins nothing long after `until` (on the monotonic clock)."""
+        await asyncio.gather(*(task.once(until) for task in self._tasks))
 
     async def within(self, budget: Budget) -> None:
-        """One pass for hosts that sleep between requests. If it has not ended by then, it goes on in the background."""
+        """Runs one pass within the budget, for hosts that sleep between requests.
+
+        Its rest goes on in the background.
+        """
         running = asyncio.create_task(self.once(until=budget.answer_by))
         self._passes.add(running)
         running.add_done_callback(self._passes.discard)
         await asyncio.wait({running}, timeout=max(0.0, budget.left))
 
     async def before_sleeping(self, within_s: float) -> None:
-        """For hosts that sleep between requests: sends the notices of the last ends now, if there is time."""
+        """Sends the notices of prebookings that have just ended, on hosts that sleep between requests."""
         await self._before_sleeping(self._notices, within_s)
 
     async def after_answer(self, within_s: float) -> None:
-        """For such hosts, too: where a series' prebooking has just ended, the next of its days becomes due."""
+        """Creates the next prebooking of a series when one has just ended, on hosts that sleep between requests."""
         await self._before_sleeping(self._series, within_s)
 
-    async def _before_sleeping(self, lane: _Lane, within_s: float) -> None:
+    async def _before_sleeping(self, task: _BackgroundTask, within_s: float) -> None:
         if self._running:
             return
         with suppress(TimeoutError, StoreUnavailableError, StoreRefusedError):
             async with asyncio.timeout(within_s):
-                await lane.if_wanted()
+                await task.if_requested()
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Runs all tasks until it is cancelled."""
         self._running = True
-        await asyncio.gather(*(lane.run() for lane in self._lanes))
+        await asyncio.gather(*(task.run() for task in self._tasks))
 
     async def _publish(self, _until: float) -> None:
         await self._notifier.publish()
 
-    async def _look(self, until: float) -> None:
-        if await self._watch.look(until, on_dead=self._notices.want):
+    async def _check_sessions(self, until: float) -> None:
+        if await self._watch.check(until, on_dead=self._notices.request):
             await self._notices.once(math.inf)

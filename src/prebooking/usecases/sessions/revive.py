@@ -1,4 +1,4 @@
-"""A session that has died, or can't be refreshed, is brought back: refreshed, else signed in again if remembered."""
+"""Revives a dead session: refreshes it, or signs it in again with the remembered password."""
 
 import math
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from prebooking.domain.store_outcomes import StoreOutcome
 from prebooking.usecases.sessions.refresh import SessionRefresher
 from prebooking.usecases.sessions.sign_in_again import AutomaticSignIn
 
-_SIGN_IN_S = 22.0  # of a look's patience
+_SIGN_IN_S = 22.0  # the time limit of a check
 
 WRONG_SIGN_IN = "AimHarder refuses your password, so it was forgotten: sign in to AimHarder again with the right one."
 
 
 @dataclass(frozen=True, slots=True)
 class Revived:
-    """`session` is None when it is dead for good; `password_refused`: because of that."""
+    """The result. `session` is None if it is dead for good; `password_refused`: for that reason."""
 
     session: Session | None
     password_refused: bool = False
@@ -26,7 +26,7 @@ class Revived:
 
 @dataclass(frozen=True, slots=True)
 class SessionHealth:
-    """Whether it is alive; if not, whether its password was refused."""
+    """Whether a session is alive, and if not, whether its password was refused."""
 
     alive: bool
     password_refused: bool = False
@@ -41,7 +41,7 @@ class SessionReviver:
 
     @property
     def stopping(self) -> bool:
-        """Nothing is sent any more."""
+        """Whether the process stops, so that nothing is sent any more."""
         return self._sessions.stopping
 
     async def revive(
@@ -54,9 +54,10 @@ class SessionReviver:
         patience_s: float,
         may_sign_in: Callable[[], bool],
     ) -> Revived:
-        """For an execution, which `gym` then goes on with. `patience_s`: see SessionRefresher.refresh.
+        """Revives the session of an execution, and has `gym` use it.
 
-        Raises BoxSilentError when nobody can tell, or `may_sign_in` says that there is no time for it now.
+        `patience_s`: see SessionRefresher.refresh. Raises BoxSilentError if the result is not known, or if
+        `may_sign_in` returns False: there is no time to sign in.
         """
         until = self._clock.monotonic() + within_s
         if not session.remembered:
@@ -89,9 +90,9 @@ class SessionReviver:
         within_s: float,
         rotate_until: float = math.inf,
     ) -> SessionHealth:
-        """For a look before an opening: see SessionRefresher.ensure_alive. A remembered one is signed in again, once.
+        """Revives the session before an opening: see SessionRefresher.ensure_alive. Signs it in again at most once.
 
-        Raises BoxSilentError when nobody can tell, and StoreUnavailableError.
+        Raises BoxSilentError if the result is not known, and StoreUnavailableError.
         """
         check = self._sessions.ensure_alive(account, user_email, session, within_s=within_s, rotate_until=rotate_until)
         try:
@@ -111,5 +112,5 @@ class SessionReviver:
         except BoxSilentError:
             if self.stopping:
                 raise
-            return SessionHealth(alive)  # the next look tries again
+            return SessionHealth(alive)  # the next check tries again
         return SessionHealth(alive or found.session is not None, not alive and found.outcome == StoreOutcome.REFUSED)
