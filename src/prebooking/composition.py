@@ -49,7 +49,7 @@ from prebooking.usecases.sessions.revive import SessionReviver
 from prebooking.usecases.sessions.sign_in import SignInService
 from prebooking.usecases.sessions.sign_in_again import AutomaticSignIn
 from prebooking.usecases.sessions.watch import SessionWatch
-from prebooking.usecases.sweep import Alarm, Sweeper
+from prebooking.usecases.sweep import Sweeper, SweepTimer
 from prebooking.web.auth import ALGORITHMS, Users
 from prebooking.web.qstash_signature import RejectionReason, SignatureVerifier
 from prebooking.web.services import Services
@@ -90,7 +90,7 @@ async def open_services(
         metrics = PrometheusMetrics(refusals=RejectionReason, tokens=TokenCheck)
         breaker = PublishCircuitBreaker(clock)
         give_back = GiveBack(store, gyms, effects, reviver, clock, legacy_box=settings.legacy_box)
-        alarm = Alarm(settings.lead_seconds, clock.monotonic)
+        timer = SweepTimer(settings.lead_seconds, clock.monotonic)
         scheduler = Scheduler(
             store,
             messages,
@@ -100,7 +100,7 @@ async def open_services(
             max_delay_s=settings.qstash_max_delay_seconds,
             limits=Limits(active=settings.max_active_prebookings, per_minute=settings.max_creates_per_minute),
             for_now=settings.schedule_for_now,
-            on_scheduled=alarm.set_for,
+            on_scheduled=timer.wake_for,
         )
         series = WeeklySeries(store, scheduler, gate, clock, max_active=settings.max_active_prebookings)
         background_tasks = BackgroundTasks(
@@ -138,7 +138,7 @@ async def open_services(
             breaker,
             clock,
             opening_clock,
-            alarm,
+            timer,
             metrics,
             address=settings.public_url,
             lead_s=settings.lead_seconds,

@@ -25,7 +25,7 @@ from tests.support.executions import (
 from tests.support.world import World, open_world
 
 from prebooking.adapters.clock import SystemClock
-from prebooking.usecases.sweep import Alarm
+from prebooking.usecases.sweep import SweepTimer
 from prebooking_local.aimharder import AimHarder
 from prebooking_local.qstash.server import QStashServer
 from prebooking_local.supabase import Gateway
@@ -61,19 +61,19 @@ async def test_when_qstash_fails_a_living_replica_still_meets_the_opening(world:
 async def test_a_host_whose_clock_is_behind_is_woken_for_what_is_made_here(
     database: asyncpg.Connection, outside: Outside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    naps: list[float] = []
-    nap = Alarm.nap
+    sleeps: list[float] = []
+    sleep = SweepTimer.sleep
 
-    async def noted(alarm: Alarm, now: float, seconds: float) -> None:
-        naps.append(seconds)
-        await nap(alarm, now, seconds)
+    async def noted(timer: SweepTimer, now: float, seconds: float) -> None:
+        sleeps.append(seconds)
+        await sleep(timer, now, seconds)
 
     monkeypatch.setattr(SystemClock, "wall", lambda _: time.time() - 300)
-    monkeypatch.setattr(Alarm, "nap", noted)
+    monkeypatch.setattr(SweepTimer, "sleep", noted)
     async with open_world(database, *outside, sweep_seconds=60) as world:
         world.qstash.qstash.faults.change({"lost": True})
         await world.member(ANA)
-        await until(lambda: naps and naps[-1] > 30)
+        await until(lambda: sleeps and sleeps[-1] > 30)
         row = await world.prebook(ANA, world.open_class(2))
         assert (await world.finished(ANA, row["id"]))["result"]["timings"]["fire_lateness_ms"] < ON_TIME_MS
 

@@ -31,18 +31,18 @@ from prebooking.usecases.schedule import Scheduler
 
 _log = structlog.get_logger()
 
-_BUSY_S = 1.0  # the longest nap while a row is executing or opens within 10 s
+_BUSY_S = 1.0  # the longest pause while a row is executing or opens within 10 s
 _SHORTEST_S = 0.02
 _FIRST_S = 0.5  # after a delivery's arrival on a host that sleeps: most are answered by then
-_PIECE_S = 1.0  # of a nap: a timer does not count what passes in a suspend
+_PIECE_S = 1.0  # part of a pause: asyncio's timers do not count the time of a suspend
 _TIMER_S = 0.001  # asyncio's timers may end that much early
 _DATABASE_PAUSE_S = 1.0
 _SETTLED_AT_ONCE = 8  # parked rows can wait
 _PUBLISHING = UUID(int=0)  # the key of the one publishing task among the executions
 
 
-class Alarm:
-    """Wakes the sweep of this process for a row that was made here and is due before the nap ends."""
+class SweepTimer:
+    """Pauses the sweep of this process, until the time is up or a row that was created here becomes due."""
 
     def __init__(self, lead_s: float, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._lead_s = lead_s
@@ -50,19 +50,22 @@ class Alarm:
         self._until = inf
         self._due = asyncio.Event()
 
-    def set_for(self, available_at: datetime) -> None:
+    def wake_for(self, available_at: datetime) -> None:
         if available_at.timestamp() - self._lead_s < self._until:
             self._due.set()
 
-    async def nap(self, now: float, seconds: float) -> None:
-        """`now`: by the clock that decides what is due, the database's. Time that passes in a suspend counts."""
+    async def sleep(self, now: float, seconds: float) -> None:
+        """Sleeps for so many seconds, those of a suspend included.
+
+        `now`: the database's time, which decides what is due.
+        """
         self._until, ends = now + seconds, self._monotonic() + seconds
         while not self._due.is_set() and (left := ends - self._monotonic()) > _TIMER_S:
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(left, _PIECE_S)):
                     await self._due.wait()
         self._due.clear()
-        self._until = inf  # what is made while the sweep looks it may not have seen
+        self._until = inf  # a row that is created during the next pass may not be in its result
 
 
 class Sweeper:
@@ -74,7 +77,7 @@ class Sweeper:
         breaker: PublishCircuitBreaker,
         clock: Clock,
         opening_clock: OpeningClock,
-        alarm: Alarm,
+        timer: SweepTimer,
         metrics: Metrics,
         *,
         address: str,
@@ -89,7 +92,7 @@ class Sweeper:
         self._breaker = breaker
         self._clock = clock
         self._opening_clock = opening_clock
-        self._alarm = alarm
+        self._timer = timer
         self._metrics = metrics
         self._lead_s = lead_s
         self._max_delay_s = max_delay_s
@@ -152,7 +155,7 @@ class Sweeper:
                     await self.wait_idle()
 
     async def _sweep_while_awake(self) -> None:
-        await self._alarm.nap(inf, _FIRST_S)
+        await self._timer.sleep(inf, _FIRST_S)
         while True:
             await self._pass(max(self._deliveries, key=attrgetter("arrived")))
 
@@ -199,20 +202,20 @@ class Sweeper:
             await self._pass()
 
     async def _pass(self, budget: Budget | None = None) -> None:
-        """Sweeps once, then naps until there is something to do."""
-        now = inf  # unknown: whatever is made meanwhile ends the nap
+        """Sweeps once, then sleeps until there is something to do."""
+        now = inf  # unknown: every row that is created meanwhile ends the pause
         try:
             work = await self.sweep(budget)
-            now, nap = work.now.timestamp(), self._nap(work)
+            now, pause = work.now.timestamp(), self._pause_s(work)
         except StoreUnavailableError as exc:
             _log.warning("sweep_interrupted", reason=str(exc))
-            nap = _DATABASE_PAUSE_S
+            pause = _DATABASE_PAUSE_S
         except Exception:  # noqa: BLE001  # a bug in one pass must not end the sweeps
             _log.exception("sweep_failed")
-            nap = self._every_s or _BUSY_S
-        await self._alarm.nap(now, nap)
+            pause = self._every_s or _BUSY_S
+        await self._timer.sleep(now, pause)
 
-    def _nap(self, work: SweepResult) -> float:
+    def _pause_s(self, work: SweepResult) -> float:
         longest = min(self._every_s, _BUSY_S) if work.busy and self._every_s else self._every_s or _BUSY_S
         jittered = longest * random.uniform(0.8, 1)  # noqa: S311  # spreads replicas, guards nothing
         if work.next_at is not None:
