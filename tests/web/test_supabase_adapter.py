@@ -195,7 +195,7 @@ async def test_a_claim_does_not_wait_behind_a_crowd_of_pages(store: SupabaseStor
 async def test_a_claim_waits_in_line_for_its_turn_and_its_clock_starts_when_it_is_sent(
     store: SupabaseStore, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(SupabaseRpc, "call", partialmethod(SupabaseRpc.call, in_line_s=0.1))
+    monkeypatch.setattr(SupabaseRpc, "call", partialmethod(SupabaseRpc.call, queue_s=0.1))
     created = await create(store)
     assert created.prebooking
     gateway.faults.set(Fault(kind="delay", function="list_prebookings", seconds=0.6, times=8))

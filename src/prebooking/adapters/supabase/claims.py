@@ -36,9 +36,9 @@ class SupabaseClaims(SupabaseSessions):
     ) -> Claim | Transition:
         answer = await self._rpc.call(
             "claim_prebooking",
-            turn=Priority.CLAIM,
+            priority=Priority.CLAIM,
             within_s=_CLAIM_S,
-            in_line_s=None,  # a thousand others may be ahead; the caller has a timeout
+            queue_s=None,  # a thousand others may be ahead; the caller has a timeout
             id=prebooking_id,
             token=token,
             version=version,
@@ -54,9 +54,9 @@ class SupabaseClaims(SupabaseSessions):
     async def renew(self, held: Sequence[Held], *, lease_s: float) -> Mapping[UUID, Transition]:
         answer = await self._rpc.call(
             "renew_claims",
-            turn=Priority.CLAIMED,
+            priority=Priority.CLAIMED,
             within_s=_RENEW_S,
-            in_line_s=_RENEW_S,
+            queue_s=_RENEW_S,
             ids=[str(one.prebooking_id) for one in held],
             tokens=[str(one.token) for one in held],
             lease_seconds=lease_s,
@@ -79,7 +79,7 @@ class SupabaseClaims(SupabaseSessions):
         known: dict[str, Any] = {"class": dict(learnt)}
         answer = await self._rpc.call(
             "begin_booking",
-            turn=Priority.CLAIMED,
+            priority=Priority.CLAIMED,
             id=prebooking_id,
             token=token,
             lease_seconds=lease_s,

@@ -1,4 +1,4 @@
-"""Calls SQL functions through Supabase's client: `rpc` alone, under our own deadlines."""
+"""Calls SQL functions through `rpc` of Supabase's client, under deadlines of our own."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ from prebooking.domain.errors import StoreTrouble, StoreUnavailableError
 _TRY_S = 1.0
 _PAUSES_S = (0.1, 0.2)  # before the second and the third try
 _WITHIN_S = 3.5
-_IN_LINE_S = 5.0
+_QUEUE_S = 5.0
 _CONNECTIONS = 8  # of one replica; a database has few, and more in flight make each slower
 
 _response: ContextVar[ErrorResponse] = ContextVar("response")
@@ -49,29 +49,29 @@ async def open_rpc(url: str, key: str, instance_id: str) -> AsyncIterator["Supab
 class SupabaseRpc:
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
-        self._line = PrioritySemaphore(_CONNECTIONS)
+        self._connections = PrioritySemaphore(_CONNECTIONS)
 
     async def call(
         self,
         function: str,
         *,
         within_s: float = _WITHIN_S,
-        in_line_s: float | None = _IN_LINE_S,
-        turn: Priority = Priority.OTHER,
+        queue_s: float | None = _QUEUE_S,
+        priority: Priority = Priority.OTHER,
         **arguments: Any,
     ) -> dict[str, Any]:
-        """Calls it, and twice again after transient failures: each function answers a repeat as it did the first.
+        """Calls the function, and repeats the call at most twice after transient failures.
 
-        Arguments go without their prefix `p_`. `within_s` is for all tries together, from when a connection is free:
-        a hundred calls at one instant are no sign of a database in trouble. `in_line_s` is for the wait for one;
-        None: as long as the caller likes.
-        The answer also has `sent_at`, when the try that was answered left, on the monotonic clock.
-        Raises StoreUnavailableError, StoreRefusedError.
+        Every function answers a repeat as it answered the first call. The names of arguments lack their prefix `p_`.
+        `within_s`: the time limit of all tries, from when a connection is free: a hundred calls at one instant do not
+        mean that the database is in trouble. `queue_s`: the time limit of the wait for a connection; None: no limit.
+        The answer also has `sent_at`: when the answered try was sent, on the monotonic clock. Raises
+        StoreUnavailableError, StoreRefusedError.
         """
         params = {f"p_{name}": _plain(value) for name, value in arguments.items()}
-        reason = f"no connection was free in {in_line_s} s"
+        reason = f"no connection was free in {queue_s} s"
         try:
-            async with self._line.acquire(turn, within_s=in_line_s):
+            async with self._connections.acquire(priority, within_s=queue_s):
                 reason = f"no answer in {within_s} s"
                 async with asyncio.timeout(within_s):
                     return await self._tries(function, params)

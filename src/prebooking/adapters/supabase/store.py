@@ -161,7 +161,7 @@ class SupabaseStore(
     ) -> Transition:
         return await self._transition(
             "finish_booking",
-            turn=Priority.CLAIMED,
+            priority=Priority.CLAIMED,
             id=prebooking_id,
             token=token,
             success=success,
@@ -184,7 +184,7 @@ class SupabaseStore(
     ) -> Transition:
         return await self._transition(
             "release_prebooking",
-            turn=Priority.CLAIMED,
+            priority=Priority.CLAIMED,
             id=prebooking_id,
             token=token,
             outcome=outcome,
@@ -207,7 +207,7 @@ class SupabaseStore(
     ) -> Transition:
         return await self._transition(
             "park_prebooking",
-            turn=Priority.CLAIMED,
+            priority=Priority.CLAIMED,
             id=prebooking_id,
             token=token,
             outcome=outcome,
@@ -221,7 +221,7 @@ class SupabaseStore(
     ) -> SweepResult:
         answer = await self._rpc.call(
             "sweep_prebookings",
-            turn=Priority.CLAIM,
+            priority=Priority.CLAIM,
             lead_seconds=lead_s,
             max_delay_seconds=max_delay_s,
             address=address,
