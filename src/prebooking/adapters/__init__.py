@@ -1,1 +1,1 @@
-"""The outside systems, one a file. Nothing above an adapter sees its library or its library's exceptions."""
+"""Adapters to the outside systems. Code above an adapter does not see its library or its library's exceptions."""

@@ -1,4 +1,4 @@
-"""A member at AimHarder's account host: who is signed in, signing in, and the rotation of the session's token."""
+"""A member at AimHarder's account host: whoami, login, and the refresh of the session's token."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -54,7 +54,7 @@ class AimHarderAccount:
         home = self._hosts.box(box)
         params = {"redirect": home} | query
         entered = await self._client.ask_once(_entered, "GET", url, any_status=True, params=params)
-        # Some boxes are said to want a cookie of their own, which this page gives. Without it most of them do.
+        # Some boxes are said to require a cookie of their own, which this page sets. Most do not.
         with suppress(BoxSilentError):
             await self._client.answer(_entered, "GET", f"{home}/schedule", within_s=QUESTION_S, any_status=True)
         return entered or token

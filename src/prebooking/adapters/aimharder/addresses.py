@@ -1,8 +1,8 @@
-"""Where a gym may be: at public addresses, never in the network that this machine stands in.
+"""Decides which addresses a gym may have: public ones only, never one in this machine's own network.
 
-A box's label is a user's word, and what a name resolves to is up to whoever owns it: without this, either could lead
-us to a machine behind our own firewall. All addresses of a name are looked at (resolver.py), and an execution connects
-to those alone: another look-up might answer otherwise.
+A box's label comes from a user, and the owner of a name decides what it resolves to. Without this check, either could
+direct requests to a machine behind our own firewall. All addresses of a name are checked (resolver.py), and an
+execution connects to those addresses only: another look-up might return others.
 """
 
 from functools import lru_cache
@@ -10,17 +10,20 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 _UNICAST = IPv6Network("2000::/3")  # all that is global in IPv6, but for NAT64
 _NAT64 = IPv6Network("64:ff9b::/96")
-# Those of some clouds' metadata that no Python or not every Python takes for private: Oracle's, Azure's.
+# Metadata services of clouds that not every Python version considers private: Oracle's, Azure's.
 _METADATA = (IPv4Network("192.0.0.0/24"), IPv4Network("168.63.129.16/32"))
 
 
 class NotPublicError(OSError):
-    """A name leads to an address where no gym can be."""
+    """A name resolves to an address that no gym can have."""
 
 
 @lru_cache(maxsize=1024)
 def is_own_machine(host: str) -> bool:
-    """Whether a URL names this machine, literally. Only the operator's can: no box may be called so (NO_BOXES)."""
+    """Returns whether the host of a URL is this machine.
+
+    Only the operator's URLs can be: no box may have such a name.
+    """
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:

@@ -1,7 +1,7 @@
-"""What AimHarder's answers mean, as the gyms' own page and many clients have found out.
+"""Parses AimHarder's answers, as far as the gyms' own page and other clients show what they mean.
 
-HTTP 200 and JSON carry every business outcome. Success is asserted positively; `logout` is looked at first; the
-generic refusal -12 is decided by its untranslated key, and by its text (in the account's language) only without one.
+Every business outcome is HTTP 200 with JSON. Success is asserted positively, after `logout` was checked. The generic
+refusal -12 is classified by its untranslated key, or without a key by its text in the account's language.
 """
 
 import html
@@ -36,16 +36,16 @@ _LONGEST_MARKED_UP = 2000
 _LONGEST_ID = 64
 _LONGEST_NAME = 200
 
-# Statuses behind which the request may still be under way: a gateway lost its patience.
+# Statuses after which the request may still be under way: a gateway timed out.
 _GATEWAY_LOST = (502, 504)
-#: The box refuses whoever asks, whatever was asked.
+#: The box refuses all requests of this client.
 BLOCKED = (403, 429)
-#: There is nothing at that address, as far as this answer goes.
+#: Nothing responds at this address.
 NOT_HERE = (301, 302, 303, 307, 308, 404, 410)
 
 
 class StatusError(ValueError):
-    """An answer of a status that says nothing of what was asked."""
+    """The status of a response that does not answer the question."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"HTTP {status}")
@@ -53,7 +53,7 @@ class StatusError(ValueError):
 
 
 def read_reply(status: int, body: bytes, elsewhere: str = "") -> Reply:
-    """Classifies the complete answer to a booking request. `elsewhere`: the host that a redirect names."""
+    """Classifies the complete answer to a booking request. `elsewhere`: the host of a redirect."""
     if status in NOT_HERE:
         return Reply(ReplyKind.NOT_HERE, detail=f"HTTP {status}{elsewhere and f' to {elsewhere}'}")
     if status in BLOCKED:
@@ -101,7 +101,7 @@ def _read_generic(said: Mapping[str, Any], words: str) -> Reply:
 
 
 def read_listing(said: Any) -> Listing:
-    """The classes of a day as this user sees them. Raises ValueError where it isn't a listing."""
+    """Returns the classes of a day as this user sees them. Raises ValueError if it is not a listing."""
     read = read_rows(said)
     listing = Listing(complete=read.complete)
     for row in read.rows:
@@ -126,7 +126,7 @@ def _read_class(row: Row) -> ListedClass:
 
 
 def _minutes(row: Row) -> int | None:
-    """On the wall clock; a class that ends at or before its start ends on the next day."""
+    """Returns the length on the wall clock. A class that ends at or before its start ends on the next day."""
     if row.starts is None or row.ends is None:
         return None
     starts, ends = (60 * one.hour + one.minute for one in (row.starts, row.ends))
@@ -134,7 +134,7 @@ def _minutes(row: Row) -> int | None:
 
 
 def _read_standing(row: Mapping[str, Any]) -> tuple[int | None, bool]:
-    """The user's state in the class, None for none, and whether the row tells at all."""
+    """Returns the user's state in the class (None: not in it), and whether the row says so at all."""
     said = row.get("bookState")
     state = whole(said)
     if state in (_BOOKED, _ON_A_LIST):
@@ -144,14 +144,14 @@ def _read_standing(row: Mapping[str, Any]) -> tuple[int | None, bool]:
 
 
 def read_whoami(said: Any) -> bool:
-    """Whether the session is alive. Raises ValueError where the answer doesn't tell."""
+    """Returns whether the session is alive. Raises ValueError if the answer does not say."""
     if not isinstance(said, dict) or not ("logout" in said or isinstance(said.get("data"), list)):
         raise ValueError("not an answer to whoami")
     return not said.get("logout") and bool(said.get("data"))
 
 
 def read_new_token(said: Any) -> str | None:
-    """The rotated token, or None where the session is dead. Raises ValueError where the answer doesn't tell."""
+    """Returns the new token, or None if the session is dead. Raises ValueError if the answer does not say."""
     if isinstance(said, dict) and said.get("logout"):
         return None
     if not isinstance(said, dict) or not isinstance(said.get("newToken"), str) or not said["newToken"]:
@@ -160,18 +160,18 @@ def read_new_token(said: Any) -> str | None:
 
 
 def words_of(said: Mapping[str, Any]) -> str:
-    """What the box says to people, without its HTML."""
+    """Returns the box's message to people, without HTML."""
     text = next((said[name] for name in _TEXTS if isinstance(said.get(name), str) and said[name]), "")
     # Cut first: a megabyte of "<" alone would take the expression minutes, and the event loop with it.
     return storable(" ".join(re.sub(r"<[^>]*>", " ", text[:_LONGEST_MARKED_UP]).split()), _LONGEST_WORDS)
 
 
 def plain_text(said: Any) -> str:
-    """A name of AimHarder's, without the escapes that PHP writes for HTML."""
+    """Returns a name without the HTML escapes that PHP writes."""
     words = html.unescape(str(said)[:_LONGEST_MARKED_UP]).split()
     return "" if said is None else storable(" ".join(words), _LONGEST_NAME)
 
 
 def storable(text: str, longest: int) -> str:
-    """The first characters, without what no database takes: U+0000, half a surrogate pair."""
+    """Returns the first characters, without those that the database does not store: U+0000, lone surrogates."""
     return "".join(c for c in text[: 2 * longest] if c.isprintable())[:longest]

@@ -1,7 +1,7 @@
-"""Looks one name up with c-ares, in the event loop: a name server that is silent holds no thread.
+"""Resolves a host name with c-ares, in the event loop: a silent name server blocks no thread.
 
-Each look-up has a channel of its own, which costs a tenth of a millisecond: a channel that lives remembers what it was
-told for up to an hour, and learns from the other names how long to wait for this one.
+Each look-up has a channel of its own, which costs 0.1 ms: a shared channel caches answers for up to an hour, and
+adapts its time-outs to the look-ups of other names.
 """
 
 import asyncio
@@ -13,30 +13,30 @@ from typing import Any
 
 import pycares
 
-_TRY_S = 1.5  # a name server asks others before it answers; the second try may take twice as long
+_TRY_S = 1.5  # a name server asks others first; the second try may take twice as long
 _TRIES = 2
 _TICK_S = 0.5
-_FLAGS = pycares.ARES_FLAG_EDNS | pycares.ARES_FLAG_NOSEARCH  # a gym's name is complete: no local suffix belongs to it
+_FLAGS = pycares.ARES_FLAG_EDNS | pycares.ARES_FLAG_NOSEARCH  # a gym's name is complete: no search domain is appended
 
 
 class UnresolvedError(OSError):
-    """A name has no address, as far as the name servers say."""
+    """A name has no address, by the answers of the name servers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a name leads to, for as long as the name servers vouch for it."""
+    """The addresses of a name, and for how long they are valid."""
 
     addresses: tuple[str, ...]
     ttl_s: float
 
 
 async def look_up(host: str, servers: Sequence[str] = ()) -> Found:
-    """All addresses of a name, IPv4 and IPv6, in the order in which to try them. Raises UnresolvedError.
+    """Returns all addresses of a name, IPv4 and IPv6, in the order in which to try them. Raises UnresolvedError.
 
-    `servers`: `address:port` each; by default the system's, and its file of hosts before them.
+    `servers`: `address:port` each; by default the system's, after its hosts file.
     """
-    sys.audit("socket.getaddrinfo", host, None, 0, 0, 0)  # as Python's own look-up is told to whoever audits
+    sys.audit("socket.getaddrinfo", host, None, 0, 0, 0)  # the audit event of Python's own look-up
     question = _Question(servers)
     try:
         return await question.ask(host)
@@ -67,11 +67,11 @@ class _Question:
 
     def close(self) -> None:
         self._answer.cancel()
-        self._channel.cancel()  # here, so that the sockets are let go in this thread
+        self._channel.cancel()  # here, so that the sockets are closed in this thread
         self._channel.close()
 
     def _next_s(self) -> float:
-        """When c-ares wants to look whether a try has taken too long."""
+        """Returns the seconds until c-ares next has to check its time-outs."""
         return float(self._channel.timeout(_TICK_S))  # type: ignore[no-untyped-call]
 
     def _answered(self, host: str, result: Any, error: int | None) -> None:

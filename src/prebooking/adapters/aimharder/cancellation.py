@@ -1,4 +1,4 @@
-"""What AimHarder answers to a request that gives a place back."""
+"""Parses AimHarder's answer to a cancellation."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ _KINDS = {1: Cancellation.DONE, 2: Cancellation.LATE}
 
 
 def read_cancellation(said: Any) -> CancelReply:
-    """Raises ValueError where the answer doesn't tell: then the place may be gone."""
+    """Returns the answer. Raises ValueError if it can't be read: then the place may be gone."""
     if not isinstance(said, dict):
         raise ValueError("no object")  # noqa: TRY004  # an answer of another shape
     if is_true(said.get("logout")):

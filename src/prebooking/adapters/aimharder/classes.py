@@ -1,4 +1,4 @@
-"""AimHarder's listing and whoami, read for people who choose a class; what can't be read is left out."""
+"""Parses AimHarder's listing and whoami for users who choose a class. Entries that can't be read are left out."""
 
 import re
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _YOU: Mapping[int | None, Literal["booked", "waiting_list"]] = {1: "booked", 0: 
 
 
 def read_boxes(said: Any) -> tuple[MemberBox, ...] | None:
-    """The boxes of a whoami; None where the session is dead. Raises ValueError where the answer doesn't tell."""
+    """Returns the boxes of a whoami, or None if the session is dead. Raises ValueError if the answer does not say."""
     if not read_whoami(said):
         return None
     people = [person for person in said["data"] if isinstance(person, dict)]
@@ -26,7 +26,7 @@ def read_boxes(said: Any) -> tuple[MemberBox, ...] | None:
 
 
 def read_roles(roles: Any) -> tuple[MemberBox, ...]:
-    """The boxes of a member's roles, as whoami and a login name them."""
+    """Returns the boxes of a member's roles, as whoami and login list them."""
     found = (_read_role(role) for role in roles if isinstance(role, dict)) if isinstance(roles, list) else ()
     return tuple({box.subdomain: box for box in found if box}.values())
 
@@ -45,7 +45,7 @@ def _read_role(role: Mapping[str, Any]) -> MemberBox | None:
 
 
 def read_timetable(said: Any) -> tuple[TimetabledClass, ...]:
-    """In the listing's own order. Raises ValueError where it isn't a listing."""
+    """Returns the classes in the listing's order. Raises ValueError if it is not a listing."""
     return tuple(_read_class(row) for row in read_rows(said).rows)
 
 

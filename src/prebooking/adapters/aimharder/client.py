@@ -1,4 +1,4 @@
-"""AimHarder over HTTP/1.1, as its own web page speaks to it. One isolated client an execution."""
+"""AimHarder over HTTP/1.1, with the requests of its own web page. Each execution has a client of its own."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, closing
@@ -15,7 +15,7 @@ from prebooking.domain.prebooking import Box, Session
 
 
 class AimHarder:
-    """See prebooking.domain.ports.Gyms. `now` is the opening's clock, which stamps the shots."""
+    """See prebooking.domain.ports.Gyms. `now`: the clock by which openings and requests are timed."""
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
 """The cookies of one session, taken from Set-Cookie as browsers take them: RFC 6265, sections 5.2 and 5.3.
 
 Those of aimharder.com go to its account host and to its boxes alike, which share their session, and so do those of
-aimharder.es. Within one of the two a cookie's domain and path matter where it is deleted: only that very one is, as in
-a browser, and not another that has its name.
+aimharder.es. Within one of the two, domain and path of a cookie matter only when it is deleted: as in a browser, other
+cookies of the same name stay.
 """
 
 import re
@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 
 _IN_A_HEADER = re.compile(r"[ -:<-~]*")  # ASCII, without a semicolon or a line's end
 _LARGEST = 4096  # of name and value, as in browsers
-_MOST = 50  # as PUT /session takes
+_MOST = 50  # as PUT /session accepts
 _BLANKS = " \t"
 _MAX_AGE = re.compile(r"-?[0-9]+")
 _LONGEST_NAME_SHOWN = 64
@@ -37,7 +37,7 @@ _FIRST_YEAR = 1601
 
 
 class UnreadableCookieError(Exception):
-    """What browsers ignore, or no header of ours may carry. The text says why, without the value."""
+    """A cookie that browsers ignore, or that no header may contain. The text says why, without the value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +52,26 @@ class SetCookie:
     path: str | None = None
 
     def ends_at(self, now: float) -> float | None:
-        """Max-Age goes before Expires."""
+        """Returns when it expires, in epoch seconds. Max-Age takes precedence over Expires."""
         return self.expires if self.max_age_s is None else now + self.max_age_s
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
     value: str
-    of: tuple[str, str] | None = None  #: domain and path; None: nobody knows
+    of: tuple[str, str] | None = None  #: domain and path; None: unknown
     ends_at: float | None = None
 
 
 class Cookies:
-    """The newest of each name in each of AimHarder's domains. `now` tells epoch seconds."""
+    """The newest cookie of each name in each of AimHarder's domains. `now` returns epoch seconds."""
 
     def __init__(self, cookies: Sequence[Cookie] = (), now: Callable[[], float] = time.time) -> None:
         self._now = now
         self._kept = {(cookie.name, cookie.domain): _Kept(cookie.value) for cookie in cookies}
 
     def all(self) -> tuple[Cookie, ...]:
-        """Returns those that have not expired, the newest last."""
+        """Returns the cookies that have not expired, the newest last."""
         now = self._now()
         return tuple(
             Cookie(name, kept.value, domain)
@@ -80,7 +80,7 @@ class Cookies:
         )
 
     def of(self, host: str) -> tuple[Cookie, ...]:
-        """Returns those that a request to `host` carries."""
+        """Returns the cookies for a request to `host`."""
         domain = domain_of(host)
         return tuple(cookie for cookie in self.all() if cookie.domain is domain)
 
@@ -89,7 +89,10 @@ class Cookies:
         return "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.of(host))
 
     def take(self, set_cookie: str, *, host: str, path: str) -> None:
-        """What an answer of `host` to a request of `path` has set. What can't be read is logged, without its value."""
+        """Stores the cookies that a response of `host` for `path` has set.
+
+        Unreadable ones are logged without their values.
+        """
         name = None
         try:
             found = read_set_cookie(set_cookie)
@@ -117,9 +120,9 @@ class Cookies:
 
 
 def read_set_cookie(header: str) -> SetCookie:
-    """Section 5.2: the pair up to the first semicolon, then attributes, of which unknown ones are ignored.
+    """Parses a Set-Cookie header by section 5.2. Unknown attributes are ignored.
 
-    Raises UnreadableCookieError where there is no pair.
+    Raises UnreadableCookieError if there is no name and value.
     """
     pair, *attributes = header.split(";")
     name, equals, value = pair.partition("=")
@@ -142,7 +145,7 @@ def read_set_cookie(header: str) -> SetCookie:
 
 
 def read_date(text: str) -> float | None:
-    """Epoch seconds; None where it is no date."""
+    """Returns epoch seconds, or None if it is not a date."""
     time_of_day = day = month = year = None
     for token in _TOKEN.findall(text):
         if time_of_day is None and (found := _TIME.fullmatch(token)):
@@ -171,7 +174,7 @@ def _max_age(text: str) -> int | None:
 
 
 def _last(texts: Iterator[str], read: Callable[[str], _T | None]) -> _T | None:
-    """The last attribute of a name that can be read counts."""
+    """Returns the last readable attribute of this name."""
     found = None
     for text in texts:
         value = read(text)
@@ -180,6 +183,6 @@ def _last(texts: Iterator[str], read: Callable[[str], _T | None]) -> _T | None:
 
 
 def _default_path(path: str) -> str:
-    """Section 5.1.4."""
+    """Returns the default path, by section 5.1.4."""
     directory = path.rpartition("/")[0]
     return directory if directory.startswith("/") else "/"

@@ -1,4 +1,4 @@
-"""A member at one box: its listing, and the booking request, held on its connection until it is fired."""
+"""A member at one box: the listing, and the booking request, which is held on its connection until it is fired."""
 
 import asyncio
 from collections.abc import Callable
@@ -38,7 +38,10 @@ class AimHarderGym(AimHarderAccount):
         self._now = now
 
     async def listing(self, day: str, family_id: str) -> Listing:
-        """Without a cookie of the box's domain nobody's standing is known: the listing is public."""
+        """Returns the day's listing.
+
+        It is public: without a cookie for the box's domain it does not show the user's bookings.
+        """
         signed = any(cookie.domain is self._domain for cookie in self.cookies)
         listing = await self._ask_for_day(read_listing, day, family_id)
         if not signed:

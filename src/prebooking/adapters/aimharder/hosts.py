@@ -1,4 +1,4 @@
-"""The addresses of AimHarder's hosts under its two domains, as the settings name them."""
+"""The URLs of AimHarder's hosts under its two domains, by the settings."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A day's listing, row by row: a row that can't be read says nothing, the others do.
+"""Parses a day's listing row by row: a row that can't be read is skipped.
 
 AimHarder is written in PHP: an array with gaps arrives as an object, numbers may be strings, and "0" is false.
 """
@@ -16,7 +16,7 @@ _LONGEST_ID = 64
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A class of the day: what stands at its place is not looked at here, but for what tells it from others."""
+    """A class of the day, by the fields that identify it. Its other fields are read elsewhere."""
 
     id: str
     starts: time | None  #: on the gym's wall clock
@@ -26,14 +26,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """`complete`: each row could be read, so that a class that is not among them is not listed."""
+    """The rows of a day. `complete`: every row could be read, so a class that is missing here is not listed."""
 
     rows: tuple[Row, ...]
     complete: bool
 
 
 def read_rows(said: Any) -> Rows:
-    """In the listing's own order. Raises ValueError where it isn't a listing, or none of its rows can be read."""
+    """Returns the rows in their order. Raises ValueError if it is not a listing, or if no row can be read."""
     bookings = _array(said.get("bookings")) if isinstance(said, dict) and not is_true(said.get("logout")) else None
     if bookings is None:
         raise ValueError("not a listing")
@@ -49,12 +49,12 @@ def read_rows(said: Any) -> Rows:
 
 
 def is_true(value: Any) -> bool:
-    """As PHP has it."""
+    """Returns the truth value that PHP gives it."""
     return bool(value) and value != "0"
 
 
 def whole(value: Any) -> int | None:
-    """The integer that a number or a string is, and None for whatever is none."""
+    """Returns the integer of a number or a string; None for anything else."""
     try:
         number = int(value)
     except (TypeError, ValueError, OverflowError):
@@ -63,7 +63,7 @@ def whole(value: Any) -> int | None:
 
 
 def _array(value: Any) -> list[Any] | None:
-    """None for what is neither an array nor one with gaps."""
+    """Returns the items of an array, also of one with gaps; None for anything else."""
     if isinstance(value, dict):
         return list(value.values()) or None
     return value if isinstance(value, list) else None
@@ -86,7 +86,7 @@ def _read_row(row: Mapping[str, Any], id_: str, hours: Mapping[str, Any]) -> Row
 
 
 def _read_hours(said: str) -> tuple[time | None, time | None]:
-    """Of "08:00 - 09:00", or "08:00" alone."""
+    """Parses "08:00 - 09:00", or "08:00" alone."""
     found = _HOURS.search(said)
     if found is None:
         return None, None
@@ -103,7 +103,7 @@ def _read_time_id(said: Any) -> tuple[time | None, time | None]:
 
 
 def _time(hours: str, minutes: str) -> time | None:
-    """A start at 24:00 is none: to some it would be the next day's."""
+    """Parses a time. A start at 24:00 is refused: it is ambiguous between two days."""
     try:
         return time(int(hours), int(minutes))
     except ValueError:

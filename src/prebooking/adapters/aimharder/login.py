@@ -1,8 +1,8 @@
-"""What AimHarder answers to a login, in all the forms that are known of it.
+"""Parses AimHarder's answer to a login, in all its known forms.
 
-A login is asserted positively: `authOK` and a token. A wrong password is a 401, or a 200 with `authOK` false, and is
-told by a key or in words. Words of a lock go before whatever else stands there: a password that is right is refused
-alike then, and must not be taken for a wrong one.
+Success is asserted positively: `authOK` and a token. A wrong password is a 401, or a 200 with `authOK` false, with a
+key or a text that says so. A text about a lock takes precedence: a locked account refuses the right password, too,
+which must not be taken for a wrong one.
 """
 
 import json
@@ -18,7 +18,7 @@ from prebooking.domain.sign_ins import LoggedIn
 _OK, _UNAUTHORIZED, _TOO_MANY_REQUESTS = 200, 401, 429
 _WRONG_KEY = re.compile(r"\bLOGIN_ERROR_LOGIN\b")
 _LOCKED_WORDS = re.compile(r"demasiad[oa]s (?:veces|intentos)|mass?a vegades|masses (?:vegades|intents)|too many")
-# Of e-mail and password: what else may be incorrect, such as a captcha, says nothing of them.
+# Matches e-mail and password only, not other things that may be incorrect, such as a captcha.
 _WRONG_WORDS = re.compile(
     r"incorrect[aeo]?s?\b|(?:wrong|invalid|bad) (?:e-?mail|user|username|password|credentials|login)"
     r"|(?:contraseña|contrasenya|credenciales|credencials|usuario|usuari)\b.{0,40}"
@@ -34,7 +34,10 @@ _STORED_TOKEN = re.compile(r"""setItem\(\s*["']refreshToken["']\s*,\s*["']([0-9]
 
 
 def read_login(status: int, body: bytes) -> LoggedIn:
-    """Raises WrongCredentialsError, AccountLockedError, and StatusError where the answer is none of these."""
+    """Returns the result of a login.
+
+    Raises WrongCredentialsError, AccountLockedError, StatusError (any other answer).
+    """
     try:
         said = json.loads(body)
     except (ValueError, RecursionError):
@@ -51,7 +54,7 @@ def read_login(status: int, body: bytes) -> LoggedIn:
 
 
 def read_entrance(body: bytes) -> str | None:
-    """The token that the page of /setrefresh hands to the browser's storage, if it can be read."""
+    """Returns the token that the page of /setrefresh stores in the browser, if it can be read."""
     found = _STORED_TOKEN.search(body[:_LONGEST_TEXT].decode(errors="replace"))
     return found[1] if found else None
 
@@ -80,7 +83,7 @@ def _part(said: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _texts(said: Any) -> Iterator[str]:
-    """All strings in it, but for the names of its fields."""
+    """Yields all strings in the JSON, without the names of fields."""
     waiting = [said]
     while waiting:
         part = waiting.pop()

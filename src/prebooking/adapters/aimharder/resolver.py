@@ -1,7 +1,7 @@
-"""Where the names of gyms lead to, for all executions of a replica.
+"""Resolves the host names of gyms, for all executions of a replica.
 
-A name is looked up once at a time, whoever asks for it, and no other name waits for it. The answer is good for
-seconds: long enough for a crowd, short enough for a wrong one to heal.
+There is one look-up of a name at a time, which all callers share, and no other name waits for it. The result is cached
+for seconds: long enough for many executions at one opening, and short enough that a wrong answer does not last.
 """
 
 import asyncio
@@ -13,11 +13,11 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from prebooking.adapters.aimharder.addresses import NotPublicError, is_public
 from prebooking.adapters.aimharder.c_ares import Found, UnresolvedError, look_up
 
-_WITHIN_S = 5.0  # longer than any question waits: who asks next finds the answer of a slow name server
-_REMEMBERED_S = (1.0, 10.0)  # as long as the name servers vouch for it, within these bounds
-_REFUSED_S = 1.0  # no address, or none that is allowed: asked again soon
+_WITHIN_S = 5.0  # longer than the callers' time-outs: the next caller gets the answer of a slow name server
+_REMEMBERED_S = (1.0, 10.0)  # the TTL, within these bounds
+_REFUSED_S = 1.0  # no address, or one that is not allowed: looked up again soon
 _MOST_NAMES = 1000
-_MOST_ADDRESSES = 64  # each is looked at, in the event loop
+_MOST_ADDRESSES = 64  # each is checked in the event loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,10 @@ class _Known:
 
 
 class Resolver:
-    """`allowed`: whether an address may be connected to; a name with one that is not is refused as a whole."""
+    """Resolves and checks names. `allowed`: whether an address may be connected to.
+
+    A name with any address that is not allowed is refused as a whole.
+    """
 
     def __init__(
         self,
@@ -50,7 +53,10 @@ class Resolver:
         self._flights: dict[str, asyncio.Task[_Known]] = {}
 
     async def addresses(self, host: str) -> tuple[str, ...]:
-        """All addresses of a host, each of them allowed. Raises NotPublicError and UnresolvedError, both OSErrors."""
+        """Returns all addresses of a host, if all are allowed.
+
+        Raises NotPublicError and UnresolvedError, both OSErrors.
+        """
         known = self._known.get(host)
         if known is not None and self._now() < known.until:
             return known.result()
@@ -58,7 +64,7 @@ class Resolver:
         if flight is None:
             flight = self._flights[host] = asyncio.create_task(self._fly(host))
             flight.add_done_callback(lambda _: self._flights.pop(host))
-        # Who leaves does not end it for the others, nor for who asks next.
+        # A cancelled caller does not end the look-up for the others.
         return (await asyncio.shield(flight)).result()
 
     async def aclose(self) -> None:
@@ -71,7 +77,7 @@ class Resolver:
         known = await self._found(host)
         self._known.pop(host, None)
         if len(self._known) >= _MOST_NAMES:
-            del self._known[next(iter(self._known))]  # the one that was learnt first
+            del self._known[next(iter(self._known))]  # the oldest entry
         self._known[host] = known
         return known
 
@@ -105,7 +111,7 @@ class Resolver:
 
 
 class PinnedResolver:
-    """One execution's: what a host led to when it was first connected to, it leads to until the end."""
+    """The resolver of one execution, which keeps the first addresses of a host until its end."""
 
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver

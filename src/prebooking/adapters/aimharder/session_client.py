@@ -49,17 +49,17 @@ class SessionClient:
         return self._cookies.all()
 
     def use(self, cookies: Sequence[Cookie]) -> None:
-        """Goes on with another session."""
+        """Replaces the session."""
         self._cookies = Cookies(cookies)
 
     async def ask(self, read: Callable[[Any], _T], method: str, url: str, **content: Any) -> _T:
-        """Returns what `read` makes of the JSON of a 200, within a question's time. Raises as `answer`."""
+        """Returns the result of `read` for the JSON of a 200, within QUESTION_S. Raises as `answer`."""
         return await self.answer(json_of_200(read), method, url, within_s=QUESTION_S, **content)
 
     async def ask_once(self, read: Callable[[int, bytes], _T], method: str, url: str, **content: Any) -> _T:
-        """Asks what can't be asked again: once it has left it is awaited, a question's limit is for the others.
+        """Sends a request that can't be repeated, and waits for its answer without a time limit.
 
-        Raises NotSentError where it surely has not left, else as `answer`.
+        Raises NotSentError if it certainly was not sent, else as `answer`.
         """
         try:
             return await self.answer(read, method, url, within_s=None, connect_s=QUESTION_S, **content)
@@ -78,9 +78,9 @@ class SessionClient:
         any_status: bool = False,
         **content: Any,
     ) -> _T:
-        """Returns what `read` makes of status and body.
+        """Returns the result of `read` for status and body.
 
-        Raises HostSilentError, BoxBlockedError, BoxNotHereError, and BoxSilentError where `read` raises ValueError or
+        Raises HostSilentError, BoxBlockedError, BoxNotHereError, and BoxSilentError if `read` raises ValueError or
         StatusError.
         """
         try:
@@ -89,7 +89,7 @@ class SessionClient:
             if status in NOT_HERE and not any_status:
                 raise BoxNotHereError(f"{url}: HTTP {status}{redirect_host and f' to {redirect_host}'}")
             return read(status, body)
-        # The exception's text may quote a header: its name says enough.
+        # The text of the exception may quote a header, so only its name is used.
         except (httpx.NetworkError, httpx.TimeoutException, TimeoutError) as exc:
             raise HostSilentError(f"{url}: {type(exc).__name__}") from exc
         except StatusError as exc:
@@ -161,7 +161,7 @@ def json_of_200(read: Callable[[Any], _T]) -> Callable[[int, bytes], _T]:
 
 
 def redact_cookies(body: bytes, cookies: Sequence[Cookie]) -> bytes:
-    """What the box says is kept in the row and shown: an echo of the session must not be."""
+    """Removes cookies that the box's message quotes: it is stored in the row and shown to the user."""
     for _, value, _ in cookies:
         if len(value) >= _SHORTEST_SECRET:
             for spelled in (value, value.replace("/", "\\/")):  # as PHP writes a slash in JSON
