@@ -3,13 +3,13 @@
 import asyncio
 import time
 
-# Time in which the machine is suspended passes for everybody else: leases end, classes open. Linux's CLOCK_MONOTONIC,
+# Leases end and classes open while the machine is suspended, so that time has to count. Linux's CLOCK_MONOTONIC,
 # and with it every timer of asyncio, stands still meanwhile; macOS's goes on (unlike Python's time.monotonic there).
 _ALSO_SUSPENDED = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def monotonic() -> float:
-    """Seconds from the machine's start, those included in which it was suspended."""
+    """Returns the seconds since the machine started, those of a suspend included."""
     return time.clock_gettime(_ALSO_SUSPENDED)
 
 

@@ -1,9 +1,9 @@
-"""The database's URL, as platforms hand it out, made into one that asyncpg takes."""
+"""Converts the database's URL, as platforms provide it, into one that asyncpg accepts."""
 
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-# What asyncpg reads itself. It would send anything else to the database as a setting, and a database or a pooler
-# refuses those that it doesn't know, such as Prisma's `pgbouncer=true&connection_limit=1`.
+# The parameters that asyncpg reads itself. It would send anything else to the database as a setting, and a database or
+# a pooler refuses those that it doesn't know, such as Prisma's `pgbouncer=true&connection_limit=1`.
 _KNOWN = frozenset(
     {
         *("host", "port", "dbname", "database", "user", "password", "passfile"),
@@ -15,7 +15,7 @@ _KNOWN = frozenset(
 
 
 def without_unknown_parameters(url: str) -> tuple[str, list[str]]:
-    """The URL, and the names of the parameters that were left out. Raises ValueError where it can't be read."""
+    """Returns the URL, and the names of the removed parameters. Raises ValueError if it can't be read."""
     parts = urlsplit(url)
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     kept = [(name, value) for name, value in pairs if name in _KNOWN]

@@ -1,4 +1,4 @@
-"""What a host answers to a stranger: its status, its words, its clock; or why nothing is heard of it."""
+"""Requests a URL without credentials, and returns its status, body and clock, or why there was no response."""
 
 import asyncio
 import json
@@ -23,7 +23,10 @@ _QUOTED = 120
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostResponse:
-    """`ahead_s`: how far their clock is ahead of ours at least, to half a second; None: they did not say."""
+    """A response.
+
+    `ahead_s`: by how much the host's clock is ahead of ours at least, to 0.5 s; None: it sends no Date.
+    """
 
     status: int
     headers: Mapping[str, str]  #: names in lower case
@@ -32,7 +35,7 @@ class HostResponse:
 
     @property
     def content(self) -> Any:
-        """The JSON that was answered; None: it was something else."""
+        """The JSON of the body; None: the body is not JSON."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
@@ -40,18 +43,18 @@ class HostResponse:
 
     @property
     def fields(self) -> Mapping[str, Any]:
-        """The same where it is an object, else none."""
+        """The fields of the JSON object; empty if it is not an object."""
         content = self.content
         return content if isinstance(content, dict) else {}
 
     @property
     def location(self) -> str:
-        """Where a redirect leads to."""
+        """The target of a redirect."""
         return printable(self.headers.get("location", ""))
 
     @property
     def summary(self) -> str:
-        """The status and the first words, in one line."""
+        """The status and the beginning of the body, in one line."""
         return f"HTTP {self.status} {printable(' '.join(self.body.split()))[:_QUOTED]}".rstrip()
 
 
@@ -78,7 +81,7 @@ async def probe(
     headers: Mapping[str, str] | None = None,
     content: Any = None,
 ) -> HostResponse | Silence:
-    """Redirects are not followed. `content`: sent as JSON."""
+    """Sends the request, and does not follow redirects. `content`: sent as JSON."""
     try:
         async with (
             asyncio.timeout(_WITHIN_S),
@@ -101,7 +104,7 @@ def _ahead(headers: Mapping[str, str], asked: float, answered: float) -> float |
         theirs = parsedate_to_datetime(headers["date"]).timestamp() + 0.5
     except (KeyError, ValueError, TypeError, OverflowError):
         return None
-    # It was that at some instant between: the nearest one, since an answer may have been long on its way.
+    # The host's clock showed that at some instant in between: the nearest one counts, as the response may be slow.
     return theirs - min(max(theirs, asked), answered)
 
 
@@ -123,7 +126,7 @@ def _why(cause: BaseException) -> Why | None:
 
 
 def _causes(exc: BaseException | None) -> Iterator[BaseException]:
-    """It, and what led to it."""
+    """Yields the exception and its causes."""
     waiting = [exc]
     seen: set[int] = set()
     while waiting:

@@ -49,11 +49,11 @@ class ICalendarFile:
         event.add("description", _description(entry))
         if gym := _line(entry.gym):
             event.add("location", gym)
-        # A file without METHOD: its events' DTSTAMP is when they were last revised.
+        # In a file without METHOD, DTSTAMP is when the event was last revised.
         for name in ("dtstamp", "last-modified"):
             event.add(name, entry.updated_at.astimezone(UTC))
         event.add("created", entry.created_at.astimezone(UTC))
-        # It rises with each change, as calendar programs expect.
+        # Rises with each change, as calendar programs expect.
         event.add("sequence", min(max(0, int((entry.updated_at - entry.created_at).total_seconds())), _HIGHEST))
         text: bytes = event.to_ical()
         return text
@@ -85,5 +85,5 @@ def _description(entry: CalendarEntry) -> str:
 
 
 def _line(text: str | None) -> str:
-    """One line, without the characters that RFC 5545 forbids."""
+    """Returns the text in one line, without the characters that RFC 5545 forbids."""
     return printable(" ".join((text or "").split()))

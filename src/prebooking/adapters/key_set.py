@@ -1,7 +1,7 @@
-"""Supabase's public keys: fetched when needed, kept while their host is silent.
+"""Supabase's public keys: fetched when needed, and kept while their host does not respond.
 
-Who has a known key never waits: an old set is fetched anew beside the requests. One fetch at a time, and one every
-30 s at most, however many unknown key ids are asked for.
+A request with a known key never waits: an old set is refreshed in the background. There is one fetch at a time, and at
+most one every 30 s, however many unknown key ids are requested.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ _log = structlog.get_logger()
 _FETCH_S = 2.0
 _LIVE_S = 300.0
 _FETCH_AGAIN_S = 30.0
-_FIRST_TIME_AGAIN_S = 2.0  # while the key host has never said anything, nobody can be let in
+_FIRST_TIME_AGAIN_S = 2.0  # until the first response of the key host no user can be authenticated
 _LARGEST_SET = 64 * 1024
 
 
@@ -31,7 +31,7 @@ _LARGEST_SET = 64 * 1024
 async def open_key_set(
     url: str, trusted: ssl.SSLContext, algorithms: Collection[str], now: Callable[[], float] = time.monotonic
 ) -> AsyncIterator["KeySet"]:
-    # Not even packed: an answer of bounded size stays one.
+    # No compression, so that a response of bounded size stays bounded.
     headers = {"Accept-Encoding": "identity"}
     async with httpx.AsyncClient(verify=trusted, timeout=_FETCH_S, trust_env=False, headers=headers) as http:
         keys = KeySet(http, url, algorithms, now)
@@ -57,13 +57,13 @@ class KeySet:
         self._url = url
         self._algorithms = algorithms
         self._now = now
-        self._keys: dict[str, jwt.PyJWK] | None = None  # None: the key host has never said anything
+        self._keys: dict[str, jwt.PyJWK] | None = None  # None: the key host has never responded
         self._asked = float("-inf")
         self._heard = False  # whether the last fetch got an answer
         self._fetching: asyncio.Task[None] | None = None
 
     async def key(self, key_id: str) -> jwt.PyJWK | None:
-        """Returns the key; None: Supabase publishes no such key. Raises KeysUnavailableError."""
+        """Returns the key, or None if Supabase publishes no such key. Raises KeysUnavailableError."""
         known = (self._keys or {}).get(key_id)
         if known is not None:
             if self._age > _LIVE_S:
@@ -92,7 +92,7 @@ class KeySet:
         return _FIRST_TIME_AGAIN_S if self._keys is None else _FETCH_AGAIN_S
 
     def _fetch_unless_just_done(self) -> asyncio.Task[None] | None:
-        """The fetch under way, if any."""
+        """Starts a fetch, unless one has just ended. Returns the fetch under way, if any."""
         if self._fetching is None and self._age > self._pause:
             self._asked = self._now()
             self._fetching = asyncio.create_task(self._fetch())
@@ -107,7 +107,7 @@ class KeySet:
             async with asyncio.timeout(_FETCH_S):  # httpx's own limit is for each read
                 self._keys = self._keys_of(json.loads(await self._read()))
             self._heard = True
-        except Exception as exc:  # noqa: BLE001  # whatever the key host says, the keys that we have stay
+        except Exception as exc:  # noqa: BLE001  # on any error the known keys stay
             self._heard = False
             _log.warning("key_set_unavailable", url=self._url, reason=type(exc).__name__)
 

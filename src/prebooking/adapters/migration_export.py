@@ -1,4 +1,4 @@
-"""`sql/` as timestamped files, for those who push migrations with Supabase's own command (`supabase/migrations/`)."""
+"""Exports `sql/` as timestamped files for `supabase db push` (`supabase/migrations/`)."""
 
 import re
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ _HEADER = re.compile(
 
 
 def export(folder: Path) -> list[Path]:
-    """Writes what the folder lacks, behind all that is there, and returns the new files in order.
+    """Writes the files that the folder lacks, after all existing ones, and returns them in order.
 
-    A file of functions that has changed is written again, as a later one; one that a newer release has written since is
-    left alone. Raises MigrationChangedError where a migration that was written before reads differently now.
+    A changed file of functions is written again, as a later file; one that a newer release has written since stays.
+    Raises MigrationChangedError if a migration was written before with another text.
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
@@ -36,7 +36,7 @@ def export(folder: Path) -> list[Path]:
 
 
 def versions(folder: Path) -> list[str]:
-    """The timestamps of all files in the folder that were written by `export`, in order."""
+    """Returns the timestamps of all files in the folder that `export` wrote, in order."""
     return [path.name.partition("_")[0] for path in sorted(folder.iterdir()) if _header_of(path)]
 
 
@@ -45,7 +45,7 @@ def _stamp_of(path: Path) -> datetime:
 
 
 def _exported(files: list[Path]) -> Mapping[str, str]:
-    """As a database would have recorded them."""
+    """Returns names and checksums, as a database would have recorded them."""
     recorded: dict[str, str] = {}
     for header in filter(None, map(_header_of, files)):
         name, checksum = header[1], header[2]

@@ -1,4 +1,4 @@
-"""Applies `sql/` to the database, all or nothing: each migration once, each file of functions when it has changed."""
+"""Applies `sql/` to the database in one transaction: each migration once, each file of functions after a change."""
 
 import hashlib
 import re
@@ -10,14 +10,14 @@ import asyncpg
 
 from prebooking.adapters.database_url import without_unknown_parameters
 
-# Two replicas that migrate at once take turns. The number is arbitrary and ours.
+# The key of the advisory lock, so that only one replica migrates at a time. The number is arbitrary.
 _LOCK = 7_262_837_265
 _MIGRATIONS, _FUNCTIONS = "migrations/", "functions/"
 _HISTORY, _SHORT = "@", 12
 
 
 class MigrationChangedError(RuntimeError):
-    """A migration that was applied before reads differently now."""
+    """A migration was applied before with another text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Script:
 
     @property
     def record(self) -> str:
-        """SQL that notes that the file has been applied. Of functions it keeps which text they had before."""
+        """Returns the SQL that records the file as applied. For functions it keeps the checksum of the text before."""
         before = history_name(self.name, self.checksum)
         forget = f"delete from prebooking.migrations where name = '{before}';\n"  # noqa: S608  # ours
         keep = (
@@ -49,9 +49,9 @@ class Script:
 
 
 def scripts() -> tuple[Script, ...]:
-    """All files, in the order in which they are applied.
+    """Returns all files, in the order in which they are applied.
 
-    The last one gives all functions their grants and settings, so its checksum is that of all of them.
+    The last one sets the grants and settings of all functions, so its checksum covers all of them.
     """
     found = [Script(name, text, _checksum(text)) for name, text in _texts()]
     functions = "".join(script.text for script in found if script.is_repeatable)
@@ -73,30 +73,30 @@ def _checksum(text: str) -> str:
 
 
 def history_name(name: str, checksum: str) -> str:
-    """The name under which a text is recorded that another one has replaced since."""
+    """Returns the name under which a replaced text is recorded."""
     return f"{name}{_HISTORY}{checksum[:_SHORT]}"
 
 
 def shipped_functions() -> frozenset[str]:
-    """The names of all functions that the service may call."""
+    """Returns the names of all functions that the service may call."""
     found = (re.findall(r"create or replace function public\.(\w+)", script.text) for script in scripts())
     return frozenset(name for names in found for name in names)
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a database has recorded beside what this release brings, each in the order of its application."""
+    """The difference between a database and this release, each list in the order of application."""
 
     missing: tuple[Script, ...]  #: to be applied
-    edited: tuple[str, ...]  #: migrations that were applied in another wording
-    newer: tuple[str, ...]  #: what a newer release has brought
+    edited: tuple[str, ...]  #: migrations that were applied with another text
+    newer: tuple[str, ...]  #: applied by a newer release
 
 
 def compare(recorded: Mapping[str, str], shipped: Iterable[Script] | None = None) -> Comparison:
-    """Compares by checksum. Names without a folder are of the earlier layout, for which the baseline stands.
+    """Compares by checksum. Names without a folder are of the earlier layout, which the baseline includes.
 
-    Functions are left as they are where a newer release has written them: one whose text replaced ours, or one with a
-    migration that is unknown here.
+    Functions of a newer release are kept: those whose text replaced ours, or all if the database has a migration that
+    is unknown here.
     """
     ours = scripts() if shipped is None else tuple(shipped)
     names = {script.name for script in ours}
@@ -125,12 +125,11 @@ def refuse_edited(comparison: Comparison) -> None:
 
 
 async def migrate(database_url: str) -> list[str]:
-    """Brings the database up to date; returns the names of what was applied, in order.
+    """Brings the database up to date. Returns the names of the applied files, in order.
 
-    Raises MigrationChangedError where a recorded migration has been edited since: changes come as new files.
-
-    It may go through a pooler that gives each transaction another session: the lock is the transaction's, and no
-    statement is prepared under a name, which would outlive its client there.
+    Raises MigrationChangedError if a recorded migration was edited: changes come as new files. It works through a
+    pooler that gives each transaction another session: the lock belongs to the transaction, and no named statement is
+    prepared.
     """
     url, _ = without_unknown_parameters(database_url)
     connection: asyncpg.Connection = await asyncpg.connect(url, statement_cache_size=0)
@@ -143,7 +142,7 @@ async def migrate(database_url: str) -> list[str]:
 
 
 async def apply(connection: asyncpg.Connection) -> list[str]:
-    """As `migrate`, within the caller's transaction."""
+    """Like `migrate`, within the caller's transaction."""
     comparison = compare(await _recorded(connection))
     refuse_edited(comparison)
     for script in comparison.missing:

@@ -1,4 +1,4 @@
-"""Prometheus metrics of one replica, named by Prometheus's conventions."""
+"""The Prometheus metrics of one replica, named by Prometheus's conventions."""
 
 from collections.abc import Iterable
 
@@ -17,8 +17,8 @@ _LEFT_S = (0, 0.5, 1, 2, 3, 4, 5, 6, 8, 15, 30)
 class PrometheusMetrics:
     """See prebooking.domain.ports.Metrics.
 
-    `refusals`: the reasons for which a signature may be refused; `tokens`: those for which an access token may be.
-    Their series are created at 0.
+    `refusals`: the reasons why a signature may be refused. `tokens`: the checks that may refuse an access token. Their
+    series are created at 0.
     """
 
     def __init__(self, refusals: Iterable[str] = (), tokens: Iterable[str] = ()) -> None:
@@ -26,16 +26,16 @@ class PrometheusMetrics:
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
         self._deliveries = Counter(
-            "prebooking_deliveries", "Deliveries by QStash, by what they were answered.", ["outcome"], registry=registry
+            "prebooking_deliveries", "Deliveries by QStash, by response.", ["outcome"], registry=registry
         )
         self._swept = Counter(
             "prebooking_sweep_executions",
-            "Executions that the sweep began.",
+            "Executions that the sweep started.",
             ["outcome"],
             registry=registry,
         )
         self._conflicts = Counter(
-            "prebooking_claim_conflicts", "Executions that found the row in another's hands.", registry=registry
+            "prebooking_claim_conflicts", "Executions that found the row claimed by another.", registry=registry
         )
         self._ended = Counter(
             "prebooking_finished", "Prebookings finished by this replica, by outcome.", ["outcome"], registry=registry
@@ -54,11 +54,13 @@ class PrometheusMetrics:
         )
         self._left = Histogram(
             "prebooking_budget_left_seconds",
-            "What was left of a delivery's time when it was answered.",
+            "Time that was left to a delivery when it was answered.",
             buckets=_LEFT_S,
             registry=registry,
         )
-        self._sweeps = Counter("prebooking_sweeps", "Sweeps, by what they found.", ["found"], registry=registry)
+        self._sweeps = Counter(
+            "prebooking_sweeps", "Sweeps, by whether they found something.", ["found"], registry=registry
+        )
         self._dead = Counter("prebooking_sessions_dead", "AimHarder sessions found dead.", registry=registry)
         self._refusals = Counter(
             "prebooking_signature_refusals",
@@ -69,7 +71,9 @@ class PrometheusMetrics:
         self._tokens = Counter(
             "prebooking_token_refusals", "Access tokens that were refused, by check.", ["reason"], registry=registry
         )
-        self._notices = Counter("prebooking_notices", "Notices that QStash took, by kind.", ["kind"], registry=registry)
+        self._notices = Counter(
+            "prebooking_notices", "Notices that QStash accepted, by kind.", ["kind"], registry=registry
+        )
         # Created at 0, since Prometheus sees no increase in a series that begins at 1.
         known = ((self._ended, Outcome), (self._sweeps, _FOUND), (self._refusals, refusals), (self._tokens, tokens))
         for counter, labels in known:

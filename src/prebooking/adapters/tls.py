@@ -1,4 +1,4 @@
-"""Whom we trust over TLS: certifi's authorities, or those that SSL_CERT_FILE or SSL_CERT_DIR names.
+"""The trusted certificate authorities: certifi's, or those of SSL_CERT_FILE or SSL_CERT_DIR.
 
 One context for all clients, which share nothing else: building one costs 20 ms of CPU and more.
 """

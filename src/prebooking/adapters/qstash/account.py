@@ -1,4 +1,4 @@
-"""The QStash account as its operator sees it: keys, the sweep's schedule, dead letters."""
+"""The QStash account for its operator: keys, the sweep's schedule, dead letters."""
 
 import base64
 import json
@@ -28,9 +28,9 @@ class DeadLetter:
     body: str
     label: str
     created_at: datetime
-    status: int | None  #: that of its last answer; None: there was none
+    status: int | None  #: of the last response; None: there was none
     said: str
-    by_us: bool | None = None  #: whether the service gave that answer, and not a proxy before it; None: unknown
+    by_us: bool | None = None  #: whether the service sent that response, not a proxy in front of it; None: unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,20 +42,20 @@ class Schedule:
 
 
 class QStashAccount:
-    """What an operator asks of the account. All methods raise MessagingError."""
+    """The operator's requests to the account. All methods raise MessagingError."""
 
     def __init__(self, client: AsyncQStash, forward: Mapping[str, str]) -> None:
         self._client = client
         self._forward = Forward(forward)
 
     async def signing_keys(self) -> tuple[str, str]:
-        """The current and the next."""
+        """Returns the current and the next signing key."""
         async with translated("signing keys"):
             keys = await self._client.signing_key.get()
             return keys.current, keys.next
 
     async def schedules(self) -> list[Schedule]:
-        """All of the account."""
+        """Returns all schedules of the account."""
         async with translated("schedules"):
             return [
                 Schedule(id=one.schedule_id, destination=one.destination, cron=one.cron, paused=bool(one.paused))
@@ -77,7 +77,7 @@ class QStashAccount:
             return str(answer.message_id)  # type: ignore[union-attr]  # one URL, one answer
 
     async def dead_letters(self, most: int = 500) -> list[DeadLetter]:
-        """The newest, of whatever the account sends."""
+        """Returns the newest dead letters of the account, also those of other services."""
         found: list[DeadLetter] = []
         cursor = None
         while len(found) < most:
@@ -90,7 +90,7 @@ class QStashAccount:
         return found
 
     async def forget(self, letter_id: str) -> None:
-        """Deletes a dead letter. One that is gone already is fine."""
+        """Deletes a dead letter. It is no error if there is none any more."""
         try:
             async with translated("dead letter"):
                 await self._client.dlq.delete(letter_id)
@@ -115,16 +115,16 @@ def _letter(message: DlqMessage) -> DeadLetter:
 
 
 def _text_of(message: DlqMessage) -> str | None:
-    """The last answer's body; None: it is not told."""
+    """Returns the body of the last response, or None if QStash does not include it."""
     if message.response_body is None and message.response_body_base64 is not None:
         return base64.b64decode(message.response_body_base64).decode(errors="replace")
     return message.response_body
 
 
 def answered_by_us(body: str | None, headers: Mapping[str, Sequence[str]] | None = None) -> bool | None:
-    """Whether this service gave an answer, and not a proxy before it, such as a deployment's protection.
+    """Returns whether this service sent a response, not a proxy in front of it, such as a deployment's protection.
 
-    None: its body is not told. `headers` as QStash tells them.
+    Returns None if the body is unknown. `headers`: in QStash's form.
     """
     if body is None or body.startswith("REDACTED:"):
         return None
@@ -142,6 +142,9 @@ def answered_by_us(body: str | None, headers: Mapping[str, Sequence[str]] | None
 
 @asynccontextmanager
 async def open_account(url: str, token: str, forward: Mapping[str, str] | None = None) -> AsyncIterator[QStashAccount]:
-    """`forward`: headers that QStash brings along whenever it calls the service; secrets."""
+    """Opens the client of the account.
+
+    `forward`: headers that QStash forwards with every call of the service; secrets.
+    """
     async with open_client(url, token) as client:
         yield QStashAccount(client, forward or {})

@@ -1,4 +1,4 @@
-"""The client of QStash's SDK, over an HTTP client of ours: the SDK builds its own by the proxies of the environment."""
+"""The client of QStash's SDK over an HTTP client of ours: the SDK's own uses the proxies of the environment."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,7 +30,7 @@ class _Http(AsyncHttpClient):
 
 
 class _QStash(AsyncQStash):
-    """With what is used here."""
+    """The part of the SDK's client that is used here."""
 
     def __init__(self, http: AsyncHttpClient) -> None:
         self.http = http

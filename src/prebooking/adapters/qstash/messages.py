@@ -1,4 +1,4 @@
-"""The messages that wake the service for an opening, through QStash's own SDK under our own deadline."""
+"""Messages that wake the service for an opening, through QStash's own SDK, within a time limit of our own."""
 
 import asyncio
 import re
@@ -16,28 +16,28 @@ from prebooking.domain.delays import not_before
 from prebooking.domain.errors import MessagingError, MessagingTrouble
 from prebooking.domain.prebooking import Prebooking
 
-# The SDK waits 600 s for an answer and retries a refused connection for 32 s; nobody has that long.
+# The SDK waits 600 s for a response and retries a refused connection for 32 s: too long here.
 _DEADLINE_S = 2.0
 # QStash's free plan refuses more than five. Later ones wait 1, 2, 3 … seconds, or what our Retry-After says.
 _RETRIES = 5
 _RETRY_DELAY_MS = "1000 * (1 + retried)"
-# How much longer than we may take QStash waits for our answer.
+# How much longer QStash waits for our response than we may take.
 _TIMEOUT_MARGIN_S = 5
-# A notice's signature is good for five minutes: so long QStash tries, at 5, 15, 35, 75 and 155 s and as long as the
-# receiver takes; then we sign it anew.
+# A notice's signature is valid for five minutes, so QStash retries for about that long, at 5, 15, 35, 75 and 155 s;
+# then it is signed again.
 _NOTICE_RETRY_DELAY_MS = "5000 * pow(2, retried)"
 _NOTICE_TIMEOUT_S = 15
-# Invalid, too large, too long, too many header fields: of one message.
+# Invalid, too large, too long, too many header fields: refusals of one message.
 _ABOUT_ONE = frozenset({400, 411, 412, 413, 414, 415, 422, 431})
-# With such a status, but true of all: quotas other than those of a message's delay and size; and, of what comes to us,
-# where it goes.
+# Refusals with such a status that concern all messages: quotas other than a message's delay and size, and, for messages
+# to this service, its URL.
 _QUOTA = re.compile(r"quota (?!maxDelay|\w*Size)\w+ exceeded", re.IGNORECASE)
 _DESTINATION = re.compile(r"invalid destination", re.IGNORECASE)
-# Notices may wait for each other; of the account's deliveries at once, which openings need, they take so many.
+# Notices may wait for each other: they use only so many of the account's parallel deliveries, which openings need.
 _NOTICE_FLOW: FlowControl = {"key": "prebooking-notices", "parallelism": 2}
-# What QStash's console, log and dead letters don't show: who booked what, and how the receiver knows that it was us.
+# Hidden in QStash's console, log and dead letters: who booked which class, and the signature.
 _NOTICE_REDACTED: Redact = {"body": True, "header": ["webhook-signature"]}
-# Fixed, so that scheduling it again changes the one there is.
+# Fixed, so that scheduling it again replaces the existing one.
 SWEEP_SCHEDULE = "prebooking-sweep"
 
 
@@ -51,7 +51,10 @@ async def open_messages(
     max_duration_s: float,
     forward: Mapping[str, str] | None = None,
 ) -> AsyncIterator["QStashMessages"]:
-    """One client a replica. `forward`: headers that QStash brings along whenever it calls this service; secrets."""
+    """Opens the client of a replica.
+
+    `forward`: headers that QStash forwards with every call of this service; secrets.
+    """
     async with open_client(url, token) as client:
         yield QStashMessages(
             client, public_url=public_url, lead_s=lead_s, max_duration_s=max_duration_s, forward=forward or {}
@@ -90,7 +93,7 @@ class QStashMessages:
         self._timeout_s = int(max_duration_s) + _TIMEOUT_MARGIN_S
 
     async def publish(self, prebooking: Prebooking, *, delivery_failures: int = 0) -> str:
-        # By address, too: within ten minutes QStash would answer the same key with the message to the former one.
+        # The address is part of the key: within ten minutes QStash would return the message to the earlier address.
         key = f"pb-{prebooking.id}-v{prebooking.version}-{self._address_key}"
         if delivery_failures:
             key += f"-f{delivery_failures}"
@@ -107,8 +110,8 @@ class QStashMessages:
                 failure_callback=self._failed_url,
                 headers=self._forward.headers,
                 failure_callback_headers=self._forward.callback_headers,
-                # Not its body, by which a failure callback tells whose it was. And no flow control, which would hold
-                # back what is delivered at one instant.
+                # Not the body, which a failure callback quotes to identify the prebooking. No flow control: it would
+                # delay messages that are delivered at one instant.
                 redact=self._forward.redact,
             )
             return str(answer.message_id)  # type: ignore[union-attr]  # one URL, one answer
@@ -135,7 +138,7 @@ class QStashMessages:
 
     async def delete(self, message_id: str) -> None:
         if not re.fullmatch(r"[A-Za-z0-9_-]+", message_id):
-            return  # no id of QStash's; an empty one, or a path, would mean all messages of the account
+            return  # not an id of QStash's: an empty one, or a path, would mean all messages of the account
         try:
             async with translated("delete"):
                 await self._client.message.cancel(message_id)
@@ -149,7 +152,7 @@ class QStashMessages:
                 destination=self._sweep_url,
                 cron=f"*/{every_minutes} * * * *",
                 schedule_id=SWEEP_SCHEDULE,
-                retries=0,  # the next one comes soon
+                retries=0,  # the next call comes soon
                 timeout=f"{self._timeout_s}s",
                 label="prebooking-sweep",
                 headers=self._forward.headers,
@@ -171,7 +174,7 @@ async def translated(what: str, *, to_us: bool = True) -> AsyncIterator[None]:
 
 
 def _is_about_one(exc: QStashError, *, to_us: bool) -> bool:
-    """Whether it refuses this message alone. All else is about the account, or what all of ours have in common."""
+    """Returns whether QStash refuses this message only. Other refusals concern the account, or all our messages."""
     if _status_of(exc) not in _ABOUT_ONE or _QUOTA.search(str(exc)):
         return False
     return not (to_us and _DESTINATION.search(str(exc)))

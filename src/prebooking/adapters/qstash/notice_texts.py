@@ -1,4 +1,4 @@
-"""Notices in words for people. What a gym or a user's page wrote mentions nobody there and is no link."""
+"""The texts of notices. Text of a gym or of a user's page is made harmless: no mentions, no links."""
 
 from datetime import datetime, time
 from typing import Any
@@ -15,14 +15,14 @@ _WITH_NEXT = (NoticeKind.FAILED, NoticeKind.NOT_MADE)
 
 
 def title_and_text(notice: Notice, language: Language, zone: ZoneInfo) -> tuple[str, str]:
-    """`zone`: the time zone of the hours."""
+    """Returns title and text. `zone`: the time zone of the times."""
     words, row = WORDS[language], notice.prebooking
     filled = _of_series(notice.series, words) if notice.series else {}
     sentences = []
     if row is not None:
         filled = _of_prebooking(row, words, zone) | {"reason": for_chat(_reason(row, words))}
         sentences = [_milliseconds(row, words)]
-    # Not by `format` over what users wrote: only our own templates are formatted, once.
+    # `format` is applied only to our own templates, once, never to users' text.
     warning = (row.warning if row else None) or {}
     refused = notice.kind is NoticeKind.SESSION_DEAD and warning.get("reason") == "password_refused"
     template = words.wrong_sign_in if refused else words.texts[notice.kind]
@@ -51,12 +51,12 @@ def _of_series(series: UnmadeDays, words: NoticeWords) -> dict[str, str]:
 
 
 def _plain(value: Any) -> str:
-    """One line of what the user's page wrote."""
+    """Returns the text of the user's page in one harmless line."""
     return for_chat(" ".join(value.split())[:80]) if isinstance(value, str) else ""
 
 
 def _when(row: Prebooking, words: NoticeWords, zone: ZoneInfo) -> str:
-    """The class's start where it is known, else its day."""
+    """Returns the class's start if it is known, else its day."""
     start, day = row.booking_data.get("classTimeUTC"), _plain(row.booking_data.get("day"))
     try:
         if start:
@@ -74,7 +74,7 @@ def _format_moment(moment: datetime, words: NoticeWords, *, hour: bool = True) -
 
 
 def _reason(row: Prebooking, words: NoticeWords) -> str:
-    """In the reader's language, with the gym's own words where it had any."""
+    """Returns the reason in the reader's language, with the gym's own message if there is one."""
     try:
         outcome = Outcome(str((row.result or {}).get("outcome")))
     except ValueError:
@@ -98,5 +98,5 @@ def _milliseconds(row: Prebooking, words: NoticeWords) -> str:
 
 
 def _ms(value: float) -> str:
-    """Tenths below ten: a lateness of 0 would look like none."""
+    """Rounds to milliseconds, and below ten to tenths: a lateness of 0 would look like none."""
     return f"{value:.1f}" if value < 10 else f"{value:.0f}"  # noqa: PLR2004

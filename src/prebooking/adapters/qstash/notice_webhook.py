@@ -1,4 +1,4 @@
-"""Sends notices as Standard Webhooks through QStash: once QStash has taken one, it arrives even if we are gone."""
+"""Sends notices as Standard Webhooks through QStash: once QStash has accepted one, it arrives even if we are down."""
 
 import json
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ class NoticeWebhook:
 
     async def send(self, notice: Notice) -> str:
         body, now = self._body(notice), datetime.now(UTC)
-        # Signed anew each time that it is published: receivers refuse a signature that is older than five minutes.
+        # Signed each time that it is published: receivers refuse a signature that is older than five minutes.
         headers = {
             "webhook-id": str(notice.id),
             "webhook-timestamp": str(int(now.timestamp())),
@@ -38,9 +38,9 @@ class NoticeWebhook:
         return await self._messages.forward(self._url, body, headers, deduplication_id=key)
 
     def _body(self, notice: Notice) -> str:
-        """`title` and `text` stand outside `data`, where Slack, Telegram and templates find them.
+        """Returns the body. `title` and `text` are outside `data`, where Slack, Telegram and templates find them.
 
-        Templates take from `data`, too: there, too, text of outsiders is made harmless.
+        Templates may use `data`, too, so text of outsiders is made harmless there as well.
         """
         title, text = title_and_text(notice, self._language, self._zone)
         return json.dumps(

@@ -1,4 +1,4 @@
-"""The words of notices in three languages: a title that fits a lock screen, and a text that says it all."""
+"""The templates of notices in three languages: a title that fits a lock screen, and a complete text."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class NoticeWords:
     wrong_sign_in: str  #: of a dead session whose password was refused
     lateness: str  #: of the first request
     response: str
-    next: str  #: what a series books after this
+    next: str  #: the next prebooking of the series
     a_class: str
     at_box: str
     days: str

@@ -1,7 +1,8 @@
-"""What an answer that is no answer of our functions means: whether a repeat may do better, and what is to mend.
+"""Translates error responses: whether to repeat the call, and what to fix.
 
-Decided on HTTP statuses and on codes of the database and PostgREST, each a closed set; never on a body's form, which
-is JSON, HTML, text or nothing by whoever stands before the database, nor on texts, which change between versions.
+The decision is by HTTP statuses and by codes of the database and PostgREST, each a closed set. It is never by the form
+of the body, which depends on what is in front of the database (JSON, HTML, text or nothing), nor by texts, which change
+between versions.
 """
 
 import re
@@ -23,7 +24,7 @@ TRANSIENT_CODES = frozenset(
 )
 # Of gateways: also Cloudflare's 52x and 530, and a paused project's 540. 500 counts where it is not the database's.
 TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 528), 530, 540})
-# A value that no table takes: data exceptions and broken constraints.
+# A value that the tables do not accept: data exceptions and violated constraints.
 REFUSED_CODES = frozenset(
     {
         *("22000", "22001", "22002", "22003", "22004", "22005", "22007", "22008", "22009", "22010", "22011", "22012"),
@@ -53,14 +54,14 @@ _MESSAGES = {
     StoreTrouble.THROTTLED: "too many calls",
     StoreTrouble.PAUSED: "the project is paused",
 }
-# An SQLSTATE or PostgREST's own; other texts in the place of a code are gateways'.
+# An SQLSTATE or a code of PostgREST; other texts in its place are those of gateways.
 _CODE = re.compile(r"(?=[A-Z]*[0-9])[0-9A-Z]{5}|PGRST[0-9A-Z]{1,3}")
 _SHOWN = 120
-_ERROR_OF_OURS = 500  # with a code of the database's: an error in a function
+_ERROR_OF_OURS = 500  # with a code of the database: an error in a function
 
 
 class TransientError(Exception):
-    """Worth another try."""
+    """The call may be repeated."""
 
     def __init__(self, message: str, trouble: StoreTrouble) -> None:
         super().__init__(message)
@@ -69,50 +70,52 @@ class TransientError(Exception):
 
 @dataclass(slots=True)
 class ErrorResponse:
-    """Of one call's answer, what Supabase's client keeps to itself. Header names in lower case."""
+    """Status and headers of one response, which Supabase's client does not report. Header names are in lower case."""
 
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def translated(function: str, code: str | None, message: str | None, details: Any, heard: ErrorResponse) -> Exception:
-    status = heard.status
-    spoke = isinstance(code, str) and _CODE.fullmatch(code) is not None
-    if spoke and code in REFUSED_CODES:
+def translated(
+    function: str, code: str | None, message: str | None, details: Any, response: ErrorResponse
+) -> Exception:
+    status = response.status
+    is_coded = isinstance(code, str) and _CODE.fullmatch(code) is not None
+    if is_coded and code in REFUSED_CODES:
         return StoreRefusedError(f"{function}: {code} {message}")
     words = details if isinstance(details, str) and details else message or ""
-    message = f"{function}: {code} {message}" if spoke else f"{function}: {_of_gateway(words, heard)}"
+    message = f"{function}: {code} {message}" if is_coded else f"{function}: {_of_gateway(words, response)}"
     # An empty code: PostgREST's first call on a connection that died while it was idle.
-    if code == "" or (spoke and code in TRANSIENT_CODES) or _passes(status, spoke=spoke):
+    if code == "" or (is_coded and code in TRANSIENT_CODES) or _passes(status, is_coded=is_coded):
         return TransientError(message, _TROUBLE_OF_STATUS.get(status, StoreTrouble.BUSY))
-    trouble = _TROUBLE_OF_CODE.get(code or "", StoreTrouble.OTHER) if spoke else _trouble(heard)
-    said = code if spoke else "unauthorized" if trouble is StoreTrouble.KEY_REFUSED else str(status)
+    trouble = _TROUBLE_OF_CODE.get(code or "", StoreTrouble.OTHER) if is_coded else _trouble(response)
+    said = code if is_coded else "unauthorized" if trouble is StoreTrouble.KEY_REFUSED else str(status)
     return StoreUnavailableError(message, said, trouble=trouble)
 
 
 def another_shape(function: str) -> StoreUnavailableError:
-    """It was answered, and well, but not by a function of ours."""
+    """Returns the error for a successful response that is not one of our functions'."""
     message = f"{function}: an answer of another shape: {_MESSAGES[StoreTrouble.NOT_POSTGREST]}"
     return StoreUnavailableError(message, "another shape", trouble=StoreTrouble.NOT_POSTGREST)
 
 
-def _passes(status: int, *, spoke: bool) -> bool:
-    return status in TRANSIENT_STATUSES and not (spoke and status == _ERROR_OF_OURS)
+def _passes(status: int, *, is_coded: bool) -> bool:
+    return status in TRANSIENT_STATUSES and not (is_coded and status == _ERROR_OF_OURS)
 
 
-def _trouble(heard: ErrorResponse) -> StoreTrouble:
-    if heard.status not in (401, 403):
-        return _TROUBLE_OF_STATUS.get(heard.status, StoreTrouble.OTHER)
-    asks = heard.headers.get("www-authenticate", "").partition(" ")[0].lower()
-    # Supabase's gateway refuses a key in JSON; whatever stands before it asks for a login, or has a page for it.
-    if asks in ("basic", "digest", "negotiate") or "json" not in heard.headers.get("content-type", ""):
+def _trouble(response: ErrorResponse) -> StoreTrouble:
+    if response.status not in (401, 403):
+        return _TROUBLE_OF_STATUS.get(response.status, StoreTrouble.OTHER)
+    asks = response.headers.get("www-authenticate", "").partition(" ")[0].lower()
+    # Supabase's gateway refuses a key in JSON; a proxy in front of it asks for a login, or has a page for it.
+    if asks in ("basic", "digest", "negotiate") or "json" not in response.headers.get("content-type", ""):
         return StoreTrouble.LOGIN_ASKED
     return StoreTrouble.KEY_REFUSED
 
 
-def _of_gateway(words: str, heard: ErrorResponse) -> str:
-    """Its status and some of its words, in one line."""
-    trouble = _trouble(heard)
+def _of_gateway(words: str, response: ErrorResponse) -> str:
+    """Returns the gateway's status and the beginning of its text, in one line."""
+    trouble = _trouble(response)
     said = "".join(c if c.isprintable() else " " for c in words[:_SHOWN]).strip()
     named = f", {_MESSAGES[trouble]}" if trouble in _MESSAGES else ""
-    return f"HTTP {heard.status} without a code of the database's{named}" + (f": {said}" if said else "")
+    return f"HTTP {response.status} without a code of the database's{named}" + (f": {said}" if said else "")
