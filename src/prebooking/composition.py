@@ -1,4 +1,4 @@
-"""The composition root: the one module that knows the concrete adapters, and injects them into the use cases."""
+"""The composition root: the only module that knows the concrete adapters. It injects them into the use cases."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
@@ -58,7 +58,7 @@ from prebooking.web.token_checks import RefusedTokens, TokenCheck
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """The outside systems behind their ports."""
+    """The ports to the outside systems."""
 
     store: Store
     messages: Messages

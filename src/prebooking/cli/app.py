@@ -45,7 +45,7 @@ for command in (
 
 
 def main() -> None:
-    """Runs the command that was asked for. Errors that the operator can fix are printed without a traceback."""
+    """Runs the command. Errors that the operator can fix are printed without a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that can't show a character gets its number

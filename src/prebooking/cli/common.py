@@ -44,8 +44,8 @@ def print_borrowed(kind: type[BaseSettings]) -> None:
 def fail(heading: str, exc: Exception) -> None:
     """Prints the error and exits with code 1.
 
-    The text of another system's error may quote a secret that it was sent, so it is redacted. A SettingsError quotes no
-    value, and must keep the names of the settings.
+    Errors of other systems may quote a secret, so their text is redacted. A SettingsError quotes no value, and has to
+    keep the names of the settings.
     """
     text = str(exc) or type(exc).__name__
     shown = text if isinstance(exc, SettingsError) else Redactor(_secrets()).text(text)

@@ -38,7 +38,7 @@ def show(
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell what happened to a prebooking, step by step."""
+    """Show the history of a prebooking."""
     from prebooking.operator import commands
 
     sys.exit(commands.history(out, load_settings(), prebooking_id, as_json=as_json))

@@ -1,1 +1,1 @@
-"""Semaphores, rate limits, circuit breakers and the shutdown signal: what limits work in one process."""
+"""Semaphores, rate limits, circuit breakers and the shutdown signal: limits on the work of one process."""

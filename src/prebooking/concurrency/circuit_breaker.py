@@ -1,7 +1,7 @@
-"""A circuit breaker for each host, in one process: a host that did not answer a moment ago is asked sparsely.
+"""A circuit breaker for each host, in one process: a host that did not answer recently gets few requests.
 
-Without it, each request to a silent host waits for its own time-out, again and again, and all of them meet the host at
-once when it comes back.
+Without it, each request to a silent host would wait for its own time-out, and all of them would be sent at once when
+the host comes back.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from prebooking.domain.ports import Clock
 _T = TypeVar("_T")
 
 _FAILURES = 3  # in a row, of any users: a single one may be due to one user or one connection
-_FORGOTTEN_S = 30.0  # an older failure says nothing any more
+_FORGOTTEN_S = 30.0  # an older failure does not count
 _PAUSES_S = (1.0, 30.0)  # before the first probe and at the longest, doubling
 _SLOW_S = 1.0  # a request cancelled after so long counts as a failure
 _KEPT = 1000  # hosts, of a few hundred bytes each
@@ -35,7 +35,7 @@ class CircuitBreaker:
 
     @property
     def is_open(self) -> bool:
-        """Returns whether the host has not answered of late."""
+        """Returns whether the host has not answered recently."""
         return self._open_s > 0
 
     @property
@@ -75,8 +75,9 @@ class CircuitBreaker:
         self._failures, self._open_s = 0, 0.0
 
     def _failed(self, *, from_probe: bool) -> None:
-        """`from_probe`: a failed probe lengthens the pause. Another call that fails while it is open tells nothing.
-        It was made before, or bypassed the circuit breaker.
+        """Counts a failure. `from_probe`: a failed probe lengthens the pause.
+
+        Another failure while it is open does not count: the call was made before, or bypassed the circuit breaker.
         """
         now = self._clock.monotonic()
         self._failures = 1 if now - self._failed_at > _FORGOTTEN_S else self._failures + 1
@@ -89,11 +90,11 @@ class CircuitBreaker:
             self._open_s = _PAUSES_S[0]
         else:
             return
-        self._probe_at = now + self._open_s * random.uniform(0.75, 1.25)  # noqa: S311  # spreads replicas, guards nothing
+        self._probe_at = now + self._open_s * random.uniform(0.75, 1.25)  # noqa: S311  # spreads replicas
 
 
 class CircuitBreakers:
-    """One for each host, by a name; those not used for the longest are dropped."""
+    """The circuit breakers by host name. The least recently used are dropped."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock

@@ -1,7 +1,7 @@
 """A semaphore with an adaptive limit, shared fairly: how many executions are prepared at once in one process.
 
-Too many at once slow each other down until no budget suffices for any, and then they all come again. How many are too
-many depends on what else the machine does, so the limit adapts as TCP's window does (AIMD).
+Too many at once slow each other down until none ends within its budget, and all of them are repeated. How many are too
+many depends on the other load of the machine, so the limit adapts as TCP's window does (AIMD).
 
 Each permit is acquired under keys: its box, its user, its purpose. A key gets another permit only while it holds fewer
 than its weight times the number of free ones (the dynamic thresholds of shared switch buffers, Choudhury and Hahne
@@ -27,8 +27,8 @@ _QUEUED_PER_PERMIT = 40
 class Weight(Enum):
     """How many permits a key of this kind may hold, as a multiple of the number of free ones."""
 
-    BOX = 1.0  # half of all, while nobody else waits: a class of one box is the usual crowd
-    USER = 0.25  # 20 %: all the active prebookings that one may have
+    BOX = 1.0  # half of all while no other key waits: most executions at one opening share a box
+    USER = 0.25  # 20 %: all active prebookings of one user
     SETTLING = 0.0625  # 6 %: settling can wait
 
 
@@ -54,7 +54,7 @@ class _Waiter:
 
 
 class FairSemaphore:
-    """Has at most `most` permits, and `limit` of them now."""
+    """A semaphore with at most `most` permits, of which `limit` are available at present."""
 
     def __init__(self, most: int) -> None:
         self._most = self.limit = most
@@ -67,7 +67,7 @@ class FairSemaphore:
         self._cuts = 0
 
     async def acquire(self, *keys: Key, within_s: float, created_at: float = inf) -> "Permit":
-        """Serves those who wait under the same keys in the order of `created_at`. Raises NoPermitError."""
+        """Acquires a permit. Waiters with the same keys are served by `created_at`. Raises NoPermitError."""
         if self._has_room(keys):
             return self._grant(keys)
         if not self._has_room_to_wait(keys):
@@ -110,13 +110,13 @@ class FairSemaphore:
 
     def _withdraw(self, waiter: _Waiter) -> None:
         if waiter.granted.done() and not waiter.granted.cancelled():
-            self._release(waiter.keys)  # it was granted at this very instant: it goes to the next waiter
+            self._release(waiter.keys)  # it was granted at the same time: it goes to the next waiter
         elif waiter in self._queue:
             self._queue.remove(waiter)
             _subtract(self._queued, waiter.keys)
 
     def _admit(self) -> None:
-        """Serves all who now fit, the oldest first: a waiter that does not fit keeps nobody else waiting."""
+        """Serves all waiters that fit, the oldest first. A waiter that does not fit does not delay the others."""
         full = set[Key]()
         for waiter in [*self._queue]:
             free = self.limit - self._used
@@ -128,7 +128,7 @@ class FairSemaphore:
             if full.isdisjoint(waiter.keys):
                 self._queue.remove(waiter)
                 _subtract(self._queued, waiter.keys)
-                if not waiter.granted.done():  # else it is leaving the queue at this very instant
+                if not waiter.granted.done():  # else it is just being cancelled
                     self._take(waiter.keys)
                     waiter.granted.set_result(None)
 
@@ -155,23 +155,23 @@ def _subtract(counter: Counter[Key], keys: tuple[Key, ...]) -> None:
 
 
 class Permit:
-    """One execution's permit, released as soon as nothing is left to do but to wait."""
+    """The permit of one execution, which is released as soon as it only waits."""
 
     def __init__(self, release: Callable[[], None], report: Callable[..., None]) -> None:
         self._release: Callable[[], None] | None = release
         self._report: Callable[..., None] | None = report
 
     def release_without_feedback(self) -> None:
-        """Releases it without a report of how the holder fared, which sets the limit.
+        """Releases it without a report, which would change the limit.
 
-        Its holder goes on without it: it waits for another system, and not for this machine.
+        Its holder goes on without it, since it waits for another system and not for this machine.
         """
         if self._release is not None:
             release, self._release = self._release, None
             release()
 
     def release(self, *, in_time: bool = True) -> None:
-        """`in_time`: its holder was done before its budget ended. The first report counts, and sets the limit."""
+        """Releases it. `in_time`: its holder was ready before its budget ended. The first report adapts the limit."""
         if self._report is not None:
             report, self._report = self._report, None
             report(in_time=in_time)

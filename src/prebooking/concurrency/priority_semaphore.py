@@ -8,15 +8,15 @@ from enum import IntEnum
 
 
 class Priority(IntEnum):
-    """The lowest is served first."""
+    """Priorities, in the order in which they are served."""
 
-    CLAIMED = 0  #: calls for what is claimed: behind a hundred claims they would come too late
-    CLAIM = 1  #: what an opening waits for, however many users load their pages meanwhile
+    CLAIMED = 0  #: calls for claimed rows: behind a hundred claims they would be too late
+    CLAIM = 1  #: calls for an opening, which come before those of users' pages
     OTHER = 2
 
 
 class PrioritySemaphore:
-    """Serves waiters of one priority in the order of their arrival."""
+    """A semaphore that serves waiters by priority, and by arrival within a priority."""
 
     def __init__(self, slots: int) -> None:
         self._free = slots
@@ -24,7 +24,7 @@ class PrioritySemaphore:
 
     @asynccontextmanager
     async def acquire(self, priority: Priority, *, within_s: float | None) -> AsyncIterator[None]:
-        """Holds a slot. Raises TimeoutError when none became free in time; None: waits as long as its caller does."""
+        """Holds a slot. Raises TimeoutError if none became free within `within_s` (None: no limit)."""
         async with asyncio.timeout(within_s):
             await self._take(self._waiters[priority])
         try:
@@ -42,7 +42,7 @@ class PrioritySemaphore:
             await granted
         except asyncio.CancelledError:
             if granted.done() and not granted.cancelled():
-                self._release()  # the slot was granted at this very instant: it goes to the next waiter
+                self._release()  # the slot was granted at the same time: it goes to the next waiter
             raise
 
     def _release(self) -> None:

@@ -1,4 +1,4 @@
-"""A sliding-window rate limiter for each user, in one process: AimHarder may shut out a host that asks too much."""
+"""A sliding-window rate limiter for each user, in one process: AimHarder may block a host with too many requests."""
 
 from collections import deque
 

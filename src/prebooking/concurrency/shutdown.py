@@ -1,4 +1,4 @@
-"""The shutdown of this process: what has not begun is given back at once, what has begun is finished."""
+"""The shutdown of this process: executions that have not begun are released at once, others are finished."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 
 
 class ShutdownError(Exception):
-    """The process is shutting down; another one had better do this."""
+    """The process is shutting down: another one has to do this."""
 
 
 class Shutdown:
-    """Interrupts, once it begins, what may be interrupted. It holds nothing that matters after a crash."""
+    """Interrupts interruptible work once the shutdown begins. Its state does not matter after a crash."""
 
     def __init__(self) -> None:
         self.in_progress = False
@@ -24,7 +24,7 @@ class Shutdown:
 
     @asynccontextmanager
     async def interruptible(self) -> AsyncIterator[None]:
-        """Raises ShutdownError out of whatever runs inside, as soon as the shutdown begins."""
+        """Raises ShutdownError inside of the block as soon as the shutdown begins."""
         timeout = asyncio.timeout(0 if self.in_progress else None)
         try:
             async with timeout:

@@ -1,1 +1,1 @@
-"""The database through Supabase's client: the SQL functions by subject, one error translation, sealed secrets."""
+"""The database through Supabase's client: the SQL functions by subject, their errors, and encrypted secrets."""

@@ -1,4 +1,4 @@
-"""Calendars, a part of the store."""
+"""The part of the store with the users' calendars."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Takes and renews claims, and records that a booking has begun."""
+"""The part of the store that makes and renews claims, and records begins."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Whose e-mail it is, a part of the store."""
+"""The part of the store with the owners of e-mail addresses."""
 
 from datetime import datetime
 

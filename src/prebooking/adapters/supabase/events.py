@@ -1,4 +1,4 @@
-"""What changed since a snapshot, a part of the store."""
+"""The part of the store that reads changed rows."""
 
 from collections.abc import Sequence
 

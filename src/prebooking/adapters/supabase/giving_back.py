@@ -1,4 +1,4 @@
-"""The intent to give a place back, a part of the store."""
+"""The part of the store that gives booked places back."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What happened to a prebooking, a part of the store."""
+"""The part of the store with the history of prebookings."""
 
 from collections.abc import Sequence
 from uuid import UUID

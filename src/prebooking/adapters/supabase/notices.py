@@ -1,4 +1,4 @@
-"""The notices, a part of the store."""
+"""The part of the store with the notices to users."""
 
 from collections.abc import Sequence
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""What users want every week, a part of the store."""
+"""The part of the store with the users' series."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -91,6 +91,6 @@ class SupabaseSeries:
 
 
 def _as_json(weekly: WeeklyClass) -> dict[str, Any]:
-    """Without what is not set, so that a field that is added later makes no other wish of an earlier one."""
+    """Returns the JSON without fields that are not set, so that a field added later does not change earlier series."""
     found: dict[str, Any] = _WEEKLY.dump_python(weekly, mode="json", exclude_none=True)
     return found

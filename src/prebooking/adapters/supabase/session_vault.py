@@ -1,7 +1,7 @@
 """Encrypts session secrets at rest: AES-256-GCM, several keys, each value bound to its user and its field.
 
-A sealed value is `enc:v1:<key id>:<base64url of nonce and ciphertext>`. Bound: taken from another user's row, or from
-the row's other field, it can't be opened. The key id is a fingerprint of the key and tells nothing about it.
+A sealed value is an encrypted one: `enc:v1:<key id>:<base64url of nonce and ciphertext>`. It can't be decrypted if it
+was copied from another user's row, or from another field. The key id is a fingerprint that reveals nothing of the key.
 """
 
 import base64
@@ -20,14 +20,14 @@ _SEALED = re.compile(r"enc:v1:([0-9a-f]{8}):([A-Za-z0-9_-]+={0,2})")
 
 
 class UnreadableError(Exception):
-    """A sealed value can't be opened. The text says why, without the value."""
+    """A sealed value can't be decrypted. The text says why, without the value."""
 
 
 class SessionVault:
-    """The first key seals, all open. Keys are 32 bytes each.
+    """Encrypts with the first key, and decrypts with all of them. Keys have 32 bytes.
 
-    Without keys values stay as they are; not `sealing` too, but what others have sealed is opened. `sealed_only`: what
-    is not sealed is not opened either, since nobody honest stores it any more.
+    Without keys, values stay as they are. Unless `sealing`, values are not encrypted, but those of other replicas are
+    decrypted. `sealed_only`: plain values are refused, since only an attacker would still store them.
     """
 
     def __init__(self, keys: Sequence[bytes] = (), *, sealing: bool = True, sealed_only: bool = False) -> None:
@@ -37,7 +37,7 @@ class SessionVault:
 
     @property
     def key_ids(self) -> frozenset[str]:
-        """Of the keys that it has."""
+        """The ids of its keys."""
         return frozenset(self._ciphers)
 
     def seal(self, plain: str, user_email: str, field: str) -> str:
@@ -48,7 +48,7 @@ class SessionVault:
         return f"enc:v1:{self.key_id}:{base64.urlsafe_b64encode(nonce + sealed).decode()}"
 
     def open(self, stored: str, user_email: str, field: str) -> str:
-        """The plain value; one that was never sealed as it is, unless `sealed_only`. Raises UnreadableError."""
+        """Returns the decrypted value; a plain one unchanged, unless `sealed_only`. Raises UnreadableError."""
         if not is_sealed(stored):
             self.refuse_plain(field)
             return stored
@@ -66,7 +66,7 @@ class SessionVault:
             raise UnreadableError(f"its {field} was changed, or sealed for another user or field") from exc
 
     def refuse_plain(self, field: str) -> None:
-        """Raises UnreadableError where what is not sealed counts for nothing."""
+        """Raises UnreadableError if plain values are refused."""
         if self._sealed_only:
             raise UnreadableError(f"its {field} is not encrypted, and SESSION_ENCRYPTION_KEYS lets no plain one count")
 

@@ -1,4 +1,4 @@
-"""The users' sessions, a part of the store: secrets leave this file sealed, and come out of it plain."""
+"""The part of the store with the users' sessions, whose secrets are encrypted and decrypted here."""
 
 import json
 import re
@@ -117,7 +117,7 @@ class SupabaseSessions:
         await self._rpc.call("disconnect_session", user_email=user_email)
 
     def _read(self, found: Mapping[str, Any] | None) -> Session | None:
-        """The stored session; one that can't be read is as good as none, unless it can be signed in again."""
+        """Returns the stored session. One that can't be decrypted counts as none, unless it can be signed in again."""
         if found is None:
             return None
         try:
@@ -141,7 +141,7 @@ def _as_session(found: Mapping[str, Any], secrets: Mapping[str, Any]) -> Session
     return _SESSION.validate_python({**found, **secrets, **renamed})
 
 
-# A sealed token is a text, as a plain one is; sealed cookies are a JSON string, where plain ones are a list.
+# A token is a string, sealed or not; cookies are a list, and sealed a string.
 
 
 def seal_token(vault: SessionVault, token: str, user_email: str) -> str:
@@ -154,7 +154,7 @@ def open_token(vault: SessionVault, stored: str, user_email: str) -> str:
 
 
 def seal_cookies(vault: SessionVault, cookies: Any, user_email: str) -> Any:
-    """Any JSON, so that what nobody can read is kept too."""
+    """Encrypts any JSON, so that unreadable cookies are kept, too."""
     return cookies if vault.key_id is None else vault.seal(json.dumps(cookies), user_email, "cookies")
 
 
@@ -168,7 +168,7 @@ def open_cookies(vault: SessionVault, stored: Any, user_email: str) -> Any:
 
 
 def _as_cookies(rows: Any) -> tuple[Cookie, ...]:
-    """Of [{name, value}], as the web application writes them; those of aimharder.es have a domain.
+    """Parses [{name, value}], as the web application writes them; cookies of aimharder.es have a domain, too.
 
     Raises UnreadableError.
     """

@@ -1,4 +1,4 @@
-"""What several parts of the store read from their functions' answers. Each is built once: that takes milliseconds."""
+"""The types that several parts of the store parse. Each adapter is built once: that takes milliseconds."""
 
 from pydantic import TypeAdapter
 

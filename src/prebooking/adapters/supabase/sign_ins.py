@@ -1,4 +1,4 @@
-"""Sign-ins to AimHarder, a part of the store: passwords leave this file sealed, and come out of it plain."""
+"""The part of the store with sign-ins to AimHarder, whose passwords are encrypted and decrypted here."""
 
 from uuid import UUID
 
@@ -100,7 +100,7 @@ class SupabaseSignIns(SupabaseSessions):
 
 
 def seal_password(vault: SessionVault, password: str, user_email: str) -> str:
-    """Raises StoreRefusedError where nothing would be sealed: a password is never stored as it is."""
+    """Encrypts the password. Raises StoreRefusedError if it would be stored unencrypted."""
     if vault.key_id is None:
         raise StoreRefusedError("a password can't be remembered without a key that encrypts")
     return vault.seal(password, user_email, "password")

@@ -1,4 +1,4 @@
-"""The rows: each method is one SQL function, one round trip, one guarded statement, by the database's clock."""
+"""The store: each method is one call of one SQL function, which is guarded and uses the database's clock."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -35,7 +35,7 @@ _SWEEP_RESULT = TypeAdapter(SweepResult)
 async def open_store(
     url: str, key: str, instance_id: str, vault: SessionVault | None = None
 ) -> AsyncIterator["SupabaseStore"]:
-    """Without a vault, sessions are stored as they are."""
+    """Opens the store of a replica. Without a vault, sessions are stored unencrypted."""
     async with open_rpc(url, key, instance_id) as rpc:
         yield SupabaseStore(rpc, vault or SessionVault())
 
