@@ -1,1 +1,1 @@
-"""The words of the service and its rules, in the standard library alone."""
+"""The service's terms and rules. It uses the standard library only."""

@@ -1,4 +1,4 @@
-"""How long one execution may take, and until when a request that has begun may leave."""
+"""The time limits of one execution, and of a begun request."""
 
 from dataclasses import dataclass
 
@@ -6,19 +6,19 @@ from prebooking.domain.ports import Clock
 
 # A platform kills at MAX_DURATION_SECONDS; each delivery is answered this long before.
 ANSWER_MARGIN_S = 2.0
-# An answer of the box is awaited until this long before ours is due, and no shot starts later than this before.
+# How long before the deadline of the delivery the wait for the box's answer ends, and the last request may be sent.
 LAST_ANSWER_S = 1.0
 LAST_SHOT_S = 2.0
 _LAST_SHOT_BEFORE_END_S = ANSWER_MARGIN_S + LAST_SHOT_S
 # A delivery waits for its opening only if this much of its budget remains after it.
 AFTER_OPENING_S = 3.0
-# What a worker that began may still do after its deadline; then its request has arrived or never will.
+# How long after its deadline a request that has begun may still arrive at the gym.
 BEGIN_GRACE_S = 12.0
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How long one execution may take. Monotonic seconds, from the arrival of its delivery."""
+    """The time limit of one execution, in monotonic seconds from the arrival of its delivery."""
 
     clock: Clock
     arrived: float
@@ -34,7 +34,7 @@ class Budget:
 
     @property
     def for_answers(self) -> float:
-        """Seconds for which the box may still be waited for."""
+        """The seconds for which the execution may still wait for the box."""
         return self.left - LAST_ANSWER_S
 
     def may_send(self) -> bool:
@@ -42,16 +42,16 @@ class Budget:
 
     @property
     def horizon(self) -> float:
-        """How many seconds ahead an opening may be, to be waited for here."""
+        """How far ahead an opening may be, in seconds, for this execution to wait for it."""
         return max(0.0, self.left - AFTER_OPENING_S)
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Until when a request that has begun may leave: an instant of both clocks of the host, since either may be wrong.
+    """The end of a claim's lease, after which its request may not be sent, on both clocks of the host.
 
-    The monotonic clock counts a suspend of which the system knows. A virtual machine that was paused knows of none, but
-    its wall clock is set right afterwards: whichever of them says that the lease has ended is believed.
+    The lease has ended as soon as either clock says so. The monotonic clock counts a suspend that the system knows of.
+    A virtual machine that was paused does not know it, but its wall clock is corrected afterwards.
     """
 
     clock: Clock

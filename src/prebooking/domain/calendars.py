@@ -1,4 +1,4 @@
-"""A user's prebookings as a calendar, for calendar programs that know its secret address."""
+"""The entries of a user's calendar, which calendar programs read at its secret address."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +19,7 @@ class EventStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalendarEntry:
-    """What a calendar shows of a prebooking. Any field that the row does not tell is None."""
+    """The part of a prebooking that a calendar shows. Unknown fields are None."""
 
     id: UUID
     status: Status
@@ -45,5 +45,5 @@ class CalendarEntry:
 
     @property
     def is_open(self) -> bool:
-        """Whether it is still to be booked."""
+        """Whether it is pending or executing."""
         return self.status in (Status.PENDING, Status.EXECUTING)

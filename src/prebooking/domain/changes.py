@@ -8,8 +8,8 @@ from prebooking.domain.prebooking import Prebooking
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Rows as they are now. `cursor` is where to go on; no late commit is missed. It is opaque text."""
+    """Changed rows in their current state. `cursor`: opaque text for the next reading, which misses no late commit."""
 
     cursor: str
     prebookings: Sequence[Prebooking]
-    next_page: str | None = None  #: where the next page of the same reading begins; None: this was the last
+    next_page: str | None = None  #: the start of the next page of this reading; None: this is the last page

@@ -15,15 +15,15 @@ class Claim:
 
     prebooking: Prebooking
     now: datetime  #: by the database's clock
-    sent_at: float  #: when it was asked for, on the host's monotonic clock: not before a connection was free
-    begun: bool  #: an earlier claim may have booked: settle first
-    settle_only: bool  #: nothing may be sent any more
+    sent_at: float  #: when the call was sent, on the host's monotonic clock
+    begun: bool  #: an earlier claim has begun, so it has to be settled first
+    settle_only: bool  #: no request may be sent any more
     parks: int
     session: Session | None
     give_up_at: datetime
     starts_at: datetime | None = None  #: the class's start, where it is known
-    time_zone: str | None = None  #: of the box's wall clock, where it is known
-    begun_as: BegunClass | None = None  #: by the last begin, which may have ended
+    time_zone: str | None = None  #: that of the box, if known
+    begun_as: BegunClass | None = None  #: by the last begin
     shots: tuple[dict[str, Any], ...] = ()
     last_outcome: str | None = None
     last_message: str | None = None
@@ -31,7 +31,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What a claimer shows to have its claim prolonged."""
+    """A claim to be renewed, with the token that proves it."""
 
     prebooking_id: UUID
     token: UUID

@@ -1,4 +1,4 @@
-"""Which class of a day's listing a prebooking is for. What is not known of a class is never taken for equal.
+"""Decides which class of a day's listing a prebooking is for. Unknown fields never count as equal.
 
 Ids change when a gym creates a class or a week anew, and some list a class only when it opens: so a class is also known
 by its hour and name.
@@ -17,7 +17,7 @@ from prebooking.domain.wished_class import MOST_GYMS_ZONE, plain_name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BegunClass:
-    """The class that a request was begun for, as far as the gym's listing told; None: it didn't."""
+    """The class that a request was begun for, by the gym's listing; None: unknown."""
 
     id: str | None = None
     starts: str | None = None
@@ -26,34 +26,38 @@ class BegunClass:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedClass:
-    """What is known of the class that a prebooking is for."""
+    """The known fields of the class that a prebooking is for."""
 
     id: str | None
     starts: str | None  #: HH:MM, on the gym's wall clock
-    name: str | None  #: plain; None: any of that hour
+    name: str | None  #: by `plain_name`; None: any class of that hour
 
     def found_in(self, listing: Listing) -> str | None:
-        """Returns the id of the class: the listed one, else that of the only class of that hour with that name."""
+        """Returns its id if that is listed, else the id of the only class with its hour and name."""
         if self.id is not None and self.id in listing:
             return self.id
         fitting = [class_id for class_id, listed in self.of_that_hour(listing) if not listed.cancelled]
         return fitting[0] if len(fitting) == 1 else None
 
     def of_that_hour(self, listing: Listing) -> Iterator[tuple[str, ListedClass]]:
-        """Yields all that have the hour and name."""
+        """Yields all classes with its hour and name."""
         for class_id, listed in listing.items():
             if self.is_of_that_hour(listed) and (self.name is None or self.name == plain_name(listed.name)):
                 yield class_id, listed
 
     def is_of_that_hour(self, listed: ListedClass) -> bool:
-        """Returns False where an hour is unknown."""
+        """Returns whether the class has its hour; False if either is unknown."""
         return self.starts is not None and self.starts == listed.hour
 
 
 def wanted_by(
     row: Prebooking, starts_at: datetime | None, time_zone: str | None, seen: BegunClass | None = None
 ) -> WantedClass:
-    """`starts_at`, `time_zone`: the class's start and the gym's zone, where known. `seen`: as the gym has listed it."""
+    """Returns the class that a prebooking is for. `starts_at`, `time_zone`: the class's start and the gym's zone, if
+    known.
+
+    `seen`: the class as the gym has listed it.
+    """
     class_id = str(row.booking_data.get("id") or "") or None
     if row.class_ is not None:
         return WantedClass(id=class_id, starts=row.class_.starts, name=plain_name(row.class_.name))

@@ -1,4 +1,4 @@
-"""The classes of a box on one day, as its member sees them."""
+"""The classes of a box on one day, as a member sees them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ from prebooking.domain.prebooking import Box
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberBox(Box):
-    """A box of the member's, as AimHarder tells it."""
+    """One of the member's boxes, by AimHarder."""
 
     name: str
 
 
 def domains_of(boxes: Iterable[MemberBox]) -> Mapping[str, Domain]:
-    """Returns by sub-domain the domains of those that are not under aimharder.com, which is everyone else's."""
+    """Returns the domains by sub-domain, without those that are aimharder.com."""
     return {box.subdomain: box.domain for box in boxes if box.domain not in (None, Domain.COM)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimetabledClass:
-    """A class as the box's listing shows it; None where it says nothing."""
+    """A class with all that the box's listing shows. Unknown fields are None."""
 
     id: str
     name: str
@@ -34,27 +34,25 @@ class TimetabledClass:
     taken: int | None
     waiting: int
     you: Literal["booked", "waiting_list"] | None
-    bookable: bool  #: by members, as far as the listing knows: neither cancelled nor kept for the staff
+    bookable: bool  #: by members, by the listing: neither cancelled nor reserved for the staff
     cancelled: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ListedClass:
-    """A class as the user sees it in the box's listing."""
+    """A class with the user's booking, by the box's listing."""
 
-    book_state: int | None  #: 1 booked, 0 on the waiting list, None neither, or not known
+    book_state: int | None  #: 1: booked; 0: on the waiting list; None: neither, or unknown
     reservation_id: str | None
     cancelled: bool
-    hour: str | None = None  #: its start as HH:MM, on the box's wall clock; None where the box doesn't tell
-    standing_known: bool = True  #: whether the row tells how the user stands
-    minutes: int | None = None  #: its length; None where the box doesn't tell
+    hour: str | None = None  #: its start as HH:MM, on the box's wall clock; None: unknown
+    standing_known: bool = True  #: whether the listing shows the user's booking
+    minutes: int | None = None  #: its length; None: unknown
     name: str | None = None  #: None where the box doesn't tell
 
 
 class Listing(dict[str, ListedClass]):
-    """A day's classes by their ids. `complete`: a class that is not here is not listed; else its row may be one that
-    could not be read.
-    """
+    """A day's classes by their ids. `complete`: every row could be read, so a missing class is not listed."""
 
     def __init__(self, classes: Mapping[str, ListedClass] | None = None, *, complete: bool = True) -> None:
         super().__init__(classes or {})

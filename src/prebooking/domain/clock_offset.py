@@ -1,8 +1,8 @@
-"""How far another machine's clock is from the monotonic clock here, as far as its readings tell.
+"""Bounds on the offset of another machine's clock from the monotonic clock of this one, by readings.
 
-A reading tells that the clock showed some instant between asking and hearing, and no more: it bounds the offset from
-both sides. All readings of one clock are true at once, so they are intersected, as NTP does it (Marzullo's algorithm):
-a slow one takes nothing away from what a quick one told. With age the bounds widen, by what two clocks may drift apart.
+A reading shows only that the clock had some value between request and response, so it bounds the offset from both
+sides. All readings of one clock hold at once, so their bounds are intersected, as in NTP (Marzullo's algorithm): a slow
+reading does not widen the bounds of a quick one. With age the bounds widen by the possible drift of the two clocks.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _RESOLUTION_S = 1e-6  # of a reading
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The offset lies between these, at one instant of the monotonic clock. In seconds."""
+    """Bounds on the offset, in seconds, at one instant of the monotonic clock."""
 
     low: float
     high: float
@@ -42,10 +42,10 @@ class Bounds:
 
 
 class ClockOffset:
-    """The intersection of the readings.
+    """The intersection of all readings.
 
-    One that contradicts it is wrong, or a clock was stepped: believed as soon as another contradicts it, too, and
-    agrees with the first. Until then one bad reading spoils nothing, and afterwards one bad reading is not for ever.
+    A reading that contradicts it is wrong, or a clock was stepped. It replaces the intersection as soon as a second
+    reading confirms it; a single wrong reading changes nothing.
     """
 
     def __init__(self) -> None:
@@ -54,13 +54,13 @@ class ClockOffset:
 
     def add_sample(self, shown: float, asked: float, answered: float) -> Bounds:
         """Adds a reading: the clock showed `shown` between these monotonic instants. Returns the bounds known now."""
-        # Since it was read the clock has gone on, for no time at all or for the whole round trip, by its own seconds.
+        # The clock was read at some time of the round trip, and has gone on since then by its own seconds.
         low, high = shown - answered, shown - asked + DRIFT * (answered - asked)
         reading = Bounds(low - _RESOLUTION_S, high + _RESOLUTION_S, answered)
         agreed = self._known.intersect(reading)
         confirmed = self._conflicting.intersect(reading) if self._conflicting else None
         if agreed is not None:
-            # One that agrees with both decides nothing between them.
+            # A reading that agrees with both decides nothing.
             self._known, self._conflicting = agreed, confirmed
         elif confirmed is not None:
             self._known, self._conflicting = confirmed, None

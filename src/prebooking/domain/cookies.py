@@ -8,14 +8,14 @@ _AUTH_COOKIE = "amhrdrauth"
 
 
 class Domain(StrEnum):
-    """A domain of AimHarder's. There are gyms under both; cookies of one are not sent to hosts of the other."""
+    """A domain of AimHarder. There are gyms under both; cookies of one are not sent to hosts of the other."""
 
     COM = "aimharder.com"
     ES = "aimharder.es"
 
 
 class Cookie(NamedTuple):
-    """Name and value are secrets together, so no class that has cookies shows them in its repr."""
+    """A cookie. It is a secret, so no class that has cookies shows them in its repr."""
 
     name: str
     value: str
@@ -23,7 +23,7 @@ class Cookie(NamedTuple):
 
 
 def domain_of(host: str) -> Domain:
-    """Returns the domain that a host belongs to; one of neither, such as a local server's, counts as .com."""
+    """Returns the domain that a host belongs to. Any other host, such as a local server, counts as .com."""
     return Domain.ES if f".{host.lower()}".endswith(f".{Domain.ES}") else Domain.COM
 
 

@@ -8,5 +8,5 @@ def written(day: date) -> str:
 
 
 def read_day(text: str) -> date:
-    """Raises ValueError where there is no such day."""
+    """Parses a day. Raises ValueError if it does not exist."""
     return date(int(text[:4]), int(text[4:6]), int(text[6:]))

@@ -7,7 +7,9 @@ from prebooking.domain.store_outcomes import StoreOutcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ownership:
-    """OWNED: by the account; TAKEN: by another one; STALE: this account lost it after its token was issued."""
+    """Who owns an e-mail address. OWNED: the account; TAKEN: another one; STALE: the account lost it after its token
+    was issued.
+    """
 
     outcome: StoreOutcome
     email: str | None = None

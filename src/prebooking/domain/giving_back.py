@@ -1,4 +1,4 @@
-"""Giving the place of a completed prebooking back."""
+"""Giving back the place of a completed prebooking."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,7 +11,7 @@ class Cancellation(StrEnum):
     """The gym's answer to the request that gives a place back."""
 
     DONE = "done"
-    LATE = "late"  #: it would cost the credit: nothing was done
+    LATE = "late"  #: not cancelled: it would cost the credit
     REFUSED = "refused"
     LOGGED_OUT = "logged_out"
 
@@ -24,11 +24,11 @@ class CancelReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GivingBack:
-    """The right to ask the gym (LEASED), or why there is none: GIVEN_BACK (already), NOT_BOOKED, BUSY, NOT_FOUND."""
+    """The right to send the cancellation (LEASED), or why not: GIVEN_BACK (already), NOT_BOOKED, BUSY, NOT_FOUND."""
 
     outcome: StoreOutcome
     prebooking: Prebooking | None = None
     session: Session | None = None
     absence_is_conclusive: bool = False  #: whether a listing without the user proves that the place is gone
-    earlier: bool = False  #: another caller had the right before, and the result of its request is not known
+    earlier: bool = False  #: another caller had the right before, and the result of its request is unknown
     retry_after: float = 0.0  #: seconds

@@ -1,4 +1,4 @@
-"""What happened to a prebooking, one event a transition, as the database wrote it with the change."""
+"""The history of a prebooking: one event for each transition, written by the database in the same statement."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,6 +1,4 @@
-"""The notices to users, beside the responses of the API: a dead session, how each prebooking ended, and what there was
-no room for in a series.
-"""
+"""Notices to users: a dead session, the end of each prebooking, and days of a series that could not be prebooked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,17 +33,17 @@ class UnmadeDays:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """Written in the transaction of the change that it reports."""
+    """A notice, which the database writes in the transaction of the change that it reports."""
 
     id: UUID
     kind: NoticeKind
-    prebooking: Prebooking | None = None  #: as it was then
-    series: UnmadeDays | None = None  #: where there is no prebooking to tell of
-    next: Prebooking | None = None  #: what its series books next
+    prebooking: Prebooking | None = None  #: its state at that time
+    series: UnmadeDays | None = None  #: if the notice is not about a prebooking
+    next: Prebooking | None = None  #: the next prebooking of its series
     created_at: datetime
     failures: int  #: how often QStash gave up on it
 
     @property
     def subject(self) -> str:
-        """The id of what it is about, for the log."""
+        """The id of its subject, for the log."""
         return str((self.prebooking or self.series or self).id)

@@ -1,4 +1,4 @@
-"""The clock of the opening: the host's, or the database's where the two disagree."""
+"""The clock by which openings are timed: the host's, or the database's if they disagree."""
 
 from datetime import datetime
 from math import inf
@@ -13,12 +13,13 @@ SLEW = 5e-4
 
 
 class OpeningClock:
-    """Tells the gate what time it is at the box.
+    """The time that decides when a request is fired.
 
-    The host's clock is followed as it was when the database last agreed with it, carried on by the monotonic clock:
-    a step during the wait can't fire early. If the two disagree by more than the tolerance and what is not known of the
-    database's (a round trip, at first), the database's is carried on instead, at its slowest: it can't fire early
-    either. A small correction of the host's clock since then counts where it delays.
+    It is the host's time when the database last agreed with it, plus the monotonic time since: a step of the host's
+    clock during the wait can't fire a request early. If the two clocks differ by more than the tolerance plus the
+    uncertainty of the database's (at first, a round trip), it is the earliest possible time of the database instead,
+    which can't fire early either. A small correction of the host's clock since then is applied if it delays the
+    request.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -32,7 +33,7 @@ class OpeningClock:
     def update(self, database_now: datetime, asked: float, answered: float) -> bool:
         """Adds a reading of the database's clock, asked and answered at these monotonic instants.
 
-        Returns whether the database's clock has to be taken for the host's.
+        Returns whether the database's clock is used instead of the host's.
         """
         now = self._clock.monotonic()
         known = self._database.add_sample(database_now.timestamp(), asked, answered).aged(now)
@@ -40,7 +41,7 @@ class OpeningClock:
         self.offset_s = known.middle - host
         overruled = abs(self.offset_s) > CLOCK_TOLERANCE_S + known.width
         if not overruled:
-            # If it was stepped forward since, it is followed as far as the database agrees, and slowly from there.
+            # A forward step since then is followed as far as the database agrees with it, and slowly beyond.
             slewed = self.now() - now + SLEW * (now - self._updated)
             self._anchor = min(host, max(slewed, known.high))
         self._known, self._updated = known if overruled else None, now

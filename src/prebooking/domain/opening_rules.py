@@ -1,9 +1,9 @@
-"""When a box opens a class, told by its rule: so many days or hours before the class's local start.
+"""The rule by which a box opens a class: a number of days or hours before the class's local start.
 
 Days are counted on the wall clock of the box, as gyms mean them: four days before a class of Wednesday 08:00 is
 Saturday 08:00, though an hour was lost or gained between. Hours are hours that pass, whatever the wall clock shows.
 
-Twice a year a wall clock is no instant at once. A time that the clocks skip (spring) counts as if they had not been put
+Twice a year a local time is ambiguous. A time that the clocks skip (spring) counts as if they had not been put
 forward yet: 02:30 is the 03:30 that they show. A time that they show twice (autumn) is the first of the two. RFC 5545
 reads them so, and so does PHP, in which AimHarder is written.
 """
@@ -23,12 +23,12 @@ def _zones() -> frozenset[str]:
 
 
 def is_zone(name: str) -> bool:
-    """Whether it is a time zone's name in IANA's database, such as Europe/Madrid."""
+    """Returns whether it is a time zone's name in IANA's database, such as Europe/Madrid."""
     return name in _zones()
 
 
 def on_the_wall_clock(day: date, at: time, zone: str) -> datetime:
-    """The instant at which clocks in the zone show that time, in UTC; for gaps and repeats see above."""
+    """Returns the instant in UTC at which clocks in the zone show that time. For gaps and repeats see above."""
     return datetime.combine(day, at.replace(fold=0), ZoneInfo(zone)).astimezone(UTC)
 
 
@@ -38,12 +38,12 @@ class OpeningRule:
 
     zone: str
     days_before: int | None = None
-    at: time | None = None  #: on the day that `days_before` tells; None: at the class's own time
+    at: time | None = None  #: local time on that day; None: the time of the class
     hours_before: int | None = None
 
     @property
     def needs_start(self) -> bool:
-        """Whether the class's day alone doesn't tell the opening."""
+        """Whether the opening depends on the class's start, not only on its day."""
         return self.at is None
 
     def opens_at(self, day: date, starts: time | None) -> datetime:

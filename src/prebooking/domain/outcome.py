@@ -1,4 +1,4 @@
-"""The closed sets of how a prebooking can end, and of the answers that a box can give."""
+"""The closed sets of outcomes of a prebooking, and of answers to a booking request."""
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
@@ -37,7 +37,7 @@ class Outcome(StrEnum):
         return self in (Outcome.BOOKED, Outcome.ALREADY_BOOKED, Outcome.WAITING_LIST)
 
 
-# Read by the member at 7:59: what happened, and what to do where there is something to do.
+# For members: what happened, and what to do, if anything.
 SENTENCES = {
     Outcome.BOOKED: "You are booked.",
     Outcome.ALREADY_BOOKED: "You were booked into this class already.",
@@ -68,10 +68,10 @@ class Ending:
     """An outcome, with the details of the box's answer."""
 
     outcome: Outcome
-    detail: str = ""  #: the box's own message, or the kind of its failure: an HTTP status, an exception
+    detail: str = ""  #: the box's own message, or the kind of failure: an HTTP status, an exception
     booking_id: str | None = None
     book_state: int | None = None
-    sentence: str | None = None  #: an earlier attempt's, where it says more than ours
+    sentence: str | None = None  #: the message of an earlier attempt that says more
 
     @property
     def message(self) -> str:
@@ -89,10 +89,10 @@ class ReplyKind(Enum):
     """The kinds of answers to a booking request."""
 
     BOOKED = auto()
-    ON_A_LIST = auto()  #: bookState 0: booked or waiting, the listing tells which
+    ON_A_LIST = auto()  #: bookState 0: booked or waiting, which the listing shows
     REFUSED = auto()  #: a refusal that ends it
     TOO_EARLY = auto()  #: not open yet, by the box's clock
-    SAME_HOUR = auto()  #: ours, or another class at that hour: the listing tells
+    SAME_HOUR = auto()  #: this class, or another one at that hour, which the listing shows
     LOGGED_OUT = auto()
     BLOCKED = auto()  #: 403, 429
     NOT_HERE = auto()  #: a redirect, 404: no box at that address, or none at the moment
@@ -103,7 +103,7 @@ class ReplyKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A classified answer. `outcome`: of an execution that ends with it; None: more must be known."""
+    """A classified answer. `outcome`: that of an execution that ends with it; None: the listing has to decide."""
 
     kind: ReplyKind
     outcome: Outcome | None = None
@@ -113,7 +113,7 @@ class Reply:
 
     @property
     def label(self) -> str:
-        """The name of the shot in the row's timings."""
+        """The name of the request's outcome in the row's timings."""
         return str(self.outcome or self.kind.name.lower())
 
     def ending(self, outcome: Outcome) -> Ending:

@@ -1,4 +1,4 @@
-"""How long a class is gone on with: a gym that opens it late, and a class that is about to begin."""
+"""The time limits for booking a class: after an opening that is late, and before the class starts."""
 
 import random
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ _SHORTEST_S, _LONGEST_S = 0.1, 30.0
 
 
 def pause_before_late_opening(since_opening_s: float) -> float:
-    """Returns seconds until a class that is not open yet is tried again; a little less for some than for others."""
+    """Returns the seconds until a class that is not open yet is tried again, with jitter."""
     longest = min(max(since_opening_s * _PART, _SHORTEST_S), _LONGEST_S)
     return max(_SHORTEST_S, longest * random.uniform(0.8, 1))  # noqa: S311  # spreads load, guards nothing
 

@@ -1,34 +1,34 @@
-"""What outsiders wrote, such as a gym's words or a class's name, made harmless where people read it."""
+"""Makes text of outsiders harmless for readers, such as a gym's message or a class's name."""
 
 import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-# Control characters (escape sequences of terminals begin with one), what is not seen but changes how the rest is (the
-# order of writing, above all), half surrogate pairs, and what breaks a line.
+# Control characters (with which terminal escape sequences begin), invisible characters that change others (such as the
+# writing direction), lone surrogates, and line breaks.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-_JOINERS = "\u200c\u200d"  # parts of words and of emoji
+_JOINERS = "\u200c\u200d"  # used in words and emoji
 # Chats: mentions of all, of one and of a channel; links that show other words than their address; links.
-_MARKUP = str.maketrans({"<": "\u2039", ">": "\u203a", "@": "\uff20"})  # they look alike, and mean nothing
+_MARKUP = str.maketrans({"<": "\u2039", ">": "\u203a", "@": "\uff20"})  # they look alike, and have no special meaning
 _LINK = re.compile(r"\](?=[(\[:])")
 _ADDRESS = re.compile(r":(?=//)")
 
 
 def printable(text: str) -> str:
-    """One line for a terminal or a log: what is not seen becomes a visible escape, such as `\\x1b`."""
+    """Returns one line for a terminal or a log. Invisible characters become escapes, such as `\\x1b`."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(_escaped(char) if unicodedata.category(char) in _HIDDEN else char for char in text)
 
 
 def for_chat(text: str) -> str:
-    """The same for Slack, Discord, Telegram and their like: nobody is mentioned, nothing is a link."""
+    """The same for Slack, Discord, Telegram and other chats: without mentions and links."""
     return _ADDRESS.sub(": ", _LINK.sub("] ", printable(text).translate(_MARKUP)))
 
 
 def all_for_chat(value: Any) -> Any:
-    """JSON with each of its texts, names too, as `for_chat` has it."""
+    """Applies `for_chat` to all strings of the JSON, including names."""
     if isinstance(value, str):
         return for_chat(value)
     if isinstance(value, Mapping):
