@@ -1,4 +1,4 @@
-"""A prebooking: the user's wish to be booked into one class at the instant it opens."""
+"""A prebooking: a user's request to be booked into a class at the instant it opens."""
 
 import re
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ from uuid import UUID
 from prebooking.domain.cookies import Cookie, Domain
 from prebooking.domain.wished_class import WishedClass
 
-# A box is named by the label of its sub-domain, never by a URL: this is what keeps sessions where they belong.
+# A box is named by the label of its sub-domain, never by a URL, so that sessions are sent to AimHarder only.
 BOX_LABEL = r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$"
-# Where a domain has machines of its own, which are no gym and have no business with a session.
+# Labels of AimHarder's own hosts, which are no gyms and must not get a session.
 NO_BOXES = frozenset(
     (
         *("admin", "api", "app", "assets", "auth", "cdn", "localhost", "login", "static", "status", "support", "www"),
@@ -23,12 +23,12 @@ NO_BOXES = frozenset(
 
 
 def is_box_label(name: str) -> bool:
-    """Whether a gym may be called so; names in another alphabet (xn--…) may not."""
+    """Returns whether a gym may have this name. Non-ASCII names (xn--…) are refused."""
     return bool(re.fullmatch(BOX_LABEL, name)) and name not in NO_BOXES and not name.startswith("xn--")
 
 
 def box_label(value: str) -> str:
-    """Raises ValueError, with the right form."""
+    """Validates the name of a gym. Raises ValueError, which shows the right form."""
     if not is_box_label(value):
         raise ValueError("is not a gym's sub-domain: write what stands before .aimharder.com, such as mygym")
     return value
@@ -51,7 +51,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookingRequest:
-    """The class and the family member that the booking request names."""
+    """The class and the family member of a booking request."""
 
     day: str  #: YYYYMMDD, in the box's own calendar
     class_id: str | None  #: None: the box has not listed the class yet
@@ -65,19 +65,19 @@ class Box:
 
     subdomain: str
     aimharder_id: str
-    domain: Domain | None = None  #: None: nobody has told, so .com
+    domain: Domain | None = None  #: None: unknown, so .com
 
     @property
     def host(self) -> str:
-        """Its name at AimHarder, such as mygym.aimharder.com."""
+        """Its host at AimHarder, such as mygym.aimharder.com."""
         return f"{self.subdomain}.{self.domain or Domain.COM}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prebooking:
-    """One row. `booking_data` stays as it was written: an adopted row may hold anything."""
+    """A row. `booking_data` stays as it was written: in a row of the web application it may be anything."""
 
-    # For adapters, which read and write rows as JSON: there the field is `class`, a word of Python's.
+    # The field is `class` in JSON, which is a keyword in Python.
     __pydantic_config__: ClassVar[Mapping[str, Any]] = {"alias_generator": lambda name: name.rstrip("_")}
 
     id: UUID
@@ -88,9 +88,9 @@ class Prebooking:
     available_at: datetime
     box_subdomain: str | None
     box_aimharder_id: str | None
-    box_domain: Domain | None = None  #: None: as the user's session knows it
+    box_domain: Domain | None = None  #: None: taken from the user's session
     booking_data: Mapping[str, Any]
-    class_: WishedClass | None = None  #: by its hour and name, beside the id or in its place
+    class_: WishedClass | None = None  #: by its hour and name, beside the id or instead of it
     series_id: UUID | None = None  #: the series that made it
     qstash_schedule_id: str | None = None
     warning: Mapping[str, Any] | None = None  #: code, message, since: advice to its user before the opening
@@ -104,7 +104,7 @@ class Prebooking:
     def request(self) -> BookingRequest | None:
         """Returns the request to send, or None where `booking_data` is not usable."""
         data = self.booking_data
-        booked = (self.result or {}).get("class_id")  # where that was another than the row names
+        booked = (self.result or {}).get("class_id")  # if it differs from the row's
         day, class_id = str(data.get("day") or ""), str(booked or data.get("id") or "") or None
         insist = str(data.get("insist") or 0)
         if not re.fullmatch(r"\d{8}", day) or not (class_id or self.class_) or insist not in ("0", "1"):
@@ -113,7 +113,7 @@ class Prebooking:
         return BookingRequest(day=day, class_id=class_id, family_id=family_id, insist=int(insist))
 
     def box(self, legacy: Box | None, session: "Session | None" = None) -> Box | None:
-        """Where to send it; `legacy` is the box of adopted rows that name none, `session` knows its member's boxes."""
+        """Returns the box. `legacy`: that of adopted rows that name none. `session`: knows the member's boxes."""
         if self.box_subdomain is None and self.box_aimharder_id is None:
             return legacy
         if self.box_subdomain is None or self.box_aimharder_id is None:
@@ -131,18 +131,18 @@ class Session:
     id: UUID
     user_email: str
     token: str = field(repr=False)  #: empty where the session can't be decrypted
-    stored_token: str = field(repr=False)  #: as its row has it, perhaps encrypted: compared by a compare-and-set
+    stored_token: str = field(repr=False)  #: as stored, perhaps encrypted, for compare-and-set
     cookies: tuple[Cookie, ...] = field(repr=False)
     fingerprint: str = field(repr=False)
-    token_age_s: float | None = 0.0  #: when it was read; None: nobody knows
+    token_age_s: float | None = 0.0  #: when it was read; None: unknown
     rotation_unconfirmed: bool = False  #: the answer to a refresh was lost: AimHarder may have replaced the token
-    remembered: bool = False  #: the account's password is: it can be signed in again
+    remembered: bool = False  #: the account's password is stored: it can be signed in again
     password_refused: bool = False  #: the password was remembered, until AimHarder refused it
     box_domains: Mapping[str, Domain] = field(default_factory=dict[str, Domain])  #: of boxes not at .com
 
     @property
     def is_decryptable(self) -> bool:
-        """A session that is not can only be signed in again."""
+        """Whether its secrets could be decrypted. If not, it can only be signed in again."""
         return bool(self.token)
 
     @property
@@ -153,7 +153,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Where a listing goes on: before this row, newest first."""
+    """The position of the next page: before this row, newest first."""
 
     created_at: datetime
     id: UUID

@@ -1,4 +1,4 @@
-"""A class that is wanted every week. Days and hours are the box's, on its wall clock, as in opening_rules.py."""
+"""Series: classes to book every week. Days and hours are on the box's wall clock, as in opening_rules.py."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ MOST = 20  #: series of one user
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeeklyClass:
-    """What is wanted every week, and the rule by which the box opens it. Days are YYYYMMDD, hours HH:MM."""
+    """The class of a series, and the rule by which the box opens it. Days are YYYYMMDD, hours HH:MM."""
 
     box_subdomain: str
     box_aimharder_id: str
@@ -50,7 +50,7 @@ class WeeklyClass:
         return rule.opens_at(day, _time(self.starts))
 
     def is_the_same_on(self, day: date, other: "WeeklyClass") -> bool:
-        """Whether both want the same of that day: the same class for the same person, opening at the same instant."""
+        """Returns whether both book the same on that day: the same class for the same person, at the same opening."""
         return _class_of(self) == _class_of(other) and self.opens_at(day) == other.opens_at(day)
 
 
@@ -60,20 +60,20 @@ class TakenDay:
 
     day: str
     prebooking_id: UUID
-    own: bool  #: the series made it; else it was made by hand, or by another series
+    own: bool  #: whether this series created it; else the user or another series did
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """A user's wish for every week; its days become prebookings one after the other."""
+    """A class that a user wants every week. Its days become prebookings one after the other."""
 
     id: UUID
     user_email: str
-    revision: int  #: rises with each change, and with each day that is made
+    revision: int  #: rises with each change, and with each day that becomes a prebooking
     weekly: WeeklyClass
     paused: bool = False
     skip: tuple[str, ...] = ()
-    reasons: Mapping[str, str]  #: by day: why there is no prebooking, though one is due
+    reasons: Mapping[str, str]  #: by day: why a due prebooking could not be created
     taken: tuple[TakenDay, ...] = ()
     now: datetime  #: the database's, when it was read
     created_at: datetime
@@ -85,14 +85,14 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesAnswer:
-    """What was done to a series, or why it was refused, with the series as it is now."""
+    """The outcome of a change to a series, with the series in its current state."""
 
     outcome: StoreOutcome
     series: Series | None = None
     made: tuple[Prebooking, ...] = ()
     cancelled: tuple[Prebooking, ...] = ()
-    limit: int | None = None  #: the one that too_many met
-    retry_after: float = 0.0  #: seconds, where waiting helps
+    limit: int | None = None  #: the limit that was reached (TOO_MANY)
+    retry_after: float = 0.0  #: seconds, if waiting helps
 
 
 def _class_of(weekly: WeeklyClass) -> tuple[object, ...]:

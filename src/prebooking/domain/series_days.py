@@ -1,4 +1,4 @@
-"""The days of a series: when each opens, and which of them are to be prebooked by now."""
+"""The days of a series: when they open, and which of them are due for a prebooking."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from prebooking.domain.days import read_day, written
 from prebooking.domain.series import Series, WeeklyClass
 
 SHOWN = timedelta(weeks=4)
-AHEAD = timedelta(days=8)  #: so long before its opening a day becomes a prebooking
+AHEAD = timedelta(days=8)  #: how long before its opening a day becomes a prebooking
 _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesDay:
-    """A class of the series."""
+    """One day of a series."""
 
     day: date
     starts_at: datetime
@@ -23,7 +23,7 @@ class SeriesDay:
 
 
 def days_from(series: Series, now: datetime) -> Iterator[SeriesDay]:
-    """Its days whose class has not begun, skipped and paused ones among them, without end where none is set."""
+    """Yields the days whose class has not begun, also skipped and paused ones; without end if the series has none."""
     weekly = series.weekly
     day = _first(weekly, now)
     while weekly.last_day is None or written(day) <= weekly.last_day:
@@ -33,7 +33,7 @@ def days_from(series: Series, now: datetime) -> Iterator[SeriesDay]:
 
 
 def days_to_show(series: Series, now: datetime) -> list[SeriesDay]:
-    """Of four weeks."""
+    """Returns the days of the next four weeks."""
     end = _first(series.weekly, now) + SHOWN
     shown = []
     for one in days_from(series, now):
@@ -44,15 +44,15 @@ def days_to_show(series: Series, now: datetime) -> list[SeriesDay]:
 
 
 def due_days(series: Series, now: datetime) -> tuple[SeriesDay, ...]:
-    """The days that are to have a prebooking by now: what opens within eight days or has opened, and the first opening
-    that is to come in any case, so that there is always one whose message wakes the service.
+    """Returns the days that are due for a prebooking: those that have opened or open within eight days, and the next
+    one in any case, so that there is always a message that wakes the service.
     """
     due, _ = _due(series, now)
     return due
 
 
 def next_due_at(series: Series, now: datetime) -> datetime | None:
-    """When the next day becomes due; None: never."""
+    """Returns when the next day becomes due; None: never."""
     due, following = _due(series, now)
     if following is None:
         return None
@@ -60,7 +60,7 @@ def next_due_at(series: Series, now: datetime) -> datetime | None:
 
 
 def _due(series: Series, now: datetime) -> tuple[tuple[SeriesDay, ...], SeriesDay | None]:
-    """The due days, and the one after them. A later day never opens earlier."""
+    """Returns the due days, and the one after them. A later day never opens earlier."""
     due: list[SeriesDay] = []
     if series.paused:
         return (), None

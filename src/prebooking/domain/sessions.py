@@ -1,4 +1,4 @@
-"""The users' AimHarder sessions, as the database keeps them."""
+"""The users' AimHarder sessions, as the database stores them."""
 
 import math
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from prebooking.domain.store_outcomes import StoreOutcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionAnswer:
-    """The result of a lease or a write of a session. CHANGED: use `session` in place of the known one."""
+    """The result of a lease or a write of a session. CHANGED: use `session` instead of the known one."""
 
     outcome: StoreOutcome
     session: Session | None = None
@@ -25,15 +25,13 @@ class SessionState:
     since: datetime  #: when it was connected
     refreshed_at: datetime | None
     session_type: str  #: background, or device: a sign-in of the web application
-    account_email: str | None = None  #: at AimHarder, where it was signed in to here
-    remembered: bool = False  #: whether the password is
+    account_email: str | None = None  #: that of the AimHarder account, if the user signed in here
+    remembered: bool = False  #: whether the password is remembered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSession:
-    """`session` is None where its secrets can't be read, and no remembered password brings it back: it is as good as
-    none.
-    """
+    """A stored session. `session` is None if it can't be decrypted and no password is remembered."""
 
     state: SessionState
     session: Session | None
@@ -46,7 +44,7 @@ class StoredSession:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionCheck:
-    """A user whose class opens soon, and the rows that it is for."""
+    """A check of a user's session, and the rows that it is for."""
 
     user_email: str
     prebooking_ids: tuple[UUID, ...]

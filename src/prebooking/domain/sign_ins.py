@@ -1,4 +1,4 @@
-"""Signing in to AimHarder by e-mail and password, as the database counts and keeps it."""
+"""Sign-ins to AimHarder by e-mail and password, as the database counts and stores them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,16 +12,18 @@ from prebooking.domain.store_outcomes import StoreOutcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """The right to try once. `ticket` is None where there were too many tries."""
+    """The right to one attempt. `ticket` is None after too many attempts."""
 
-    ticket: int | None = None  #: rises from try to try of a user: the newest that comes to something counts
-    fingerprint: str = field(default="", repr=False)  #: by which AimHarder knows all sign-ins for this user
+    ticket: int | None = (
+        None  #: a number that rises with each attempt of a user: the highest one that succeeds is stored
+    )
+    fingerprint: str = field(default="", repr=False)  #: identifies all sign-ins of this user to AimHarder
     retry_after: float = 0.0  #: seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSession:
-    """What a sign-in has come to, as it is stored. Secrets."""
+    """The result of a sign-in, to be stored. Its values are secrets."""
 
     account_email: str
     token: str = field(repr=False)
@@ -33,7 +35,7 @@ class NewSession:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSignIn:
-    """Whether it is the newest, and so stored; and the state of the session that the user has now."""
+    """Whether the sign-in was the newest and is stored, and the state of the user's current session."""
 
     newest: bool
     state: SessionState | None
@@ -41,7 +43,7 @@ class StoredSignIn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInLease:
-    """What a lease to sign in again came to. LEASED: with all that it takes; CHANGED: with the session to use."""
+    """The result of a lease to sign in again. LEASED: with the credentials; CHANGED: with the session to use."""
 
     outcome: StoreOutcome
     session: Session | None = None
@@ -53,7 +55,7 @@ class SignInLease:
 
 @dataclass(frozen=True, slots=True)
 class LoggedIn:
-    """What a login gives, besides cookies."""
+    """The result of a login, besides cookies."""
 
     token: str = field(repr=False)
     boxes: tuple[MemberBox, ...] = ()

@@ -1,4 +1,4 @@
-"""Whether a user is in the class that a request was sent for, by a listing that shows their standing."""
+"""Decides whether a user is in the class that a request was sent for, by a listing that shows the user's bookings."""
 
 from dataclasses import replace
 from enum import Enum, auto
@@ -8,19 +8,19 @@ from prebooking.domain.classes import ListedClass, Listing
 
 
 class NotFound(Enum):
-    """Why no booking was found. ABSENT and ELSEWHERE prove that the user is not in the class, the others nothing."""
+    """Why no booking was found. ABSENT and ELSEWHERE prove that the user is not in the class, the others do not."""
 
     ABSENT = auto()  #: the user is not in the class
-    ELSEWHERE = auto()  #: nor there, but in another class of that hour
+    ELSEWHERE = auto()  #: the same, but the user is in another class of that hour
     NOT_HERE = auto()  #: no listing: a redirect or 404, no box at that address, or none at the moment
     UNKNOWN = auto()  #: no usable answer
 
 
 def standing_in(listing: Listing, wanted: WantedClass, sent: str | None, *, certain: bool) -> str | NotFound:
-    """Returns the id of the user's class, or why there is none. That a session was dead, the listing doesn't show.
+    """Returns the id of the user's class, or why there is none. A listing does not show that a session was dead.
 
-    `sent`: the id that the request was sent with. `certain`: with no other, since it was listed then; else it may have
-    been sent with one that was learnt later, and the hour decides.
+    `sent`: the id of the request. `certain`: no other id was sent, since it was listed then. Otherwise another id may
+    have been sent, and the hour decides.
     """
     listed = listing.get(sent) if sent is not None else None
     if sent is not None and listed is not None:
@@ -41,7 +41,10 @@ def _absent(listing: Listing, listed: ListedClass) -> NotFound:
 
 
 def _by_hour(listing: Listing, wanted: WantedClass, *, anew: bool) -> str | NotFound:
-    """`anew`: the id that was sent is not listed, which says nothing, unless the class is there under another one."""
+    """Decides by the hour.
+
+    `anew`: the sent id is not listed, which proves nothing, unless the class has another id now.
+    """
     found = wanted.found_in(listing)
     if found is not None and not anew and listing[found].book_state is not None:
         return found
@@ -53,7 +56,7 @@ def _by_hour(listing: Listing, wanted: WantedClass, *, anew: bool) -> str | NotF
         return NotFound.UNKNOWN
     if anew and found is None:
         return NotFound.UNKNOWN
-    # None of that hour, whatever its name: names change.
+    # None of that hour with any name: names change.
     perhaps = [listed for listed in listing.values() if listed.hour is None or wanted.is_of_that_hour(listed)]
     known = all(listed.standing_known and listed.book_state is None for listed in perhaps)
     return NotFound.ABSENT if known else NotFound.UNKNOWN

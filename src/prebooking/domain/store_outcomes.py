@@ -1,11 +1,11 @@
-"""The closed set of outcomes in the answers of the SQL functions, of those that have more than one."""
+"""The closed set of outcomes of those SQL functions that have more than one."""
 
 from enum import StrEnum
 
 
 class StoreOutcome(StrEnum):
-    """A test compares them with the SQL functions. Any other outcome in an answer is an error: a later release may give
-    a function new outcomes only for calls that this release does not make.
+    """The outcomes. A test compares them with the SQL functions. Any other outcome in an answer is an error: a later
+    release may give a function new outcomes only for calls that this release does not make.
     """
 
     # A prebooking's transitions, by its user.
@@ -24,7 +24,7 @@ class StoreOutcome(StrEnum):
     ALREADY_FINISHED = "already_finished"
 
     # By its series.
-    CHANGED = "changed"  #: also of a session: it is another one by now
+    CHANGED = "changed"  #: also of a session: it was replaced since
     FILLED = "filled"
 
     # By its messages.
@@ -42,8 +42,8 @@ class StoreOutcome(StrEnum):
     ALREADY_ENDED = "already_ended"  #: this claim
     RENEWED = "renewed"
     BEGUN = "begun"
-    LOST = "lost"  #: the claim is another's by now
-    UNSETTLED = "unsettled"  #: it had begun, and has to be settled first
+    LOST = "lost"  #: the claim was taken over
+    UNSETTLED = "unsettled"  #: it has begun, so it has to be settled first
     FINISHED = "finished"
     RELEASED = "released"
     PARKED = "parked"

@@ -13,12 +13,12 @@ class NeedsMessage:
 
     prebooking: Prebooking
     delivery_failures: int
-    readdressed: bool = False  #: it has one, for another address
+    readdressed: bool = False  #: it has a message for another address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepResult:
-    """The rows that a sweep found to execute, to settle and to publish a message for."""
+    """The rows to execute, to settle, and to publish a message for."""
 
     now: datetime
     execute: tuple[UUID, ...]
@@ -26,4 +26,4 @@ class SweepResult:
     publish: tuple[NeedsMessage, ...]
     next_at: datetime | None
     busy: bool  #: a row is executing, or opens within 10 s
-    sent_at: float  #: as a claim's
+    sent_at: float  #: see Claim

@@ -1,4 +1,4 @@
-"""Which class a booking request is for, as far as the day's listings have told."""
+"""The class that a booking request is for, by the day's listings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from prebooking.domain.classes import ListedClass, Listing
 
 @dataclass(slots=True, kw_only=True)
 class Target:
-    """What the last listing that could be read has told."""
+    """The class by the last readable listing."""
 
     wanted: WantedClass
-    class_id: str | None  #: the one that was found, else the one that was wished
+    class_id: str | None  #: the id that was found, else the row's
     found: ListedClass | None = None
     beside: tuple[str, ...] = ()  #: the ids of the other classes that were listed when it was found
     others: int = 0  #: how many classes the day lists, and not this one
     day_is_empty: bool = False
 
     def look(self, listing: Listing) -> None:
-        """Finds the class, where it is listed; who is in it is not looked at."""
+        """Finds the class, if it is listed. The user's bookings in the listing are ignored."""
         self.day_is_empty = not listing
         found = self.wanted.found_in(listing)
         if found is not None and not listing[found].cancelled:
@@ -32,11 +32,14 @@ class Target:
 
     @property
     def may_be_sent(self) -> bool:
-        """Returns whether there is a class to book: an id that the day does not list is none while it lists others."""
+        """Returns whether there is a class to book.
+
+        An id that is not listed is not sent while other classes are listed.
+        """
         return self.found is not None or (self.class_id is not None and not self.others)
 
     def learnt(self) -> Mapping[str, Any]:
-        """Returns what the listing has told of the class; nothing while it is not found."""
+        """Returns the class's fields in the listing; empty while it is not found."""
         if self.found is None:
             return {}
         return {"id": self.class_id, "starts": self.found.hour, "name": self.found.name, "beside": [*self.beside]}

@@ -1,10 +1,10 @@
-"""The instants of one execution, and the requests that it sent, as the row keeps them."""
+"""The timestamps of one execution, and its requests, as the row stores them."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-# Of many shots the row keeps the first and the latest, and says how many there were between.
+# Of many shots (booking requests that were sent) the row stores the first and the latest, and the number of others.
 FIRST_SHOTS, LATEST_SHOTS = 8, 12
 
 
@@ -31,7 +31,7 @@ class Shot:
 
 @dataclass(slots=True)
 class Timings:
-    """The instants of one execution (epoch seconds), and all shots of the prebooking, earlier claims' included."""
+    """The timestamps of one execution (epoch seconds), and all shots of the prebooking, also of earlier claims."""
 
     available_at: float
     delivered_at: float

@@ -1,4 +1,4 @@
-"""What a transition of a prebooking is asked with, and what it comes to."""
+"""The limits and the result of a transition: a change of a row by one SQL function."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,20 +10,20 @@ from prebooking.domain.store_outcomes import StoreOutcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much one user may want."""
+    """The limits of one user."""
 
-    active: int  #: prebookings that wait or are being booked
+    active: int  #: pending and executing prebookings
     per_minute: int  #: creates, moves and retries within any minute: each schedules a message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
-    """The answer of a transition: what was done, or why it was refused, with the row as it is now."""
+    """The result of a transition: what was done, or why it was refused, with the current row."""
 
-    outcome: StoreOutcome | Outcome  #: the latter of a claim that ended the row: why earlier attempts failed
+    outcome: StoreOutcome | Outcome  #: an Outcome if a claim ended the row: why earlier attempts failed
     prebooking: Prebooking | None = None
-    retry_after: float = 0.0  #: seconds, where a later try makes sense
-    replaced_message_id: str | None = None  #: a message that is of no use now
+    retry_after: float = 0.0  #: seconds, if a later try makes sense
+    replaced_message_id: str | None = None  #: a message to be deleted
     give_up_at: datetime | None = None
-    starts_at: datetime | None = None  #: the class's start, of a begin that it forbids
-    limit: int | None = None  #: the one that too_many met; that of the active ones without, the other with retry_after
+    starts_at: datetime | None = None  #: the class's start, if a begin was refused for it
+    limit: int | None = None  #: the limit that was reached: per minute if there is retry_after, else of active ones

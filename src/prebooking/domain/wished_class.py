@@ -1,4 +1,4 @@
-"""A class by its hour and name, for where its id is not known, or may be another one by the time it opens."""
+"""A class by its hour and name: its id may be unknown, or may change before it opens."""
 
 import re
 import unicodedata
@@ -12,15 +12,15 @@ _BLANKS = re.compile(r"[ \t\n\r\f\v]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WishedClass:
-    """As the user knows it."""
+    """The class as the user names it."""
 
     starts: str  #: HH:MM, on the gym's wall clock
     name: str | None = None  #: None: any class of that hour
-    time_zone: str | None = None  #: of that wall clock; None: as the box's was told earlier, else MOST_GYMS_ZONE
+    time_zone: str | None = None  #: None: that of an earlier prebooking at the box, else MOST_GYMS_ZONE
 
 
 def plain_name(name: str | None) -> str | None:
-    """Returns the name without case, accents and double spaces: names that are equal then are the same; None for none.
+    """Returns the name without case, accents and double spaces, to compare names; None if there is none.
 
     The database compares names in the same way (`plain_name` in sql/functions), and a test keeps the two alike.
     """

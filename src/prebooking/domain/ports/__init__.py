@@ -1,6 +1,6 @@
-"""What the use cases need of the outside, by outside system. Adapters implement these Protocols.
+"""The ports of the use cases to the outside systems: Protocols, which the adapters implement.
 
-The data that they take and return is defined beside this package, by its subject.
+Their data types are defined beside this package, by subject.
 """
 
 from prebooking.domain.ports.calendars import CalendarFormat, CalendarStore

@@ -1,4 +1,4 @@
-"""The database: the users' calendars; and the format in which one is written."""
+"""The database: the users' calendars. Also the file format of a calendar."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -7,12 +7,12 @@ from prebooking.domain.calendars import CalendarEntry
 
 
 class CalendarStore(Protocol):
-    """A user has one calendar at most. Its secret is stored as a hash only."""
+    """Stores calendars. A user has at most one, whose secret is stored only as a hash."""
 
     async def make_calendar(self, user_email: str, secret_hash: str, *, sub: str | None) -> bool:
-        """Replaces the user's calendar. `sub`: the account that asks; None: a trusted server.
+        """Replaces the user's calendar. Returns False if the account does not own the e-mail address any more.
 
-        Returns False if the e-mail address is not that account's any more.
+        `sub`: the account of the caller; None: a trusted server.
         """
         ...
 
@@ -24,7 +24,7 @@ class CalendarStore(Protocol):
 
 
 class CalendarFormat(Protocol):
-    """Writes a calendar as a file, in parts: together they take long, and other work must not wait for it."""
+    """Writes a calendar as a file, in parts: as one piece it would take too long and delay other work."""
 
     @property
     def head(self) -> bytes: ...
@@ -33,5 +33,5 @@ class CalendarFormat(Protocol):
     def end(self) -> bytes: ...
 
     def event(self, entry: CalendarEntry) -> bytes:
-        """Returns the entry as an event; empty if nobody knows its day."""
+        """Returns the entry as an event; empty if its day is unknown."""
         ...

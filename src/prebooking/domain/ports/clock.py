@@ -7,13 +7,13 @@ class Clock(Protocol):
     """The wall clock, the monotonic clock, and sleeping."""
 
     def wall(self) -> float:
-        """Epoch seconds: for facts."""
+        """Returns epoch seconds, for timestamps."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds from an unknown start, those of a suspend included: for durations and deadlines."""
+        """Returns seconds since an unknown start, those of a suspend included, for durations and deadlines."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Returns at the earliest after so many seconds; those of a suspend may not count."""
+        """Sleeps for at least so many seconds. Those of a suspend may not count."""
         ...

@@ -1,4 +1,4 @@
-"""The database: the intent to give a place back."""
+"""The database: cancellations of booked places at the gym."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -14,13 +14,13 @@ class GivingBackStore(Protocol):
     async def begin_giving_back(
         self, prebooking_id: UUID, user_email: str, token: UUID, *, lease_s: float
     ) -> GivingBack:
-        """Records the intent, and gives the right to ask the gym to one caller at a time."""
+        """Records the intent, and leases the right to send the cancellation to one caller at a time."""
         ...
 
     async def end_giving_back(self, prebooking_id: UUID, token: UUID, *, given_back: bool | None) -> Transition:
-        """`given_back`: whether the place is gone; None: not known, so it is settled later."""
+        """Ends the lease. `given_back`: whether the place is gone; None: unknown, so it is settled later."""
         ...
 
     async def take_given_back(self, token: UUID, *, lease_s: float) -> Sequence[GivingBack]:
-        """Returns some of those that nobody finished; nobody else gets them for `lease_s` seconds."""
+        """Returns some unfinished ones. No other caller gets them for `lease_s` seconds."""
         ...

@@ -14,31 +14,34 @@ from prebooking.domain.sign_ins import LoggedIn
 
 
 class HeldRequest(Protocol):
-    """A booking request, whole, held on its open connection until the gate lets it go."""
+    """A complete booking request, held on its open connection until the gate fires it."""
 
     async def ready(self) -> None:
-        """Returns when only the write is left; raises BoxSilentError when there is no connection."""
+        """Returns when only the write is left. Raises BoxSilentError if there is no connection."""
         ...
 
     async def lost(self) -> float:
-        """Returns when its connection has ended before it was let go: how many seconds that had been idle."""
+        """Waits until its connection ends before it was fired.
+
+        Returns for how many seconds the connection had been idle.
+        """
         ...
 
     def aim(self, class_id: str) -> None:
-        """Has it book this class, in place of the one that it was held for."""
+        """Changes the class that it books."""
         ...
 
     def fire(self) -> None:
-        """Writes it, here and now."""
+        """Writes it, without awaiting anything."""
         ...
 
     def warm(self) -> None:
-        """Reads what `fire` will read, so that the processor has it in its caches then. Nothing leaves."""
+        """Reads the data that `fire` will read, to keep it in the processor's caches. Sends nothing."""
         ...
 
     @property
     def fired_at(self) -> float | None:
-        """Epoch seconds of the write, by the opening's clock; None if it never left."""
+        """The time of the write in epoch seconds, by the opening's clock; None: it was not sent."""
         ...
 
     async def reply(self, *, within_s: float) -> Reply: ...
@@ -47,66 +50,69 @@ class HeldRequest(Protocol):
 
 
 class MemberAccount(Protocol):
-    """One user at the account host, with connections and cookies of its own. The questions raise BoxSilentError."""
+    """A member at AimHarder's account host, with connections and cookies of its own. Requests raise BoxSilentError."""
 
     async def whoami(self) -> bool:
-        """Whether the session is alive."""
+        """Returns whether the session is alive."""
         ...
 
     async def boxes(self) -> Sequence[MemberBox] | None:
-        """The user's boxes; None when the session is dead."""
+        """Returns the member's boxes, or None if the session is dead."""
         ...
 
     async def login(self, email: str, password: str, fingerprint: str) -> LoggedIn:
-        """It waits for the answer as long as its caller does.
+        """Signs in. It has no time limit of its own.
 
-        Raises WrongCredentialsError, AccountLockedError, NotSentError when the request surely did not leave, else
+        Raises WrongCredentialsError, AccountLockedError, NotSentError if the request was certainly not sent, else
         BoxSilentError.
         """
         ...
 
     async def enter(self, token: str, fingerprint: str, box: Box | None) -> str:
-        """What follows a login, so that the boxes know of it, as if on the way to `box`; the token from now on."""
+        """Completes a login, so that the boxes know of the session, as if on the way to `box`.
+
+        Returns the new token.
+        """
         ...
 
     async def refresh(self, token: str, fingerprint: str) -> NewTokens | None:
-        """Rotates the session's token; None when that is refused. It waits for the answer as long as its caller does.
+        """Refreshes the session. Returns its new secrets, or None if it is refused. It has no time limit of its own.
 
-        Raises NotSentError when the request surely did not leave, else BoxSilentError.
+        Raises NotSentError if the request was certainly not sent, else BoxSilentError.
         """
         ...
 
     @property
     def cookies(self) -> tuple[Cookie, ...]:
-        """As AimHarder has last set them."""
+        """The cookies, as AimHarder has last set them."""
         ...
 
     def use(self, cookies: Sequence[Cookie]) -> None:
-        """Goes on with another session of the same user."""
+        """Replaces the session by another one of the same member."""
         ...
 
 
 class Gym(MemberAccount, Protocol):
-    """The same user at one box."""
+    """A member at one box."""
 
     async def listing(self, day: str, family_id: str) -> Listing: ...
 
     async def timetable(self, day: str) -> Sequence[TimetabledClass]:
-        """The day's classes in full, for people. Raises BoxSilentError."""
+        """Returns the day's classes with all details. Raises BoxSilentError."""
         ...
 
     def hold(self, request: BookingRequest) -> HeldRequest: ...
 
     async def give_back(self, reservation_id: str, family_id: str, *, late: bool) -> CancelReply:
-        """Gives a place back. `late`: also where that costs the credit. It waits as long as its caller does.
+        """Gives a place back. `late`: even if that costs the credit. It has no time limit of its own.
 
-        Raises NotSentError when the request surely did not leave, else BoxSilentError.
+        Raises NotSentError if the request was certainly not sent, else BoxSilentError.
         """
         ...
 
 
 class Gyms(Protocol):
-    """Opens gyms."""
+    """Opens clients for gyms and account hosts."""
 
     def visit(self, box: Box, session: Session) -> AbstractAsyncContextManager[Gym]: ...
 

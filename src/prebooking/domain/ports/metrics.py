@@ -1,10 +1,10 @@
-"""What is counted and measured while the service works, for whoever watches over it."""
+"""The metrics of the service."""
 
 from typing import Protocol
 
 
 class Metrics(Protocol):
-    """Each method notes one event, and takes microseconds; none is called between an opening and its writes."""
+    """Each method records one event within microseconds. None is called between an opening and its writes."""
 
     def observe_delivery(self, outcome: str, *, by_sweep: bool, left_s: float) -> None:
         """An execution was answered, `left_s` before its answer was due."""
@@ -37,9 +37,9 @@ class Metrics(Protocol):
         ...
 
     def count_notice(self, kind: str) -> None:
-        """QStash took a notice."""
+        """QStash accepted a notice."""
         ...
 
     def exposition(self) -> tuple[bytes, str]:
-        """All of it as Prometheus reads it, and the media type."""
+        """Returns all metrics in Prometheus's format, and the media type."""
         ...

@@ -1,4 +1,4 @@
-"""The database: what users want every week."""
+"""The database: the users' series."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -13,11 +13,11 @@ class SeriesStore(Protocol):
     """Each method is one guarded SQL function; all raise StoreUnavailableError and StoreRefusedError."""
 
     async def create_series(self, series_id: UUID, user_email: str, weekly: WeeklyClass, *, most: int) -> SeriesAnswer:
-        """Outcome: created, existing (all fields equal), too_many."""
+        """Outcomes: created, existing (all fields equal), too_many."""
         ...
 
     async def list_series(self, user_email: str, *, series_id: UUID | None = None) -> Sequence[Series]:
-        """The oldest first."""
+        """Returns the user's series, the oldest first."""
         ...
 
     async def change_series(
@@ -30,25 +30,25 @@ class SeriesStore(Protocol):
         cancel: Sequence[UUID],
         max_active: int,
     ) -> SeriesAnswer:
-        """`read`: the series as the caller read it; `cancel`: prebookings of it that no longer fit.
+        """Outcomes: changed, stale (changed by another caller since), not_found, too_many.
 
-        Outcome: changed, stale (it is another by now), not_found, too_many.
+        `read`: the series as the caller read it. `cancel`: its prebookings that no longer fit.
         """
         ...
 
     async def end_series(self, series_id: UUID, user_email: str, *, keep: bool) -> SeriesAnswer:
-        """`keep`: what waits stays, as ordinary prebookings. Outcome: ended, not_found."""
+        """Outcomes: ended, not_found. `keep`: pending prebookings stay, as ordinary ones."""
         ...
 
     async def fill_series(
         self, read: Series, days: Mapping[UUID, SeriesDay], *, max_active: int, look_at: datetime | None
     ) -> SeriesAnswer:
-        """Makes these days, by the ids of their prebookings. `look_at`: when there is another to make; None: never.
+        """Creates the prebookings of these days. Outcomes: filled, stale, not_found.
 
-        Outcome: filled, stale, not_found.
+        `look_at`: when the next day becomes due; None: never.
         """
         ...
 
     async def take_series(self) -> Sequence[Series]:
-        """Some that have a day to make; nobody else gets these for a minute. One that can't be read is left out."""
+        """Returns some series with a due day. No other caller gets them for a minute. Unreadable ones are left out."""
         ...

@@ -14,7 +14,7 @@ class SessionStore(Protocol):
     """Each method is one guarded SQL function; all raise StoreUnavailableError and StoreRefusedError."""
 
     async def lease_session(self, user_email: str, token: str, lease: UUID, *, lease_s: float) -> SessionAnswer:
-        """The right to refresh the user's session for `lease_s` seconds. `token`: as stored when it was read."""
+        """Leases the right to refresh the user's session. `token`: as stored when it was read."""
         ...
 
     async def save_session(
@@ -26,23 +26,30 @@ class SessionStore(Protocol):
         cookies: Sequence[Cookie] | None = None,
         error: str | None = None,
     ) -> SessionAnswer:
-        """Compare-and-set on `session.stored_token`; `error` in place of `token`: the refresh failed."""
+        """Stores a refreshed session, by compare-and-set on `session.stored_token`.
+
+        `error` instead of `token`: it failed.
+        """
         ...
 
     async def take_session_looks(self) -> Sequence[SessionCheck]:
-        """Some of the sessions to look at now; nobody else gets these for a minute."""
+        """Returns some of the sessions whose check is due. No other caller gets them for a minute."""
         ...
 
     async def note_session_look(
         self, prebooking_ids: Sequence[UUID], *, alive: bool, session: str, message: str, reason: str | None = None
     ) -> None:
-        """`session` tells this one from others, and is no secret; `message` and `reason` are of the warning where it is
-        dead.
+        """Records the result of a check. `session`: identifies it, and is no secret.
+
+        `message` and `reason`: those of the warning, if it is dead.
         """
         ...
 
     async def admit_check(self, user_email: str, token: UUID, *, max_per_minute: int) -> float:
-        """Seconds until AimHarder may be asked about the user's session: 0 is now, and counts. `token`: of this ask."""
+        """Returns the seconds until AimHarder may be asked about the user's session; 0: now, which counts as a request.
+
+        `token`: identifies the request.
+        """
         ...
 
     async def connect_session(
@@ -54,19 +61,19 @@ class SessionStore(Protocol):
         fingerprint: str,
         box_domains: Mapping[str, Domain],
     ) -> SessionState:
-        """Makes it the user's one background session, in place of an earlier one."""
+        """Stores the user's background session, in place of an earlier one."""
         ...
 
     async def read_session(self, user_email: str) -> StoredSession | None:
-        """The one that an execution would take."""
+        """Returns the session that an execution would use."""
         ...
 
     async def note_box_domains(self, session_id: UUID, domains: Mapping[str, Domain]) -> None:
-        """Keeps with the session which boxes of its member are not under aimharder.com."""
+        """Stores with the session which of its member's boxes are not under aimharder.com."""
         ...
 
     async def disconnect_session(self, user_email: str) -> None:
-        """Forgets the background session, if there is one."""
+        """Deletes the background session, if there is one."""
         ...
 
 
@@ -74,30 +81,34 @@ class SignInStore(Protocol):
     """Each method is one guarded SQL function; all raise StoreUnavailableError and StoreRefusedError."""
 
     async def admit_sign_in(self, user_email: str, account_email: str, token: UUID, *, fingerprint: str) -> Admission:
-        """Counts the try, for the user and for the account. `token`: of this try; `fingerprint`: if there is none."""
+        """Counts the attempt, for the user and for the account.
+
+        `token`: identifies the attempt. `fingerprint`: for a user who has none yet.
+        """
         ...
 
     async def store_sign_in(self, user_email: str, ticket: int, new: NewSession) -> StoredSignIn:
-        """Makes it the user's one background session, unless what began later, or a disconnect, came before."""
+        """Stores the user's background session, unless a later sign-in or a disconnect was stored before."""
         ...
 
     async def lease_sign_in(
         self, user_email: str, token: str | None, lease: UUID, attempt: UUID, *, lease_s: float
     ) -> SignInLease:
-        """The right to sign in again with the remembered password, within an allowance of its own.
+        """Leases the right to sign in again with the remembered password. It has a rate limit of its own.
 
-        `token`: the session's as it was stored when it was read; None: nobody could read it.
+        `token`: the session's, as stored when it was read; None: it could not be read.
         """
         ...
 
     async def save_sign_in_again(
         self, user_email: str, generation: int, lease: UUID, *, token: str, cookies: tuple[Cookie, ...]
     ) -> SessionAnswer:
-        """Stores what it came to, unless account or session are others by now; the session that the user then has."""
+        """Stores the new session, unless account or session were replaced since. Returns the user's current session."""
         ...
 
     async def end_sign_in_again(self, user_email: str, generation: int, lease: UUID, *, refused: bool) -> SessionAnswer:
-        """It came to nothing. `refused`: as a wrong password, which is forgotten; superseded, with the session that the
-        user has by now, where it is another one's.
+        """Ends a sign-in that failed. `refused`: the password was wrong, so it is deleted.
+
+        SUPERSEDED, with the user's current session, if another caller holds the lease.
         """
         ...

@@ -1,4 +1,4 @@
-"""The database: the prebookings, and what is kept about them and their users."""
+"""The database: the prebookings, and the data of their users."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -31,9 +31,10 @@ class EventStore(Protocol):
         after: str | None = None,
         limit: int,
     ) -> Changes:
-        """These users' rows that changed after the cursor `since`, and no later than `until`; since None: where to
-        begin. At most `limit` rows; the next page is asked for with `after`, the same `since`, and `until`, which was
-        the first page's cursor if it was None. Raises CursorUnknownError, StoreUnavailableError.
+        """Returns the rows of these users that changed after the cursor `since`, and no later than `until`.
+
+        `since` None: returns only the current cursor. At most `limit` rows; the next page needs the same `since`, the
+        first page's cursor as `until`, and its `next` as `after`. Raises CursorUnknownError, StoreUnavailableError.
         """
         ...
 
@@ -48,19 +49,22 @@ class NoticeStore(Protocol):
     async def mark_sent(self, notice_id: UUID, message_id: str) -> None: ...
 
     async def note_notice_failure(self, message_id: str, reason: str) -> StoreOutcome:
-        """QStash gave up on that message: it will be sent again. NOTED, or NOTHING_TO_NOTE."""
+        """Records that QStash gave up on the message: the notice is sent again. Outcomes: NOTED, NOTHING_TO_NOTE."""
         ...
 
 
 class OwnerStore(Protocol):
     async def own_email(self, sub: str, email: str, issued_at: datetime | None) -> Ownership:
-        """An e-mail that nobody has becomes this account's, and what it kept under another one follows."""
+        """Returns who owns the e-mail address.
+
+        A free one becomes this account's, with the data of its earlier address.
+        """
         ...
 
 
 class HistoryStore(Protocol):
     async def read_history(self, prebooking_id: UUID, user_email: str) -> Sequence[HistoryEvent] | None:
-        """Oldest first; None: the user has no such prebooking. Raises StoreUnavailableError."""
+        """Returns the events, the oldest first; None: the user has no such prebooking. Raises StoreUnavailableError."""
         ...
 
 
@@ -92,18 +96,18 @@ class Store(
         wished: WishedClass | None = None,
         key: UUID | None = None,
     ) -> Transition:
-        """`at` None: it opens now. `starts_at`, `time_zone`: the class's start and the box's zone, where known.
+        """Creates a prebooking. `at` None: it opens now.
 
-        `wished`: the class by its hour and name, beside the id in `data`, or in its place.
-
-        `key`: of the request; with one that was used before it is answered as then, or key_reused.
+        `starts_at`, `time_zone`: the class's start and the box's zone, if known. `wished`: the class by its hour and
+        name, beside the id in `data` or instead of it. `key`: that of the request; a used one returns the first
+        outcome, or KEY_REUSED.
         """
         ...
 
     async def attach_message(
         self, prebooking_id: UUID, version: int, message_id: str, *, address: str | None = None
     ) -> Transition:
-        """`address`: where the message is delivered; None: unknown."""
+        """Notes the message on the row. `address`: where it is delivered; None: unknown."""
         ...
 
     async def cancel(self, prebooking_id: UUID, user_email: str) -> Transition: ...
@@ -141,7 +145,7 @@ class Store(
         lease_s: float,
     ) -> Claim | Transition: ...
     async def renew(self, held: Sequence[Held], *, lease_s: float) -> Mapping[UUID, Transition]:
-        """Prolongs claims that have not begun. By token, those that are lost: cancelled, taken over, ended, deleted."""
+        """Renews claims that have not begun. Returns the lost ones by token: cancelled, taken over, ended, deleted."""
         ...
 
     async def begin(
@@ -157,10 +161,11 @@ class Store(
         learnt: Mapping[str, Any],
         absent: bool = False,
     ) -> Transition:
-        """`starts_at`: the class's start as it was learnt now; the row keeps it. `learnt`: see Target.learnt.
+        """Records that the request may be sent.
 
-        `absent`: the gym's listing has the class, without the user. HELD: another of the user's prebookings may be
-        booking the same class, so the row waits for that.
+        `starts_at`: the class's start by the listing, which the row keeps. `learnt`: see Target.learnt. `absent`: the
+        gym's listing has the class, without the user. HELD: another of the user's prebookings may be booking the same
+        class, so the row waits for it.
         """
         ...
 
@@ -207,13 +212,13 @@ class Store(
         ...
 
     async def remove_old(self, *, days: int) -> tuple[int, bool]:
-        """Removes some of the rows that ended so long ago. Returns how many, and whether there are more."""
+        """Deletes some of the rows that ended so long ago. Returns how many, and whether there are more."""
         ...
 
     async def note_ping(self, ping_id: UUID) -> None:
-        """A message of `prebooking doctor` has arrived."""
+        """Records that a test message of `prebooking doctor` has arrived."""
         ...
 
     async def check(self) -> None:
-        """Whether the database and its functions are there."""
+        """Raises unless the database and its functions are available."""
         ...
