@@ -60,7 +60,7 @@ def configure_logs(level: str, secrets: Mapping[str, str] | None = None) -> None
 
 
 def _escape(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Escapes control characters in texts of outsiders, which a terminal would obey. Tracebacks keep their lines."""
+    """Escapes control characters in text of outsiders, which a terminal would execute. Tracebacks keep their lines."""
     return {name: _escaped(name, value) if isinstance(value, str) else value for name, value in event.items()}
 
 

@@ -1,4 +1,4 @@
-"""The service: its ASGI application, and a replica with its background loops. composition.py makes what they use."""
+"""The service: the ASGI application, and a replica with its background loops. composition.py creates their services."""
 
 import asyncio
 from collections.abc import AsyncIterator

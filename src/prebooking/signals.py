@@ -1,4 +1,4 @@
-"""Calls back when the process is asked to stop: an ASGI server tells its application only after the last request."""
+"""Calls back when the process is asked to stop. An ASGI server notifies the application only after the last request."""
 
 import asyncio
 import signal

@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Connection(Protocol):
-    """One that waits for its peer, as far as this table has to know it."""
+    """A connection, by the attributes that this table uses."""
 
     buffered: int  #: bytes in memory, received or not yet sent
     authenticated: bool  #: whether a request on it has been authenticated
@@ -31,11 +31,11 @@ class ConnectionTable:
 
     @property
     def buffered(self) -> int:
-        """Bytes that all connections together have in memory."""
+        """The number of bytes that all connections have in memory."""
         return self._buffered
 
     def add(self, connection: Connection) -> None:
-        """Takes in a new connection, which waits; another is evicted for it where there is no room."""
+        """Adds a new connection, which waits for its peer. At the limit another one is evicted for it."""
         if len(self._all) >= self.most:
             self._evict(needs_bytes=False)
         self._all.add(connection)
@@ -48,18 +48,21 @@ class ConnectionTable:
         self.works(connection)
 
     def waits(self, connection: Connection) -> None:
-        """Its peer has to send or to read. A connection that waits already keeps its place."""
+        """Marks a connection as waiting for its peer. One that waits already keeps its position."""
         is_waiting = connection in self._unauthenticated or connection in self._authenticated
         if connection in self._all and not is_waiting:
             (self._authenticated if connection.authenticated else self._unauthenticated)[connection] = None
 
     def works(self, connection: Connection) -> None:
-        """Its request has arrived, and is being answered."""
+        """Marks a connection as working: its request is being answered."""
         self._unauthenticated.pop(connection, None)
         self._authenticated.pop(connection, None)
 
     def note_buffered(self, connection: Connection, buffered: int) -> None:
-        """Notes how many bytes it has in memory. Above the limit of all, connections that have some are evicted."""
+        """Updates how many bytes a connection has in memory.
+
+        Above the limit of all, connections with some are evicted.
+        """
         if connection not in self._all:
             return
         self._buffered += buffered - connection.buffered

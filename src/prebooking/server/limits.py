@@ -10,13 +10,13 @@ _OTHER_FILES = 1000
 
 
 def raise_open_files() -> None:
-    """Hosts give 1,024 by default and allow more; each held delivery takes two, its own and the one to the gym."""
+    """Raises the limit of open files. It is 1,024 by default; each held delivery needs two, its own and the gym's."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 2 * MOST_CONNECTIONS + _OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        # Where there are fewer, who waits has to go before the last is taken.
+        # With a lower limit, waiting connections have to be evicted earlier.
         BoundedConnection.table.most = min(MOST_CONNECTIONS - ROOM, max(ROOM, (soft - _OTHER_FILES) // 2))
 
 

@@ -20,7 +20,7 @@ _REQUEST_S = 0.004  # for each request that a turn brings
 
 
 class Throttled(Protocol):
-    """A connection, as far as the throttle has to know it."""
+    """A connection, by the attributes that the throttle uses."""
 
     quota: "ByteQuota"
 
@@ -38,7 +38,7 @@ class ByteQuota:
 
     def charge(self, cost: int, now: float) -> float:
         """Returns how much of the allowance is used now."""
-        # Never further than twice the allowance, so that a few seconds' calm is enough to come back.
+        # At most twice the allowance, so that a few quiet seconds are enough to recover.
         used = max(0.0, self._used - (now - self._at) * _REGAINED) + cost
         self._used, self._at = min(used, 2.0 * ALLOWANCE), now
         return self._used
@@ -48,7 +48,7 @@ class ByteQuota:
 
 
 class Flow(FlowControl):
-    """Uvicorn's own, which pauses reading for reasons of its own, with a block beside it."""
+    """Uvicorn's flow control, with a block that does not interfere with uvicorn's own pauses."""
 
     reading_blocked = False
 

@@ -1,1 +1,1 @@
-"""What the service does, over the ports of the domain."""
+"""The use cases of the service, over the ports of the domain."""

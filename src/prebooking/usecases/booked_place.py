@@ -1,4 +1,4 @@
-"""Whether a user still has the place that was booked, by the gym's listing."""
+"""Finds out by the gym's listing whether a user still has the booked place."""
 
 import math
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _REVIVE_S = 4.0
 
 
 class Enrolment(Enum):
-    """The result where the listing shows no place."""
+    """The result if the listing shows no place."""
 
     GONE = auto()
     UNKNOWN = auto()
@@ -22,18 +22,20 @@ class Enrolment(Enum):
 
 @dataclass(slots=True)
 class GymSession:
-    """One user's session at the gym, which is revived once, and the knowledge about their place so far."""
+    """A user's session at the gym, which is revived at most once, and what is known about their place."""
 
     gym: Gym
     row: Prebooking
     session: Session
     box: Box
     absence_is_conclusive: bool  #: see GivingBack
-    not_after: float = math.inf  #: for the request, on the monotonic clock: sent later, it could outlast the lease
-    unsure: bool = False  #: a request was sent, here or earlier, that got no answer: it may yet be carried out
+    not_after: float = (
+        math.inf
+    )  #: the latest time for the request, on the monotonic clock: a later one could outlast the lease
+    unsure: bool = False  #: an earlier request got no answer: it may still be carried out
     sent: bool = False
     seen: bool = False  #: the place, in the listing
-    entered: bool = False  #: the session was shown to the box
+    entered: bool = False  #: the box was told of the session
     revived: bool = False
 
 
@@ -53,7 +55,7 @@ async def enrolment_of(gym_session: GymSession, reviver: SessionReviver) -> List
             return listed
         if not await gym_session.gym.whoami():
             return await enrolment_of(gym_session, reviver) if await revive(gym_session, reviver) else Enrolment.UNKNOWN
-        if not gym_session.seen and not gym_session.entered:  # a box may not know of a living session until then
+        if not gym_session.seen and not gym_session.entered:  # until then a box may not know of a session that is alive
             gym_session.entered = True
             await gym_session.gym.enter(gym_session.session.token, gym_session.session.fingerprint, gym_session.box)
             return await enrolment_of(gym_session, reviver)

@@ -1,1 +1,1 @@
-"""What a replica does beside booking, each task in a loop of its own."""
+"""The background tasks of a replica, each in a loop of its own."""

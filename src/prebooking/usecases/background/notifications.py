@@ -12,12 +12,12 @@ from prebooking.usecases.publishing import PublishCircuitBreaker
 
 _log = structlog.get_logger()
 
-_MOST_REFUSED = 3  # notices in one pass: then the webhook's URL is wrong, and publishing pauses
+_MOST_REFUSED = 3  # failed notices in one pass: then the webhook's URL is probably wrong, and publishing pauses
 _PAUSE_S = 60.0
 
 
 class NoticePublisher:
-    """Publishes one pass at a time. `sender` is None where no webhook is set: then notices expire unsent."""
+    """Publishes notices. `sender` None: no webhook is set, and notices expire unsent."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class NoticePublisher:
                         message_id = await self._sender.send(notice)
                 except MessagingError as exc:
                     if exc.pause:
-                        return sent  # which is logged once for all
+                        return sent  # logged once for all notices
                     refused += 1
                     _log.warning(
                         "notice_not_published",
@@ -62,7 +62,7 @@ class NoticePublisher:
                         self._paused_until = self._clock.monotonic() + _PAUSE_S
                         return sent
                     continue
-                except Exception:  # noqa: BLE001  # an error of ours with one must not keep the others
+                except Exception:  # noqa: BLE001  # a bug with one notice must not delay the others
                     _log.exception("notice_failed", subject=notice.subject, kind=notice.kind)
                     continue
                 await self._store.mark_sent(notice.id, message_id)

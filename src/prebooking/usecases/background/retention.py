@@ -1,4 +1,4 @@
-"""Removes what ended long ago: a little at a time, so that nobody waits for it."""
+"""Deletes rows that ended long ago, in small batches that block nothing."""
 
 import structlog
 
@@ -8,7 +8,7 @@ from prebooking.usecases.booking.gate import Gate
 _log = structlog.get_logger()
 
 _EVERY_S = 3600.0
-_BATCHES = 20  # in one go; the next hour goes on
+_BATCHES = 20  # batches in one pass; the next hour goes on
 
 
 class Retention:
@@ -20,7 +20,7 @@ class Retention:
         self._next_at = float("-inf")
 
     async def tidy(self) -> None:
-        """Once an hour at most. Raises StoreUnavailableError."""
+        """Deletes old rows, at most once an hour. Raises StoreUnavailableError."""
         if self._clock.monotonic() < self._next_at:
             return
         self._next_at = self._clock.monotonic() + _EVERY_S

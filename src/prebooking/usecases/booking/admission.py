@@ -1,4 +1,4 @@
-"""Admits executions to preparation by their shares of this replica: of the box, of the user, of settling."""
+"""Admits executions to preparation, with fair shares for boxes, users, and settling."""
 
 import asyncio
 import random
@@ -8,19 +8,19 @@ from contextlib import asynccontextmanager
 from prebooking.concurrency.fair_semaphore import FairSemaphore, Key, Weight
 from prebooking.usecases.booking.context import ExecutionContext, Interrupted
 
-MIN_TO_START_S = 4.0  # with less left of its budget no execution is started
-# It is claimed, so it waits no longer than this, or until this long before its opening; else it comes again.
+MIN_TO_START_S = 4.0  # no execution is started with less of its budget left
+# It is claimed, so it waits no longer than this, or until this long before its opening; then it is released.
 _WAIT_S = 3.0
 _BEFORE_OPENING_S = 1.0
 _OVERLOADED_S = (0.5, 1.5)
-# An execution that is not ready by then waits for others, not for this machine: it goes on without its permit.
+# An execution that is not ready by then waits for other hosts, not for this machine: it goes on without a permit.
 _PATIENCE_S = 1.5
 
 
 @asynccontextmanager
 async def admitted(permits: FairSemaphore, context: ExecutionContext) -> AsyncIterator[None]:
-    """Holds a permit as `context.permit`, unless the gym is silent. Raises NoPermitError where too many wait."""
-    if context.gym.is_silent:  # it needs nothing of this machine but patience
+    """Holds a permit as `context.permit`, unless the gym is silent. Raises NoPermitError if too many wait."""
+    if context.gym.is_silent:  # it only waits, so it needs no permit
         yield
         return
     row = context.prebooking
@@ -45,5 +45,5 @@ async def admitted(permits: FairSemaphore, context: ExecutionContext) -> AsyncIt
 
 
 def overloaded() -> Interrupted:
-    """Returns the decision where no permit became free: the delivery is tried again soon."""
+    """Returns the decision if no permit became free: the delivery is tried again soon."""
     return Interrupted(random.uniform(*_OVERLOADED_S))  # noqa: S311  # spreads load, guards nothing

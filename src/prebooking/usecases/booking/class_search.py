@@ -1,7 +1,7 @@
-"""Looks for the class of one execution while the gym doesn't list it, and lets the request go once it is found.
+"""Searches the class of one execution while the gym does not list it, and fires the request once it is found.
 
-Between learning the id and the write stands nothing: the held request is aimed at what is found, and where the class
-has opened it leaves at once, in the call that brought the listing.
+Nothing is awaited between finding the id and the write: the held request gets the id, and if the class has opened it
+is fired in the same call that processes the listing.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ NOT_LISTED_S = 20.0
 
 
 class ClassSearch:
-    """Of one execution, whose request it sends."""
+    """The search of one execution, which also fires its request."""
 
     def __init__(self, context: ExecutionContext, listings: DayListings) -> None:
         self._context = context
@@ -30,7 +30,7 @@ class ClassSearch:
         self._sent = False
 
     def start(self) -> None:
-        """Has the listing asked for until `stop`, unless the class was found."""
+        """Starts requesting the listing until `stop`, unless the class was found."""
         context = self._context
         if context.target.found is None:
             watcher = Watcher(gym=context.gym, opening=context.opening, rank=context.rank, look=self._look)
@@ -42,13 +42,15 @@ class ClassSearch:
         self._leave = lambda: None
 
     def send(self) -> None:
-        """Sends the request, if there is a class to book; else as soon as there is. The class has opened."""
+        """Fires the request if there is a class to book, else as soon as there is. Called once the class has opened."""
         self._opened = True
         held, target = self._context.held, self._context.target
         if not self._sent and held is not None and target.may_be_sent:
             held.fire()
             self._sent = held.is_fired
-            if self._sent and not target.day_is_empty:  # else the next request may be for an id that is listed by then
+            if (
+                self._sent and not target.day_is_empty
+            ):  # otherwise the next request may be for an id that is listed by then
                 self.stop()
 
     def warm(self) -> None:
@@ -83,7 +85,7 @@ class ClassSearch:
 
 
 def never_listed(context: ExecutionContext) -> Ending | None:
-    """Returns the ending where the gym lists other classes, and has had the time to list this one."""
+    """Returns the ending if the gym lists other classes, but not this one within its time."""
     given_up = context.target.others and context.since_opening_s >= NOT_LISTED_S
     return not_listed(context) if given_up else None
 

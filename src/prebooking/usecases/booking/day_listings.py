@@ -1,7 +1,7 @@
-"""Asks a box for a day's listing again and again, for all executions of this process whose class is not listed yet.
+"""Polls the listings of boxes for all executions of this process whose class is not listed yet.
 
-One poller a box and day serves them all: classes and their ids are everyone's, since the listing is public. It uses one
-member's session at a time, and goes on with another one's where that gets no answer, or is done.
+There is one poller for each box and day: the listing is public, so its classes and ids are the same for all members.
+It uses one member's session at a time, and another one if that gets no answer or its execution has ended.
 """
 
 import asyncio
@@ -32,8 +32,8 @@ Key = tuple[str, str, str]  #: the box's host and number, and the day
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class Watcher:
-    """One execution. `look` is called with each listing, those of other members too, so nobody's standing is in it; the
-    first created execution is called first.
+    """A waiting execution. `look` is called with each listing, also those of other members, so the user's bookings are
+    not in it. The execution that was created first is called first.
     """
 
     gym: Gym
@@ -48,11 +48,14 @@ class _Day:
     polling: asyncio.Task[None] | None = None
     spokesman: Watcher | None = None
     asking: asyncio.Task[Listing] | None = None
-    blocked: int = 0  #: how often of late
+    blocked: int = 0  #: how often recently
 
 
 class DayListings:
-    """`now` is the opening's clock. It holds nothing that matters after a crash."""
+    """The pollers of one process.
+
+    Their state does not matter after a crash. `now`: the clock by which openings are timed.
+    """
 
     def __init__(self, gate: Gate, clock: Clock, now: Callable[[], float]) -> None:
         self._gate = gate
@@ -61,7 +64,7 @@ class DayListings:
         self._days: dict[Key, _Day] = {}
 
     def watch(self, key: Key, watcher: Watcher) -> Callable[[], None]:
-        """Returns what ends it."""
+        """Adds an execution. Returns the function that removes it."""
         one = self._days.setdefault(key, _Day())
         insort(one.watchers, watcher, key=attrgetter("rank"))
         if one.polling is None:
@@ -82,7 +85,9 @@ class DayListings:
         asked = self._now()
         while one.watchers:
             while (left := self._next(one, asked) - self._now()) > 0:
-                await self._clock.sleep(min(left, _STEP_S))  # whoever joins meanwhile may be in more of a hurry
+                await self._clock.sleep(
+                    min(left, _STEP_S)
+                )  # an execution that joins meanwhile may need the listing earlier
             await self._gate.quiet()
             asked = self._now()
             listing = await self._ask(one, day)
@@ -91,11 +96,11 @@ class DayListings:
             for watcher in tuple(one.watchers):
                 try:
                     watcher.look(listing)
-                except Exception:  # noqa: BLE001  # it concerns its own execution, not the others
+                except Exception:  # noqa: BLE001  # a bug in one execution must not affect the others
                     _log.exception("listing_not_looked_at")
 
     async def _ask(self, one: _Day, day: str) -> Listing | None:
-        """Returns None where that came to nothing: then another member's session is next."""
+        """Requests the listing. Returns None if it failed: then another member's session is next."""
         if not one.watchers:
             return None
         speaks = one.spokesman = one.spokesman if one.spokesman in one.watchers else one.watchers[0]
@@ -110,7 +115,7 @@ class DayListings:
             one.blocked += isinstance(exc, BoxBlockedError)
             one.spokesman = _after(one.watchers, speaks)
             return None
-        except Exception:  # noqa: BLE001  # a bug must not end what all wait for
+        except Exception:  # noqa: BLE001  # a bug must not end the poller that all wait for
             _log.exception("listing_not_asked")
             one.spokesman = _after(one.watchers, speaks)
             return None
@@ -120,7 +125,7 @@ class DayListings:
         return listing
 
     def _next(self, one: _Day, asked: float) -> float:
-        """Returns when to ask again: at the next opening at the latest, unless the box has had enough."""
+        """Returns when to poll again: at the next opening at the latest, unless the box refuses requests."""
         pause_s = min((_pause(asked - watcher.opening) for watcher in one.watchers), default=_LATER_S)
         if one.blocked:
             shortest, longest = _BLOCKED_S
@@ -134,7 +139,7 @@ async def _listing(gym: Gym, day: str) -> Listing:
 
 
 def _after(watchers: list[Watcher], speaks: Watcher) -> Watcher | None:
-    """Returns the next one in turn; None where the last one has left."""
+    """Returns the next one in turn, or None if there is none left."""
     place = watchers.index(speaks) if speaks in watchers else -1
     return watchers[(place + 1) % len(watchers)] if watchers else None
 
