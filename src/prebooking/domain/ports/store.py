@@ -34,7 +34,9 @@ class EventStore(Protocol):
         """Returns the rows of these users that changed after the cursor `since`, and no later than `until`.
 
         `since` None: returns only the current cursor. At most `limit` rows; the next page needs the same `since`, the
-        first page's cursor as `until`, and its `next_page` as `after`. Raises CursorUnknownError, StoreUnavailableError.
+        first page's cursor as `until`, and its `next_page` as `after`.
+
+        Raises CursorUnknownError, StoreUnavailableError.
         """
         ...
 
