@@ -19,7 +19,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 LARGEST_BODY = 16 * 1024
 SLOWEST_BODY_S = 10.0
-_TURNS_BEFORE_DISCONNECT = 3  # of the event loop: the server reports a disconnect after the data before it
+_TURNS_BEFORE_DISCONNECT = 4  # of the event loop: the server reports a disconnect after the data before it
 _GIVEN_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
@@ -102,10 +102,17 @@ async def _still_wanted(request: Request) -> None:
 
 
 async def has_hung_up(request: Request) -> bool:
-    """Whether nobody waits for the answer any more. Also noticed by a process that has stood still until now."""
+    """Returns whether the client has disconnected, which a process that was suspended also notices.
+
+    Starlette's `is_disconnected` formats the task that it cancels, which takes a tenth of a create's CPU time.
+    """
+    receiving = asyncio.ensure_future(request.receive())
     for _ in range(_TURNS_BEFORE_DISCONNECT):
         await asyncio.sleep(0)
-    return await request.is_disconnected()
+    if receiving.done():
+        return bool(receiving.result()["type"] == "http.disconnect")
+    receiving.cancel()
+    return False
 
 
 def _validated(model: type[_Model], content: Any) -> _Model:
