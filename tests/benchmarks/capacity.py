@@ -100,12 +100,18 @@ class Measured:
 
 
 async def measure(
-    contestant: type[Null] | type[Service], lead_s: int, limit_s: int, sizes: tuple[int, ...], rounds: int
+    contestant: type[Null] | type[Service],
+    lead_s: int,
+    limit_s: int,
+    sizes: tuple[int, ...],
+    rounds: int,
+    *,
+    shared: bool,
 ) -> tuple[list[Measured], float]:
     """Returns a row a size, up to the first that is hopeless, and the seconds that the service took to start."""
     settings = {"LEAD_SECONDS": str(lead_s), "MAX_DURATION_SECONDS": str(limit_s), "LOG_LEVEL": "ERROR"}
     found = []
-    async with open_scene(max(sizes), contestant.program, **settings) as scene:
+    async with open_scene(max(sizes), contestant.program, shared=shared, **settings) as scene:
         one = contestant(scene, lead_s)
         cpu = _cpu_of(scene)
         await one.run(5, whole_second(one.ahead_s(5)))
@@ -171,6 +177,7 @@ async def main() -> None:
     parser.add_argument("--n", type=int, nargs="*", default=list(_SIZES), help="the crowds, the smallest first")
     parser.add_argument("--lead", type=int, nargs="*", default=[lead for lead, _ in _REGIMES])
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--shared", action="store_true", help="the gym shares the cores with all else")
     options = parser.parse_args()
     rows: list[Measured] = []
     try:
@@ -178,7 +185,9 @@ async def main() -> None:
             if lead_s not in options.lead:
                 continue
             for contestant in (Null, Service):
-                found, start_s = await measure(contestant, lead_s, limit_s, tuple(options.n), options.rounds)
+                found, start_s = await measure(
+                    contestant, lead_s, limit_s, tuple(options.n), options.rounds, shared=options.shared
+                )
                 rows += found
                 most = max((row.count for row in found if row.last <= IN_TIME_MS), default=0)
                 name = found[0].contestant

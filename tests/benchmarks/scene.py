@@ -100,19 +100,26 @@ async def sleep_until(instant: datetime, extra_s: float = 0.0) -> None:
 
 
 @asynccontextmanager
-async def open_scene(count: int, program: str = "named_service.py", **settings: str) -> AsyncIterator[Scene]:
-    """The service, a `program` of this folder, finds the gym by its name, for which it asks a name server."""
+async def open_scene(
+    count: int, program: str = "named_service.py", *, shared: bool = False, **settings: str
+) -> AsyncIterator[Scene]:
+    """The service, a `program` of this folder, finds the gym by its name, for which it asks a name server.
+
+    `shared`: all processes may use all cores. Else the gym has one of its own, and all else the others.
+    """
     members = [Member(f"m{i:04}@example.com", "secret", f"Member {i}") for i in range(count)]
     async with (
         name_server() as names,
         outside(Ports(0, 0, 0, 0), (), parallelism=max(100, count), **UNLIMITED, **settings) as stack,
     ):
         names.put(f"*.{ZONE}", ("127.0.0.1",))
-        stack.environment |= _by_name(stack, names)
+        # Compiled once, as a deployment is: a machine for tests may forbid it.
+        stack.environment |= _by_name(stack, names) | {"PYTHONDONTWRITEBYTECODE": ""}
         started = time.monotonic()
         async with service(stack, str(Path(__file__).with_name(program))):
             start_s = time.monotonic() - started
-            _keep_apart(stack)
+            if not shared:
+                _keep_apart(stack)
             await stack.control(stack.aimharder_url, "boxes", BOX)
             sessions = await stack.enrol(members)
             people = [Person(m, _header(s["cookies"])) for m, s in zip(members, sessions, strict=True)]

@@ -14,8 +14,8 @@ import typer
 from prebooking.cli.common import load_settings, out
 from prebooking.settings import Settings, SettingsError, read_settings
 
-# Of the garbage collector's generations. With Python's own, 700 objects, a crowd's requests cost a tenth more CPU.
-_COLLECT_AFTER = (50_000, 20, 100)
+# Of the garbage collector's generations. With Python's own, 700 objects, a crowd's requests cost a fifth more CPU.
+_COLLECT_AFTER = (10_000, 10, 10)
 
 
 def serve() -> None:
