@@ -147,6 +147,15 @@ begin
       select pg_catalog.count(*) from (
         select from public.prebookings p
         where p.status = 'executing' and prebooking.lease_end(p) < t - interval '1 minute' limit most) l),
+    -- The opening that most of the next exact ones wait for.
+    'crowd', (
+      select pg_catalog.jsonb_build_object('opening', c.available_at, 'planned', c.number)
+      from (
+        select l.available_at, pg_catalog.count(*) as number
+        from (
+          select p.available_at from public.prebookings p
+          where p.status in ('pending', 'loaded') and p.available_at > t order by p.available_at limit exact) l
+        group by l.available_at order by number desc, l.available_at limit 1) c),
     'late', late.number,
     'late_s', extract(epoch from t - late.since)::double precision,
     'elsewhere', elsewhere.number,

@@ -28,6 +28,7 @@ from prebooking.settings import Settings
 from prebooking.usecases.background.loop import BackgroundTasks
 from prebooking.usecases.background.notifications import NoticePublisher
 from prebooking.usecases.background.retention import Retention
+from prebooking.usecases.booking.crowds import CrowdWatch, Pace
 from prebooking.usecases.booking.executor import Executor
 from prebooking.usecases.booking.gate import Gate
 from prebooking.usecases.booking.pipeline import Pipeline
@@ -91,6 +92,8 @@ async def open_services(
         breaker = PublishCircuitBreaker(clock)
         give_back = GiveBack(store, gyms, effects, reviver, clock, legacy_box=settings.legacy_box)
         timer = SweepTimer(settings.lead_seconds, clock.monotonic)
+        pace = Pace()
+        crowds = CrowdWatch(pace, clock, metrics, lead_s=settings.lead_seconds)
         scheduler = Scheduler(
             store,
             messages,
@@ -100,7 +103,7 @@ async def open_services(
             max_delay_s=settings.qstash_max_delay_seconds,
             limits=Limits(active=settings.max_active_prebookings, per_minute=settings.max_creates_per_minute),
             for_now=settings.schedule_for_now,
-            on_scheduled=timer.wake_for,
+            on_scheduled=(timer.wake_for, crowds.scheduled),
         )
         series = WeeklySeries(store, scheduler, gate, clock, max_active=settings.max_active_prebookings)
         background_tasks = BackgroundTasks(
@@ -124,6 +127,7 @@ async def open_services(
             opening_clock,
             recorder,
             reviver,
+            pace,
             max_attempts=settings.max_attempts,
             patience=patience,
             legacy_box=settings.legacy_box,

@@ -17,6 +17,7 @@ EVENTS: Mapping[str, str] = {
     "listing_not_looked_at": "a bug while searching one class in a listing: others are not affected",
     "connection_renewed": "a request that waits for its opening was moved to a new connection: reason, idle_s, ahead_s",
     # messages
+    "opening_crowded": "an opening for which more is scheduled here than is made ready in time: planned, ready_in_time",
     "ordering_paused": "QStash accepts no messages: reason; tried again at intervals, logged again after 5 minutes",
     "ordering_resumed": "QStash accepts messages again: refused, the number of refusals meanwhile",
     "message_not_scheduled": "QStash refused one message, or it could not be noted: published again later",

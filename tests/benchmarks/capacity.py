@@ -21,7 +21,7 @@ from rich.table import Table
 from tests.benchmarks.contestants import Ours, Round
 from tests.benchmarks.lateness import RESULTS, percentile
 from tests.benchmarks.picture import draw_capacity
-from tests.benchmarks.scene import BOX, Scene, open_scene, sleep_until, whole_second
+from tests.benchmarks.scene import BOX, Cores, Scene, open_scene, sleep_until, whole_second
 
 from prebooking_local.qstash.signing import DEV_TOKEN
 
@@ -105,13 +105,12 @@ async def measure(
     limit_s: int,
     sizes: tuple[int, ...],
     rounds: int,
-    *,
-    shared: bool,
+    cores: Cores,
 ) -> tuple[list[Measured], float]:
     """Returns a row a size, up to the first that is hopeless, and the seconds that the service took to start."""
     settings = {"LEAD_SECONDS": str(lead_s), "MAX_DURATION_SECONDS": str(limit_s), "LOG_LEVEL": "ERROR"}
     found = []
-    async with open_scene(max(sizes), contestant.program, shared=shared, **settings) as scene:
+    async with open_scene(max(sizes), contestant.program, cores, **settings) as scene:
         one = contestant(scene, lead_s)
         cpu = _cpu_of(scene)
         await one.run(5, whole_second(one.ahead_s(5)))
@@ -177,7 +176,7 @@ async def main() -> None:
     parser.add_argument("--n", type=int, nargs="*", default=list(_SIZES), help="the crowds, the smallest first")
     parser.add_argument("--lead", type=int, nargs="*", default=[lead for lead, _ in _REGIMES])
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--shared", action="store_true", help="the gym shares the cores with all else")
+    parser.add_argument("--shared", dest="cores", action="store_const", const="shared", default="apart")
     options = parser.parse_args()
     rows: list[Measured] = []
     try:
@@ -186,7 +185,7 @@ async def main() -> None:
                 continue
             for contestant in (Null, Service):
                 found, start_s = await measure(
-                    contestant, lead_s, limit_s, tuple(options.n), options.rounds, shared=options.shared
+                    contestant, lead_s, limit_s, tuple(options.n), options.rounds, options.cores
                 )
                 rows += found
                 most = max((row.count for row in found if row.last <= IN_TIME_MS), default=0)

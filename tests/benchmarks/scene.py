@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import psutil
 
@@ -18,6 +19,7 @@ BOX = {"slug": "mygym", "boid": 7}
 BOOK = "/api/book"
 ZONE = "gym.test"  #: below which all boxes are, and the account host
 NANO = 1_000_000_000
+Cores = Literal["apart", "shared"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +103,11 @@ async def sleep_until(instant: datetime, extra_s: float = 0.0) -> None:
 
 @asynccontextmanager
 async def open_scene(
-    count: int, program: str = "named_service.py", *, shared: bool = False, **settings: str
+    count: int, program: str = "named_service.py", cores: Cores = "apart", /, **settings: str
 ) -> AsyncIterator[Scene]:
     """The service, a `program` of this folder, finds the gym by its name, for which it asks a name server.
 
-    `shared`: all processes may use all cores. Else the gym has one of its own, and all else the others.
+    `cores`: shared by all processes, or the gym has one of its own, and all else the others.
     """
     members = [Member(f"m{i:04}@example.com", "secret", f"Member {i}") for i in range(count)]
     async with (
@@ -118,7 +120,7 @@ async def open_scene(
         started = time.monotonic()
         async with service(stack, str(Path(__file__).with_name(program))):
             start_s = time.monotonic() - started
-            if not shared:
+            if cores == "apart":
                 _keep_apart(stack)
             await stack.control(stack.aimharder_url, "boxes", BOX)
             sessions = await stack.enrol(members)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
@@ -25,6 +25,7 @@ from prebooking.operator.commands import _print_json as print_json
 from prebooking.operator.commands import dlq as dlq_command
 from prebooking.operator.commands import doctor as doctor_command
 from prebooking.operator.commands import status as status_command
+from prebooking.operator.findings import Finding
 from prebooking.operator.row_checks import check_rows
 from prebooking.operator.rows_table import humanize
 
@@ -89,6 +90,35 @@ async def test_doctor_finds_series_that_nobody_fills(examined: ExaminedService) 
             case = CheckContext(settings=examined.settings(), within_s=1, stack=stack, inspection=seen)
             findings = await check_rows(case)
         assert [one.check for one in findings if one.check == "series"] == found
+
+
+async def test_doctor_notes_an_opening_that_more_wait_for_than_are_ready_in_time(examined: ExaminedService) -> None:
+    world = examined.world
+    opening = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
+    await world.database.execute(
+        "insert into public.prebookings (user_email, booking_data, available_at, status)"
+        " select 'm' || n, jsonb_build_object('id', n), $1::timestamptz - interval '1 hour' * (n % 2), 'pending'"
+        " from generate_series(1, 500) n",
+        opening,
+    )
+    for more, noted in ((50, []), (10, ["crowd"])):  # 300 and 310 at one instant
+        await world.database.execute(
+            "insert into public.prebookings (user_email, booking_data, available_at, status)"
+            " select 'n' || $2::int || n, jsonb_build_object('id', n), $1, 'pending'"
+            " from generate_series(1, $2::int) n",
+            opening,
+            more,
+        )
+        findings = await row_findings(examined)
+        assert [one.check for one in findings if one.check == "crowd"] == noted
+    (crowd,) = [one for one in findings if one.check == "crowd"]
+    assert crowd.message.startswith(f"310 wait for the opening of {opening:%Y-%m-%d %H:%M:%S} UTC")
+
+
+async def row_findings(examined: ExaminedService) -> list[Finding]:
+    seen = await status.ask(examined.settings(), 10)
+    async with AsyncExitStack() as stack:
+        return await check_rows(CheckContext(settings=examined.settings(), within_s=1, stack=stack, inspection=seen))
 
 
 async def test_show_tells_what_happened_in_the_local_time_with_milliseconds(examined: ExaminedService) -> None:

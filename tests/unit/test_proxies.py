@@ -97,8 +97,7 @@ def test_each_client_that_there_is_leaves_the_environment_alone() -> None:
         for path in source.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call)
-        and ast.unparse(node.func).rpartition(".")[2]
-        in ("AsyncClient", "Client", "AsyncHTTPTransport")
+        and ast.unparse(node.func).rpartition(".")[2] in ("AsyncClient", "Client", "AsyncHTTPTransport")
     ]
     assert len(built) >= 5
     assert [call for call in built if "trust_env=False" not in call[1]] == []

@@ -58,6 +58,11 @@ class PrometheusMetrics:
             buckets=_LEFT_S,
             registry=registry,
         )
+        self._crowded = Counter(
+            "prebooking_crowded_openings",
+            "Openings for which more was scheduled here than can be made ready within the lead.",
+            registry=registry,
+        )
         self._sweeps = Counter(
             "prebooking_sweeps", "Sweeps, by whether they found something.", ["found"], registry=registry
         )
@@ -95,6 +100,9 @@ class PrometheusMetrics:
 
     def count_finished(self, outcome: str) -> None:
         self._ended.labels(outcome).inc()
+
+    def count_crowded_opening(self) -> None:
+        self._crowded.inc()
 
     def count_sweep(self, *, found: int) -> None:
         self._sweeps.labels(_FOUND[found > 0]).inc()

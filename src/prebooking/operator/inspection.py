@@ -14,6 +14,14 @@ from prebooking.domain.prebooking import Prebooking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Crowd:
+    """The opening that most prebookings wait for, of the next 5,000."""
+
+    opening: datetime
+    planned: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
     """See sql/functions/70_inspection.sql."""
 
@@ -28,6 +36,7 @@ class Inspection:
     counts: Mapping[str, int]
     estimated: tuple[str, ...]  #: the statuses whose count is an estimate
     most: int  #: the following are counted up to this number
+    crowd: Crowd | None = None  #: None: nothing waits, or the functions are an earlier release's
     overdue: int  #: due for a minute or more, and not taken up
     unswept: int  #: executing, and its lease ended a minute ago or more
     late: int  #: opened within the last minute, and nothing has begun to book them

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from prebooking.domain.pace import ready_within
 from prebooking.domain.plain_text import printable
 from prebooking.operator.check_context import CheckContext
 from prebooking.operator.findings import Finding, bad, good, note
@@ -45,6 +46,7 @@ def _rows(inspection: Inspection, context: CheckContext) -> Iterator[Finding]:
     if not (stuck or inspection.late or inspection.elsewhere or inspection.without_message):
         waiting = inspection.counts.get("pending", 0)
         yield good(_SUBJECT, "stuck", f"{waiting} pending, none stuck")
+    yield from _crowd(inspection, settings)
     if inspection.unfilled:
         yield bad(
             _SUBJECT,
@@ -57,6 +59,18 @@ def _rows(inspection: Inspection, context: CheckContext) -> Iterator[Finding]:
         yield note(_SUBJECT, "warned", message, "they are notified if NOTIFY_WEBHOOK_URL is set")
     yield from _notices(inspection, settings)
     yield _step(inspection)
+
+
+def _crowd(inspection: Inspection, settings: Settings) -> Iterator[Finding]:
+    crowd, ready = inspection.crowd, ready_within(settings.lead_seconds)
+    if crowd is not None and crowd.planned > ready:
+        yield note(
+            _SUBJECT,
+            "crowd",
+            f"{crowd.planned} wait for the opening of {crowd.opening:%Y-%m-%d %H:%M:%S} UTC, and one replica makes "
+            f"about {ready} ready in LEAD_SECONDS={settings.lead_seconds:g}",
+            "raise LEAD_SECONDS and MAX_DURATION_SECONDS before then, or run more replicas",
+        )
 
 
 def _elsewhere(inspection: Inspection, context: CheckContext) -> Finding:

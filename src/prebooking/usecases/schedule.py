@@ -4,7 +4,7 @@ The row decides, and its message only wakes the service: a message that could no
 answer. The sweep schedules missing messages, and a delivery that is not needed any more is answered 200.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -27,7 +27,7 @@ class Scheduler:
     """Changes prebookings and keeps their messages in step.
 
     `address`: where messages are delivered. `for_now`: the local development mode, in which a new prebooking opens at
-    once. `on_scheduled` is called with each new opening.
+    once. `on_scheduled` are called with each new opening.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Scheduler:
         max_delay_s: float,
         limits: Limits,
         for_now: bool,
-        on_scheduled: Callable[[datetime], None],
+        on_scheduled: Sequence[Callable[[datetime], None]],
     ) -> None:
         self._store = store
         self._messages = messages
@@ -153,7 +153,8 @@ class Scheduler:
             if changed.replaced_message_id:
                 await self._delete_message(changed.replaced_message_id)
             return changed  # a repeat: its message was scheduled then, or it is not pending any more
-        self._on_scheduled(prebooking.available_at)
+        for told in self._on_scheduled:
+            told(prebooking.available_at)
         replaced = changed.replaced_message_id
         if prebooking.available_at.timestamp() - self._clock.wall() <= self._max_delay_s:
             try:

@@ -22,6 +22,10 @@ class Metrics(Protocol):
         """A prebooking was finished here."""
         ...
 
+    def count_crowded_opening(self) -> None:
+        """More were scheduled for one opening than can be made ready within its lead."""
+        ...
+
     def count_sweep(self, *, found: int) -> None: ...
 
     def count_dead_session(self) -> None:

@@ -34,6 +34,7 @@ from prebooking.usecases.booking.context import (
     Release,
     timings_of,
 )
+from prebooking.usecases.booking.crowds import Pace
 from prebooking.usecases.booking.day_listings import DayListings
 from prebooking.usecases.booking.gate import Gate, sleep_until
 from prebooking.usecases.booking.hold import hold
@@ -64,6 +65,7 @@ class Pipeline:
         opening_clock: OpeningClock,
         recorder: ResultRecorder,
         revival: SessionReviver,
+        pace: Pace,
         *,
         max_attempts: int,
         patience: Patience,
@@ -75,6 +77,7 @@ class Pipeline:
         self._opening_clock = opening_clock
         self._recorder = recorder
         self._revival = revival
+        self._pace = pace
         self._max_attempts = max_attempts
         self._patience = patience
         self._legacy_box = legacy_box
@@ -144,17 +147,18 @@ class Pipeline:
     async def _until_begun(self, context: ExecutionContext, search: ClassSearch) -> Decision | None:
         """The steps before the gate. They can be interrupted: nothing has left yet."""
         try:
-            async with (
-                self.shutdown.interruptible(),
-                self._leases.renewed(context.claim, context.token),
-                admitted(self._permits, context),
-            ):
-                return (
-                    await self._settle(context)
-                    or await self._prepare(context, search)
-                    or await hold(context, self._reconnects, self._gate.quiet)
-                    or await self._begin(context)
-                )
+            with self._pace.preparing():
+                async with (
+                    self.shutdown.interruptible(),
+                    self._leases.renewed(context.claim, context.token),
+                    admitted(self._permits, context),
+                ):
+                    return (
+                        await self._settle(context)
+                        or await self._prepare(context, search)
+                        or await hold(context, self._reconnects, self._gate.quiet)
+                        or await self._begin(context)
+                    )
         except ShutdownError:
             return Interrupted()
         except ClaimLostError as exc:
