@@ -16,6 +16,7 @@ from math import ceil
 _SECOND = 1_000_000_000  # time is whole nanoseconds: a float of the years that many runs take is too coarse
 _SLOWER = 20  # during a call of Postgres a timer's second takes so many
 _LOOKS = 2  # at the sockets before a jump: the kernel may be carrying a byte from one of ours to another
+_CARRYING_S = 0.001  # which a busy machine may take for it; so long is looked, really, before a jump of more than that
 _LOOK_NS = 20_000  # what a look at the clock costs, so that watching it ends
 
 
@@ -36,6 +37,8 @@ class _Selector(selectors.DefaultSelector):
                 return ready
             os.sched_yield()
             ready = super().select(0)
+        if not ready and (timeout is None or timeout > _CARRYING_S):
+            ready = super().select(_CARRYING_S)
         if not ready and timeout is not None:
             self.now_ns += ceil(timeout * _SECOND)
         return ready

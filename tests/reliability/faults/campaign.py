@@ -110,7 +110,7 @@ class Campaign:
             calm_at, leases = time.time(), await self._rows.leases()
             await self._idle_members.cancel_all()
             await asyncio.gather(living, signing)
-            await self._drain(max([calm_at, *leases.values()]))
+            await self._drain(max([time.time(), *leases.values()]))  # what they did last has its time, too
             await asyncio.sleep(max(0.0, calm_at + _ROTATED_S - time.time()))
         return await self._evidence(openings, calm_at, leases), self._deliveries, cron
 
@@ -166,6 +166,8 @@ class Campaign:
     async def _evidence(self, openings: list[plan.Opening], calm_at: float, leases: Mapping[str, float]) -> Evidence:
         gym = self._stack.aimharder_url
         await self._read_messages()
+        # Before the requests and the database: whatever a session had by then is in both.
+        read_at, at_gym = time.time(), (await self._stack.control(gym, "sessions"))["sessions"]
         requests = (await self._stack.control(gym, "ledger"))["requests"]
         return Evidence(
             user_logs=self.users.user_logs,
@@ -176,11 +178,12 @@ class Campaign:
             fault_windows=self.fault_schedule.fault_windows,
             deaths=self.fleet.deaths,
             sessions=sessions.Ledger(
-                (await self._stack.control(gym, "sessions"))["sessions"],
+                at_gym,
                 requests,
                 await self._rows.stored_sessions(),
                 self.fleet.rotations(),
                 self.fault_schedule.fault_windows,
+                read_at,
             ),
             sign_ins=await self._sign_ins(requests),
             calm_at=calm_at,

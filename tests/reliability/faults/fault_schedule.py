@@ -24,6 +24,9 @@ from tests.reliability.faults.rows import Rows
 from prebooking_local.names import Zone
 from prebooking_local.stack import Stack
 
+#: What comes of a connection to a gym whose door is shut, or was shut before it took it.
+_SHUT = (httpx.NetworkError, httpx.RemoteProtocolError)
+
 
 @dataclass(frozen=True, slots=True)
 class FaultWindow:
@@ -48,6 +51,7 @@ class FaultSchedule:
         self.injected: Counter[str] = Counter()
         self.restarts = 0
         self._restarting: asyncio.Task[None] | None = None
+        self._cut_short: list[tuple[str, str, float, str | None]] = []  #: windows that are cancelled before their end
         self.signed_in: Callable[[], list[str]] = list  #: who has, with a password
         self.members_sign_in: Callable[[str], Awaitable[None]] = self.sign_in  #: each in their own way
 
@@ -73,6 +77,10 @@ class FaultSchedule:
         for url in (self._stack.aimharder_url, self._stack.qstash_url):
             await self._lift(f"{url}/_control/faults")
         await self._stack.control(self._stack.supabase_url, "faults", [])
+        ended = time.time()
+        self.fault_windows += [
+            FaultWindow(where, kind, began, ended, box) for where, kind, began, box in self._cut_short
+        ]
         living = {
             session["renewals"][-1]["token"]
             for session in (await self._at_gym("sessions"))["sessions"]
@@ -98,8 +106,10 @@ class FaultSchedule:
         began = time.time()
         try:
             yield
-        finally:
-            self.fault_windows.append(FaultWindow(where, kind, began, time.time(), box))
+        except asyncio.CancelledError:  # it lasts until all are cleared
+            self._cut_short.append((where, kind, began, box))
+            raise
+        self.fault_windows.append(FaultWindow(where, kind, began, time.time(), box))
 
     # ---- the gym -------------------------------------------------------------------------------------------------
 
@@ -159,7 +169,7 @@ class FaultSchedule:
         while True:
             try:
                 return await self._stack.control(self._stack.aimharder_url, what, content)
-            except httpx.ConnectError:
+            except _SHUT:
                 await asyncio.sleep(0.1)
 
     async def _lift(self, url: str) -> None:
@@ -167,7 +177,7 @@ class FaultSchedule:
             try:
                 (await self._stack.http.request("DELETE", url)).raise_for_status()
                 return
-            except httpx.ConnectError:
+            except _SHUT:
                 await asyncio.sleep(0.1)
 
     # ---- the database --------------------------------------------------------------------------------------------

@@ -21,13 +21,14 @@ _ROTATES_WITHIN_S = 5.0  # seldom, so that it is waited for
 _STOPPED_S = (21.0, 25.0)  # past every lease
 _AFTERWARDS_S = 4.0  # what a process does that was believed dead
 _LOOK_S = 0.02
-_DISARMED_WITHIN_S = 1.0
+_DISARMED_WITHIN_S = 5.0
 _PRELOADED = ["prebooking.main", "tests.reliability.faults.replica", "tests.reliability.faults.campaign"]
 _GRACE_S = 25.0  # what a replica that leaves may take
 #: Where a deploy comes in the middle of a session's rotation.
 _ROTATING = tuple(point for point in POINTS if point.startswith(("gym.refresh", "store.save_session")))
 #: Between the last look at the clock and the write: a process frozen there is what only the same-hour rule can save.
 _UNGUARDED = "held.fire:before"
+_HOW = {Action.KILL: "kill", Action.STOP: "stop", Action.DEPLOY: "deploy"}
 
 
 @dataclass(slots=True)
@@ -37,7 +38,7 @@ class Death:
     how: str  #: kill, stop, deploy, or crash, which is nobody's doing
     at: float  #: epoch seconds
     point: str | None = None
-    until: float = math.inf  #: of a stop: when it went on; infinite if that was after all faults had ended
+    until: float = math.inf  #: of a stop: when it went on
 
 
 def _death(how: str, reached: Armed | None) -> Death:
@@ -90,11 +91,18 @@ class Fleet:
                     group.create_task(how(victim))
 
     async def restore(self) -> None:
-        """Lets leaving replicas leave, and starts new ones: as many live as at first."""
+        """Lets leaving replicas leave, and starts new ones: as many live as at first.
+
+        Who was to be killed or stopped when the disruption was cancelled may have been already, and is written down.
+        """
         leaving = [replica for replica in self._all if replica not in self._serving and replica.alive]
         for replica in leaving:
             replica.resume()
+        await asyncio.gather(*(self._disarm(replica) for replica in leaving))
+        for replica in leaving:
+            replica.resume()  # it may have come to its point before it was disarmed
             replica.terminate()
+        went_on = time.time()
         with suppress(TimeoutError):
             async with asyncio.timeout(_GRACE_S):
                 for replica in leaving:
@@ -104,8 +112,22 @@ class Fleet:
                 replica.kill()
                 self._died(replica, Death("kill", time.time()))
                 await replica.gone()
+        self._write_down(went_on)
+        self._serving = [replica for replica in self._serving if replica.alive]
         while len(self._serving) < self._size:
             await self._start_one()
+
+    def _write_down(self, went_on: float) -> None:
+        """What nobody was there to see."""
+        for replica in self._all:
+            triggered = replica.triggered_faults()
+            if triggered and id(replica) not in self._death_of:
+                self._died(replica, Death(_HOW[triggered[0].action], triggered[0].at, triggered[0].point))
+            elif replica in self._serving and not replica.alive:
+                self._died(replica, Death("crash", time.time()))
+        for death in self.deaths:
+            if death.how == "stop":
+                death.until = min(death.until, went_on)
 
     async def close(self) -> None:
         for replica in self._all:
@@ -135,9 +157,7 @@ class Fleet:
         guarded = [point for point in POINTS if point != _UNGUARDED]
         reached = await self._reached(victim, [self._rng.choice(guarded)], Action.STOP)
         if reached is None:  # else it would stop itself once more when it goes on, and nobody would wake it
-            with suppress(TimeoutError, OSError, RuntimeError):
-                async with asyncio.timeout(_DISARMED_WITHIN_S):
-                    await victim.disarm()
+            await self._disarm(victim)
         victim.stop()
         stopped_for_s, now = self._rng.uniform(*_STOPPED_S), time.time()
         self._died(victim, stop := _death("stop", reached))
@@ -158,6 +178,12 @@ class Fleet:
         victim.terminate()
         await victim.gone()
         self.slowest_deploy_s = max(self.slowest_deploy_s, time.time() - deploy.at)
+
+    @staticmethod
+    async def _disarm(replica: Replica | AnyVersion) -> None:
+        with suppress(TimeoutError, OSError, RuntimeError):
+            async with asyncio.timeout(_DISARMED_WITHIN_S):
+                await replica.disarm()
 
     def _died(self, victim: Replica | AnyVersion, death: Death) -> None:
         self.deaths.append(death)

@@ -44,8 +44,16 @@ class IdleMembers:
                 group.create_task(self._sleep(email))
 
     async def cancel_all(self) -> None:
-        """They want nothing any more, so that nothing of theirs is looked at."""
-        await asyncio.gather(*(self._cancel(email) for email in self._emails))
+        """They want nothing any more, so that nothing of theirs is looked at: nor what a create left unanswered."""
+
+        async def one(email: str) -> None:
+            await self._cancel(email)
+            listed = await self._ask(email, "GET", "/prebookings?status=pending")
+            for row in listed.json()["prebookings"] if listed is not None and listed.is_success else []:
+                self._waiting[email] = row["id"]
+                await self._cancel(email)
+
+        await asyncio.gather(*(one(email) for email in self._emails))
 
     async def close(self) -> None:
         await self._http.aclose()

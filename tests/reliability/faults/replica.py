@@ -36,7 +36,7 @@ _FORKS.set_forkserver_preload(
     ]
 )
 _GRACE_S = 10
-_PATIENCE_S = 30.0
+_PATIENCE_S = 60.0
 _DISARM = "disarm"
 _LOOK_S = 0.02
 _QUIET_S = 0.3  # a process that was stopped must find first what came meanwhile
@@ -51,7 +51,7 @@ class Replica(Signalled):
         self._pipe, theirs = _FORKS.Pipe()
         self._triggered: list[Armed] = []
         self._rotating: list[Rotating] = []
-        self._acknowledgements = 0
+        self._acknowledgements = self._awaited = 0
         self._process = _FORKS.Process(target=_serve, args=(port, dict(environment), theirs), daemon=True)
         self._process.start()
         theirs.close()
@@ -113,13 +113,14 @@ class Replica(Signalled):
         return self._rotating
 
     async def _acknowledged(self) -> None:
+        self._awaited += 1
+        wanted = self._awaited  # also those that somebody else has given up waiting for
         async with asyncio.timeout(_PATIENCE_S):
-            while not self._acknowledgements:
+            while self._acknowledgements < wanted:
                 if not self.alive:
                     raise RuntimeError("the replica has ended: what it said stands above")
                 await asyncio.sleep(0.002)
                 self.triggered_faults()
-        self._acknowledgements -= 1
 
     async def gone(self) -> None:
         while self.alive:

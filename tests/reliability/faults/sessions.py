@@ -38,6 +38,7 @@ class Ledger:
     stored: Sequence[Stored]
     rotations: Sequence[Rotation] = ()
     fault_windows: Sequence[FaultWindow] = ()
+    read_at: float = math.inf  #: when the sessions were, before the rest; epoch seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def _loss(
         ends.append(session["ended_ns"] / 1e9)
     if last.marked_dead and last.at > newest["at_ns"] / 1e9:
         ends = []  # it was lost before it was replaced
-    return _unsaved(email, renewals, answer, min(ends, default=math.inf), ledger)
+    return _unsaved(email, renewals, answer, min(ends, default=ledger.read_at), ledger)
 
 
 def _unsaved(

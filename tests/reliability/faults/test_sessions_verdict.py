@@ -23,6 +23,7 @@ def causes(
     answer: Mapping[str, Any] | None = None,
     death: Death | None = None,
     away: tuple[float, float] | None = None,
+    read_at: float = 200.0,
     **session: Any,
 ) -> list[LossCause]:
     """Of a session that was rotated at 100 s and answered at 101 s."""
@@ -33,6 +34,7 @@ def causes(
         stored=[FIRST, *stored],
         rotations=[Rotation(Rotating("t0", 99.9), death)],
         fault_windows=[FaultWindow("database", "away", *away)] if away else [],
+        read_at=read_at,
     )
     return [loss.cause for loss in losses(ledger)]
 
@@ -84,7 +86,12 @@ def test_what_the_gym_ended_or_its_member_replaced_in_that_instant_is_not_lost()
     assert causes(ended_by="the gym", ended_ns=102 * SECOND) == []
 
 
-@pytest.mark.parametrize("stopped", [Death("stop", 101.5, until=125.0), Death("stop", 101.5)])
+def test_what_was_being_saved_when_the_sessions_were_read_is_not_judged() -> None:
+    assert causes(read_at=105.0) == []
+    assert causes(read_at=130.0, death=Death("stop", 101.5, until=125.0)) == []
+
+
+@pytest.mark.parametrize("stopped", [Death("stop", 101.5, until=125.0), Death("stop", 101.5, until=189.0)])
 def test_what_its_member_replaced_while_the_asker_was_stopped_is_not_lost(stopped: Death) -> None:
     replaced = Stored(ANA, "another", "b", marked_dead=False, at=120)
     assert causes(replaced, death=stopped) == []
