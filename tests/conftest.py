@@ -12,8 +12,15 @@ from prebooking_local.postgres import Postgres, postgres
 from prebooking_local.qstash.server import QStashServer
 from prebooking_local.supabase import Gateway
 
-#: Real deadlines, of a second or two, run against the wall clock here.
-_IN_REAL_TIME = {"browser", "contract", "local", "operating", "processes", "test_timeouts.py", "web"}
+#: Real deadlines, of a second or two, run against the wall clock here. Not in what has virtual time, a clock of its own
+#: or barriers (the machine, the model, the races): that is right the first time.
+_IN_REAL_TIME = {
+    *("browser", "contract", "local", "operating", "processes", "web"),
+    *("test_aimharder_hostile.py", "test_c_ares.py", "test_effects.py", "test_resolver.py", "test_sweep_alarm.py"),
+    "test_timeouts.py",
+}
+#: What leaks once, leaks.
+_NO_SECOND_TRY = {"test_cookie_isolation.py", "test_secret_canaries.py"}
 #: Whole processes, a browser, explorations, made-up input, and waits for real leases, looks and time limits:
 #: `make proofs`. See README.md.
 _PROOFS = {
@@ -33,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         parts = item.path.relative_to(item.config.rootpath).parts
         if _PROOFS.intersection(parts):
             item.add_marker(pytest.mark.proof)
-        if _IN_REAL_TIME.intersection(parts):
+        if _IN_REAL_TIME.intersection(parts) and not _NO_SECOND_TRY.intersection(parts):
             item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=2))
 
 
