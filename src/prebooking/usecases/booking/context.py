@@ -54,7 +54,7 @@ class Interrupted:
 
 @dataclass(frozen=True, slots=True)
 class NotOurs:
-    """The row is another's now, or ended: the answer says which. There is nothing to record."""
+    """The row was taken over or has ended, as `answer` says. There is nothing to record."""
 
     answer: Transition
 
@@ -64,13 +64,13 @@ Decision = Ending | Release | Park | Interrupted | NotOurs
 
 @dataclass(slots=True, kw_only=True)
 class ExecutionContext:
-    """One claimed prebooking, and what is known of it so far."""
+    """A claimed prebooking, and the state of its execution."""
 
     claim: Claim
     prebooking: Prebooking
     token: UUID
-    request: BookingRequest  #: what is held or was sent last
-    target: Target  #: what is to be sent
+    request: BookingRequest  #: the request that is held or was sent last
+    target: Target  #: the class to send
     box: Box
     gym: GuardedGym  #: asked even while it is silent
     settling: GuardedGym  #: the same gym, asked sparsely while it is silent
@@ -87,9 +87,9 @@ class ExecutionContext:
     settled: bool = False  #: the earlier begin was settled as absent
     begun: bool = False  #: this claim has begun
     lease: Lease | None = None  #: of its begin; the database's lasts at least as long
-    unsure: bool = False  #: a request of this claim got no clear answer: no refusal is believed any more
+    unsure: bool = False  #: a request of this claim got no clear answer, so a refusal no longer counts
     absent: bool = False  #: the gym's listing has the class, without the user
-    entered: bool = False  #: the living session was shown to the box
+    entered: bool = False  #: the box was told of the session
     password_refused: bool = False  #: the remembered one, so the session could not be signed in again
     _revived: bool = False
     _refreshing: asyncio.Task[Revived] | None = None
@@ -106,7 +106,7 @@ class ExecutionContext:
 
     @property
     def sent(self) -> tuple[str | None, bool]:
-        """Returns the id with which a request may have been sent, and whether surely with no other."""
+        """Returns the id with which a request may have been sent, and whether certainly with no other."""
         begun_as = self.claim.begun_as
         if self.begun or begun_as is None:  # the latter by a version that sends no other
             return self.request.class_id, True
@@ -117,15 +117,14 @@ class ExecutionContext:
         return self.now() - self.opening
 
     def may_send(self) -> bool:
-        """Returns whether the request may leave. Asked right before a write: the process may have stood still."""
+        """Returns whether the request may be sent. Called right before a write: the process may have been suspended."""
         return self.budget.may_send() and self.lease is not None and self.lease.holds
 
     async def restore_session(self, patience_s: float = PATIENCE_S) -> bool:
-        """Refreshes the dead session, or signs it in again, once an execution. Returns whether it is alive then.
+        """Refreshes the dead session, or signs it in again, once in an execution. Returns whether it is alive then.
 
-        Raises BoxSilentError where that is not known. A caller that is cancelled leaves the refresh running, and the
-        next one waits for the same one.
-        `patience_s`: see SessionRefresher.refresh.
+        Raises BoxSilentError if that is not known. If a caller is cancelled the refresh goes on, and the next caller
+        waits for it. `patience_s`: see SessionRefresher.refresh.
         """
         if self._revived:
             return False
@@ -163,7 +162,7 @@ class ExecutionContext:
         return replace(ending, sentence=WRONG_SIGN_IN) if self.password_refused else ending
 
     async def aclose(self) -> None:
-        """Ends a refresh that may still be running. A rotation that has begun goes on by itself, but on a host that
+        """Cancels a refresh that may still be running. A token refresh that was sent goes on by itself; on a host that
         sleeps between requests it has no more time than the budget.
         """
         if self._refreshing is not None:
@@ -172,7 +171,7 @@ class ExecutionContext:
             await asyncio.gather(self._refreshing, return_exceptions=True)
 
     def aim(self) -> None:
-        """Has the request that waits at the gate book the class that was found since."""
+        """Gives the waiting request the class that was found since."""
         if self.held is not None and self.held.fired_at is None:
             self._aim(self.held)
 
@@ -198,7 +197,7 @@ class ExecutionContext:
         return held
 
     def last_reason(self, *, over: Outcome) -> Ending:
-        """Returns why it was not booked, as far as earlier attempts know; else `over`."""
+        """Returns why earlier attempts did not book it, if known; else `over`."""
         claim = self.claim
         if over is Outcome.ATTEMPTS_EXHAUSTED and claim.last_outcome:
             return Ending(Outcome(claim.last_outcome), sentence=claim.last_message)

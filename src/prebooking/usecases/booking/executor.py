@@ -20,7 +20,7 @@ DATABASE_UNAVAILABLE = DeliveryResult("database-unavailable", 2.0)
 
 
 class Executor:
-    """Executes a prebooking once, however often it is asked to. Calls `on_ended` when one may have ended."""
+    """Executes a prebooking once, however often it is called. Calls `on_ended` when one may have ended."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Executor:
         self._on_ended = on_ended
 
     def stop(self) -> None:
-        """Begins the shutdown: what has not begun is given back, what has begun is finished."""
+        """Begins the shutdown: executions that have not begun are released, others are finished."""
         self._pipeline.shutdown.begin()
 
     @property
@@ -48,13 +48,13 @@ class Executor:
     async def execute(
         self, prebooking_id: UUID, version: int | None, budget: Budget | None = None, *, settles: bool = False
     ) -> DeliveryResult:
-        """Returns within `budget`: the delivery's, or None for one that starts now.
+        """Executes the prebooking within `budget`; None: one that starts now.
 
-        `version`: the one for which the message was published; None from the sweep. `settles`: as far as the caller
-        knows the prebooking is parked, and can wait.
+        `version`: that of the message; None from the sweep. `settles`: the prebooking is probably parked, so it can
+        wait.
         """
         budget = budget or Budget(self._clock, self._clock.monotonic(), self._max_duration_s)
-        # All log lines carry the prebooking, also where the sweep has started this and no request has an id.
+        # All log lines have the prebooking's id, also those of the sweep, which have no request id.
         with structlog.contextvars.bound_contextvars(prebooking_id=str(prebooking_id)):
             try:
                 async with asyncio.timeout(budget.left - _TO_ANSWER_S):

@@ -27,7 +27,7 @@ _LONGEST_SLEEP_S = 0.5
 # returning to the loop. For how long, at least and at most:
 _PROBE_S = 0.001
 _SPIN_S = (0.001, 0.02)
-_LAG_DECAY = 0.9  # for each measurement, of the longest lag that was measured
+_LAG_DECAY = 0.9  # decay of the longest lag at each measurement
 _WARM_S = 0.00001  # to read the data of one request
 _UNTOUCHED_S = 5 * _WARM_S
 # Of the time since the gate last spun, at most this share may be spun through. Where one opening follows upon another,
@@ -93,15 +93,14 @@ class Gate:
             self._forget(opening, group, waiting)
 
     async def quiet(self) -> None:
-        """Returns at once, but in the last moments before openings for which requests wait: then after these.
+        """Waits while an opening with waiting requests is close, until it has passed.
 
-        Openings whose last moments begin meanwhile are not waited for: where one opening follows upon another, it would
-        never return.
+        It does not wait for openings that become close meanwhile: with one opening after another it would never return.
         """
         await self._wait_for_openings(_QUIET_S)
 
     async def calm(self) -> None:
-        """The same for work that can wait: from two seconds before an opening."""
+        """The same for work that can wait: it also waits in the two seconds before an opening."""
         await self._wait_for_openings(_CALM_S)
 
     async def _wait_for_openings(self, ahead_s: float) -> None:
@@ -124,7 +123,7 @@ class Gate:
         while self._waiting:
             await sleep_until(self._clock, self._now, self._earliest - _QUIET_S)
             until = self._clock.monotonic() + _UNCOLLECTED_S
-            with _no_collection():  # which takes longer than a hundred writes
+            with _no_collection():  # it takes longer than a hundred writes
                 while self._is_near and self._clock.monotonic() < until:
                     await self._wait_until_due()
                     if self._fire_due():
@@ -196,10 +195,10 @@ class Gate:
 
 
 def _fire(waiting: _Waiting) -> Exception | None:
-    if not waiting.passed.done():  # else it was cancelled at this very instant
+    if not waiting.passed.done():  # otherwise it has just been cancelled
         try:
             waiting.fire()
-        except Exception as exc:  # noqa: BLE001  # it concerns its own waiter, not those behind it
+        except Exception as exc:  # noqa: BLE001  # it must not affect the others
             return exc
     return None
 

@@ -1,7 +1,7 @@
 """Claims prebookings, and renews the leases of claims until they have begun: a lease is short.
 
-So a replica that is killed long before an opening keeps the others waiting for seconds only; and one whose claim was
-cancelled or taken over learns of it, instead of preparing what may not leave.
+So after a replica is killed long before an opening, others can claim its rows within seconds. A replica whose claim was
+cancelled or taken over notices it, and stops preparing.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from prebooking.usecases.booking.gate import Gate
 
 _log = structlog.get_logger()
 
-#: Of each claim and each renewal. A shorter one would not survive a call that is lost and repeated.
+#: Of each claim and each renewal: long enough for a lost call and its repeat.
 LEASE_S = 5.0
 _EVERY_S = 2.0
 _SOON_S = 0.3  # after a renewal that got no answer
@@ -32,7 +32,7 @@ _AT_ONCE = 500  # in one call, which then takes the database some 30 ms
 
 
 class ClaimLostError(Exception):
-    """Another execution holds the row, or it has ended; `answer` says which."""
+    """Another execution has claimed the row, or it has ended, as `answer` says."""
 
     def __init__(self, answer: Transition) -> None:
         super().__init__(answer.outcome)
@@ -42,13 +42,13 @@ class ClaimLostError(Exception):
 class _RenewedClaim:
     def __init__(self, claim: Claim, token: UUID) -> None:
         self.held = Held(prebooking_id=claim.prebooking.id, token=token)
-        self.renewed_at = claim.sent_at  #: asked for then, on the monotonic clock
+        self.renewed_at = claim.sent_at  #: when it was claimed or renewed last, on the monotonic clock
         self.interruption = asyncio.timeout(None)
         self.lost: Transition | None = None
 
 
 class Leases:
-    """Renews all claims of a process in one task, while it has any. It holds nothing that matters after a crash."""
+    """Renews all claims of a process in one task, while it has any. Its state does not matter after a crash."""
 
     def __init__(self, store: Store, gate: Gate, clock: Clock) -> None:
         self._store = store
@@ -68,9 +68,10 @@ class Leases:
         max_attempts: int,
         spare_s: float,
     ) -> Claim | Transition:
-        """Repeats the call with the same token where no answer came, as the claim may have been made.
+        """Claims the prebooking. Raises StoreUnavailableError.
 
-        `spare_s`: with less of the budget left it gives up. Raises StoreUnavailableError.
+        A call without an answer is repeated with the same token, since the claim may have been made. `spare_s`: it
+        gives up with less of the budget left.
         """
         while True:
             try:
@@ -88,10 +89,10 @@ class Leases:
                 await self._clock.sleep(_TRY_AGAIN_S)
 
     async def begin(self, context: ExecutionContext, *, max_attempts: int, book_until_minutes: float) -> Transition:
-        """Sets `context.lease`, and repeats the call with the same token while the request could still be sent.
+        """Records the begin, and sets `context.lease`. Raises StoreUnavailableError.
 
-        However often the call is repeated, and however late it arrives, the lease in the database lasts at least as
-        long. Raises StoreUnavailableError.
+        The call is repeated with the same token while the request could still be sent. However often it is repeated,
+        and however late it arrives, the lease in the database lasts at least as long.
         """
         lease = context.lease = Lease.until(self._clock, context.budget.answer_by + BEGIN_GRACE_S)
         while True:
@@ -114,7 +115,7 @@ class Leases:
 
     @asynccontextmanager
     async def renewed(self, claim: Claim, token: UUID) -> AsyncIterator[None]:
-        """Renews the claim's lease. Raises ClaimLostError out of whatever runs inside, once the database says so."""
+        """Renews the claim's lease. Raises ClaimLostError inside of the block once the claim is lost."""
         entry = _RenewedClaim(claim, token)
         try:
             async with entry.interruption:
@@ -130,7 +131,7 @@ class Leases:
             self._renewed.pop(token, None)
             if (
                 not self._renewed and self._renewing is not None and not self._calling
-            ):  # a call under way is not worth a connection
+            ):  # cancelling a call under way could cost a connection
                 self._renewing.cancel()
                 self._renewing = None
 
@@ -154,7 +155,7 @@ class Leases:
             except (StoreUnavailableError, StoreRefusedError) as exc:
                 _log.warning("claims_not_renewed", claims=len(stale) - first, reason=str(exc))
                 return False
-            except Exception:  # noqa: BLE001  # a bug must not end the task that renews all claims
+            except Exception:  # noqa: BLE001  # a bug must not end the renewals
                 _log.exception("claims_not_renewed")
                 return False
         return True
@@ -165,7 +166,7 @@ class Leases:
         now = asyncio.get_running_loop().time()
         for entry in some:
             entry.renewed_at = asked
-            # A claim that has begun or ended meanwhile is not renewed any more: the answer says nothing new of it.
+            # A claim that has begun or ended meanwhile is not renewed: the answer does not concern it.
             if entry.held.token in lost and entry.held.token in self._renewed:
                 entry.lost = lost[entry.held.token]
                 entry.interruption.reschedule(now)

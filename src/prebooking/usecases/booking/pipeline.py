@@ -1,7 +1,7 @@
 """One execution of a prebooking: claim → settle → prepare → hold → begin → gate → resolve → record.
 
-Each step takes the execution's context, and returns the decision to stop with, or None to go on.
-Between the opening and the write stand no database, no signature check, no DNS, no TLS, no refresh.
+Each step takes the execution's context, and returns the decision to stop with, or None to go on. Between the opening
+and the write there is no database call, signature check, DNS look-up, TLS handshake or refresh.
 """
 
 import asyncio
@@ -145,7 +145,7 @@ class Pipeline:
                 await context.held.aclose()
 
     async def _until_begun(self, context: ExecutionContext, search: ClassSearch) -> Decision | None:
-        """The steps before the gate. They can be interrupted: nothing has left yet."""
+        """The steps before the gate. They can be interrupted, since nothing has been sent yet."""
         try:
             with self._pace.preparing():
                 async with (
@@ -169,7 +169,7 @@ class Pipeline:
     async def _claim(
         self, prebooking_id: UUID, token: UUID, version: int | None, budget: Budget, *, settles: bool
     ) -> Claim | DeliveryResult:
-        """Returns the DeliveryResult where the row is not ours to execute, or this process can't take it now."""
+        """Returns a DeliveryResult if the row can't be claimed, or this process can't execute it now."""
         try:
             async with asyncio.timeout(budget.left - MIN_TO_START_S):
                 await self._claims.acquire()  # first come, first served: the user is known only after the claim
@@ -191,7 +191,7 @@ class Pipeline:
         return claim
 
     async def _settle(self, context: ExecutionContext) -> Decision | None:
-        """An earlier claim that had begun may have booked: nothing is sent before that is known."""
+        """Settles the begin of an earlier claim, which may have booked. Nothing is sent before that is known."""
         if not context.claim.begun:
             return None
         found = await settle(context)
@@ -213,7 +213,7 @@ class Pipeline:
         return ending
 
     async def _begin(self, context: ExecutionContext) -> Decision | None:
-        """Records that the request may leave. Nothing is sent unless the database confirms it."""
+        """Records that the request may be sent. Nothing is sent unless the database confirms it."""
         with self._begin_stagger.take(context.opening) as ahead_s:
             await sleep_until(self._clock, context.now, context.opening - ahead_s)
         await self._gate.quiet()
@@ -231,8 +231,8 @@ class Pipeline:
         return NotOurs(answer)
 
     async def _pass_gate(self, context: ExecutionContext, search: ClassSearch) -> Decision | None:
-        """Waits for the opening, and for the class to be listed, and sends. A process that stood still until its lease
-        had ended sends nothing.
+        """Waits for the opening, and for the class to be listed, and sends the request. After the end of the lease,
+        such as after a suspend, nothing is sent.
         """
         await self._gate.pass_through(context.opening, context.rank, search.send, search.warm)
         return await search.sent()

@@ -1,6 +1,6 @@
 """Finds out before the opening whether the session is alive, the class is listed, and the user is in it already.
 
-What isn't known in time is skipped, not failed: the box decides. A session that is alive is left alone, however old:
+Checks that do not end in time are skipped: the box decides. A session that is alive is left alone, however old:
 the checks before the opening had the time to refresh it (sessions/watch.py), and a refresh that fails would end it.
 """
 
@@ -29,10 +29,10 @@ _TO_USE_IT_S = 0.2  # a session refreshed elsewhere must be read this long befor
 
 
 async def prepare(context: ExecutionContext) -> Ending | None:
-    """Returns an ending where there is nothing to send. The connection to the box is open afterwards."""
+    """Returns an ending if there is nothing to send. The connection to the box is open afterwards."""
     now = context.now
     until = max(context.opening - _STOP_BEFORE_OPENING_S, now() + _AT_LEAST_S)
-    async with asyncio.TaskGroup() as asking:  # when one breaks the other is ended, before its connections are
+    async with asyncio.TaskGroup() as asking:  # if one fails the other is cancelled before its connections are closed
         whoami = asking.create_task(_or_none(context.gym.whoami(), until - now()))
         listed = asking.create_task(
             _or_none(context.gym.listing(context.request.day, context.request.family_id), until - now())
@@ -68,7 +68,7 @@ def _ending(listing: Listing, context: ExecutionContext) -> Ending | None:
     mine = target.class_id if target.found else standing_in(listing, target.wanted, target.class_id, certain=False)
     if isinstance(mine, str):
         target.class_id = mine
-        # With a settled begin behind it the booking is our own doing, else the user's by hand.
+        # After a settled begin the booking is our own; otherwise the user has made it by hand.
         return present(listing[mine], Outcome.BOOKED if context.claim.begun else Outcome.ALREADY_BOOKED)
     return never_listed(context)
 

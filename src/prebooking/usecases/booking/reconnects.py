@@ -9,13 +9,13 @@ _EACH_S = 0.02  # per waiting execution: an attempt costs both hosts something
 
 
 class Reconnects:
-    """For all boxes of one process; it holds nothing that matters after a crash."""
+    """The attempts of one process, for all boxes. Its state does not matter after a crash."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
 
     async def pause(self, box: str) -> None:
-        """Returns when it is this execution's turn to try again, or when another is connected."""
+        """Waits until this execution may try again, or another one has connected."""
         waiting = self._waiting.setdefault(box, set())
         connected = asyncio.get_running_loop().create_future()
         waiting.add(connected)

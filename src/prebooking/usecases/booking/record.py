@@ -20,8 +20,8 @@ from prebooking.usecases.booking.context import Decision, ExecutionContext, Inte
 
 _LEAST_RETRY_AFTER_S = 1.0
 _TRY_AGAIN_S = 0.2
-# Causes that pass within a minute: a gym that is away, and a session that another replica may be signing in again. Each
-# delay is then at least this part of its longest, so that all attempts together take that long.
+# For causes that pass within a minute: a gym that is down, and a session that another replica may be signing in
+# again. Each delay is then at least this part of the longest one, so that all attempts together take that long.
 _TRANSIENT_LEAST_DELAY = 0.8
 _TRANSIENT_OUTCOMES = (Outcome.BOX_UNKNOWN, Outcome.SESSION_EXPIRED)
 
@@ -58,7 +58,7 @@ class ResultRecorder:
             self._metrics.observe_lag(max(0.0, delivered_at - due_at))
 
     async def record(self, context: ExecutionContext, decision: Decision) -> DeliveryResult:
-        """Raises StoreUnavailableError once the budget is used up."""
+        """Records the decision. Raises StoreUnavailableError once the budget is used up."""
         if context.timings.shots and not context.timings.earlier_shots:
             self._metrics.observe_lateness(max(0.0, context.timings.shots[0].fired_at - context.opening))
         return await self._until_written(context.budget, lambda: self._write(context, decision))
@@ -66,7 +66,7 @@ class ResultRecorder:
     async def reject_incomplete(
         self, claim: Claim, token: UUID, timings: Timings, budget: Budget, reason: Outcome
     ) -> DeliveryResult:
-        """Without a session, class or box nothing can be sent, and nothing that had begun can be settled."""
+        """Records that the row has no session, class or box, so that nothing can be sent or settled."""
 
         async def write() -> DeliveryResult:
             if claim.begun:
@@ -76,7 +76,7 @@ class ResultRecorder:
         return await self._until_written(budget, write)
 
     async def _until_written(self, budget: Budget, write: Callable[[], Awaitable[DeliveryResult]]) -> DeliveryResult:
-        """Repeats the write while the budget lasts: a later claim would have to find everything out anew."""
+        """Repeats the write while the budget lasts: otherwise a later claim would have to repeat the execution."""
         while True:
             try:
                 return await write()
@@ -98,14 +98,14 @@ class ResultRecorder:
             case Interrupted(again_s):
                 return await self._release(context, None, again_s, counted=False)
             case Park(reason):
-                # Its own begin's lease must end first: until then its request may still arrive.
+                # The lease of its own begin must end first: until then its request may still arrive.
                 retry_s = None if context.begun else park_delay(context.claim.parks)
                 return await self._park(context.claim, context.token, context.timings, reason, retry_s)
             case NotOurs(answer):
                 return self.not_claimed(answer)
 
     async def _not_booked(self, context: ExecutionContext, reason: Ending) -> DeliveryResult:
-        """Releases it for another of its attempts; those at a gym that opens or lists it late are not counted."""
+        """Releases it for another attempt. Attempts at a gym that opens or lists the class late are not counted."""
         if reason.outcome is Outcome.TOO_EARLY:
             since_s = context.since_opening_s
             if self._patience.waits_for_opening(since_s):
@@ -135,7 +135,7 @@ class ResultRecorder:
             if target.found is not None and target.found.minutes is not None:
                 result["class_minutes"] = target.found.minutes  # for the calendar
             if target.class_id != target.wanted.id:
-                result["class_id"] = target.class_id  # where the place is, also when it is to be given back
+                result["class_id"] = target.class_id  # identifies the place, also to give it back
         answer = await self._store.finish(
             claim.prebooking.id,
             token,
@@ -152,7 +152,7 @@ class ResultRecorder:
     async def _release(
         self, context: ExecutionContext, reason: Ending | None, retry_s: float, *, counted: bool
     ) -> DeliveryResult:
-        """`counted`: it was an attempt; a shutdown, too much to do and a gym that opens late are none."""
+        """Releases the row. `counted`: as an attempt, unlike a shutdown, an overload, and a gym that opens late."""
         answer = await self._store.release(
             context.prebooking.id,
             context.token,
@@ -170,7 +170,7 @@ class ResultRecorder:
     async def _park(
         self, claim: Claim, token: UUID, timings: Timings, reason: Ending | None, retry_s: float | None
     ) -> DeliveryResult:
-        # An outcome that says only that nothing is known must not replace the last true reason.
+        # An unknown outcome must not replace the last known reason.
         if reason and reason.outcome in (Outcome.OUTCOME_UNKNOWN, Outcome.WAITING_LIST):
             reason = None
         answer = await self._store.park(
@@ -186,7 +186,7 @@ class ResultRecorder:
         return DeliveryResult("retry-later", max(_LEAST_RETRY_AFTER_S, answer.retry_after))
 
     def not_claimed(self, answer: Transition) -> DeliveryResult:
-        """Returns the result where the row is not ours to execute: `answer` says why, or when it will be."""
+        """Returns the result if the row can't be claimed: `answer` says why, or when it can."""
         match answer.outcome:
             case StoreOutcome.HELD:
                 return DeliveryResult("held", max(_LEAST_RETRY_AFTER_S, answer.retry_after))
@@ -200,7 +200,7 @@ class ResultRecorder:
                 return DeliveryResult(outcome)
 
     def _lost(self, answer: Transition) -> DeliveryResult:
-        """Another execution has taken it, or ended it (the old cron may, too)."""
+        """Returns the result if another execution, or the old cron, has claimed or ended the row."""
         match answer.prebooking and answer.prebooking.status:
             case Status.COMPLETED | Status.FAILED:
                 return DeliveryResult("already_finished")

@@ -30,15 +30,15 @@ _PRESUMED_LIFE_S = 40.0
 _AGE_AT_OPENING = (0.3, 0.75)  # of that life
 _TO_TRY_TWICE_S = 0.6  # before the opening, where connections live that long
 _TO_TRY_S = 0.2
-_SCATTER_S = 1.0  # a server that ends all its connections at once is not connected to by all at once
+_SCATTER_S = 1.0  # if a server closes all connections at once, not all reconnect at once
 _TRY_AGAIN_S = 0.2
 
 
 class RenewedRequest:
     """See prebooking.domain.ports.HeldRequest. `hold` makes another such request; `opening` is by the clock of `now`.
 
-    `quiet`: see prebooking.usecases.booking.gate.Gate. `may_send`: whether it may leave, asked right before the
-    write: the process may have stood still.
+    `quiet`: see prebooking.usecases.booking.gate.Gate. `may_send`: called right before the write, since the process may
+    have been suspended.
     """
 
     def __init__(
@@ -59,9 +59,9 @@ class RenewedRequest:
         self._now = now
         self._quiet = quiet
         self._may_send = may_send
-        self._class_id: str | None = None  #: which it was aimed at since it was first held
+        self._class_id: str | None = None  #: the class of the latest `aim`
         self._life_s = _PRESUMED_LIFE_S
-        self._took_s = 0.0  # to hold it anew, the last time
+        self._took_s = 0.0  # of the last attempt to hold it on a new connection
         self._fired = asyncio.Event()
         self._keeping = asyncio.create_task(self._keep())
 
@@ -70,7 +70,7 @@ class RenewedRequest:
             await self._held.ready()
 
     async def lost(self) -> float:
-        """Never returns: a lost connection is replaced here."""
+        """Never returns, since lost connections are replaced here."""
         return await asyncio.Future()
 
     def aim(self, class_id: str) -> None:
@@ -79,7 +79,7 @@ class RenewedRequest:
             self._held.aim(class_id)
 
     def fire(self) -> None:
-        """Writes it if it may leave, or has it written as soon as it is held anew."""
+        """Writes it if it may be sent; during a reconnect as soon as it is held again."""
         if self._may_send():
             if self._held is not None:
                 self._held.fire()
@@ -91,7 +91,7 @@ class RenewedRequest:
 
     @property
     def is_fired(self) -> bool:
-        """Returns whether `fire` was called while it might leave."""
+        """Returns whether `fire` was called while it might be sent."""
         return self._fired.is_set()
 
     @property
@@ -99,7 +99,7 @@ class RenewedRequest:
         return None if self._held is None else self._held.fired_at
 
     async def reply(self, *, within_s: float) -> Reply:
-        """Returns the reply. Where the connection was being replaced at the opening, the request is sent once it is."""
+        """Returns the reply. If the connection was being replaced at the opening, the request is sent once it is."""
         asked = self._clock.monotonic()
         if self._fired.is_set() and self._held is None:
             await asyncio.wait({self._keeping}, timeout=within_s)
@@ -142,7 +142,7 @@ class RenewedRequest:
             renew_at = self._replace_at()
 
     def _after_loss(self, losses: int, idle_s: float) -> float:
-        """Returns when to hold it anew. A first loss may be chance; after others, so late that the next should last."""
+        """Returns when to reconnect. After repeated losses that is so late that the next connection should last."""
         now = self._now()
         renew_at = self._replace_at()
         if losses > 1 and renew_at < inf:
@@ -175,7 +175,7 @@ class RenewedRequest:
                 one.cancel()
 
     async def _renew(self) -> None:
-        """Holds another, then closes the old one. After the opening it is tried once."""
+        """Holds the request on a new connection, then closes the old one. After the opening there is one attempt."""
         while True:
             await self._quiet()
             began = self._clock.monotonic()

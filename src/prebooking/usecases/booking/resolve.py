@@ -1,4 +1,4 @@
-"""Resolves the gym's replies into a decision: each ends it, sends the request again, or has it released or parked."""
+"""Resolves the gym's replies into a decision: end, send again, release, or park."""
 
 import asyncio
 import random
@@ -18,9 +18,9 @@ from prebooking.usecases.booking.settle import present, settle
 
 _PAUSE_S = (0.1, 0.3)  # between requests, but for the second, which is sent at once
 _LONGEST_PAUSE_S = 3.0  # between requests for the listing
-_PART = 0.1  # of the time since the first request, where that is longer: a long budget is no reason for many requests
+_PART = 0.1  # of the time since the first request, if that is longer: a long budget does not cause more requests
 _ENTRANCE_S = 2.0
-_JUST_OPENED_S = 1.0  # from then on the gym is late, and not merely its clock by a moment
+_JUST_OPENED_S = 1.0  # from then on the gym opens late, rather than its clock being slow
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ async def _decide(context: ExecutionContext, reply: Reply) -> Decision | _Again:
             reason = reply.ending(Outcome.BLOCKED)
             return Park(reason) if context.unsure else Release(reason)
         case ReplyKind.REFUSED if context.target.day_is_empty and reply.outcome in (None, Outcome.REFUSED):
-            return _Again(reply.ending(Outcome.TOO_EARLY))  # of a class that is not there yet nothing else can be said
+            return _Again(reply.ending(Outcome.TOO_EARLY))  # the class is not listed yet, so there is no other reason
         case ReplyKind.REFUSED:
             return await _refused(context, reply.ending(reply.outcome or Outcome.REFUSED))
         case ReplyKind.SAME_HOUR | ReplyKind.NOTHING_SAID | ReplyKind.NO_ANSWER | ReplyKind.NOT_HERE:
@@ -102,18 +102,18 @@ async def _decide(context: ExecutionContext, reply: Reply) -> Decision | _Again:
 
 
 async def _settled(context: ExecutionContext, reply: Reply) -> Decision | _Again:
-    """Decides what only the listing can tell."""
+    """Decides by the listing."""
     found = await settle(context)
     if isinstance(found, Ending):
         return found
     if reply.kind is ReplyKind.SAME_HOUR:
         clash = reply.ending(Outcome.TIME_CLASH)
-        # A listing without any booking of that hour lags: it may yet be this class, booked by hand. A later claim looks
-        # again, and where there is still none the box was speaking of another place.
+        # A listing without any booking of that hour may lag: the user may have booked this class by hand. A later claim
+        # asks again; if there is still none, the box meant another booking.
         known = found is NotFound.ELSEWHERE or (found is NotFound.ABSENT and context.claim.begun)
         return clash if known and not context.unsure else Park(clash)
     if reply.kind is ReplyKind.NOT_HERE and found is NotFound.NOT_HERE:
-        # Where there is no listing there is no booking. It may be a bad minute of the gym: so it is tried again.
+        # No listing means no booking. The failure may be temporary, so it is tried again.
         unknown = Ending(Outcome.BOX_UNKNOWN, f"{context.box.subdomain}: {reply.detail}")
         return Park(unknown) if context.unsure else Release(unknown)
     context.unsure = True
@@ -124,7 +124,7 @@ async def _settled(context: ExecutionContext, reply: Reply) -> Decision | _Again
 
 
 async def _refused(context: ExecutionContext, ending: Ending) -> Decision:
-    """A refusal stands, unless an earlier request may have booked: the listing may be older than that."""
+    """Accepts a refusal, unless an earlier request may have booked: the listing may be older than that."""
     if not context.unsure:
         return ending
     found = await settle(context)
@@ -132,7 +132,7 @@ async def _refused(context: ExecutionContext, ending: Ending) -> Decision:
 
 
 async def _logged_out(context: ExecutionContext, reply: Reply) -> Decision | _Again:
-    """Asks the account host, as the box may be wrong about the session."""
+    """Checks the session with the account host, as the box may be wrong about it."""
     ending = reply.ending(Outcome.SESSION_EXPIRED)
     try:
         async with asyncio.timeout(context.budget.for_answers):
@@ -147,7 +147,7 @@ async def _logged_out(context: ExecutionContext, reply: Reply) -> Decision | _Ag
 
 
 async def _enter(context: ExecutionContext) -> None:
-    """Shows a living session to the box, once an execution: some boxes don't know of one until then."""
+    """Tells the box of the session, once in an execution: some boxes don't know of it until then."""
     if context.entered:
         return
     context.entered = True
@@ -157,7 +157,7 @@ async def _enter(context: ExecutionContext) -> None:
 
 
 async def _booked_or_waiting(context: ExecutionContext, reply: Reply) -> Decision:
-    """bookState 0 is a place in the class or on its waiting list. Until the listing tells, it is neither."""
+    """Finds out whether bookState 0 is a place in the class or on its waiting list, by the listing."""
     pause_s = _PAUSE_S[1]
     while context.budget.for_answers > 0:
         try:

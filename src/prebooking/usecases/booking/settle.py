@@ -1,4 +1,4 @@
-"""Finds out from the listing, for the right family member, what became of a request that had begun."""
+"""Settles a begun request: finds out its result from the listing, for its family member."""
 
 import asyncio
 import random
@@ -10,11 +10,11 @@ from prebooking.domain.standing import NotFound, standing_in
 from prebooking.usecases.booking.context import ExecutionContext
 
 _PAUSES_S = (0.3, 3.0)  # the first and the longest, each twice as long as the last
-_MAX_QUESTIONS = 2  # by one claim about a parked row: later claims ask again
+_MAX_QUESTIONS = 2  # requests by one claim of a parked row: later claims ask again
 
 
 def present(listed: ListedClass | None, booked: Outcome = Outcome.BOOKED) -> Ending | None:
-    """Returns the ending where the user is in the class or on its waiting list. `booked`: the outcome of a place."""
+    """Returns the ending if the user is in the class or on its waiting list. `booked`: the outcome of a place."""
     if listed is None or listed.book_state not in (0, 1):
         return None
     outcome = booked if listed.book_state == 1 else Outcome.WAITING_LIST
@@ -22,7 +22,7 @@ def present(listed: ListedClass | None, booked: Outcome = Outcome.BOOKED) -> End
 
 
 async def settle(context: ExecutionContext) -> Ending | NotFound:
-    """Returns how it ended, or why that is not known: UNKNOWN also when the budget ends first."""
+    """Returns how it ended, or why that is unknown: UNKNOWN also if the budget ends first."""
     try:
         async with asyncio.timeout(context.budget.for_answers):
             return await _settle(context)
@@ -31,10 +31,11 @@ async def settle(context: ExecutionContext) -> Ending | NotFound:
 
 
 async def _settle(context: ExecutionContext) -> Ending | NotFound:
-    """Asks until the listing tells, ever more rarely. Before this claim has begun it gives up after a second time, and
-    where a host has been silent of late: a parked row can wait.
+    """Requests the listing until it shows the result, at growing intervals.
 
-    Absent is believed only if the session proves alive after the listing was asked: a dead one sees nobody's bookings.
+    Before this claim has begun it gives up after the second request, or if a host has not responded recently: a parked
+    row can wait. Absent counts only if the session is alive after the listing was requested: a dead one shows no
+    bookings.
     """
     gym, request, target = context.settling, context.request, context.target
     pause_s = _PAUSES_S[0]
