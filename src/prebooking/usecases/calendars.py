@@ -1,4 +1,4 @@
-"""A user's calendar: made, ended, and read by whoever has its secret address."""
+"""Creates, removes and reads users' calendars. Anybody with its secret address can read a calendar."""
 
 import asyncio
 import hashlib
@@ -14,13 +14,13 @@ from prebooking.usecases.booking.gate import Gate
 SECRET = "^[0-9a-f]{40}$"  # noqa: S105  # its form
 _BYTES = 20
 _MADE_PER_MINUTE = 10  # by one user
-_READ_PER_MINUTE = 12  # of one calendar
-_GUESSED_PER_MINUTE = 120  # by everybody together, of calendars that were not read before
+_READ_PER_MINUTE = 12  # reads of one calendar
+_GUESSED_PER_MINUTE = 120  # first reads of calendars, by all clients together
 _KNOWN = 10_000
 
 
 class Calendars:
-    """Limits are those of one replica."""
+    """The calendars. The limits are per replica."""
 
     def __init__(
         self, store: CalendarStore, file: CalendarFormat, gate: Gate, clock: Clock, *, public_url: str
@@ -32,12 +32,13 @@ class Calendars:
         self._makers = RateLimiter(clock, most=_MADE_PER_MINUTE, per_s=60)
         self._readers = RateLimiter(clock, most=_READ_PER_MINUTE, per_s=60)
         self._guesses = RateLimiter(clock, most=_GUESSED_PER_MINUTE, per_s=60)
-        self._known: dict[str, None] = {}  #: hashes of calendars that were found, the latest last
+        self._known: dict[str, None] = {}  #: hashes of known calendars, the most recent last
 
     async def make(self, user_email: str, sub: str | None) -> str:
-        """Returns the address of the user's new calendar, which replaces an earlier one.
+        """Creates the user's calendar, which replaces an earlier one, and returns its address. `sub`: see
+        CalendarStore.
 
-        `sub`: see CalendarStore. Raises TooOftenError, EmailTakenError and what the store raises.
+        Raises TooOftenError, EmailTakenError, and as the store.
         """
         _admit(self._makers, _MADE_PER_MINUTE, user_email)
         secret = secrets.token_hex(_BYTES)
@@ -49,9 +50,9 @@ class Calendars:
         await self._store.end_calendar(user_email)
 
     async def read(self, secret: str) -> bytes | None:
-        """Returns the file, or None if there is no such calendar. Raises TooOftenError and what the store raises.
+        """Returns the file, or None if there is no such calendar. Raises TooOftenError, and as the store.
 
-        What is no secret by its form is not asked for.
+        The database is not called for a malformed secret.
         """
         if not re.fullmatch(SECRET, secret):
             return None
@@ -65,7 +66,7 @@ class Calendars:
             return None
         parts = [self._file.head]
         for entry in entries:
-            await asyncio.sleep(0)  # hundreds of events at once would hold an opening up
+            await asyncio.sleep(0)  # hundreds of events at once would delay an opening
             await self._gate.quiet()
             parts.append(self._file.event(entry))
         return b"".join([*parts, self._file.end])
@@ -84,5 +85,5 @@ def _admit(limiter: RateLimiter, most: int, key: str) -> None:
 
 
 def _hash(secret: str) -> str:
-    """Without salt and work factor: 160 random bits can't be guessed."""
+    """Hashes the secret, without salt and work factor: 160 random bits can't be guessed."""
     return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""A member looks at what a box offers, through their own AimHarder session."""
+"""Lists a box's classes with the member's own AimHarder session."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from prebooking.usecases.sessions.refresh import SessionRefresher
 
 _REFRESH_S = 4.0
 _KEPT_S = 5.0
-_KEPT = 512  # answers, of a few KB each
-_MOST_PER_MINUTE = 60  # questions to AimHarder for one user
+_KEPT = 512  # cached answers, of a few KB each
+_MOST_PER_MINUTE = 60  # requests to AimHarder for one user
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,10 @@ class ClassListings:
         self._subdomains: OrderedDict[str, frozenset[str]] = OrderedDict()
 
     async def boxes(self, user_email: str) -> Sequence[MemberBox]:
-        """Raises SessionMissingError, SessionEndedError, BoxSilentError, TooOftenError and what the store raises."""
+        """Returns the user's boxes.
+
+        Raises SessionMissingError, SessionEndedError, BoxSilentError, TooOftenError, and as the store.
+        """
         _, boxes = await self.session_and_boxes(user_email)
         return boxes
 
@@ -47,8 +50,9 @@ class ClassListings:
         return subdomain not in self._subdomains.get(user_email, {subdomain})
 
     async def _classes(self, user_email: str, subdomain: str, aimharder_id: str | None, day: str) -> ClassListing:
-        """`aimharder_id` None: as AimHarder names it among the user's boxes. Raises as `boxes`, and
-        BoxNumberUnknownError.
+        """Returns the classes. `aimharder_id` None: taken from the list of the user's boxes.
+
+        Raises as `boxes`, and BoxNumberUnknownError.
         """
         session, boxes = await self.session_and_boxes(user_email)
         named = next((box for box in boxes if box.subdomain == subdomain), None)
@@ -65,10 +69,7 @@ class ClassListings:
             raise TooOftenError(_MOST_PER_MINUTE, wait_s)
 
     async def _session_and_boxes(self, user_email: str) -> tuple[Session, Sequence[MemberBox]]:
-        """Returns a session that AimHarder accepts, and the user's boxes.
-
-        A listing itself doesn't show that a session is dead.
-        """
+        """Returns a living session, and the user's boxes. A listing itself does not show that a session is dead."""
         session, boxes = await self._ask(user_email)
         if (domains := domains_of(boxes)) != session.box_domains:
             await self._store.note_box_domains(session.id, domains)

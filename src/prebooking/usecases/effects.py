@@ -1,22 +1,21 @@
 """Requests that can't be repeated: the answer to one that was sent is awaited, and its result is stored.
 
-An effect is one coroutine, run by `Effects.run` in a task of its own, which nobody can cancel: not the caller that
-lost its patience, not a client that hung up, not a stop that is told twice, not the event loop at its end.
+An effect is one coroutine that `Effects.run` runs in a task of its own. Nothing cancels it: no time-out of a caller, no
+disconnected client, no second stop signal, and not the event loop at its end.
 
-* The steps before it may be given up at any line: a lease, a recorded intent, a count of tries.
-* `Effect.send` makes the request, or the requests, that can't be repeated. After the stop it refuses, since the result
-  of a request might not be stored any more. Its limit on the wait for the answer is far longer than a question's.
-* `Effect.store` repeats the write of the result until it is done: as long as the process lives, and for GRACE_S after
-  its stop, however long the database is away. After the first failure the callers that wait get a provisional result.
+* The steps before the request may be interrupted anywhere: a lease, a recorded intent, a count of attempts.
+* `Effect.send` sends the requests that can't be repeated. It refuses once the process stops, since the result might not
+be stored any more. Its time limit is far longer than that of other requests.
+* `Effect.store` repeats the write of the result until it is done, however long the database is down, and for GRACE_S
+after the stop of the process. After the first failure waiting callers get a provisional result.
 
-There is one effect of a name and an owner at a time: other callers wait for the same one. Other replicas are kept off
-by a lease in the database, which the effect takes and gives back. The shutdown calls `Effects.drain` before it closes
-the clients.
+There is one effect of a name and an owner at a time, which all callers share. Other replicas are excluded by a lease in
+the database, which the effect takes and releases. The shutdown calls `Effects.drain` before it closes the clients.
 
 The rotation of a session's token is one, and so is signing in: the count of tries and the lease, then `send` of login,
 `setrefresh` and `whoami` together, then `store` of the session by its generation. So is giving a place back: the
-recorded intent, `send` of the cancellation, `store` of what the listing then shows. A booking is none: its begin mark
-and its settling already make it safe to lose the answer, and its time ends with its budget.
+recorded intent, `send` of the cancellation, `store` of the result by the listing. A booking is not an effect: because
+it is settled after a begin its answer may be lost, and its time ends with its budget.
 """
 
 import asyncio
@@ -36,14 +35,14 @@ _T = TypeVar("_T")
 _A = TypeVar("_A")
 _log = structlog.get_logger()
 
-GRACE_S = 60.0  # from the stop: as long as a platform that is told so lets a process end
+GRACE_S = 60.0  # from the stop: most platforms can be configured to wait that long
 _STOPPING = "the process is about to end"
-_READING_S = 0.5  # beyond the limit, for an answer that is here already
-_PAUSES_S = (0.2, 3.0)  # between two tries to store: the first and the longest, doubling
+_READING_S = 0.5  # beyond the limit, for an answer that has already arrived
+_PAUSES_S = (0.2, 3.0)  # between two attempts to store: the first and the longest, doubling
 
 
 class Effect(Generic[_T]):
-    """An effect that is under way: its work sends and stores through it, and callers wait for its result."""
+    """An effect under way. Its coroutine sends and stores through it, and callers wait for its result."""
 
     def __init__(self, effects: "Effects", name: str, clock: Clock) -> None:
         self._effects = effects
@@ -52,28 +51,29 @@ class Effect(Generic[_T]):
         self._result: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
 
     async def result(self) -> _T:
-        """Returns or raises what the work does, or returns the provisional result that it gave before its end."""
+        """Returns or raises the result of the coroutine, or returns its provisional result."""
         return await asyncio.shield(self._result)
 
     async def send(self, request: Callable[[], Awaitable[_A]], *, within_s: float, not_after: float = math.inf) -> _A:
-        """Makes the request that can't be repeated; raises what it raises.
+        """Sends the request that can't be repeated, and raises what it raises.
 
-        Raises NotSentError once the process is about to end, or later than `not_after` (on the monotonic clock), and
-        BoxSilentError when there is no answer in time.
+        Raises NotSentError once the process stops, or later than `not_after` (on the monotonic clock), and
+        BoxSilentError if there is no answer in time.
         """
         if self._effects.stopping or self._clock.monotonic() >= not_after:
             raise NotSentError(_STOPPING if self._effects.stopping else "it is too late")
         try:
             async with _limit(within_s):
                 return await request()
-        # Cancelled: something within it was, when the event loop ended. It may have left all the same.
+        # A task within it was cancelled when the event loop ended. The request may have been sent.
         except (TimeoutError, asyncio.CancelledError) as exc:
             raise BoxSilentError(f"the answer to the {self._name} is lost: {type(exc).__name__}") from exc
 
     async def store(self, write: Callable[[], Awaitable[_A]], *, provisional: _T | None = None) -> _A:
-        """Repeats `write` until it is done. `provisional` is the result for those who wait, once a try has failed.
+        """Repeats `write` until it is done. Raises StoreUnavailableError after the grace period of the stop,
+        StoreRefusedError.
 
-        Raises StoreUnavailableError once the grace after the stop is over, and StoreRefusedError.
+        `provisional`: the result for waiting callers, once an attempt has failed.
         """
         pause, longest = _PAUSES_S
         while True:
@@ -90,7 +90,7 @@ class Effect(Generic[_T]):
             pause = min(2 * pause, longest)
 
     def end(self, task: asyncio.Task[_T]) -> None:
-        """Passes the end of the work on to the callers that wait."""
+        """Passes the result of the coroutine on to the waiting callers."""
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, PrebookingError):
             _log.error("effect_failed", effect=self._name, exc_info=error)
@@ -105,15 +105,15 @@ class Effect(Generic[_T]):
 
     def fail(self, error: BaseException) -> None:
         self._result.set_exception(error)
-        self._result.exception()  # nobody may be left to hear of it
+        self._result.exception()  # there may be no caller left
 
 
 @asynccontextmanager
 async def _limit(within_s: float) -> AsyncIterator[None]:
     """Like asyncio.timeout, but an answer that has arrived by then is still read.
 
-    A process that stood still for longer than that, stopped or suspended, goes on with the answer in its socket and
-    the timer due, and the event loop calls the timer first.
+    After a process was stopped or suspended for longer, the answer is in its socket and the timer is due, and the event
+    loop calls the timer first.
     """
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(None) as timeout:
@@ -125,21 +125,21 @@ async def _limit(within_s: float) -> AsyncIterator[None]:
 
 
 class Effects:
-    """All of one process."""
+    """The effects of one process."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._under_way: dict[tuple[str, str], tuple[Effect[Any], asyncio.Task[Any]]] = {}
-        self.give_up_at = math.inf  #: on the monotonic clock; when the grace after the stop is over
+        self.give_up_at = math.inf  #: the end of the grace period, on the monotonic clock
 
     @property
     def stopping(self) -> bool:
         return self.give_up_at < math.inf
 
     def run(self, name: str, owner: str, work: Callable[[Effect[_T]], Coroutine[Any, Any, _T]]) -> Effect[_T]:
-        """Starts it, unless that owner's effect of this name is under way: then that one is returned.
+        """Starts an effect, or returns the one of this name and owner that is under way.
 
-        Once the process is about to end none is started: its result is NotSentError.
+        Once the process stops none is started: its result is NotSentError.
         """
         found = self._under_way.get((name, owner))
         if found is not None:
@@ -154,11 +154,11 @@ class Effects:
         return effect
 
     def stop(self) -> None:
-        """The process is about to end: nothing more is sent, and results are stored within the grace."""
+        """Begins the stop: nothing more is sent, and results are stored within the grace period."""
         self.give_up_at = min(self.give_up_at, self._clock.monotonic() + GRACE_S)
 
     async def wait_idle(self) -> None:
-        """Returns when all effects that were under way have ended; a cancellation meanwhile is obeyed then."""
+        """Waits until all current effects have ended. A cancellation takes effect only then."""
         cancelled: asyncio.CancelledError | None = None
         while self._under_way:
             try:
@@ -169,7 +169,7 @@ class Effects:
             raise cancelled
 
     async def drain(self) -> None:
-        """The end: `stop`, and `wait_idle`."""
+        """Calls `stop`, then `wait_idle`."""
         self.stop()
         await self.wait_idle()
 
@@ -179,11 +179,11 @@ class Effects:
 
 
 class _UncancellableTask(asyncio.Task[_T]):
-    """A task that only its own time-outs can cancel: they come from a timer of the running loop, outside any task."""
+    """A task that only its own time-outs can cancel: they come from a timer of the loop, outside of any task."""
 
     def cancel(self, msg: Any | None = None) -> bool:
         try:
             by = asyncio.current_task()
-        except RuntimeError:  # the loop has been stopped: asyncio.run cancels whatever is left, and waits for it
+        except RuntimeError:  # the loop was stopped: asyncio.run cancels the remaining tasks, and waits for them
             return False
         return super().cancel(msg) if by is None or by is self else False

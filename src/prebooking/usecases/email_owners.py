@@ -1,4 +1,4 @@
-"""For whom an account speaks: asked once a token, and kept for a while."""
+"""Finds out which e-mail address an account may use, and caches it by token."""
 
 from datetime import datetime
 
@@ -9,11 +9,11 @@ from prebooking.domain.ports import OwnerStore
 from prebooking.domain.store_outcomes import StoreOutcome
 
 _KEPT = 10_000  # tokens
-_KEPT_S = 20.0  # who has lost an e-mail in another process speaks for it no longer than that
+_KEPT_S = 20.0  # an address that was released in another process can be used no longer than that
 
 
 class EmailOwners:
-    """Asks the database once for all who ask with one token at a time. What it refuses is not kept."""
+    """Asks the database once for concurrent requests with the same token. Refusals are not cached."""
 
     def __init__(self, store: OwnerStore) -> None:
         self._store = store
@@ -21,7 +21,7 @@ class EmailOwners:
         self.email_of = alru_cache(maxsize=_KEPT, ttl=_KEPT_S)(self._email_of)
 
     async def _email_of(self, sub: str, email: str, issued_at: datetime | None) -> str:
-        """Raises EmailTakenError, EmailStaleError, and what the store raises."""
+        """Returns the address. Raises EmailTakenError, EmailStaleError, and as the store."""
         answer = await self._store.own_email(sub, email, issued_at)
         if answer.outcome == StoreOutcome.TAKEN:
             raise EmailTakenError(email)
@@ -31,7 +31,10 @@ class EmailOwners:
         return answer.email
 
     def _learn(self, sub: str, email: str) -> None:
-        """What an account's older tokens were told no longer holds once it has moved, which is rare."""
+        """Caches the answer.
+
+        If the account has another address now, which is rare, answers for its older tokens are dropped.
+        """
         if self._known.pop(sub, email) != email:
             self.email_of.cache_clear()
         self._known[sub] = email

@@ -1,7 +1,7 @@
-"""Sends users' pages the rows that change, read from the database: whichever replica, or hand, changed them.
+"""Sends changed rows to users' open pages, whoever has changed them.
 
-One reader a replica, only while somebody listens; it asks for the listeners' rows alone, page by page: a thousand rows
-read in one piece would keep the openings waiting.
+Each replica has one reader of the database, while there are listeners. It reads only the listeners' rows, page by page:
+a thousand rows in one piece would delay openings.
 """
 
 import asyncio
@@ -23,28 +23,30 @@ _EVERY_S = 0.15
 _DATABASE_PAUSE_S = 1.0
 _MOST_LISTENERS = 1000
 _MOST_OF_ONE_USER = 20  # tabs and devices
-_MOST_WAITING = 100  # changes that a listener may leave lying before it is cut off
-_MOST_MISSED = 100  # changed rows that a page is sent when it reconnects; above that it is told to list anew
-_PAGE = 25  # rows: 2 ms or so to parse and to tell
+_MOST_WAITING = 100  # unsent changes after which a listener is disconnected
+_MOST_MISSED = 100  # changed rows that a page gets when it reconnects; above that it has to list all again
+_PAGE = 25  # rows: about 2 ms to parse and to send
 
 
 class TooManyListenersError(Exception):
-    """The replica has no room for one more, or the user has theirs."""
+    """The replica, or the user, has the maximum number of listeners."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A row as it is now, and the cursor to go on from after it. None: too much has changed to be told row by row."""
+    """A changed row, and the cursor after it. `prebooking` None: too many rows have changed to send each."""
 
     cursor: str
     prebooking: Prebooking | None
 
 
 class Listener:
-    """One page's share of the feed, from `cursor` on."""
+    """The changes for one open page, from `cursor` on."""
 
     def __init__(self, cursor: str) -> None:
-        self.cursor = cursor  #: of all that was handed out; it moves on also while nothing of the user's changes
+        self.cursor = (
+            cursor  #: after all changes that were returned; it also advances while none of the user's rows change
+        )
         self.too_slow = asyncio.Event()
         self.stopping = False
         self._cursor = cursor
@@ -53,7 +55,7 @@ class Listener:
         self._news = asyncio.Event()
 
     async def next(self) -> Change | None:
-        """The next change; None when there are no more to come from here."""
+        """Returns the next change, or None at the end."""
         while not (self._missed or self._waiting):
             if self.stopping:
                 return None
@@ -64,14 +66,14 @@ class Listener:
         return change
 
     def push(self, cursor: str | None, rows: Sequence[Prebooking]) -> None:
-        """The rows that have changed up to the cursor; None: more of them follow."""
+        """Adds the rows that have changed up to the cursor; None: more of them follow."""
         if len(self._waiting) + len(rows) > _MOST_WAITING:
             self.too_slow.set()
             return
         self._waiting.extend(Change(self._cursor, row) for row in rows)
         if cursor is not None:
             self._cursor = cursor
-            if self._waiting:  # only after the last of them may one go on from here
+            if self._waiting:  # only after the last one the reading can be resumed here
                 self._waiting[-1] = replace(self._waiting[-1], cursor=cursor)
             elif not self._missed:
                 self.cursor = cursor
@@ -79,7 +81,7 @@ class Listener:
             self._news.set()
 
     def catch_up(self, since: str, until: str, rows: Sequence[Prebooking] | None) -> None:
-        """The rows that changed before those that it is sent; None: too many."""
+        """Adds the rows that changed before the others; None: too many."""
         if rows is None:
             self._missed.append(Change(until, None))
         elif rows:
@@ -99,17 +101,18 @@ class EventBroadcaster:
         self._store = store
         self._gate = gate
         self._clock = clock
-        self._taken: Counter[str] = Counter()  #: places, by user
+        self._taken: Counter[str] = Counter()  #: the number of listeners by user
         self._listeners: dict[str, set[Listener]] = {}
-        self._reading = asyncio.Lock()  # while it is free, no listener's row is on its way
+        self._reading = asyncio.Lock()  # while it is unlocked, no rows are being distributed
         self._cursor: str | None = None
         self._reader: asyncio.Task[None] | None = None
         self._stopping = False
 
     @asynccontextmanager
     async def listen(self, user_email: str, since: str | None) -> AsyncIterator[Listener]:
-        """From the cursor `since`, else from now. Raises TooManyListenersError, CursorUnknownError and what the store
-        raises.
+        """Adds a listener from the cursor `since`, else from now.
+
+        Raises TooManyListenersError, CursorUnknownError, and as the store.
         """
         with self._place(user_email):
             listener = await self._join(user_email)
@@ -124,7 +127,7 @@ class EventBroadcaster:
 
     @contextmanager
     def _place(self, user_email: str) -> Iterator[None]:
-        """Taken before anything is waited for: whoever comes meanwhile finds it taken. Raises TooManyListenersError."""
+        """Counts the listener before anything is awaited, so that the limit is exact. Raises TooManyListenersError."""
         if self._taken.total() >= _MOST_LISTENERS or self._taken[user_email] >= _MOST_OF_ONE_USER:
             raise TooManyListenersError
         self._taken[user_email] += 1
@@ -146,7 +149,7 @@ class EventBroadcaster:
         return listener
 
     async def _missed(self, user_email: str, since: str, until: str) -> Sequence[Prebooking] | None:
-        """The user's rows that changed between the cursors; None: more than can be told one by one."""
+        """Returns the user's rows that changed between the cursors; None: too many."""
         rows: list[Prebooking] = []
         page = None
         while True:
@@ -162,7 +165,7 @@ class EventBroadcaster:
                 return None
 
     def stop(self) -> None:
-        """All listeners hear the end, also those that are still to come: their pages go to another replica."""
+        """Ends all listeners, also later ones: their pages reconnect to another replica."""
         self._stopping = True
         self._end_all()
 
@@ -189,11 +192,11 @@ class EventBroadcaster:
                 async with self._reading:
                     await self._read()
             except StoreUnavailableError as exc:
-                _log.warning("changes_not_read", reason=str(exc))  # nothing is missed: the cursor stays
+                _log.warning("changes_not_read", reason=str(exc))  # nothing is missed, as the cursor stays
                 await self._clock.sleep(_DATABASE_PAUSE_S)
-            except CursorUnknownError:  # the database was replaced: the pages have to look at it anew
+            except CursorUnknownError:  # the database was replaced: the pages have to list all rows again
                 self._end_all()
-            except Exception:  # noqa: BLE001  # an error of ours, in one reading; without a reader no page is live
+            except Exception:  # noqa: BLE001  # a bug in one reading must not end the reader
                 _log.exception("changes_not_read")
                 await self._clock.sleep(_DATABASE_PAUSE_S)
 

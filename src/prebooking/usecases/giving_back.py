@@ -1,8 +1,9 @@
-"""A user gives the place of a completed prebooking back.
+"""Gives the place of a completed prebooking back to the gym.
 
-The request can't be repeated at will (effects.py): one that is late costs a credit. So the intent is recorded before
-the gym is asked, the answer is awaited whoever has lost patience meanwhile, and only the gym's listing says that the
-place is gone. What a process leaves behind when it dies is settled by the listing alone: `settle` sends none.
+The cancellation can't be repeated at will (effects.py): a late one costs a credit. So the intent is recorded before the
+request is sent, the answer is awaited even if the caller is not waiting any more, and only the gym's listing decides
+whether the place is gone. If a process is killed meanwhile, `settle` finds out the result by the listing, without
+another cancellation.
 """
 
 import asyncio
@@ -25,16 +26,16 @@ from prebooking.usecases.sessions.revive import SessionReviver
 
 _log = structlog.get_logger()
 
-_PATIENCE_S = 8.0  # of whoever asks; it goes on
+_WAIT_S = 8.0  # for the caller; the effect goes on
 _ANSWER_S = 20.0
-_LEASE_S = 30.0  # longer than an answer may take: then the request has arrived, or never will
-_LISTED_S = 4.0  # for which a listing may lag behind the gym's own answer
+_LEASE_S = 30.0  # longer than an answer may take: after it no request is under way any more
+_LISTED_S = 4.0  # for so long a listing may lag behind the gym's own answer
 _LOOK_AGAIN_S = 0.5
 _MOST_SENT = 2
 
 
 class Answer(Enum):
-    """What became of it. UNKNOWN: the sweep settles it, or the user asks again."""
+    """The result. UNKNOWN: it is settled by the background task, or when the user repeats the request."""
 
     GIVEN_BACK = auto()
     NOT_FOUND = auto()
@@ -49,7 +50,7 @@ class Result:
     answer: Answer
     prebooking: Prebooking | None = None
     gym_message: str = ""
-    retry_after: float = 5.0  #: seconds, where it is UNKNOWN
+    retry_after: float = 5.0  #: seconds, if it is UNKNOWN
 
 
 class GiveBack:
@@ -71,20 +72,20 @@ class GiveBack:
         self._legacy_box = legacy_box
 
     async def give_back(self, prebooking_id: UUID, user_email: str, *, late: bool) -> Result:
-        """`late`: also where that costs the credit. Raises StoreUnavailableError."""
+        """Gives the place back. `late`: even if that costs the credit. Raises StoreUnavailableError."""
         effect: Effect[Result] = self._effects.run(
             "giving_back",
             f"{user_email.lower()} {prebooking_id} {late}",
             partial(self._give_back, prebooking_id, user_email, late),
         )
         try:
-            async with asyncio.timeout(_PATIENCE_S):
+            async with asyncio.timeout(_WAIT_S):
                 return await effect.result()
         except (TimeoutError, BoxSilentError):
             return Result(Answer.UNKNOWN)
 
     async def settle(self) -> None:
-        """Finds out what became of what nobody finished. Raises StoreUnavailableError."""
+        """Finds out the result of unfinished cancellations by the listing. Raises StoreUnavailableError."""
         token = uuid4()
         for left in await self._store.take_given_back(token, lease_s=_LEASE_S):
             if left.prebooking is None:
@@ -123,13 +124,16 @@ class GiveBack:
                 gym, row, session, box, begun.absence_is_conclusive, not_after, unsure=begun.earlier
             )
             result = await self._ask(gym_session, effect, late=late)
-        # Where no request was sent, there is nothing to settle.
+        # If no request was sent, there is nothing to settle.
         unknown = None if gym_session.sent or gym_session.unsure else False
         given_back = {Answer.GIVEN_BACK: True, Answer.UNKNOWN: unknown}.get(result.answer, False)
         return await self._end(effect, prebooking_id, token, result, given_back=given_back)
 
     async def _ask(self, gym_session: GymSession, effect: Effect[Result], *, late: bool) -> Result:
-        """Asks the listing, then the gym, then the listing again; the gym twice at most."""
+        """Requests the listing, sends the cancellation, and requests the listing again.
+
+        Sends at most two cancellations.
+        """
         for _ in range(_MOST_SENT):
             enrolment = await enrolment_of(gym_session, self._reviver)
             if enrolment is Enrolment.GONE:
@@ -145,7 +149,7 @@ class GiveBack:
     async def _send(
         self, gym_session: GymSession, effect: Effect[Result], reservation_id: str, *, late: bool
     ) -> Result | None:
-        """Sends the request once. Returns None where the listing has to tell what became of it."""
+        """Sends the cancellation once. Returns None if the listing has to decide."""
         family_id = str(gym_session.row.booking_data.get("familyId") or "")
         send = partial(gym_session.gym.give_back, reservation_id, family_id, late=late)
         try:
@@ -167,14 +171,14 @@ class GiveBack:
                 return await self._refusal(gym_session, Result(Answer.REFUSED, gym_message=reply.gym_message))
 
     async def _refusal(self, gym_session: GymSession, refused: Result) -> Result:
-        """A refusal stands if the listing shows the place and no request is under way that may yet take it."""
+        """Returns the refusal, if the listing shows the place and no request is under way that may still cancel it."""
         enrolment = await enrolment_of(gym_session, self._reviver)
         if enrolment is Enrolment.GONE:
             return Result(Answer.GIVEN_BACK)
         return refused if isinstance(enrolment, ListedClass) and not gym_session.unsure else Result(Answer.UNKNOWN)
 
     async def _confirmed(self, gym_session: GymSession) -> Result:
-        """A listing may lag: until it shows the place as gone nobody says so."""
+        """Waits until the listing, which may lag, does not show the place any more."""
         until = self._clock.monotonic() + _LISTED_S
         while await enrolment_of(gym_session, self._reviver) is not Enrolment.GONE:
             if self._clock.monotonic() >= until:
@@ -185,14 +189,14 @@ class GiveBack:
     async def _end(
         self, effect: Effect[Result], prebooking_id: UUID, token: UUID, result: Result, *, given_back: bool | None
     ) -> Result:
-        """Stores it, however long that takes. Meanwhile it is not known to whoever waits."""
+        """Stores the result, however long that takes. Meanwhile callers get UNKNOWN."""
         end = partial(self._store.end_giving_back, prebooking_id, token, given_back=given_back)
         try:
             ended = await effect.store(end, provisional=Result(Answer.UNKNOWN))
         except StoreUnavailableError:
             return Result(Answer.UNKNOWN)
         if result.answer is Answer.GIVEN_BACK and ended.outcome is not StoreOutcome.GIVEN_BACK:
-            return Result(Answer.UNKNOWN, ended.prebooking)  # another one has the lease by now
+            return Result(Answer.UNKNOWN, ended.prebooking)  # another caller has the lease now
         return Result(result.answer, ended.prebooking, result.gym_message, result.retry_after)
 
 

@@ -1,4 +1,4 @@
-"""AimHarder behind circuit breakers: one for each box, one for each account host, one for where members sign in."""
+"""AimHarder behind circuit breakers: one for each box, for each account host, and for the login host."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -80,7 +80,7 @@ class GuardedGym(GuardedAccount):
 
     @property
     def is_silent(self) -> bool:
-        """Whether one of its hosts has not answered of late: an execution that waits needs no CPU, thus no permit."""
+        """Whether one of its hosts has not answered recently: an execution that only waits needs no permit."""
         return self._box.is_open or self._account_host.is_open
 
     @property
@@ -89,7 +89,7 @@ class GuardedGym(GuardedAccount):
         return not self._bypass and (self._box.rejects or self._account_host.rejects)
 
     def bypassing_breakers(self) -> "GuardedGym":
-        """Returns the same gym, asked even while a circuit breaker is open: for executions near their opening."""
+        """Returns the same gym without circuit breakers, for executions close to their opening."""
         return GuardedGym(self._gym, self._box, self._account_hosts, self._login_host, bypasses_breakers=True)
 
     async def listing(self, day: str, family_id: str) -> Listing:

@@ -1,4 +1,4 @@
-"""When a message is published at QStash: rarely, while QStash takes none of ours, or has refused this one.
+"""Decides when messages are published: at growing intervals while QStash accepts none, or has refused the message.
 
 An error of the account or of QStash itself (another region, a quota, a time-out) holds for every message: the circuit
 breaker opens, and publishing pauses. An error of one message holds for that one alone, which is tried again now and
@@ -20,14 +20,16 @@ from prebooking.domain.sweep_result import NeedsMessage
 _log = structlog.get_logger()
 
 _PAUSES_S = (5.0, 300.0)  # first and longest, doubling
-_REJECT_ALL_AFTER = 3  # refusals in a row: from then on even creates, which can't wait, probe once in a first pause
-_RETRY_PAUSES_S = (60.0, 3600.0)  # of a message that was itself refused: first and longest, doubling
-_TOO_MANY = 10  # such refusals within _TOO_MANY_WITHIN_S: the fault is not that of the single messages
+_REJECT_ALL_AFTER = (
+    3  # refusals in a row, after which even creates, which can't wait, are limited to one probe in a first pause
+)
+_RETRY_PAUSES_S = (60.0, 3600.0)  # for a message that was refused itself: first and longest, doubling
+_TOO_MANY = 10  # such refusals within _TOO_MANY_WITHIN_S, which single messages do not explain
 _TOO_MANY_WITHIN_S = 60.0
 
 
 class PublishCircuitBreaker:
-    """Of one replica: open while QStash takes no messages of this account."""
+    """The circuit breaker of one replica. It is open while QStash accepts no messages of this account."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -37,12 +39,12 @@ class PublishCircuitBreaker:
 
     @property
     def paused(self) -> bool:
-        """Whether it is open for what can wait: the sweep and the notices."""
+        """Whether it is open for work that can wait: the sweep and the notices."""
         return self._pause_s > 0 and self._clock.monotonic() < self._asked_at + self._pause_s
 
     @asynccontextmanager
     async def attempt(self) -> AsyncIterator[None]:
-        """Around one publish. Raises PublishingPausedError where QStash is not to be asked now."""
+        """Wraps one publish. Raises PublishingPausedError if QStash may not be called now."""
         now = self._clock.monotonic()
         if self._refusals >= _REJECT_ALL_AFTER and now < self._asked_at + _PAUSES_S[0]:
             raise PublishingPausedError
@@ -63,7 +65,7 @@ class PublishCircuitBreaker:
         self._refusals += 1
         if not self._pause_s:
             self._pause_s, self._told_at = _PAUSES_S[0], now - _PAUSES_S[1]
-        elif now - since >= _PAUSES_S[0]:  # a probe's, and not one of many that were under way
+        elif now - since >= _PAUSES_S[0]:  # of a probe, not of one of many calls that were under way
             self._pause_s = min(2 * self._pause_s, _PAUSES_S[1])
         self._refused_at = self._asked_at = now
         if now - self._told_at >= _PAUSES_S[1]:
@@ -83,7 +85,7 @@ class _Refusal:
 
 
 class RefusedMessages:
-    """Messages that QStash refused for themselves: each is tried again now and then, beside all others."""
+    """Messages that QStash refused individually. Each is retried at growing intervals, beside all others."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -92,7 +94,7 @@ class RefusedMessages:
 
     @property
     def too_many(self) -> bool:
-        """Whether so many were refused within a minute that no other is tried."""
+        """Whether so many were refused within a minute that no other is published."""
         return len(self._lately) == _TOO_MANY and self._clock.monotonic() < self._lately[0] + _TOO_MANY_WITHIN_S
 
     def due(self, missing: Sequence[NeedsMessage]) -> list[NeedsMessage]:
