@@ -1,8 +1,7 @@
-"""Classes that are wanted every week: their users make, change and end them; their due days become prebookings.
+"""Creates, changes and ends series, and creates the prebookings of their due days.
 
-Making the due days is one step, which may be repeated by anybody at any time: `fill`. A create and a change take it at
-once; whatever is missing then, or becomes due later, the sweep's lane makes, and so does whoever comes after a process
-that died over it.
+`fill` creates the prebookings of all due days. Any process may call it at any time, and repeat it. Creating and
+changing a series call it at once; what is still missing, or becomes due later, is created by a background task.
 """
 
 import asyncio
@@ -25,16 +24,16 @@ from prebooking.usecases.schedule import Scheduler
 
 _log = structlog.get_logger()
 
-_PATIENCE_S = 8.0  # of whoever asks; the sweep makes what is left
+_PATIENCE_S = 8.0  # for the caller; the background task creates what is left
 _MESSAGES_S = 4.0  # for those of one step: the sweep schedules what is left
-_TRIES = 5  # at a series that others change at the same time
-_BATCHES = 10  # in one pass
-_LONGEST_PAUSE = timedelta(days=1)  # a day may have lost its prebooking in a way of which no series hears
+_TRIES = 5  # attempts while others change the series
+_BATCHES = 10  # series in one pass
+_LONGEST_PAUSE = timedelta(days=1)  # the prebooking of a day may have been lost without the series being notified
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What a series is to be from now on."""
+    """The wanted state of a series."""
 
     weekly: WeeklyClass
     paused: bool
@@ -50,7 +49,7 @@ class WeeklySeries:
         self._max_active = max_active
 
     async def create(self, user_email: str, weekly: WeeklyClass) -> SeriesAnswer:
-        """outcome: created, existing, too_many. Raises StoreUnavailableError."""
+        """Creates a series. Outcomes: created, existing, too_many. Raises StoreUnavailableError."""
         asked = self._clock.monotonic()
         return await self._filled(await self._store.create_series(uuid4(), user_email, weekly, most=MOST), asked)
 
@@ -63,7 +62,7 @@ class WeeklySeries:
         return next(iter(await self._store.list_series(user_email, series_id=series_id)), None)
 
     async def change(self, user_email: str, series_id: UUID, change: Callable[[Series], Wanted]) -> SeriesAnswer:
-        """outcome: changed, not_found, too_many. Raises StoreUnavailableError, and what `change` raises."""
+        """Changes a series. Outcomes: changed, not_found, too_many. Raises StoreUnavailableError, and as `change`."""
         asked = self._clock.monotonic()
         for _ in range(_TRIES):
             series = await self.read(user_email, series_id)
@@ -71,7 +70,7 @@ class WeeklySeries:
                 return SeriesAnswer(outcome=StoreOutcome.NOT_FOUND)
             wanted = change(series)
             after = replace(series, weekly=wanted.weekly, paused=wanted.paused, skip=wanted.skip)
-            if after == series:  # a repeat, perhaps of one whose answer was lost
+            if after == series:  # a repeat, perhaps of a call whose answer was lost
                 return await self._filled(SeriesAnswer(outcome=StoreOutcome.CHANGED, series=series), asked)
             changed = await self._store.change_series(
                 series,
@@ -86,7 +85,10 @@ class WeeklySeries:
         raise StoreUnavailableError("the series was changed by others at the same time")
 
     async def end(self, user_email: str, series_id: UUID, *, keep: bool) -> bool:
-        """Whether there was one. `keep`: what waits stays, as ordinary prebookings. Raises StoreUnavailableError."""
+        """Ends the series. Returns whether there was one. Raises StoreUnavailableError.
+
+        `keep`: pending prebookings stay, as ordinary ones.
+        """
         if await self.read(user_email, series_id) is None:
             return False
         ended = await self._store.end_series(series_id, user_email, keep=keep)
@@ -94,7 +96,7 @@ class WeeklySeries:
         return True  # also where it was ended meanwhile, perhaps by this call, whose answer was lost
 
     async def fill(self, series: Series) -> Series:
-        """Makes the due days that have no prebooking; the series as it is then. Raises StoreUnavailableError."""
+        """Creates the missing prebookings of due days. Returns the current series. Raises StoreUnavailableError."""
         for _ in range(_TRIES):
             due, following = due_days(series, series.now), next_due_at(series, series.now)
             taken = {one.day for one in series.taken}
@@ -114,10 +116,7 @@ class WeeklySeries:
         return series
 
     async def fill_due(self, until: float = inf) -> None:
-        """One pass of the sweep; begins no other batch from `until` on, on the monotonic clock.
-
-        Raises StoreUnavailableError.
-        """
+        """Fills all due series. Begins no batch after `until` (monotonic). Raises StoreUnavailableError."""
         for _ in range(_BATCHES):
             await self._gate.calm()
             taken = await self._store.take_series() if self._clock.monotonic() < until else ()
@@ -129,11 +128,11 @@ class WeeklySeries:
                     await self.fill(series)
                 except StoreUnavailableError:
                     raise
-                except Exception:  # noqa: BLE001  # an error of ours with one must not keep the others
+                except Exception:  # noqa: BLE001  # a bug with one series must not delay the others
                     _log.exception("series_failed", series_id=str(series.id))
 
     async def _filled(self, answer: SeriesAnswer, asked: float) -> SeriesAnswer:
-        """The answer with the series as it is once its due days are made, if that comes in time."""
+        """Fills the series, and returns the answer with its current state, if that is known in time."""
         if answer.series is None:
             return answer
         series = answer.series
@@ -158,7 +157,7 @@ class WeeklySeries:
 
 
 def _unfit(series: Series, after: Series) -> list[UUID]:
-    """The series' own prebookings of days that are not wanted any more, or are wanted otherwise."""
+    """Returns the series' own prebookings that do not fit any more."""
     return [
         one.prebooking_id
         for one in series.taken
