@@ -1,4 +1,4 @@
-"""A user connects an AimHarder session, asks how it is, and disconnects it."""
+"""Connects an AimHarder session, checks it, and disconnects it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,14 +16,17 @@ _REFRESH_S = 4.0
 
 @dataclass(frozen=True, slots=True)
 class ConnectedSession:
-    """`alive` is None when AimHarder is silent."""
+    """A connected session. `alive` is None if AimHarder does not respond."""
 
     state: SessionState
     alive: bool | None
 
 
 class SessionConnector:
-    """What is asked of AimHarder is what an execution would ask, so the answer tells what it would find."""
+    """Connects and checks sessions.
+
+    AimHarder gets the requests of an execution, so the result is what one would find.
+    """
 
     def __init__(self, store: SessionStore, gyms: Gyms, sessions: SessionRefresher, *, max_per_minute: int) -> None:
         self._store = store
@@ -32,9 +35,10 @@ class SessionConnector:
         self._max_per_minute = max_per_minute
 
     async def connect(self, user_email: str, *, token: str, cookies: Sequence[Cookie], fingerprint: str) -> bool:
-        """Returns whether it is alive; only then it is stored. Where .com doesn't know it, .es is asked.
+        """Checks the session, and stores it if it is alive. Returns whether it is.
 
-        Raises BoxSilentError, if .com is silent and .es doesn't know it, and TooOftenError: nothing is stored.
+        If the session is not alive under .com, .es is asked. Nothing is stored if it raises TooOftenError, or
+        BoxSilentError: .com does not respond, and the session is not alive under .es.
         """
         await self._admit(user_email)
         silent: BoxSilentError | None = None
@@ -60,7 +64,7 @@ class SessionConnector:
         return False
 
     async def status(self, user_email: str) -> ConnectedSession | None:
-        """None without a session. Raises TooOftenError."""
+        """Returns the state of the session, or None if there is none. Raises TooOftenError."""
         stored = await self._store.read_session(user_email)
         if stored is None:
             return None
@@ -82,7 +86,7 @@ class SessionConnector:
         await self._store.disconnect_session(user_email)
 
     async def _admit(self, user_email: str) -> None:
-        """AimHarder may take whoever asks too often for an attack, and shut us all out."""
+        """Limits the requests: AimHarder may take too many for an attack, and block this service."""
         wait_s = await self._store.admit_check(user_email, uuid4(), max_per_minute=self._max_per_minute)
         if wait_s:
             raise TooOftenError(self._max_per_minute, wait_s)

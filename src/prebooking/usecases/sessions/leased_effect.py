@@ -1,7 +1,7 @@
-"""An effect on a user's session that takes the session's lease: one at a time, across all replicas.
+"""Effects on a user's session that take its lease: one at a time, across all replicas.
 
-Refreshing a session and signing it in again are such effects. Within a process they are awaited by whoever asks for the
-same one (effects.py); another replica, or the other effect, holds the lease meanwhile.
+They refresh a session or sign it in again. Within a process all callers share the same effect (effects.py). Another
+replica, or the other effect, has to wait for the lease.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ LOOK_AGAIN_S = 0.2
 
 
 class Leased(Protocol):
-    """The answer to a lease, or what the effect came to."""
+    """The answer to a lease, or the result of the effect."""
 
     @property
     def outcome(self) -> StoreOutcome: ...
@@ -40,10 +40,10 @@ async def run_leased(
     *,
     within_s: float,
 ) -> _L:
-    """Returns what the effect of this name came to; repeats it while another one holds the lease.
+    """Runs the effect of this name, again while another one holds the lease, and returns its result.
 
-    An effect that was begun for another caller's sake may know no more than `session`: then it is repeated, too.
-    Raises what the effect raises, and BoxSilentError when it takes longer than `within_s`: then it goes on.
+    An effect that another caller has started may return only `session`: then it is repeated, too. Raises what the
+    effect raises, and BoxSilentError if it takes longer than `within_s`: then it goes on.
     """
     until = clock.monotonic() + within_s
     while (left := until - clock.monotonic()) > 0:
@@ -61,7 +61,7 @@ async def run_leased(
 
 
 async def lease(ask: Callable[[str], Awaitable[_L]], known: Session, is_the_same: Callable[[Session], bool]) -> _L:
-    """Asks for the lease by the stored token, and again while the session has only been encrypted anew."""
+    """Requests the lease by the stored token, again if the session was only encrypted again."""
     stored = known.stored_token
     while True:
         leased = await ask(stored)

@@ -1,7 +1,7 @@
-"""Keeps a user's rotating AimHarder session usable: one refresher at a time, across all replicas.
+"""Refreshes users' AimHarder sessions: one refresh at a time, across all replicas.
 
-AimHarder's tokenUpdate is an effect that can't be repeated (effects.py): the old token is worth nothing once it has
-rotated. So the new one is awaited and stored, whoever has lost patience meanwhile.
+AimHarder's tokenUpdate can't be repeated (effects.py): the old token is invalid once the new one was issued. So the new
+one is awaited and stored, even if the caller is not waiting any more.
 """
 
 import math
@@ -25,27 +25,27 @@ from prebooking.usecases.sessions.leased_effect import LOOK_AGAIN_S, lease, run_
 _log = structlog.get_logger()
 
 _ANSWER_S = 45.0
-_LEASE_S = 120.0  # longer than an answer may take and a database be away after it
+_LEASE_S = 120.0  # longer than an answer may take, and the database may be down after it
 _RENEW_S = 30.0
 PATIENCE_S = 2.0
-# The state of a session whose rotation was not answered. Its token may be stale: while the session lives, no refresh
-# uses it.
+# The state of a session whose refresh was not answered. Its token may be stale: no refresh uses it while the session
+# is alive.
 ANSWER_LOST = "answer_lost"
 
 
 class SessionRefresher:
-    """Refreshes sessions. One instance a process. A stale token may end the session at the gym: see lease_session."""
+    """Refreshes sessions. One instance per process. A stale token may end the session at the gym: see lease_session."""
 
     def __init__(self, store: SessionStore, gyms: Gyms, clock: Clock, effects: Effects) -> None:
         self._store = store
         self._gyms = gyms
         self._clock = clock
         self._effects = effects
-        self._lease = uuid4()  # this process's: where the answer to a lease was lost, the next one is not kept off
+        self._lease = uuid4()  # of this process: after a lost answer to a lease the next call gets the same lease
 
     @property
     def stopping(self) -> bool:
-        """Nothing is refreshed any more."""
+        """Whether the process stops, so that nothing is refreshed any more."""
         return self._effects.stopping
 
     async def refresh(
@@ -58,14 +58,14 @@ class SessionRefresher:
         patience_s: float = PATIENCE_S,
         not_after: float = math.inf,
     ) -> Session | None:
-        """A session that was alive a moment ago, which `gym` then uses; None when it is dead for good.
+        """Returns a session that was alive just now, and has `gym` use it; None if it is dead for good.
 
-        `within_s`: the caller's patience; a rotation that has begun goes on. `patience_s`: for how long since the
-        call another one, who takes no lease, may store what it has refreshed. `not_after`: no rotation is begun later
-        (on the monotonic clock).
+        `within_s`: the time limit; a refresh that was sent goes on. `patience_s`: for how long to wait for a session
+        that the web application, which takes no lease, may have refreshed. `not_after`: the latest time to send a
+        refresh (on the monotonic clock).
 
-        Raises BoxSilentError when nobody can tell: the account host or the database is silent, the answer to a
-        rotation was lost, or one takes too long.
+        Raises BoxSilentError if the result is unknown: the account host or the database does not respond, the answer to
+        a refresh was lost, or one takes too long.
         """
         if not session.is_decryptable:
             return None
@@ -85,10 +85,10 @@ class SessionRefresher:
     async def ensure_alive(
         self, gym: MemberAccount, user_email: str, session: Session, *, within_s: float, rotate_until: float = math.inf
     ) -> bool:
-        """Returns whether it is alive, once it was refreshed where it is old or dead. Raises BoxSilentError.
+        """Refreshes the session if it is old or dead. Returns whether it is alive then. Raises BoxSilentError.
 
-        A living one is refreshed until `rotate_until` (on the monotonic clock), and not with a doubtful token. A dead
-        one may still be stored anew by somebody who takes no lease, for PATIENCE_S.
+        A living session is refreshed no later than `rotate_until` (on the monotonic clock), and not with a token that
+        may be stale. For PATIENCE_S it waits for the web application, which may have refreshed a dead one.
         """
         alive = await gym.whoami()
         if alive and (not session.is_old or session.rotation_unconfirmed or self._clock.monotonic() >= rotate_until):
@@ -99,12 +99,12 @@ class SessionRefresher:
         except BoxSilentError:
             if alive and await gym.whoami():
                 return True
-            raise  # also where the cookies have just died: they may have been renewed
-        # A token that was lost can't be refreshed; the cookies may live on for a while.
+            raise  # also if the cookies have just expired: they may have been renewed
+        # A lost token can't be refreshed; the cookies may be valid for a while.
         return fresh is not None or (alive and await gym.whoami())
 
     async def _of_another(self, user_email: str, refused: str, until: float) -> Session | None:
-        """The web application takes no lease: if it was first with the same token, it stores the new one presently."""
+        """Waits for the web application: it takes no lease, and may be about to store a new token."""
         while True:
             try:
                 found = await self._store.read_session(user_email)
@@ -122,7 +122,10 @@ class SessionRefresher:
     async def _rotate(
         self, user_email: str, known: Session, not_after: float, effect: Effect[SessionAnswer]
     ) -> SessionAnswer:
-        """SAVED (also where the answer was lost, and the cookies live), REFUSED, or why nothing was sent."""
+        """Sends the refresh.
+
+        SAVED (also if the answer was lost and the cookies are valid), REFUSED, or why nothing was sent.
+        """
         leased = await self._leased(user_email, known)
         session = leased.session
         if leased.outcome != StoreOutcome.LEASED or session is None:
@@ -168,9 +171,9 @@ class SessionRefresher:
         now: Session | None = None,
         **change: Any,
     ) -> SessionAnswer:
-        """Stores the change over `session` and gives the lease back, however long that takes. `now`: what it becomes.
+        """Stores the change and releases the lease, however long that takes. `now`: the new session.
 
-        Raises nothing: what can't be stored is logged, and still known to whoever waits.
+        Raises nothing: what can't be stored is logged, and still returned to the callers.
         """
 
         async def write() -> SessionAnswer:
@@ -181,7 +184,7 @@ class SessionRefresher:
                     leased_at = self._clock.monotonic()
             saved = await self._store.save_session(session, self._lease, **change)
             if saved.outcome == StoreOutcome.CHANGED and saved.session and saved.session.token == session.token:
-                saved = await self._store.save_session(saved.session, self._lease, **change)  # only encrypted anew
+                saved = await self._store.save_session(saved.session, self._lease, **change)  # only encrypted again
             return saved
 
         known = SessionAnswer(outcome=StoreOutcome.SAVED, session=now)

@@ -1,8 +1,8 @@
-"""A member signs in to AimHarder by e-mail and password.
+"""Signs members in to AimHarder by e-mail and password.
 
-Login, entrance and proof are one effect that can't be repeated (effects.py): the gym knows of the new session as soon
-as the login has left, so the answer is awaited, and what came of it is stored once, at the end. The try is counted
-before: who may not try any more is told so without a word to AimHarder.
+Login, /setrefresh and whoami are one effect that can't be repeated (effects.py): the session exists at the gym as soon
+as the login was sent, so the answer is awaited, and the result is stored once, at the end. The attempt is counted
+before: at the limit no request is sent to AimHarder.
 """
 
 import asyncio
@@ -26,20 +26,20 @@ from prebooking.domain.sign_ins import NewSession, StoredSignIn
 from prebooking.usecases.effects import Effect, Effects
 
 _ANSWER_S = 45.0
-_PATIENCE_S = 8.0  # of the caller; the sign-in goes on
+_PATIENCE_S = 8.0  # for the caller; the sign-in goes on
 _FINGERPRINT_BYTES = 25  # 50 characters, as many as AimHarder's own page makes
 
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """`stored` is None as long as that is not known."""
+    """A new session. `stored` is None while that is not known yet."""
 
     stored: StoredSignIn | None
     boxes: Sequence[MemberBox]
 
 
 class SignInService:
-    """`remembers`: whether passwords may be stored, since they are encrypted."""
+    """Signs members in. `remembers`: whether passwords may be stored, since they are encrypted."""
 
     def __init__(self, store: SignInStore, gyms: Gyms, clock: Clock, effects: Effects, *, remembers: bool) -> None:
         self._store = store
@@ -57,13 +57,14 @@ class SignInService:
         remember: bool,
         abandoned: Callable[[], Awaitable[bool]],
     ) -> tuple[StoredSignIn, Sequence[MemberBox]]:
-        """Raises CantRememberError and TooManyTriesError, before AimHarder is asked; WrongCredentialsError,
-        AccountLockedError and BoxSilentError: nothing is stored; StoreUnavailableError.
+        """Signs in. Concurrent calls with the same arguments share one sign-in.
 
-        `abandoned`: asked once the try is counted, before AimHarder is: a process that stood still before that is given
-        a ticket above those of what its user has done elsewhere since.
+        Raises CantRememberError and TooManyTriesError before a request is sent; WrongCredentialsError,
+        AccountLockedError and BoxSilentError, with nothing stored; StoreUnavailableError.
 
-        Whoever asks the same again while it is under way waits for the same one.
+        `abandoned`: called after the attempt is counted and before a request is sent. A process that was suspended
+        before gets a ticket above those of the user's later attempts elsewhere, so it must not go on if the client has
+        disconnected.
         """
         if remember and not self._remembers:
             raise CantRememberError
@@ -118,7 +119,7 @@ class SignInService:
 async def log_in(
     account: MemberAccount, email: str, password: str, fingerprint: str
 ) -> tuple[str, Sequence[MemberBox]]:
-    """The token, and the boxes. The session's cookies are the account's then, and it is proven to be alive.
+    """Returns the token and the boxes of a session that is alive. Its cookies are those of `account`.
 
     Raises WrongCredentialsError, AccountLockedError and BoxSilentError.
     """
@@ -126,7 +127,7 @@ async def log_in(
     token = await account.enter(logged_in.token, fingerprint, next(iter(logged_in.boxes), None))
     try:
         boxes = await account.boxes()
-    except BoxSilentError:  # asked once more: the login would be lost, and logins are counted
+    except BoxSilentError:  # requested again: the login would be lost, and logins are limited
         boxes = await account.boxes()
     if boxes is None:
         raise BoxSilentError("AimHarder took the login, and then knew nothing of the session")

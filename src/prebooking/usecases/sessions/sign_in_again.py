@@ -1,7 +1,7 @@
-"""A session that has died is signed in again with the remembered password, by one replica at a time.
+"""Signs dead sessions in again with the remembered password, one replica at a time.
 
-As the sign-in of a person (sign_in.py) it is an effect that can't be repeated (effects.py). It takes the same lease in
-the database as a refresh, so that the two exclude each other, and has a rate limit of its own.
+Like the sign-in of a person (sign_in.py) it can't be repeated (effects.py). It takes the same lease in the database as
+a refresh, so that the two exclude each other, and has a rate limit of its own.
 """
 
 import math
@@ -35,14 +35,14 @@ _LEASE_S = 25.0  # longer than an answer may take
 
 
 class AutomaticSignIn:
-    """Signs dead sessions in again. One instance a process."""
+    """Signs dead sessions in again. One instance per process."""
 
     def __init__(self, store: SignInStore, gyms: GuardedGyms, clock: Clock, effects: Effects) -> None:
         self._store = store
         self._gyms = gyms
         self._clock = clock
         self._effects = effects
-        self._lease = uuid4()  # not that of this process's refreshes: they wait for each other, too
+        self._lease = uuid4()  # not the one of refreshes in this process, so that they exclude each other, too
 
     async def sign_in(
         self,
@@ -56,8 +56,8 @@ class AutomaticSignIn:
         """Outcomes: SAVED or CHANGED (with the session), REFUSED (the password is forgotten), NOT_REMEMBERED, TOO_MANY,
         NO_SESSION.
 
-        `bypass_breakers`: also where AimHarder was silent a moment ago. `not_after`: no login is sent later (on the
-        monotonic clock). Raises BoxSilentError when nobody can tell, and StoreUnavailableError.
+        `bypass_breakers`: even if AimHarder did not respond recently. `not_after`: the latest time to send a login (on
+        the monotonic clock). Raises BoxSilentError if the result is unknown, and StoreUnavailableError.
         """
         sign_in = partial(self._sign_in, user_email, session, not_after, bypass_breakers)
         return await run_leased(
@@ -110,13 +110,13 @@ class AutomaticSignIn:
         def ask(stored: str) -> Awaitable[SignInLease]:
             return self._store.lease_sign_in(user_email, stored, self._lease, this_try, lease_s=_LEASE_S)
 
-        # The same one, or another that can't be used.
+        # The same session, or another one that can't be used.
         return await lease(ask, known, lambda found: found.token == known.token or not found.is_decryptable)
 
     async def _end(
         self, effect: Effect[SignInLease], user_email: str, leased: SignInLease, *, refused: bool
     ) -> SignInLease:
-        """Gives the lease back, however long that takes."""
+        """Releases the lease, however long that takes."""
         end = partial(self._store.end_sign_in_again, user_email, leased.generation, self._lease, refused=refused)
         nothing = SignInLease(outcome=StoreOutcome.REFUSED)
         try:
