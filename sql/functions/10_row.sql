@@ -1,7 +1,8 @@
--- Functions that all transitions share: the clock, the row as JSON, and the one way to end a row that has no claim.
+-- Functions that all transitions share: the clock, the row as JSON, and how a row without a claim ends.
 
 -- The database's clock decides what is due, whose lease has ended and what is over.
--- It has one name, so that a test can set it. clock_timestamp(): a transaction that waited for a lock must see now.
+-- A function, so that a test can set it. clock_timestamp(): a transaction that waited for a lock needs the current
+-- time.
 create or replace function prebooking.now() returns timestamptz
 language sql volatile as $$ select pg_catalog.clock_timestamp() $$;
 
@@ -10,7 +11,7 @@ language sql volatile as $$
   select greatest(0, extract(epoch from p_instant - prebooking.now()))::double precision
 $$;
 
--- Null where it is no instant.
+-- Parses an instant; null if it is none.
 create or replace function prebooking.instant(p_text text) returns timestamptz
 language plpgsql stable set timezone = 'UTC' as $$
 begin
@@ -23,12 +24,12 @@ exception when data_exception then
   return null;
 end $$;
 
--- As the booking tells it; null where it doesn't, or nobody can read it.
+-- The class's start by the booking data; null if it is missing or can't be parsed.
 create or replace function prebooking.told_start(p_booking_data jsonb) returns timestamptz
 language sql stable as $$ select prebooking.instant(p_booking_data ->> 'classTimeUTC') $$;
 
--- When there is nothing left to book: the class's start, else a day and a half after its day began (UTC),
--- else, for what the web application wrote and nobody can read, after its opening.
+-- When a row is over: at the class's start, else a day and a half after its day began (UTC), else, for unreadable data
+-- of the web application, after its opening.
 create or replace function prebooking.give_up_at(p_booking_data jsonb, p_available_at timestamptz)
 returns timestamptz language plpgsql stable set timezone = 'UTC' as $$
 declare
@@ -47,7 +48,7 @@ begin
   return p_available_at + interval '36 hours';
 end $$;
 
--- Rows arrive from our create_prebooking and, while it lives, from the web application.
+-- Rows are inserted by create_prebooking and, while it is in use, by the web application.
 create or replace function prebooking.fill_row() returns trigger language plpgsql as $$
 begin
   if tg_op = 'INSERT' and new.starts_at is null then
@@ -57,13 +58,13 @@ begin
     new.give_up_at := prebooking.give_up_at(new.booking_data, new.available_at);
   end if;
   if new.status <> 'failed' then
-    new.error_code := null; -- the old writers don't know of it
+    new.error_code := null; -- the old writers don't set it
   end if;
   new.updated_at := prebooking.now();
   return new;
 end $$;
 
--- An update that only prolongs a lease is no change: `updated_at` stays, and live pages are not sent the row.
+-- An update that only renews a lease is no change: `updated_at` stays, and open pages are not sent the row.
 create or replace trigger prebookings_fill_row
   before insert on public.prebookings for each row execute function prebooking.fill_row();
 create or replace trigger prebookings_changed_fill_row
@@ -73,7 +74,7 @@ create or replace trigger prebookings_changed_fill_row
     old.status, old.claim_token, old.begun_token, old.ended_token))
   execute function prebooking.fill_row();
 
--- Rows that were here before get the same (the trigger does the work), and their start where they may yet be tried.
+-- Sets the same for existing rows (by the trigger), and the start of those that may still be tried.
 update public.prebookings set version = version where give_up_at is null;
 update public.prebookings set starts_at = prebooking.told_start(booking_data)
 where starts_at is null and status in ('pending', 'loaded', 'executing', 'failed')
@@ -90,7 +91,7 @@ language sql immutable as $$
   select case when p.status = 'executing' then coalesce(p.lease_until, p.available_at + interval '2 minutes') end
 $$;
 
--- The box of a row; of an adopted one through the web application's table, where there is one.
+-- The box of a row; for one of the web application by the web application's table, if there is one.
 create or replace function prebooking.box_of(
   p public.prebookings, out subdomain text, out aimharder_id text
 ) language plpgsql stable as $$
@@ -102,8 +103,7 @@ begin
   end if;
 end $$;
 
--- The row as the API shows it. What an old writer left in another shape must not keep anybody else's row from being
--- read.
+-- The row as the API shows it. Data of another shape, by an old writer, must not make a query of several rows fail.
 create or replace function prebooking.as_json(p public.prebookings) returns jsonb
 language plpgsql stable set timezone = 'UTC' as $$
 declare
@@ -125,14 +125,14 @@ begin
     'executed_at', p.executed_at);
 end $$;
 
--- A refusal is a result with its reason.
+-- Returns a refusal with its reason.
 create or replace function prebooking.answer(p_outcome text, p public.prebookings) returns jsonb
 language sql stable as $$
   select pg_catalog.jsonb_build_object('outcome', p_outcome, 'prebooking', prebooking.as_json(p))
 $$;
 
--- Ends a row that nobody holds and that was not begun, or (outcome_unknown) was begun and could not be settled:
--- then the begin mark stays, because the outcome may be a booking.
+-- Ends a row that nobody holds and that was not begun, or (outcome_unknown) was begun and could not be settled: then
+-- the begin mark stays, because it may be booked.
 create or replace function prebooking.end_row(p public.prebookings, p_outcome text, p_message text)
 returns public.prebookings language plpgsql as $$
 begin

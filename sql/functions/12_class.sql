@@ -1,7 +1,7 @@
--- A class by its hour and name, where its id is not known, or may be another one by the time it opens.
+-- A class by its hour and name: its id may be unknown, or may change before it opens.
 
--- A name without case, accents and double spaces; null: none. The service compares names in the same way, and a test
--- keeps the two alike (domain/wished_class.py).
+-- Returns a name without case, accents and double spaces, or null if there is none. The service compares names in the
+-- same way (domain/wished_class.py); a test compares the two.
 create or replace function prebooking.plain_name(p_name text) returns text
 language sql immutable as $$
   select nullif(pg_catalog.btrim(pg_catalog.regexp_replace(
@@ -9,8 +9,8 @@ language sql immutable as $$
     '[ \t\n\r\f\v]+', ' ', 'g')), '')
 $$;
 
--- What makes two prebookings the same wish. A JSON array, so that no value can run into the next. Without an id the
--- hour and name of p_class stand in its place.
+-- Returns the wish key: two prebookings with the same key are the same wish. It is a JSON array, which separates the
+-- values. Without an id it has the hour and name of p_class.
 drop function if exists prebooking.wish_key(text, text, jsonb);
 create or replace function prebooking.wish_key(
   p_user_email text, p_box_subdomain text, p_booking_data jsonb, p_class jsonb default null
@@ -23,9 +23,9 @@ create or replace function prebooking.wish_key(
     coalesce(p_booking_data ->> 'familyId', ''))::text
 $$;
 
--- The instant at which clocks in the zone show that hour (HH:MM) of the day (YYYYMMDD), as domain/opening_rules.py has
--- it: an hour that the clocks skip is read with the offset before, one that they show twice is the first of the two.
--- Null where the database can't tell.
+-- Returns the instant at which clocks in the zone show that hour (HH:MM) of the day (YYYYMMDD), as
+-- domain/opening_rules.py does: an hour that the clocks skip is read with the offset before, one that they show twice
+-- is the first of the two. Null if it is unknown.
 create or replace function prebooking.on_the_wall_clock(p_day text, p_hour text, p_zone text) returns timestamptz
 language plpgsql stable as $$
 declare
@@ -40,7 +40,7 @@ exception when data_exception then
   return null;
 end $$;
 
--- The hour (HH:MM) that clocks in the zone show then; null where the database doesn't know the zone.
+-- Returns the hour (HH:MM) that clocks in the zone show then; null if the database does not know the zone.
 create or replace function prebooking.hour_of(p_instant timestamptz, p_zone text) returns text
 language plpgsql stable as $$
 begin
@@ -49,8 +49,8 @@ exception when data_exception then
   return null;
 end $$;
 
--- The class as its row keeps it: with the zone that it was told with, else that of the rule, else that of the box (as
--- the user's last prebooking there had it), else that of most gyms.
+-- Returns the class as its row stores it: with its own zone, else that of the rule, else that of the box (by the user's
+-- last prebooking there), else that of most gyms.
 create or replace function prebooking.class_told(
   p_class jsonb, p_time_zone text, p_user_email text, p_box_subdomain text
 ) returns jsonb language sql stable as $$

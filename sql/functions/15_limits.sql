@@ -1,7 +1,8 @@
--- How much one user may want. Whatever costs a QStash message counts: a create, a retry, a move.
+-- The limits of one user. Each change that schedules a QStash message counts: a create, a retry, a move.
 
--- Creates, retries and moves of one user come one after the other, until the end of their transactions: else two at
--- once would both find room for one. It is always taken before a row's lock, so nothing can deadlock.
+-- Takes the user's turn, an advisory lock: creates, retries and moves of one user are serialized until the end of their
+-- transactions, so that two at once can't exceed a limit. It is always taken before a row's lock, which prevents
+-- deadlocks.
 create or replace function prebooking.take_turn(p_user_email text) returns void
 language sql volatile as $$
   select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.lower(p_user_email), 0))
@@ -20,7 +21,7 @@ language sql stable as $$
         and r.retried_at > prebooking.now() - interval '1 minute' and r.retried_at <= prebooking.now())
 $$;
 
--- Null, or the limit that one more would break; a null limit is none. What the web application wrote itself counts.
+-- Returns the limit that one more would exceed, or null. A null limit is none. Rows of the web application count.
 create or replace function prebooking.refuse_more(p_user_email text, p_max_active integer, p_max_per_minute integer)
 returns jsonb language plpgsql volatile as $$
 declare
@@ -33,7 +34,8 @@ begin
     where pg_catalog.lower(p.user_email) = email and p.status in ('pending', 'loaded', 'executing')) then
     return pg_catalog.jsonb_build_object('outcome', 'too_many', 'limit', p_max_active);
   elsif p_max_per_minute is not null then
-    -- Of the last minute, the newest that leave no room: there is some when the oldest of them is a minute old.
+    -- The newest ones of the last minute that fill the limit: one more is allowed when the oldest of them is a minute
+    -- old.
     select made.made_at into oldest
     from (
       select p.created_at from public.prebookings p

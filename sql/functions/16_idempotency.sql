@@ -1,18 +1,18 @@
--- An Idempotency-Key is of the request, whatever it was answered with: sent again, it is answered so again, with the
--- row as it is now, and makes nothing. The same key with another wish is refused.
+-- Idempotency-Key: a repeated request with the same key gets the first answer, with the current row, and creates
+-- nothing. The same key with another wish is refused.
 
--- A wish without its user, whose e-mail may change.
+-- Returns the wish key without the user, whose e-mail may change.
 create or replace function prebooking.wish_of(p_wish_key text) returns text
 language sql immutable as $$ select (p_wish_key::jsonb - 0)::text $$;
 
--- What was made earlier by the same request opens at another instant than is asked for now.
+-- Returns the refusal of a repeated request that names another opening than the first one.
 create or replace function prebooking.of_another_opening(p public.prebookings) returns jsonb
 language sql stable as $$
   select prebooking.answer(case when p.status in ('pending', 'loaded') then 'exists' else 'key_reused' end, p)
 $$;
 
--- The answer to a request with a key that was used before; null: it was not. A limit that was met, or a class that was
--- over, is not remembered: the same request may do better later.
+-- Returns the answer to a request with a used key; null: the key is new. A refusal for a limit, or for a class that is
+-- over, is not stored, since the same request may succeed later.
 create or replace function prebooking.answer_again(
   p_user_email text, p_key uuid, p_wish text, p_available_at timestamptz
 ) returns jsonb language plpgsql stable as $$

@@ -1,13 +1,13 @@
--- How one prebooking is executed: claim → begin → finish, or release, or park.
--- Each is one guarded transition, fenced by the claimer's token; a repeat with the same token gets the same answer.
+-- Executes one prebooking: claim → begin → finish, or release, or park.
+-- Each is one guarded transition, fenced by the claim's token; a repeat with the same token gets the same answer.
 
--- What a claim tells its caller; among it the start, or by which clock to read it off the gym's listing.
+-- The answer to a claim. It has the class's start, or the time zone in which the gym's listing has it.
 create or replace function prebooking.claim_as_json(p public.prebookings, p_max_attempts integer) returns jsonb
 language sql volatile as $$
   select prebooking.answer('claimed', p) || pg_catalog.jsonb_build_object(
     'now', prebooking.now(),
     'begun', p.booking_started_at is not null and p.begun_token is distinct from p.claim_token,
-    -- Nothing may be sent any more; what was begun is claimed only to be settled.
+    -- No request may be sent any more; a begun row is claimed only to be settled.
     'settle_only', p.booking_started_at is not null and p.begun_token is distinct from p.claim_token
       and (prebooking.now() >= p.give_up_at or p.attempts >= p_max_attempts),
     'begun_as', p.begun_as,
@@ -16,11 +16,12 @@ language sql volatile as $$
     'session', prebooking.session_as_json(prebooking.session_of(p.user_email)))
 $$;
 
--- The exclusive, leased right to execute one prebooking. It also ends what is over, and says so.
--- p_version: the one the message was published for; null from the sweep, which has no message.
--- p_horizon_seconds: how long before its opening the caller can wait for it.
--- p_lease_seconds: for how long, if it is not renewed; null: until a second after the opening.
--- p_capabilities: see can_execute. A row that the caller can't execute is left to another replica.
+-- Claims the prebooking: the exclusive right to execute it, for the time of a lease. A row that is over is ended
+-- instead.
+-- p_version: that of the message; null from the sweep, which has no message.
+-- p_horizon_seconds: how long the caller can wait for the opening.
+-- p_lease_seconds: the length of the lease unless it is renewed; null: until a second after the opening.
+-- p_capabilities: see can_execute. A row that the caller can't execute is left to other replicas.
 create or replace function public.claim_prebooking(
   p_id uuid, p_token uuid, p_version integer, p_horizon_seconds double precision, p_max_attempts integer,
   p_lease_seconds double precision default null, p_capabilities text[] default '{}'
@@ -52,7 +53,7 @@ begin
     end if;
     return prebooking.claim_as_json(r, p_max_attempts);
   elsif r.ended_token = p_token or p_token = any (r.claim_tokens) then
-    return prebooking.answer('already_ended', r);       -- a late copy of a claim that is long over
+    return prebooking.answer('already_ended', r);       -- a late copy of a claim that has ended
   elsif prebooking.lease_end(r) > t then
     return prebooking.answer('held', r)
       || pg_catalog.jsonb_build_object('retry_after', prebooking.seconds_until(prebooking.lease_end(r)));
@@ -60,12 +61,12 @@ begin
     return prebooking.answer('held', r) || '{"retry_after": 5}';
   end if;
 
-  -- Nobody holds it. Whoever was lost before the opening could not have booked: that was no attempt.
+  -- Nobody holds it. A claim that was lost before the opening can't have booked, so it does not count as an attempt.
   if r.status = 'executing' and not begun and r.claim_counted and prebooking.lease_end(r) < r.available_at then
     r.attempts := r.attempts - 1;
   end if;
 
-  -- First what is over.
+  -- First, end a row that is over.
   if begun and t >= r.give_up_at + interval '24 hours' then
     reason := 'outcome_unknown';
     r := prebooking.end_row(r, reason,
@@ -83,7 +84,7 @@ begin
     return prebooking.answer(reason, r);
   end if;
 
-  -- Then what is not due, perhaps for this caller alone: the lost one could wait for longer.
+  -- Then, refuse a row that is not due, perhaps only for this caller: the previous one could wait longer.
   if (r.status <> 'executing' or not begun)
     and t < r.available_at - pg_catalog.make_interval(secs => p_horizon_seconds) then
     return prebooking.answer('not_due', r)
@@ -97,24 +98,21 @@ begin
 
   update public.prebookings set
     waits_for = null,
-    status = 'executing', claim_token = p_token, claim_tokens = claim_tokens || p_token, claimed_at = t, retry_at = null,
-    lease_until = case when p_lease_seconds is not null then t + pg_catalog.make_interval(secs => p_lease_seconds)
-      else greatest(t + interval '5 seconds', r.available_at + interval '1 second') end,
-    -- A claim that only settles is no attempt, unless it begins again.
-    claim_counted = not begun, attempts = r.attempts + (not begun)::integer,
-    -- The old cron's request has no mark of its own.
-    booking_started_at = case when begun then coalesce(r.booking_started_at, r.available_at) end,
-    begun_token = case when begun then coalesce(r.begun_token, '00000000-0000-0000-0000-000000000000') end
-  where id = p_id returning * into r;
-  return prebooking.claim_as_json(r, p_max_attempts);
-end $$;
+    status = 'executing', claim_token = p_token, claim_tokens = claim_tokens || p_token, claimed_at = t, retry_at =
+    null, lease_until = case when p_lease_seconds is not null then t + pg_catalog.make_interval(secs => p_lease_seconds)
+    else greatest(t + interval '5 seconds', r.available_at + interval '1 second') end, -- A claim that only settles does
+    not count as an attempt, unless it begins again. claim_counted = not begun, attempts = r.attempts + (not
+    begun)::integer, -- The old cron's request has no begin mark. booking_started_at = case when begun then
+    coalesce(r.booking_started_at, r.available_at) end, begun_token = case when begun then coalesce(r.begun_token,
+    '00000000-0000-0000-0000-000000000000') end where id = p_id returning * into r; return prebooking.claim_as_json(r,
+    p_max_attempts); end $$;
 
--- The recorded intent to send the booking request. p_settled: the caller has settled the earlier begin as absent.
--- p_starts_at: the class's start, where the caller has learnt it; the row keeps it, also where that is what forbids it.
--- p_book_until_minutes: how long before its start the class is booked no more; what is unknown forbids nothing.
--- p_class: what the caller knows of the class by the gym's listing, see known_class; null: it is of a version that
--- sends the row's id, whatever is listed. p_absent: see other_of_same_class. Where another of the user's prebookings may
--- be booking the same class, the row is released, which was no attempt, and the answer is held.
+-- Records that the booking request may be sent. p_settled: the caller has settled the earlier begin as absent.
+-- p_starts_at: the class's start, if the caller knows it. It is stored even if it is the reason of a refusal.
+-- p_book_until_minutes: how long before its start the class is no longer booked; an unknown start refuses nothing.
+-- p_class: the class by the gym's listing, see known_class; null: the caller is of a version that always sends the
+-- row's id. p_absent: see other_of_same_class. If another of the user's prebookings may be booking the same class, the
+-- answer is `held`, and the row is released without counting an attempt.
 create or replace function public.begin_booking(
   p_id uuid, p_token uuid, p_lease_seconds double precision, p_max_attempts integer, p_settled boolean,
   p_starts_at timestamptz default null, p_book_until_minutes double precision default 0,
@@ -126,7 +124,7 @@ declare
   email text;
   t timestamptz;
 begin
-  -- The user's turn comes before any row's lock. Where the row has gone to another e-mail meanwhile, that one's is taken.
+  -- The user's lock comes before any row's lock. If the row was moved to another e-mail meanwhile, that one's is taken.
   loop
     select p.user_email into email from public.prebookings p where p.id = p_id;
     if not found then
@@ -159,7 +157,7 @@ begin
   if other.id is not null then
     update public.prebookings set
       status = 'pending', waits_for = other.id,
-      -- Where the other has ended the gym has to tell more, and is asked the more rarely the longer that takes.
+      -- If the other has ended, the gym's listing has to change, and is requested at growing intervals.
       retry_at = t + case other.status
         when 'completed' then greatest(interval '5 seconds', least(interval '5 minutes', (t - r.available_at) / 10))
         else interval '1 second' end,
@@ -204,8 +202,8 @@ begin
   return prebooking.answer('finished', r);
 end $$;
 
--- executing → pending: surely not booked. p_graceful: a stop on our side, which is no attempt.
--- p_settled: the caller has settled an earlier begin as absent; without it such a row can only be parked.
+-- Releases the row: executing → pending, certainly not booked. p_graceful: does not count as an attempt.
+-- p_settled: the caller has settled an earlier begin as absent; without it a begun row can only be parked.
 create or replace function public.release_prebooking(
   p_id uuid, p_token uuid, p_outcome text, p_message text, p_shots jsonb,
   p_retry_seconds double precision, p_graceful boolean, p_settled boolean
@@ -234,7 +232,7 @@ begin
   return prebooking.answer('released', r) || pg_catalog.jsonb_build_object('retry_after', p_retry_seconds);
 end $$;
 
--- An unknown outcome not yet settled: it stays executing, with its begin mark, until its lease ends.
+-- Parks a row whose outcome is unknown: it stays executing, with its begin mark, until its lease ends.
 -- p_retry_seconds: when it may be claimed again, to be settled; null: at the end of the begin's lease.
 create or replace function public.park_prebooking(
   p_id uuid, p_token uuid, p_outcome text, p_message text, p_shots jsonb, p_retry_seconds double precision
@@ -249,7 +247,7 @@ begin
     return prebooking.answer('lost', r);
   elsif r.ended_token is distinct from p_token then -- else the answer to the first call was lost
     update public.prebookings set
-      -- Until its own begin's lease ends, its request may still arrive at the gym.
+      -- Until the lease of its own begin ends, its request may still arrive at the gym.
       lease_until = greatest(
         prebooking.now() + pg_catalog.make_interval(secs => p_retry_seconds),
         case when begun_token = p_token or p_retry_seconds is null then lease_until end),

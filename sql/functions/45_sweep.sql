@@ -1,13 +1,14 @@
--- What needs a hand, by kind, and when to look again. It claims nothing: each id goes through the same claim.
--- p_capabilities: see can_execute; what the caller can't execute is left to others.
--- p_address: what has a message for another address is published, too; null: it is not.
+-- Returns the rows that need something, by kind, and when to sweep again. It claims nothing: the caller claims each
+-- row.
+-- p_capabilities: see can_execute; rows that the caller can't execute are left to other replicas.
+-- p_address: rows with a message for another address are included; null: they are not.
 create or replace function public.sweep_prebookings(
   p_lead_seconds double precision, p_max_delay_seconds double precision, p_limit integer default 500,
   p_address text default null, p_max_per_minute integer default null, p_capabilities text[] default '{}'
 ) returns jsonb language plpgsql stable as $$
 declare
   t timestamptz := prebooking.now();
-  -- The message comes first: the sweep takes a row half a lead before its opening, if nobody has.
+  -- The message comes first: half a lead before the opening the sweep executes a row that nobody has claimed.
   due_until timestamptz := t + pg_catalog.make_interval(secs => p_lead_seconds / 2);
   execute_ids jsonb;
   settle_ids jsonb;
@@ -27,16 +28,13 @@ begin
 
   select
     coalesce(pg_catalog.jsonb_agg(e.id order by e.ends) filter (where e.ends <= t and e.begun), '[]'),
-    execute_ids || coalesce(pg_catalog.jsonb_agg(e.id order by e.ends) filter (where e.ends <= t and not e.begun), '[]'),
-    pg_catalog.min(e.ends) filter (where e.ends > t),
-    pg_catalog.count(*) > 0
-  into settle_ids, execute_ids, next_at, is_busy
-  from (
-    select p.id, prebooking.lease_end(p) as ends, prebooking.is_begun(p) as begun
-    from public.prebookings p where p.status = 'executing' and prebooking.can_execute(p, p_capabilities)) e;
+    execute_ids || coalesce(pg_catalog.jsonb_agg(e.id order by e.ends) filter (where e.ends <= t and not e.begun),
+    '[]'), pg_catalog.min(e.ends) filter (where e.ends > t), pg_catalog.count(*) > 0 into settle_ids, execute_ids,
+    next_at, is_busy from ( select p.id, prebooking.lease_end(p) as ends, prebooking.is_begun(p) as begun from
+    public.prebookings p where p.status = 'executing' and prebooking.can_execute(p, p_capabilities)) e;
 
-  -- No message for this version: a lost publish, a QStash that was down, an opening that was too far away, an
-  -- adopted row. What opens within the lead is executed, not published.
+  -- No message for this version: after a lost publish, while QStash was down, for an opening that was too far away, and
+  -- for rows of the web application. Rows that open within the lead are executed, not published.
   select coalesce(
       pg_catalog.jsonb_agg(prebooking.as_json(w.p) || pg_catalog.jsonb_build_object(
         'delivery_failures', (w.p).delivery_failures, 'readdressed', w.readdressed) order by (w.p).available_at), '[]')
@@ -67,7 +65,8 @@ begin
 
   is_busy := is_busy or exists (
     select from public.prebookings p
-    where p.status in ('pending', 'loaded') and p.available_at between t - interval '10 seconds' and t + interval '10 seconds');
+    where p.status in ('pending', 'loaded') and p.available_at between t - interval '10 seconds' and t + interval '10
+    seconds');
 
   return pg_catalog.jsonb_build_object(
     'outcome', 'swept', 'now', t, 'execute', execute_ids, 'settle', settle_ids, 'publish', publish,
