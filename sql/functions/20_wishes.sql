@@ -1,6 +1,6 @@
--- What a user does with a prebooking: create, list, cancel, reschedule, retry.
+-- The changes that a user makes to prebookings: create, cancel, reschedule, retry; and their list.
 
--- The user's turn has been taken.
+-- Creates the row. The caller has taken the user's turn.
 create or replace function prebooking.create_row(
   p_id uuid, p_user_email text, p_box_subdomain text, p_box_aimharder_id text, p_booking_data jsonb,
   p_available_at timestamptz, p_max_active integer, p_max_per_minute integer,
@@ -48,7 +48,7 @@ begin
   return prebooking.answer('created', r);
 end $$;
 
--- p_key: of the request, where it has an Idempotency-Key. Replicas of earlier versions say less than all of this.
+-- p_key: that of the request, if it has an Idempotency-Key. Replicas of earlier versions send only some of these.
 create or replace function public.create_prebooking(
   p_id uuid, p_user_email text, p_box_subdomain text, p_box_aimharder_id text, p_booking_data jsonb,
   p_available_at timestamptz default null,   -- null: now
@@ -92,7 +92,7 @@ create or replace function public.list_prebookings(
   ) r
 $$;
 
--- Of these messages' prebookings: the row as it is now.
+-- Returns the current rows of the prebookings of these messages.
 create or replace function public.read_prebookings(p_ids uuid[]) returns jsonb
 language sql stable as $$
   select pg_catalog.jsonb_build_object('outcome', 'read', 'prebookings', coalesce(
@@ -100,8 +100,8 @@ language sql stable as $$
   from public.prebookings p where p.id = any (p_ids)
 $$;
 
--- pending → cancelled, executing and not begun → cancelled. A pending row can always be cancelled. A series that made it
--- skips its day; others that left the day to it make it.
+-- pending → cancelled, executing and not begun → cancelled. A pending row can always be cancelled. The series that made
+-- it skips its day; other series that left the day to it may make it again.
 create or replace function public.cancel_prebooking(p_id uuid, p_user_email text)
 returns jsonb language plpgsql as $$
 declare
@@ -125,15 +125,15 @@ begin
   return prebooking.answer('cancelled', r);
 end $$;
 
--- What stands before the opening can be changed: null, or the reason against it.
+-- Returns the refusal of an opening that is too late: when the row is over; else null.
 create or replace function prebooking.refuse_opening(p public.prebookings, p_available_at timestamptz)
 returns jsonb language sql volatile as $$
   select case when greatest(p_available_at, prebooking.now()) >= p.give_up_at then
     prebooking.answer('too_late', p) || pg_catalog.jsonb_build_object('give_up_at', p.give_up_at) end
 $$;
 
--- pending → pending with another opening. The old message is returned, to be deleted. Without p_max_per_minute, as an
--- older replica calls it, a move is refused by no limit, but counts nevertheless.
+-- pending → pending with another opening. Returns the old message, to be deleted. Without p_max_per_minute, as older
+-- replicas call it, a move counts but is not refused.
 create or replace function public.reschedule_prebooking(
   p_id uuid, p_user_email text, p_available_at timestamptz, p_max_per_minute integer default null
 ) returns jsonb language plpgsql as $$
@@ -173,8 +173,8 @@ begin
   return prebooking.answer('rescheduled', r) || pg_catalog.jsonb_build_object('replaced_message_id', old_message);
 end $$;
 
--- failed → pending, by the user's hand, whose turn has been taken. The caller makes the token. A begin mark
--- (outcome_unknown alone has one) is kept: it is settled first.
+-- failed → pending, by the user. The caller has taken the user's turn, and makes the token. A begin mark (only
+-- outcome_unknown has one) is kept: it is settled first.
 create or replace function prebooking.retry_row(
   p_id uuid, p_user_email text, p_token uuid, p_available_at timestamptz, p_max_active integer,
   p_max_per_minute integer

@@ -1,8 +1,9 @@
--- A class that is wanted every week. The service, which knows the calendar, tells which days are due and when they open;
--- here each is made at most once. Locks are taken in one order: the user's turn, the series, its prebookings.
+-- Series: classes to book every week. The service, which knows the calendar, decides which days are due and when they
+-- open; here each becomes a prebooking at most once. Locks are taken in one order: the user's turn, the series, its
+-- prebookings.
 
--- Whether the prebooking has its day of the series: it is the series' own, or one of the same class for the same person
--- that waits or is booked. Names count where both have one.
+-- Returns whether the prebooking fills its day of the series: it is the series' own, or one of the same class for the
+-- same person that is active or booked. Names are compared if both have one.
 create or replace function prebooking.has_day(p public.prebookings, s public.prebooking_series) returns boolean
 language sql stable as $$
   select coalesce((p.result ->> 'given_back_at') is null and case
@@ -18,7 +19,7 @@ language sql stable as $$
     end, false)
 $$;
 
--- Its days that have a prebooking, of today and later: whose it is, and whether the series made it.
+-- Returns the days from today on that have a prebooking, and whether the series made it.
 create or replace function prebooking.taken_days(s public.prebooking_series) returns jsonb
 language sql stable as $$
   select coalesce(pg_catalog.jsonb_agg(
@@ -28,7 +29,7 @@ language sql stable as $$
       p.booking_data ->> 'day' as day, p.id, coalesce(p.series_id = s.id, false) as own
     from public.prebookings p
     where pg_catalog.lower(p.user_email) = s.user_email
-      -- Today is another day elsewhere.
+      -- The day before, since today is another date in other time zones.
       and p.booking_data ->> 'day' >= pg_catalog.to_char(prebooking.now() at time zone 'UTC' - interval '1 day', 'YYYYMMDD')
       and prebooking.has_day(p, s)
     order by 1, 3 desc, p.created_at, p.id) d
@@ -47,8 +48,8 @@ language sql volatile as $$
   select pg_catalog.jsonb_build_object('outcome', p_outcome, 'series', prebooking.series_as_json(s))
 $$;
 
--- Null, or why its user has to wait: each change may take messages back and order others, which is not counted
--- with those of creates.
+-- Returns null, or the refusal if the user has to wait: each change may delete and schedule messages, which are not
+-- counted with those of creates.
 create or replace function prebooking.refuse_changes(p_user_email text, p_max_active integer) returns jsonb
 language sql volatile as $$
   select pg_catalog.jsonb_build_object(
@@ -61,7 +62,7 @@ language sql volatile as $$
   where m.number >= 4 * p_max_active
 $$;
 
--- p_weekly: what is wanted; all fields equal to those of one that there is: that one. p_most: series of one user.
+-- Creates a series, or returns an existing one with the same p_weekly. p_most: the maximum number of a user's series.
 create or replace function public.create_series(p_id uuid, p_user_email text, p_weekly jsonb, p_most integer)
 returns jsonb language plpgsql as $$
 declare
@@ -82,7 +83,7 @@ begin
   end if;
   t := prebooking.now();
   insert into public.prebooking_series (id, user_email, weekly, look_at, created_at, updated_at)
-  values (p_id, address, p_weekly, t + interval '5 seconds', t, t) -- its maker comes first
+  values (p_id, address, p_weekly, t + interval '5 seconds', t, t) -- the creating replica fills it first
   returning * into s;
   return prebooking.series_answer('created', s);
 end $$;
@@ -95,7 +96,7 @@ language sql volatile as $$
   where s.user_email = pg_catalog.lower(p_user_email) and (p_id is null or s.id = p_id)
 $$;
 
--- Before the lock of a prebooking that may have a day of a series, for whoever ends it by the user's hand.
+-- Locks the series of the user, before the lock of a prebooking that the user ends and that may fill a day of a series.
 create or replace function prebooking.lock_series(p_user_email text) returns void
 language plpgsql as $$
 declare
@@ -107,7 +108,7 @@ begin
   end if;
 end $$;
 
--- The series, locked, does without the prebooking's day from now on. Days of long ago are forgotten.
+-- Adds the prebooking's day to the series' skipped ones, and removes those of long ago. The series is locked.
 create or replace function prebooking.skip_day(s public.prebooking_series, p public.prebookings) returns void
 language sql volatile as $$
   update public.prebooking_series e set
@@ -118,15 +119,15 @@ language sql volatile as $$
   where e.id = s.id
 $$;
 
--- The prebooking is about to be cancelled: the series of its user, locked, whose day it had without being theirs look for
--- that day at once. Whoever has read one of them before finds it changed, since that one knows of no day to make.
+-- Makes other series due whose day the prebooking filled, since it is about to be cancelled. They are locked. Their
+-- revision changes, so that a caller who has read one of them before has to read it again.
 create or replace function prebooking.leave_day(p public.prebookings) returns void
 language sql volatile as $$
   update public.prebooking_series e set revision = e.revision + 1, look_at = prebooking.now()
   where e.user_email = pg_catalog.lower(p.user_email) and p.series_id is distinct from e.id and prebooking.has_day(p, e)
 $$;
 
--- Cancels, of these prebookings of the series, what can be cancelled. The locks of all series of its user are held.
+-- Cancels those of the series' prebookings that can be cancelled. The caller holds the locks of all the user's series.
 create or replace function prebooking.cancel_of_series(p_series_id uuid, p_ids uuid[]) returns jsonb
 language plpgsql as $$
 declare
@@ -147,8 +148,8 @@ begin
   return cancelled;
 end $$;
 
--- p_revision: of what the caller has read, and changed; stale: it has to read again.
--- p_cancel: the prebookings that no longer fit. What has begun stays.
+-- p_revision: that of the series as the caller has read it; `stale`: the caller has to read it again.
+-- p_cancel: the prebookings that no longer fit. Those that have begun stay.
 create or replace function public.change_series(
   p_id uuid, p_user_email text, p_revision integer, p_weekly jsonb, p_paused boolean, p_skip text[], p_cancel uuid[],
   p_max_active integer default null
@@ -179,7 +180,7 @@ begin
   return prebooking.series_answer('changed', s) || pg_catalog.jsonb_build_object('cancelled', cancelled);
 end $$;
 
--- p_keep: what waits stays, as ordinary prebookings; else it is cancelled.
+-- p_keep: pending prebookings stay, as ordinary ones; otherwise they are cancelled.
 create or replace function public.end_series(p_id uuid, p_user_email text, p_keep boolean)
 returns jsonb language plpgsql as $$
 declare

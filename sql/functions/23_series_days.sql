@@ -1,6 +1,6 @@
--- How the days of a series become prebookings: each at most once, whoever asks at the same time, and however often.
+-- Creates the prebookings of a series' days: each at most once, with any number of concurrent and repeated calls.
 
--- One day becomes an ordinary prebooking: created, or why not.
+-- Creates the prebooking of one day. Returns the outcome of create_row.
 create or replace function prebooking.make_day(s public.prebooking_series, p_day jsonb, p_max_active integer)
 returns text language plpgsql as $$
 declare
@@ -19,8 +19,8 @@ begin
   return answer ->> 'outcome';
 end $$;
 
--- Makes the due days that have no prebooking. p_days: [{"id", "day", "opens_at", "starts_at"}], by the opening; the
--- caller makes the ids, so a repeat gets the first one's answer. p_look_at: when the next day becomes due.
+-- Creates the missing prebookings of due days. p_days: [{"id", "day", "opens_at", "starts_at"}], by the opening; the
+-- caller makes the ids, so a repeat gets the first answer. p_look_at: when the next day becomes due.
 create or replace function public.fill_series(
   p_id uuid, p_revision integer, p_days jsonb, p_max_active integer, p_look_at timestamptz
 ) returns jsonb language plpgsql as $$
@@ -53,7 +53,7 @@ begin
       outcome := prebooking.make_day(s, day, p_max_active);
       if outcome = 'created' then
         made := made + 1;
-      else -- also where another prebooking is of the same wish, though not of the same class any more
+      else -- also if another prebooking has the same wish key, but another class by now
         refused := refused || pg_catalog.jsonb_build_object(day ->> 'day', pg_catalog.replace(outcome, '_', '-'));
       end if;
     end loop;
@@ -62,7 +62,7 @@ begin
     end if;
     update public.prebooking_series e set
       reasons = refused, revision = e.revision + (made > 0)::integer,
-      -- Room comes when another prebooking ends.
+      -- There is room when another prebooking ends.
       look_at = case when refused = '{}' then p_look_at else least(p_look_at, prebooking.now() + interval '1 minute') end
     where e.id = p_id returning * into s;
   end if;
@@ -71,7 +71,7 @@ begin
   return prebooking.series_answer('filled', s) || pg_catalog.jsonb_build_object('made', rows);
 end $$;
 
--- Series with a day to make, each for one caller: it is taken again after a minute, unless it was filled.
+-- Returns series with a due day, each to one caller. Unless it is filled it is returned again after a minute.
 create or replace function public.take_series(p_limit integer default 20) returns jsonb
 language plpgsql as $$
 declare

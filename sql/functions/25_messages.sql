@@ -1,6 +1,6 @@
--- The QStash message of a prebooking, with the address that it is delivered to: the service's PUBLIC_URL at the time it
--- was published. Where PUBLIC_URL has changed since then, nobody may answer there: the sweep publishes a new message.
--- Replicas of an earlier version note no address: such a message is taken to have the right one.
+-- The QStash message of a prebooking, with its address: the service's PUBLIC_URL at the time it was published. If
+-- PUBLIC_URL has changed since, there may be no service there: the sweep publishes a new message. Replicas of an
+-- earlier version note no address: such a message is taken to have the right one.
 
 create or replace function public.attach_message(
   p_id uuid, p_version integer, p_message_id text, p_address text default null
@@ -19,7 +19,7 @@ begin
   elsif r.version <> p_version then
     return prebooking.answer('stale', r);
   end if;
-  -- Remembered, because this answer may be lost too, and the old cron's message would book beside us.
+  -- Stored, because this answer may be lost, too, and the old cron's message would book as well.
   replaced := nullif(coalesce(nullif(r.qstash_schedule_id, p_message_id), r.replaced_message_id), p_message_id);
   readdressed := coalesce(r.scheduled_version = p_version and r.message_address <> p_address, false);
   update public.prebookings set
@@ -32,7 +32,7 @@ begin
   return prebooking.answer('attached', r) || pg_catalog.jsonb_build_object('replaced_message_id', replaced);
 end $$;
 
--- QStash gave up on a message. The row only loses its message; the sweep goes on with it.
+-- Notes that QStash gave up on a message. The row only loses its message; the sweep publishes another one.
 create or replace function public.note_delivery_failure(p_id uuid, p_version integer, p_reason text)
 returns jsonb language plpgsql as $$
 declare
@@ -49,9 +49,9 @@ begin
   return '{"outcome": "nothing_to_note"}';
 end $$;
 
--- Rows that wait with a message for another address than this one, and were not readdressed a while ago: two replicas
--- with different addresses would else take each other's messages without end. The earliest, and of each user as many as
--- may be ordered within a minute (null: any number).
+-- Returns pending rows with a message for another address that were not readdressed recently: otherwise two replicas
+-- with different addresses would replace each other's messages without end. The earliest openings, and at most as many
+-- of each user as may be scheduled within a minute (null: any number).
 create or replace function prebooking.messages_elsewhere(
   p_address text, p_opens_after timestamptz, p_max_per_minute integer, p_limit integer
 ) returns setof public.prebookings language plpgsql stable as $$
@@ -60,7 +60,7 @@ declare
   first_address text;
   last_address text;
 begin
-  -- Both ends of the index: nearly always all are right.
+  -- Checks both ends of the index: nearly always all addresses are right.
   select pg_catalog.min(p.message_address), pg_catalog.max(p.message_address) into first_address, last_address
   from public.prebookings p where p.status in ('pending', 'loaded') and p.message_address is not null;
   if p_address is null or first_address is null or (first_address = p_address and last_address = p_address) then

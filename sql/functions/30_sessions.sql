@@ -1,7 +1,7 @@
--- The user's AimHarder session: connected by the user, read, refreshed by one at a time. What is encrypted, and how, is
--- the service's business: here a token is a text, and cookies are JSON (a list; encrypted, a string).
+-- The user's AimHarder session: connected, read, and refreshed by one replica at a time. The service encrypts its
+-- secrets: here a token is text, and cookies are JSON (a list; encrypted, a string).
 
--- The background one, else the newest of a device. E-mails compare lower-cased.
+-- Returns the background session, else the newest one of a device. E-mails are compared in lower case.
 create or replace function prebooking.session_of(p_user_email text) returns public.auth_sessions
 language sql stable as $$
   select s from public.auth_sessions s
@@ -10,9 +10,8 @@ language sql stable as $$
   limit 1
 $$;
 
--- Whether a caller of these capabilities can execute the row: a replica of an earlier release would look for a gym of
--- aimharder.es, whether the row or its user's session names that, at aimharder.com, and take a class without an id for
--- none.
+-- Returns whether a caller with these capabilities can execute the row. A replica of an earlier release would request a
+-- gym under aimharder.es (by the row or the user's session) at aimharder.com, and refuse a class without an id.
 create or replace function prebooking.can_execute(p public.prebookings, p_capabilities text[]) returns boolean
 language sql stable as $$
   select (p.class is null or p.booking_data ->> 'id' is not null or 'class' = any (p_capabilities))
@@ -21,16 +20,16 @@ language sql stable as $$
       and not coalesce((prebooking.session_of(p.user_email)).box_domains ? p.box_subdomain, false) end
 $$;
 
--- Whether a caller of these capabilities knows where the session's cookies may go: a replica of an earlier release would
--- send those of aimharder.es to aimharder.com.
+-- Returns whether a caller with these capabilities can use the session. A replica of an earlier release would send
+-- cookies of aimharder.es to aimharder.com.
 create or replace function prebooking.can_refresh(p public.auth_sessions, p_capabilities text[]) returns boolean
 language sql immutable as $$
   select coalesce(p.box_domains, '{}') = '{}' or 'box_domain' = any (p_capabilities)
 $$;
 
--- A session as the service takes it. `user_email` is whom its secrets are bound to. The lease of a refresh is taken
--- before the request is sent, and given back with its result: one that stands tells of a refresh under way, or of a
--- replica that died in it. (The service writes answer_lost.)
+-- Returns a session for the service. Its secrets are bound to `user_email`. The lease of a refresh is taken before the
+-- request is sent, and released with its result: a lease that exists means that a refresh is under way, or that its
+-- replica was killed. (The service writes answer_lost.)
 create or replace function prebooking.session_as_json(p public.auth_sessions) returns jsonb
 language sql stable as $$
   select case when p.id is not null then pg_catalog.jsonb_build_object(
@@ -44,7 +43,7 @@ language sql stable as $$
   from (select 1) one left join prebooking.accounts a on a.user_email = pg_catalog.lower(p.user_email)
 $$;
 
--- What the user may see of it.
+-- Returns the part of a session that its user may see.
 create or replace function prebooking.session_state(p public.auth_sessions) returns jsonb
 language sql stable as $$
   select pg_catalog.jsonb_build_object(
@@ -56,14 +55,14 @@ language sql stable as $$
   from (select 1) one left join prebooking.accounts a on a.user_email = pg_catalog.lower(p.user_email)
 $$;
 
--- Two at once of one user take turns: else both would find room for one check, or no background row yet.
+-- Serializes calls for one user: otherwise two at once could both be admitted, or both insert a background row.
 create or replace function prebooking.take_session_turn(p_user_email text) returns void
 language sql volatile as $$
   select pg_catalog.pg_advisory_xact_lock(
     pg_catalog.hashtextextended('auth_sessions ' || pg_catalog.lower(p_user_email), 0))
 $$;
 
--- Asked before AimHarder is. The caller makes the token: a repeat is the same check.
+-- Counts a check of a session, before the request to AimHarder. The caller makes the token: a repeat is the same check.
 create or replace function public.admit_session_check(p_user_email text, p_token uuid, p_max_per_minute integer)
 returns jsonb language plpgsql as $$
 declare
@@ -89,7 +88,7 @@ begin
   return '{"outcome": "admitted"}';
 end $$;
 
--- Whether the web application's table holds one session of a user at the most, as before its 007.
+-- Returns whether the web application's table allows only one session of a user, as before its migration 007.
 create or replace function prebooking.has_one_session_each() returns boolean
 language sql stable as $$
   select exists (
@@ -99,7 +98,7 @@ language sql stable as $$
       and coalesce(a.attname, pg_catalog.pg_get_expr(i.indexprs, i.indrelid)) ~ 'user_email')
 $$;
 
--- The user's one background session is this one now.
+-- Stores the user's background session.
 create or replace function public.connect_session(
   p_user_email text, p_token text, p_cookies jsonb, p_fingerprint text, p_box_domains jsonb default null
 ) returns jsonb language plpgsql as $$
@@ -108,10 +107,10 @@ declare
   t timestamptz;
   one constant boolean := prebooking.has_one_session_each();
 begin
-  perform prebooking.take_session_turn(p_user_email); -- not every such table has an index that allows one row only
+  perform prebooking.take_session_turn(p_user_email); -- not every such table has a unique index
   t := prebooking.now();
-  -- A fingerprint is one sign-in at AimHarder: a device's row that has it becomes the background row. So does the only
-  -- row that a user may have.
+  -- A fingerprint identifies one sign-in to AimHarder: a device's row with it becomes the background row. So does the
+  -- only row if a user may have only one.
   select * into s from public.auth_sessions a
   where pg_catalog.lower(a.user_email) = pg_catalog.lower(p_user_email)
     and (one or a.fingerprint = p_fingerprint or a.session_type = 'background')
@@ -126,7 +125,7 @@ begin
       user_email, aimharder_token, aimharder_cookies, fingerprint, box_domains, session_type,
       created_at, updated_at, connected_at, last_token_update_date)
     values (
-      -- As the web application spells it, which compares e-mails with their case.
+      -- In the web application's spelling: it compares e-mails case-sensitively.
       coalesce((prebooking.session_of(p_user_email)).user_email, p_user_email),
       p_token, p_cookies, p_fingerprint, p_box_domains, 'background', t, t, t, t at time zone 'utc')
     returning * into s;
@@ -134,7 +133,7 @@ begin
     update public.auth_sessions set
       aimharder_token = p_token, aimharder_cookies = p_cookies, fingerprint = p_fingerprint, sealed_for = null,
       box_domains = p_box_domains,
-      -- It is another session: a clean-up by age must not take it for the one that was here.
+      -- It is a new session: a clean-up by age must not remove it as the old one.
       created_at = case when one then t else created_at end, last_refresh_date = case when one then t else last_refresh_date end,
       session_type = 'background', connected_at = t, updated_at = t,
       last_token_update_date = t at time zone 'utc', last_token_update_error = null,
@@ -144,7 +143,7 @@ begin
   return pg_catalog.jsonb_build_object('outcome', 'connected', 'state', prebooking.session_state(s));
 end $$;
 
--- The session that an execution would take now.
+-- Returns the session that an execution would use.
 create or replace function public.read_session(p_user_email text)
 returns jsonb language plpgsql stable as $$
 declare
@@ -157,7 +156,7 @@ begin
     'outcome', 'found', 'session', prebooking.session_as_json(s), 'state', prebooking.session_state(s));
 end $$;
 
--- What AimHarder has told of the gyms of a session's member: {sub-domain: domain} of those not under aimharder.com.
+-- Stores the domains of the member's gyms that are not under aimharder.com: {sub-domain: domain}.
 create or replace function public.note_box_domains(p_id uuid, p_box_domains jsonb)
 returns jsonb language plpgsql as $$
 begin
@@ -166,21 +165,21 @@ begin
   return '{"outcome": "noted"}';
 end $$;
 
--- Forgets the background session, its account and password; sessions of devices are the web application's.
+-- Deletes the background session, its account and password. Sessions of devices belong to the web application.
 create or replace function public.disconnect_session(p_user_email text)
 returns jsonb language plpgsql as $$
 begin
-  perform prebooking.take_session_turn(p_user_email); -- a session that is just being stored is seen then
+  perform prebooking.take_session_turn(p_user_email); -- so that a session that is just being stored is deleted, too
   delete from public.auth_sessions a
   where pg_catalog.lower(a.user_email) = pg_catalog.lower(p_user_email) and a.session_type = 'background';
-  if found then -- which has left its account
+  if found then -- a trigger has deleted its account
     return '{"outcome": "disconnected"}';
   end if;
   perform prebooking.forget_account(p_user_email); -- for a sign-in under way
   return '{"outcome": "no_session"}';
 end $$;
 
--- The right to refresh the user's session, for a while. p_token: the AimHarder token that the caller knows.
+-- Leases the right to refresh the user's session. p_token: the AimHarder token that the caller knows.
 create or replace function public.lease_session(
   p_user_email text, p_token text, p_lease uuid, p_lease_seconds double precision, p_capabilities text[] default '{}'
 ) returns jsonb language plpgsql as $$
@@ -194,7 +193,7 @@ begin
     return '{"outcome": "no_session", "session": null}';
   end if;
   t := prebooking.now();
-  if s.aimharder_token <> p_token then -- somebody has refreshed it: use that
+  if s.aimharder_token <> p_token then -- it was refreshed: use the new one
     return pg_catalog.jsonb_build_object('outcome', 'changed', 'session', prebooking.session_as_json(s));
   elsif not prebooking.can_refresh(s, p_capabilities) then
     return pg_catalog.jsonb_build_object('outcome', 'busy', 'retry_after', 5, 'session', prebooking.session_as_json(s));
@@ -209,7 +208,7 @@ begin
   return pg_catalog.jsonb_build_object('outcome', 'leased', 'session', prebooking.session_as_json(s));
 end $$;
 
--- Compare-and-set on the old token; new token and cookies together. p_error instead: the refresh failed.
+-- Stores a refreshed session, by compare-and-set on the old token. p_error instead of a new token: the refresh failed.
 create or replace function public.save_session(
   p_id uuid, p_lease uuid, p_old_token text,
   p_new_token text default null, p_cookies jsonb default null, p_error text default null

@@ -1,7 +1,7 @@
--- Secrets that are not encrypted under the newest key yet, listed and replaced a page at a time.
+-- Lists and replaces the secrets that are not encrypted under the newest key yet, in pages.
 
--- What is not encrypted under this key yet, after that row; and how many these are in all. The stalest first: a
--- trigger of the web application's table stamps each row that changes, and the newest device's row must stay newest.
+-- Returns the rows after that one that are not encrypted under this key yet, and their total number. The oldest first:
+-- a trigger of the web application stamps each changed row, and the newest device's row must stay the newest.
 create or replace function public.list_sessions_to_encrypt(
   p_key_id text, p_after_at timestamptz default null, p_after_id uuid default null, p_limit integer default 100
 ) returns jsonb language sql stable as $$
@@ -25,7 +25,7 @@ create or replace function public.list_sessions_to_encrypt(
       'at', p.at) order by p.at, p.id) from page p), '[]'))
 $$;
 
--- Compare-and-set of both secrets, as they are stored. Not while somebody refreshes them: theirs are newer.
+-- Replaces both secrets, by compare-and-set on the stored ones. Not during a refresh, whose secrets will be newer.
 create or replace function public.replace_session_secrets(
   p_id uuid, p_old_token text, p_old_cookies jsonb, p_new_token text, p_new_cookies jsonb
 ) returns jsonb language plpgsql as $$
@@ -49,7 +49,7 @@ begin
   return '{"outcome": "replaced"}';
 end $$;
 
--- Passwords that are not encrypted under this key yet, after that user's; and how many these are in all.
+-- Returns the passwords after that user's that are not encrypted under this key yet, and their total number.
 create or replace function public.list_passwords_to_encrypt(
   p_key_id text, p_after text default '', p_limit integer default 100
 ) returns jsonb language sql stable as $$
@@ -67,7 +67,7 @@ create or replace function public.list_passwords_to_encrypt(
       from page p), '[]'))
 $$;
 
--- Compare-and-set of a password as it is stored.
+-- Replaces a password, by compare-and-set on the stored one.
 create or replace function public.replace_password(p_user_email text, p_old text, p_new text)
 returns jsonb language plpgsql as $$
 begin

@@ -98,14 +98,17 @@ begin
 
   update public.prebookings set
     waits_for = null,
-    status = 'executing', claim_token = p_token, claim_tokens = claim_tokens || p_token, claimed_at = t, retry_at =
-    null, lease_until = case when p_lease_seconds is not null then t + pg_catalog.make_interval(secs => p_lease_seconds)
-    else greatest(t + interval '5 seconds', r.available_at + interval '1 second') end, -- A claim that only settles does
-    not count as an attempt, unless it begins again. claim_counted = not begun, attempts = r.attempts + (not
-    begun)::integer, -- The old cron's request has no begin mark. booking_started_at = case when begun then
-    coalesce(r.booking_started_at, r.available_at) end, begun_token = case when begun then coalesce(r.begun_token,
-    '00000000-0000-0000-0000-000000000000') end where id = p_id returning * into r; return prebooking.claim_as_json(r,
-    p_max_attempts); end $$;
+    status = 'executing', claim_token = p_token, claim_tokens = claim_tokens || p_token, claimed_at = t, retry_at = null,
+    lease_until = case when p_lease_seconds is not null then t + pg_catalog.make_interval(secs => p_lease_seconds)
+      else greatest(t + interval '5 seconds', r.available_at + interval '1 second') end,
+    -- A claim that only settles does not count as an attempt, unless it begins again.
+    claim_counted = not begun, attempts = r.attempts + (not begun)::integer,
+    -- The old cron's request has no begin mark.
+    booking_started_at = case when begun then coalesce(r.booking_started_at, r.available_at) end,
+    begun_token = case when begun then coalesce(r.begun_token, '00000000-0000-0000-0000-000000000000') end
+  where id = p_id returning * into r;
+  return prebooking.claim_as_json(r, p_max_attempts);
+end $$;
 
 -- Records that the booking request may be sent. p_settled: the caller has settled the earlier begin as absent.
 -- p_starts_at: the class's start, if the caller knows it. It is stored even if it is the reason of a refusal.

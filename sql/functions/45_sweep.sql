@@ -28,10 +28,13 @@ begin
 
   select
     coalesce(pg_catalog.jsonb_agg(e.id order by e.ends) filter (where e.ends <= t and e.begun), '[]'),
-    execute_ids || coalesce(pg_catalog.jsonb_agg(e.id order by e.ends) filter (where e.ends <= t and not e.begun),
-    '[]'), pg_catalog.min(e.ends) filter (where e.ends > t), pg_catalog.count(*) > 0 into settle_ids, execute_ids,
-    next_at, is_busy from ( select p.id, prebooking.lease_end(p) as ends, prebooking.is_begun(p) as begun from
-    public.prebookings p where p.status = 'executing' and prebooking.can_execute(p, p_capabilities)) e;
+    execute_ids || coalesce(pg_catalog.jsonb_agg(e.id order by e.ends) filter (where e.ends <= t and not e.begun), '[]'),
+    pg_catalog.min(e.ends) filter (where e.ends > t),
+    pg_catalog.count(*) > 0
+  into settle_ids, execute_ids, next_at, is_busy
+  from (
+    select p.id, prebooking.lease_end(p) as ends, prebooking.is_begun(p) as begun
+    from public.prebookings p where p.status = 'executing' and prebooking.can_execute(p, p_capabilities)) e;
 
   -- No message for this version: after a lost publish, while QStash was down, for an opening that was too far away, and
   -- for rows of the web application. Rows that open within the lead are executed, not published.
@@ -65,8 +68,7 @@ begin
 
   is_busy := is_busy or exists (
     select from public.prebookings p
-    where p.status in ('pending', 'loaded') and p.available_at between t - interval '10 seconds' and t + interval '10
-    seconds');
+    where p.status in ('pending', 'loaded') and p.available_at between t - interval '10 seconds' and t + interval '10 seconds');
 
   return pg_catalog.jsonb_build_object(
     'outcome', 'swept', 'now', t, 'execute', execute_ids, 'settle', settle_ids, 'publish', publish,
