@@ -1,6 +1,6 @@
--- A member signs in to AimHarder: who may try how often, which sign-in counts, and the password where it is remembered.
+-- Sign-ins of members to AimHarder: rate limits, which one counts, and the remembered password.
 
--- Of the account no more than the fingerprint is left, and what was begun before is stored no more.
+-- Deletes the account except its fingerprint. Sign-ins that began before are not stored any more.
 create or replace function prebooking.forget_account(p_user_email text) returns void
 language sql volatile as $$
   update prebooking.accounts set
@@ -9,8 +9,8 @@ language sql volatile as $$
   where user_email = pg_catalog.lower(p_user_email)
 $$;
 
--- Whoever writes it: a session that was connected otherwise may be another account's, and with the connected session
--- its account is forgotten.
+-- A trigger, so that it covers every writer: a session that was connected without a sign-in may be another account's,
+-- and with a deleted session its account is deleted.
 create or replace function prebooking.account_is_left() returns trigger language plpgsql as $$
 begin
   if tg_op = 'INSERT' then
@@ -30,8 +30,8 @@ create or replace trigger auth_sessions_deleted_leaves_account
   after delete on public.auth_sessions for each row
   when (old.session_type = 'background') execute function prebooking.account_is_left();
 
--- The background session's account goes with it to another e-mail. A row stays where it was, and counts on: what was
--- begun there before is older than whatever its next owner begins.
+-- The account of a background session moves with it to another e-mail. A row stays at the old address and its
+-- generation rises on, so that earlier sign-ins there stay older than those of the next owner.
 create or replace function prebooking.account_is_moved() returns trigger language plpgsql as $$
 declare
   p_from constant text := pg_catalog.lower(old.user_email);
@@ -56,8 +56,8 @@ create or replace trigger auth_sessions_moved_takes_account_along
   when (lower(new.user_email) <> lower(old.user_email) and new.session_type = 'background')
   execute function prebooking.account_is_moved();
 
--- Asked before AimHarder is. So many tries within so many minutes for each user, and for each account whoever tries.
--- The caller makes the token: a repeat is the same try. p_fingerprint: for a user who has none yet.
+-- Counts an attempt, before the request to AimHarder. Attempts are limited for each user, and for each account by all
+-- users together. The caller makes the token: a repeat is the same attempt. p_fingerprint: for a user who has none yet.
 create or replace function public.admit_sign_in(
   p_user_email text, p_account_email text, p_token uuid, p_fingerprint text,
   p_most integer default 5, p_minutes double precision default 15
@@ -72,7 +72,7 @@ declare
   given bigint;
 begin
   perform prebooking.take_session_turn(email);
-  -- After the user's, always: so no two wait for each other.
+  -- Always after the user's lock, which prevents deadlocks.
   perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('sign_in_tries ' || account, 0));
   t := prebooking.now();
   delete from prebooking.sign_in_tries old where old.token in (
@@ -104,7 +104,8 @@ begin
   return pg_catalog.jsonb_build_object('outcome', 'admitted', 'ticket', given, 'fingerprint', a.fingerprint);
 end $$;
 
--- What a sign-in came to. The newest counts: one that began before what was stored or forgotten last is superseded.
+-- Stores the result of a sign-in. The newest counts: one that began before the last stored or deleted one is
+-- superseded.
 create or replace function public.store_sign_in(
   p_user_email text, p_ticket bigint, p_account_email text, p_token text, p_cookies jsonb, p_fingerprint text,
   p_password text default null, p_box_domains jsonb default null
@@ -117,8 +118,8 @@ declare
 begin
   perform prebooking.take_session_turn(email);
   select a.generation into last from prebooking.accounts a where a.user_email = email for update;
-  if last < p_ticket then -- else it is superseded, or this is a repeat
-    -- The account's count ends, and of this user's the tries at it; others who tried it have still tried.
+  if last < p_ticket then -- otherwise it is superseded, or this is a repeat
+    -- Resets the account's count, and this user's attempts at it; those of other users still count.
     delete from prebooking.sign_in_tries t where t.user_email = email and t.account_email = account;
     update prebooking.sign_in_tries t set counts_for_account = false where t.account_email = account;
     perform public.connect_session(p_user_email, p_token, p_cookies, p_fingerprint, p_box_domains);

@@ -1,8 +1,8 @@
--- A session that has died is signed in again with the remembered password: by one replica at a time, under the lease of
--- the session's refresh, and within an allowance that nobody else's tries use.
+-- Signs a dead session in again with the remembered password: one replica at a time, under the lease of the session's
+-- refresh, and with a rate limit of its own.
 
--- The right to sign in again, for a while, with what it takes. p_token: the session's as it is stored, as far as the
--- caller knows. p_attempt: a repeat is the same one.
+-- Leases the right to sign in again, with the credentials. p_token: the session's stored one, by the caller's
+-- knowledge. p_attempt: a repeat has the same one.
 create or replace function public.lease_sign_in(
   p_user_email text, p_token text, p_lease uuid, p_lease_seconds double precision, p_attempt uuid,
   p_most integer default 3, p_minutes double precision default 15, p_capabilities text[] default '{}'
@@ -23,7 +23,7 @@ begin
   end if;
   select * into a from prebooking.accounts where user_email = email;
   t := prebooking.now();
-  if s.aimharder_token <> p_token then -- somebody has renewed it: use that
+  if s.aimharder_token <> p_token then -- it was replaced: use the new one
     return pg_catalog.jsonb_build_object('outcome', 'changed', 'session', prebooking.session_as_json(s));
   elsif a.password is null then
     return pg_catalog.jsonb_build_object(
@@ -54,7 +54,7 @@ begin
     'sealed_for', coalesce(a.sealed_for, a.user_email), 'password', a.password, 'fingerprint', a.fingerprint);
 end $$;
 
--- What it came to, unless the session or the account are others by now. Either way the session that the user then has.
+-- Stores the new session, unless session or account were replaced since. Returns the user's current session.
 create or replace function public.save_sign_in_again(
   p_user_email text, p_generation bigint, p_lease uuid, p_token text, p_cookies jsonb
 ) returns jsonb language plpgsql as $$
@@ -75,12 +75,12 @@ begin
     and a.user_email = email and a.generation = p_generation and a.password is not null;
   saved := found;
   return pg_catalog.jsonb_build_object(
-    'outcome', case when saved then 'saved' else 'superseded' end, -- the latter also of a repeat
+    'outcome', case when saved then 'saved' else 'superseded' end, -- superseded also for a repeat
     'session', prebooking.session_as_json(prebooking.session_of(email)));
 end $$;
 
--- It came to nothing: the lease is given back. p_refused: as a wrong password, which is forgotten, if it is still that;
--- else the session that the user has by now.
+-- Releases the lease after a failure. p_refused: the password was wrong, and is deleted if it is still the stored one;
+-- otherwise the user's current session is returned.
 create or replace function public.end_sign_in_again(
   p_user_email text, p_generation bigint, p_lease uuid, p_refused boolean
 ) returns jsonb language plpgsql as $$

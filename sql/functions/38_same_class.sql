@@ -1,9 +1,10 @@
--- Booked once, though it is wished twice: by the class's id, and by its hour and name. No two prebookings of one member
--- that may be for the same class are begun at the same time, nor one after the other has been booked. What is not known
--- of a class is never taken for a difference.
+-- Prevents double bookings of a class that a member has prebooked twice: by its id, and by its hour and name. No two
+-- prebookings of one member that may be for the same class are begun at the same time, nor one after the other was
+-- booked. An unknown field never counts as a difference.
 
--- What is known of the row's class. p_learnt: by the gym's listing, {"id", "starts", "name", "beside"}: the last are the ids
--- of the classes that are listed beside it. What the user's page calls it (activityName) is no name to be compared.
+-- Returns the known fields of the row's class. p_learnt: those by the gym's listing, {"id", "starts", "name",
+-- "beside"}: `beside` has the ids of the other listed classes. The name on the user's page (activityName) is not
+-- compared.
 create or replace function prebooking.known_class(p public.prebookings, p_learnt jsonb) returns jsonb
 language sql stable as $$
   select pg_catalog.jsonb_build_object(
@@ -16,14 +17,14 @@ language sql stable as $$
     'name', prebooking.plain_name(coalesce(p_learnt ->> 'name', p.class ->> 'name')))
 $$;
 
--- Whether one listing has both of them.
+-- Returns whether one listing has both of them.
 create or replace function prebooking.are_listed_apart(p_one jsonb, p_other jsonb) returns boolean
 language sql immutable as $$
   select p_other -> 'ids' <> '[]' and p_one -> 'beside' @> (p_other -> 'ids')
 $$;
 
--- The same id, or the same hour (and name, where both have one). Where an hour is not known, they are two if they start
--- at different instants, or if one listing has both of them.
+-- Returns whether they may be the same class: the same id, or the same hour (and name, if both have one). If an hour is
+-- unknown they differ if they start at different instants, or if one listing has both of them.
 create or replace function prebooking.may_be_same_class(p_one jsonb, p_other jsonb) returns boolean
 language sql immutable as $$
   select exists (
@@ -35,15 +36,15 @@ language sql immutable as $$
       not prebooking.are_listed_apart(p_one, p_other))
 $$;
 
--- Of the user's other prebookings of that box, day and family member, one that is begun or booked and may be for the
--- same class. The user's turn has been taken. p_learnt: see known_class.
--- p_absent: the gym's listing, asked since this claim, has the class without the user. Then what was booked before that
--- claim is no hindrance, if the listing has both of them; else, as a listing may lag, if it was half a minute before: the
--- member has cancelled it at the gym, or it is another class.
+-- Returns another of the user's prebookings for that box, day and family member that is begun or booked and may be for
+-- the same class. The caller has taken the user's turn. p_learnt: see known_class.
+-- p_absent: the gym's listing, requested since this claim, has the class without the user. Then a booking from before
+-- the claim does not count, if the listing has both of them; otherwise, as a listing may lag, if it is half a minute
+-- older: the member has cancelled it at the gym, or it is another class.
 create or replace function prebooking.other_of_same_class(p public.prebookings, p_learnt jsonb, p_absent boolean)
 returns public.prebookings language plpgsql stable as $$
 declare
-  wanted jsonb; -- looked at only where there is another
+  wanted jsonb; -- evaluated only if there is another prebooking
   other public.prebookings;
   theirs jsonb;
 begin
@@ -69,7 +70,7 @@ begin
   return null;
 end $$;
 
--- Whether the prebooking that this one waits for may still be booking its class.
+-- Returns whether the prebooking that this one waits for may still be booking its class.
 create or replace function prebooking.has_to_wait(p public.prebookings) returns boolean
 language sql stable as $$
   select p.waits_for is not null and coalesce(

@@ -1,11 +1,11 @@
--- Until a claim has begun, its lease is short, and its holder renews it. A replica may hold a claim for a minute before
--- the opening; where it is killed meanwhile, the row can be claimed again once the short lease has ended. Replicas of
--- an earlier version do not renew their claims, so these get a lease for the whole time.
+-- Until a claim has begun its lease is short, and its holder renews it. A replica may hold a claim for a minute before
+-- the opening; if it is killed meanwhile, the row can be claimed again once the short lease has ended. Replicas of an
+-- earlier version do not renew their claims, so these get a lease for the whole time.
 
--- Renews all claims of one replica that have not begun, in one call, and answers which of them are lost (the row was
--- cancelled, taken over, ended or deleted). A row that another call is changing at this moment is left for the next
--- time.
--- A claim that has begun has the lease of its begin, and a parked or released row has no claim: neither is changed.
+-- Renews all claims of one replica that have not begun, in one call, and returns which of them are lost (the row was
+-- cancelled, taken over, ended or deleted). A row that another call is changing at the same time is skipped until the
+-- next renewal. A claim that has begun has the lease of its begin, and a parked or released row has no claim: neither
+-- is changed.
 create or replace function public.renew_claims(p_ids uuid[], p_tokens uuid[], p_lease_seconds double precision)
 returns jsonb language plpgsql as $$
 declare

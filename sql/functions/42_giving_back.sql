@@ -1,14 +1,14 @@
--- How the place of a completed prebooking is given back: intent → the gym is asked → known, or settled by the sweep.
--- The status and the outcome stay; `result.given_back_at` says that the place is gone.
+-- Gives back the place of a completed prebooking: intent → request to the gym → result, or settled by a background
+-- task. Status and outcome stay; `result.given_back_at` says that the place is gone.
 
--- Whether a listing without the user says that the place is gone: not if the session was connected after the booking,
--- since it may be another account's, nor right after the booking, since a listing may lag.
+-- Returns whether a listing without the user proves that the place is gone: not if the session was connected after the
+-- booking, since it may be another account's, nor right after the booking, since a listing may lag.
 create or replace function prebooking.absence_counts(p public.prebookings, s public.auth_sessions) returns boolean
 language sql volatile as $$
   select coalesce(s.connected_at < p.executed_at, true) and p.executed_at < prebooking.now() - interval '30 seconds'
 $$;
 
--- What a lease tells its caller. p_earlier: another one has had it, and what became of its request is not known.
+-- The answer to a lease. p_earlier: another caller has had it, and the result of its request is unknown.
 create or replace function prebooking.giving_back_as_json(p public.prebookings, p_earlier boolean) returns jsonb
 language plpgsql volatile as $$
 declare
@@ -18,7 +18,7 @@ begin
     'earlier', p_earlier, 'absence_counts', prebooking.absence_counts(p, s), 'session', prebooking.session_as_json(s));
 end $$;
 
--- The right to ask the gym, for p_lease_seconds; the caller makes the token, and a repeat gets the same answer.
+-- Leases the right to send the cancellation. The caller makes the token, and a repeat gets the same answer.
 create or replace function public.begin_giving_back(
   p_id uuid, p_user_email text, p_token uuid, p_lease_seconds double precision
 ) returns jsonb language plpgsql as $$
@@ -41,7 +41,7 @@ begin
     return prebooking.answer('busy', r)
       || pg_catalog.jsonb_build_object('retry_after', prebooking.seconds_until(r.giving_back_until));
   end if;
-  -- Also where this is a repeat of the call that took it over.
+  -- Also if this is a repeat of the call that took it over.
   earlier := r.giving_back_since is not null and (r.giving_back_token <> p_token
     or r.giving_back_since < r.giving_back_until - pg_catalog.make_interval(secs => p_lease_seconds));
   update public.prebookings set
@@ -51,8 +51,8 @@ begin
   return prebooking.giving_back_as_json(r, earlier);
 end $$;
 
--- p_given_back: whether the place is gone; null: not known, so it is settled from p_retry_seconds on, ever more rarely.
--- Each series that had its day by this place skips it, or it would be booked again.
+-- Ends the lease. p_given_back: whether the place is gone; null: unknown, so it is settled after p_retry_seconds, at
+-- growing intervals. Each series whose day this place fills skips that day, or it would be booked again.
 create or replace function public.end_giving_back(
   p_id uuid, p_token uuid, p_given_back boolean, p_retry_seconds double precision default 15
 ) returns jsonb language plpgsql set timezone = 'UTC' as $$
@@ -79,7 +79,7 @@ begin
     where id = p_id returning * into r;
     return prebooking.answer('given_back', r);
   elsif not p_given_back or r.giving_back_since <= t - interval '1 day' then
-    -- Never settled within a day: nobody can tell, so the row stays as it was booked.
+    -- Not settled within a day: the result stays unknown, and the row stays booked.
     update public.prebookings set giving_back_since = null, giving_back_token = null, giving_back_until = null
     where id = p_id returning * into r;
     return prebooking.answer('released', r);
@@ -90,7 +90,7 @@ begin
   return prebooking.answer('parked', r);
 end $$;
 
--- What nobody finished, each for one caller: only the gym's listing is asked then.
+-- Returns unfinished cancellations, each to one caller, which only requests the gym's listing.
 create or replace function public.take_given_back(p_token uuid, p_lease_seconds double precision, p_limit integer default 5)
 returns jsonb language plpgsql as $$
 declare

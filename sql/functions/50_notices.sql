@@ -1,4 +1,4 @@
--- Notices to users. The transition that a notice is about writes it in its own transaction: no crash can separate them.
+-- Notices to users. A notice is written in the transaction of the change that it reports: no crash can separate them.
 
 create or replace function prebooking.write_notice(p public.prebookings, p_kind text, p_key text) returns void
 language sql volatile as $$
@@ -28,7 +28,7 @@ create or replace trigger prebookings_tell_end
   when (new.status in ('completed', 'failed') and old.status not in ('completed', 'failed'))
   execute function prebooking.tell_end();
 
--- There was no room for days of a series: told once, until each of its due days has a prebooking again.
+-- Writes a notice that there was no room for days of a series: once, until each of its due days has a prebooking again.
 create or replace function prebooking.tell_not_made(s public.prebooking_series, p_reasons jsonb) returns void
 language sql volatile as $$
   insert into prebooking.notices (key, kind, series, created_at, try_after)
@@ -45,7 +45,7 @@ $$;
 -- that is not marked as sent by then is taken and published again, under the same id. Notices older than a day are not
 -- sent any more. Without sequential scans it takes as long as the notices that it finds: where the planner expects most
 -- rows to be unsent, it would read the whole table.
--- p_capabilities: a notice of a series is left to whoever knows of series. `next`: what its series books next.
+-- p_capabilities: notices of series are not given to earlier releases. `next`: the next prebooking of its series.
 drop function if exists public.take_notices(integer);
 create or replace function public.take_notices(p_limit integer default 50, p_capabilities text[] default '{}')
 returns jsonb language plpgsql set enable_seqscan = off as $$
@@ -81,7 +81,7 @@ begin
   return '{"outcome": "noted"}';
 end $$;
 
--- QStash gave up on the message: it is published anew in 5, 10, 20 … minutes, at most an hour.
+-- Notes that QStash gave up on the message: it is published again after 5, 10, 20 … minutes, at most an hour.
 create or replace function public.note_untold(p_message_id text, p_reason text)
 returns jsonb language plpgsql as $$
 begin

@@ -1,4 +1,4 @@
--- Sessions are looked at 30 and 5 minutes before an opening, while there is time to sign in again.
+-- Sessions are checked 30 and 5 minutes before an opening, while there is time to sign in again.
 
 -- Takes the users whose sessions are due for a check, each with the rows that the check is for. In the last 20 seconds
 -- before an opening none is due: then the execution prepares. The caller notes the result (note_session_look) within a
@@ -28,7 +28,7 @@ begin
     insert into prebooking.session_watch as w (prebooking_id, lease_until)
     select d.id, t + interval '1 minute' from due d order by d.id
     on conflict (prebooking_id) do update set lease_until = excluded.lease_until
-      where w.lease_until is null or w.lease_until <= t -- another may have come between
+      where w.lease_until is null or w.lease_until <= t -- another caller may have taken it meanwhile
     returning w.prebooking_id
   )
   select pg_catalog.array_agg(l.prebooking_id) into taken from leased l;
@@ -46,8 +46,8 @@ begin
       from public.prebookings p where p.id = any (taken) group by 1) u), '[]'));
 end $$;
 
--- What the look found. Dead: the rows carry a warning, and their user is told once for each session that died, and
--- once that its password was refused: p_reason.
+-- Notes the result of a check. If the session is dead, the rows get a warning, and their user is notified once for each
+-- dead session, and once that its password was refused: p_reason.
 create or replace function public.note_session_look(
   p_prebooking_ids uuid[], p_alive boolean, p_session text default '', p_message text default null,
   p_reason text default null
@@ -79,7 +79,7 @@ begin
   return pg_catalog.jsonb_build_object('outcome', 'noted', 'warned', warned);
 end $$;
 
--- Whoever signs in again is warned no longer, and looked at anew.
+-- After a new sign-in the warning is removed, and the session is checked again.
 create or replace function prebooking.end_warnings() returns trigger language plpgsql as $$
 begin
   with cleared as (
@@ -92,12 +92,12 @@ begin
   return null;
 end $$;
 
--- A trigger on a column fires where the column is named, changed or not: a refresh that failed names it, too.
+-- A trigger on a column fires if the column is named, changed or not: a failed refresh names it, too.
 create or replace trigger auth_sessions_end_warnings
   after insert on public.auth_sessions for each row
   execute function prebooking.end_warnings();
 
--- A session that is only encrypted anew is the same one: whoever was warned stays so, and is not told twice.
+-- A session that is only encrypted again is the same one: the warning stays, and the user is not notified twice.
 create or replace trigger auth_sessions_changed_end_warnings
   after update of aimharder_token on public.auth_sessions for each row
   when ((new.aimharder_token, new.aimharder_cookies) is distinct from (old.aimharder_token, old.aimharder_cookies)

@@ -1,9 +1,9 @@
--- What changed since: for replicas that tell their users' pages of it.
+-- Reads the changes since a snapshot, for replicas that send them to their users' open pages.
 --
--- A counter or a timestamp is given out before its transaction commits, so a reader that remembers the highest would
--- skip what commits late. What is remembered here is a snapshot: the set of transactions that it could see. A row is
--- news when its last transaction is none of them, whenever it began: nothing is skipped, nothing comes twice, and no
--- long transaction of somebody else holds the reader up.
+-- A counter or a timestamp is assigned before its transaction commits, so a reader that stores the highest one would
+-- miss late commits. The cursor is a snapshot instead: the set of transactions that were visible. A row has changed if
+-- its last transaction was not visible, whenever that began: nothing is missed or repeated, and long transactions do
+-- not delay the reader.
 
 create or replace function prebooking.stamp_change() returns trigger language plpgsql as $$
 begin
@@ -19,11 +19,12 @@ create or replace trigger prebookings_changed_stamp_change
     old.status, old.claim_token, old.begun_token, old.ended_token))
   execute function prebooking.stamp_change();
 
--- These users' rows that changed after the snapshot `p_since`, as they are now, and the snapshot to ask from next; with
--- `p_until` only what that snapshot could see. Without `p_since` the snapshot alone. Stable: one snapshot serves all.
--- At most `p_limit` rows, from behind the place `p_after` on. `next` is the place behind the last of them where there
--- are more, else null. All pages of one reading are asked with the same `p_since` and `p_until`: the first page's
--- `cursor`, where `p_until` was null. Without `p_limit`, as replicas of an earlier version ask: all.
+-- Returns the rows of these users that changed after the snapshot `p_since`, in their current state, and the snapshot
+-- for the next reading; with `p_until` only rows that were visible in that snapshot. Without `p_since` only the
+-- snapshot. Stable: one snapshot is used for the whole call. At most `p_limit` rows, after the position `p_after`.
+-- `next` is the position of the last of them if there are more, else null. All pages of one reading have the same
+-- `p_since` and `p_until`: if `p_until` was null, the first page's `cursor`. Without `p_limit`, as replicas of an
+-- earlier version call: all.
 create or replace function public.read_changes(
   p_since text default null, p_until text default null, p_user_emails text[] default '{}',
   p_after text default null, p_limit integer default null
@@ -36,13 +37,13 @@ declare
   after_id constant uuid := pg_catalog.split_part(p_after, ' ', 2)::uuid;
   answer jsonb;
 begin
-  -- From before a restore, or another project's: its numbers mean nothing here.
+  -- From before a restore, or from another project: its numbers are not valid here.
   if pg_catalog.pg_snapshot_xmax(since) > pg_catalog.pg_snapshot_xmax(here) then
     return pg_catalog.jsonb_build_object(
       'outcome', 'unknown_cursor', 'cursor', here::text, 'prebookings', '[]'::jsonb, 'next', null);
   end if;
   with found as (
-    -- One more than asked for: whether there is a next page.
+    -- One more than requested, to find out whether there is a next page.
     select p.changed_xid, p.id
     from public.prebookings p
     where p.changed_xid >= coalesce(after_xid, pg_catalog.pg_snapshot_xmin(since))

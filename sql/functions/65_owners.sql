@@ -1,7 +1,7 @@
--- Whose e-mail it is. An e-mail belongs to the first account (`sub`) that comes with it in a token: whoever is given
--- the address later is not its owner, and whoever changes theirs keeps what is theirs.
+-- Owners of e-mail addresses. An address belongs to the first account (`sub`) whose token has it: a later account with
+-- the same address does not own it, and an account that changes its address keeps its data.
 
--- The sessions of two addresses become those of one: of two that can't stand beside each other the newer one stays.
+-- Merges the sessions of two addresses: of two that can't both exist the newer one stays.
 create or replace function prebooking.move_sessions(p_from text, p_to text) returns void
 language plpgsql volatile as $$
 declare
@@ -17,19 +17,19 @@ begin
     from public.auth_sessions a where pg_catalog.lower(a.user_email) in (p_from, p_to)
   )
   delete from public.auth_sessions a using ranked r where a.id = r.id and r.place > 1;
-  -- A device's row with the fingerprint of the background one, of the other address.
+  -- A device's row with the fingerprint of the other address's background session.
   delete from public.auth_sessions a using public.auth_sessions b
   where pg_catalog.lower(a.user_email) in (p_from, p_to) and pg_catalog.lower(b.user_email) in (p_from, p_to)
     and b.session_type = 'background' and a.session_type is distinct from 'background'
     and a.fingerprint = b.fingerprint;
   update public.auth_sessions a set
     sealed_for = coalesce(a.sealed_for, pg_catalog.lower(a.user_email)),
-    -- As the web application spells it, which compares e-mails with their case.
+    -- In the web application's spelling: it compares e-mails case-sensitively.
     user_email = coalesce((prebooking.session_of(p_to)).user_email, p_to)
   where pg_catalog.lower(a.user_email) = p_from;
 end $$;
 
--- All that is kept by an e-mail goes from one to the other. Both turns have been taken.
+-- Moves all data of one e-mail address to the other. The caller has taken both users' turns.
 create or replace function prebooking.move_user(p_from text, p_to text) returns void
 language plpgsql volatile as $$
 begin
@@ -38,7 +38,7 @@ begin
   update public.prebooking_series s set user_email = p_to, look_at = coalesce(s.look_at, prebooking.now())
     where s.user_email = p_from;
   perform from public.prebookings p where pg_catalog.lower(p.user_email) = p_from order by p.id for update;
-  -- A wish that waits at both is one: the moved row is cancelled, or, if it may be booked, goes without its key.
+  -- If both have the same active wish, the moved row is cancelled, or, if it may be booked, loses its wish key.
   update public.prebookings p set
     user_email = p_to,
     wish_key = case when twin.id is null or not prebooking.is_begun(p) then
@@ -60,7 +60,7 @@ begin
   delete from prebooking.idempotency_keys k using prebooking.idempotency_keys o
     where k.user_email = p_from and o.user_email = p_to and o.key = k.key;
   update prebooking.idempotency_keys k set user_email = p_to where k.user_email = p_from;
-  delete from prebooking.calendars c where c.user_email = p_to; -- a trusted server's: from now on it would show more
+  delete from prebooking.calendars c where c.user_email = p_to; -- made by a trusted server: it would show more from now on
   update prebooking.calendars c set user_email = p_to where c.user_email = p_from;
   update prebooking.notices n set
     prebooking = pg_catalog.jsonb_set(n.prebooking, '{user_email}', pg_catalog.to_jsonb(p_to)),
@@ -68,8 +68,8 @@ begin
     where n.told_at is null and pg_catalog.lower(coalesce(n.prebooking, n.series) ->> 'user_email') = p_from;
 end $$;
 
--- May this account speak for this e-mail? owned: yes, for the one that is answered; taken: it is another's; stale: the
--- token is from before the address was taken from this account.
+-- Returns whether the account may use the e-mail address. owned: yes, the returned address; taken: it is another
+-- account's; stale: the token was issued before the account lost the address.
 create or replace function public.own_email(p_sub text, p_email text, p_issued_at timestamptz default null)
 returns jsonb language plpgsql as $$
 declare
@@ -81,7 +81,7 @@ begin
   if exists (select from prebooking.email_owners o where o.email = address and o.sub = p_sub) then
     return pg_catalog.jsonb_build_object('outcome', 'owned', 'email', address);
   end if;
-  -- One after the other: all that comes with this account, then, in one order, all of either e-mail.
+  -- Locks: first the account, then both e-mail addresses in a fixed order.
   perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('email_owners ' || p_sub, 0));
   select o.email into mine from prebooking.email_owners o where o.sub = p_sub;
   perform prebooking.take_turn(least(mine, address));
@@ -94,12 +94,12 @@ begin
   elsif theirs.sub is not null then
     return '{"outcome": "taken"}';
   elsif theirs.former_sub = p_sub and p_issued_at < theirs.freed_at then
-    -- Who has another e-mail by now is known by that.
+    -- An account that has another address now uses that.
     return case when mine is null then '{"outcome": "stale"}'::jsonb
       else pg_catalog.jsonb_build_object('outcome', 'owned', 'email', mine) end;
   end if;
   if theirs.former_sub <> p_sub then
-    -- What the former owner left is nobody's: no address has a blank.
+    -- The data of the former owner belongs to nobody: no address contains a space.
     update public.prebookings p set
       user_email = address || ' (until ' || pg_catalog.to_char(theirs.freed_at at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS')
         || ' UTC)', wish_key = null
@@ -117,7 +117,8 @@ begin
   return pg_catalog.jsonb_build_object('outcome', 'owned', 'email', address);
 end $$;
 
--- An operator's: what waits under the address ends, its sessions are forgotten, and it is free for who comes next.
+-- For operators: cancels the pending prebookings of the address, deletes its sessions, and frees it for another
+-- account.
 create or replace function public.release_email(p_email text)
 returns jsonb language plpgsql as $$
 declare
@@ -147,7 +148,7 @@ begin
   delete from prebooking.notices n
     where n.told_at is null and pg_catalog.lower(coalesce(n.prebooking, n.series) ->> 'user_email') = address;
   delete from prebooking.idempotency_keys k where k.user_email = address;
-  delete from prebooking.calendars c where c.user_email = address; -- also where nobody owned it
+  delete from prebooking.calendars c where c.user_email = address; -- also if nobody owned it
   update prebooking.email_owners o set sub = null, former_sub = o.sub, freed_at = prebooking.now()
     where o.email = address and o.sub is not null;
   freed := found;

@@ -1,13 +1,13 @@
--- A user's prebookings as a calendar, which whoever has its address may read: made, ended, read by the secret's hash.
+-- Users' calendars, which anybody with the secret address can read: created, removed, and read by the secret's hash.
 
--- The caller makes the secret; a new one ends the old. p_sub: the account that asks, null for a trusted server. taken:
--- the e-mail address is not that account's any more.
+-- The caller makes the secret; a new one replaces the old. p_sub: the account of the caller, null for a trusted server.
+-- taken: the account does not own the e-mail address any more.
 create or replace function public.make_calendar(p_user_email text, p_secret_hash text, p_sub text default null)
 returns jsonb language plpgsql as $$
 declare
   address constant text := pg_catalog.lower(p_user_email);
 begin
-  perform prebooking.take_turn(address); -- one after the other with own_email and release_email, which end it
+  perform prebooking.take_turn(address); -- serialized with own_email and release_email, which remove it
   if p_sub is not null
     and exists (select from prebooking.email_owners o where o.email = address and o.sub is distinct from p_sub) then
     return '{"outcome": "taken"}';
@@ -23,7 +23,7 @@ begin
   return '{"outcome": "ended"}';
 end $$;
 
--- Whoever takes an address from its account, or deletes the account here, ends its calendar.
+-- Removes the calendar when an address is taken from its account, or the account is deleted here.
 create or replace function prebooking.owner_is_gone() returns trigger language plpgsql as $$
 begin
   delete from prebooking.calendars c where c.user_email = old.email;
@@ -35,14 +35,14 @@ create or replace trigger email_owners_left_ends_calendar
   after update of sub on prebooking.email_owners for each row
   when (old.sub is not null and old.sub is distinct from new.sub) execute function prebooking.owner_is_gone();
 
--- Null for what is no instant that a calendar could show.
+-- Returns null if it is not an instant that a calendar can show.
 create or replace function prebooking.shown_instant(p_text text) returns timestamptz
 language sql stable as $$
   select i.instant from (select prebooking.instant(p_text)) i (instant)
   where i.instant between '1970-01-02' and '2200-01-01'
 $$;
 
--- What a calendar shows of a row, of bounded length whatever stands in the row.
+-- Returns the fields that a calendar shows of a row, with bounded lengths.
 create or replace function prebooking.calendar_entry(p public.prebookings) returns jsonb
 language plpgsql stable set timezone = 'UTC' as $$
 declare
@@ -62,7 +62,8 @@ begin
     'created_at', p.created_at, 'updated_at', p.updated_at);
 end $$;
 
--- Newest first, p_limit at most: what waits, what is booked, and for 30 days what was cancelled or given back.
+-- Returns at most p_limit entries, newest first: active and booked ones, and for 30 days those that were cancelled or
+-- given back.
 create or replace function public.read_calendar(p_secret_hash text, p_limit integer default 500)
 returns jsonb language plpgsql stable as $$
 declare

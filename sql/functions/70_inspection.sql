@@ -1,6 +1,6 @@
--- What an operator asks, at any size of the table: each answer comes from an index and reads a bounded number of rows.
--- Counts of what has ended are exact up to 5,000 and the planner's estimate beyond; those of troubles end at 1,000.
--- It changes nothing but the pings.
+-- The operator's queries, for tables of any size: each uses an index and reads a bounded number of rows. Counts of
+-- ended rows are exact up to 5,000 and the planner's estimate beyond; those of problems end at 1,000. Only pings are
+-- written.
 
 create or replace function public.note_ping(p_id uuid) returns jsonb language plpgsql as $$
 begin
@@ -14,7 +14,7 @@ create or replace function public.read_ping(p_id uuid) returns jsonb language sq
     'outcome', 'read', 'arrived_at', (select g.arrived_at from prebooking.pings g where g.id = p_id))
 $$;
 
--- How many rows have this status, as far as the statistics know.
+-- Returns the number of rows with this status, by the planner's statistics.
 create or replace function prebooking.estimate(p_status text) returns bigint
 language plpgsql volatile as $$
 declare
@@ -25,7 +25,7 @@ begin
   return (plan -> 0 -> 'Plan' ->> 'Plan Rows')::bigint;
 end $$;
 
--- {status: number}: exact up to p_most, else estimated.
+-- Returns {status: number}: exact up to p_most, else estimated.
 create or replace function prebooking.count_by_status(p_most integer) returns jsonb
 language plpgsql volatile as $$
 declare
@@ -55,7 +55,7 @@ begin
   return counts;
 end $$;
 
--- The keys that stored sessions are sealed under: one look into the index for each, however many sessions.
+-- Returns the ids of the keys that encrypt stored sessions: one index look-up for each, for any number of sessions.
 create or replace function prebooking.keys_in_use() returns jsonb language sql stable as $$
   with recursive used (key) as (
     select pg_catalog.min(pg_catalog.split_part(s.aimharder_token, ':', 3))
@@ -70,8 +70,8 @@ create or replace function prebooking.keys_in_use() returns jsonb language sql s
   select coalesce(pg_catalog.jsonb_agg(u.key order by u.key), '[]') from used u where u.key is not null
 $$;
 
--- p_functions: the names of all that the service calls. p_public_url: where QStash reaches it.
--- Its plans go along the indexes, in their order, whatever the statistics say of a table that has just been filled.
+-- p_functions: the names of all functions that the service calls. p_public_url: where QStash reaches it.
+-- Its queries use the indexes in their order, whatever the statistics of a recently filled table are.
 create or replace function public.inspect_service(
   p_functions text[], p_limit integer default 10, p_public_url text default null
 ) returns jsonb language plpgsql volatile
@@ -84,7 +84,7 @@ declare
   late record;
   elsewhere record;
 begin
-  -- Opened, taken up by nobody, and not tried before: what any living replica would have begun.
+  -- Opened, unclaimed, and not tried before: a running replica would have begun these.
   select pg_catalog.count(*) as number, pg_catalog.min(l.due) as since into late
   from (
     select greatest(p.available_at, coalesce(p.armed_at, p.created_at)) as due
@@ -97,7 +97,7 @@ begin
       and coalesce(p.retry_at, '-infinity') < t - interval '2 seconds') l
   where l.due between t - interval '1 minute' and t - interval '2 seconds';
 
-  -- Waiting with a message for another address. Null: an earlier release didn't note it.
+  -- Pending with a message for another address. Null: an earlier release did not note it.
   select pg_catalog.count(*) as number, pg_catalog.max(m.message_address) as address into elsewhere
   from (
     (select p.message_address from public.prebookings p
@@ -111,7 +111,7 @@ begin
   return pg_catalog.jsonb_build_object(
     'outcome', 'inspected', 'now', t, 'most', most,
     'migrations', (select coalesce(pg_catalog.jsonb_object_agg(m.name, m.checksum), '{}') from prebooking.migrations m),
-    -- Functions that outsiders may call, and those that the service may not.
+    -- Functions that others may call, and those that the service may not.
     'open_functions', (
       select coalesce(pg_catalog.jsonb_agg(p.proname order by p.proname), '[]') from pg_catalog.pg_proc p
       where p.pronamespace = 'public'::regnamespace and p.proname = any (p_functions)
@@ -135,7 +135,7 @@ begin
     'estimated', (
       select coalesce(pg_catalog.jsonb_agg(c.key order by c.key), '[]') from pg_catalog.jsonb_each(counts) c
       where c.key in ('completed', 'failed', 'cancelled') and c.value::bigint > exact),
-    -- Stuck: what any living sweep would have taken up by now.
+    -- Stuck: a running sweep would have executed these.
     'overdue', (
       select pg_catalog.count(*) from (
         select from public.prebookings p

@@ -1,11 +1,11 @@
--- What happened to a prebooking. A trigger reads the event off the row before and after: it is written with the change,
--- once a transition, whichever function makes it, and a repeated call that changes nothing writes nothing.
+-- The history of a prebooking. A trigger derives the event from the row before and after a change: it is written in the
+-- same statement, once for each transition by any function, and a repeated call that changes nothing writes nothing.
 
--- It calls no function of ours but the clock: the settings that each has would cost as much as the insert.
+-- It calls no function of ours except the clock: the settings of each would cost as much as the insert.
 create or replace function prebooking.write_history() returns trigger language plpgsql as $$
 declare
   t constant timestamptz := prebooking.now();
-  -- The process that calls, by the random id that it sends with each call; null where no replica of ours does.
+  -- The calling process, by the random id that it sends with each call; null for other callers.
   replica constant text := pg_catalog.substring(
     pg_catalog.current_setting('request.headers', true), '"x-instance-id" *: *"([0-9a-f]{6})');
   event text;
@@ -34,13 +34,13 @@ begin
   if event is null then
     return null;
   end if;
-  -- The row's lock is held, so nobody else counts meanwhile.
+  -- The row is locked, so the number can't change meanwhile.
   select h.n into place from prebooking.history h where h.prebooking_id = new.id order by h.n desc limit 1;
   place := coalesce(place, 0) + 1;
   if event in ('begun', 'released', 'parked') or (
     event = 'finished' and new.finished_token is distinct from old.finished_token) then
     took_ms := pg_catalog.round(1000 * greatest(0, extract(epoch from t - old.claimed_at)), 3);
-    -- An earlier claim's mark goes: the gym has been asked what became of its request.
+    -- The begin mark of an earlier claim is removed: the gym's listing has shown the result of its request.
     if old.begun_token <> old.claim_token and new.begun_token is distinct from old.begun_token then
       insert into prebooking.history (prebooking_id, n, at, event, attempt, replica, reason, took_ms)
       values (
@@ -63,7 +63,7 @@ begin
           old.last_outcome, old.last_message, old.shots) then new.last_outcome end
       when 'parked' then case when (new.last_outcome, new.last_message) is distinct from (
         old.last_outcome, old.last_message) then new.last_outcome end
-      -- Not what a proxy's page says, which may quote the request.
+      -- Not the text of a proxy's page, which may quote the request.
       when 'delivery_failed' then pg_catalog.substring(new.delivery_failure, 'HTTP [0-9]+')
       when 'rescheduled' then pg_catalog.to_jsonb(new.available_at at time zone 'UTC') #>> '{}' || '+00:00' end,
     case event when 'message_ordered' then new.qstash_schedule_id when 'delivery_failed' then old.qstash_schedule_id end,
@@ -85,7 +85,7 @@ create or replace trigger prebookings_write_history
     or (new.result ? 'given_back_at' and new.result is distinct from old.result))
   execute function prebooking.write_history();
 
--- p_user_email: whose it has to be; null: anybody's.
+-- p_user_email: its required user; null: any.
 create or replace function public.read_history(p_id uuid, p_user_email text default null)
 returns jsonb language sql stable set timezone = 'UTC' as $$
   select coalesce(

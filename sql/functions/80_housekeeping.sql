@@ -1,17 +1,17 @@
--- Rows that ended long ago are removed, a few at a time, each after its history, and notices that were told, or that
--- nobody was told within a day; of these more at once, and there are more while any of them are left. Sessions are the
--- web application's to remove. For enable_seqscan see take_notices.
+-- Deletes rows that ended long ago, in small batches, each after its history; and notices that were sent, or were not
+-- sent within a day, in larger batches. Returns whether any are left. Sessions are deleted by the web application. For
+-- enable_seqscan see take_notices.
 create or replace function public.remove_old_prebookings(p_days integer, p_limit integer default 500)
 returns jsonb language plpgsql set enable_seqscan = off as $$
 declare
   t constant timestamptz := prebooking.now();
   before constant timestamptz := t - pg_catalog.make_interval(days => p_days);
-  most constant integer := 4 * p_limit; -- a notice is small, and nothing hangs on it
+  most constant integer := 4 * p_limit; -- a notice is small, and nothing refers to it
   most_events constant integer := 10 * p_limit;
   old constant uuid[] := array(
     select p.id from public.prebookings p
-    -- The last change, and the class itself: neither may be younger. A begin mark says that the outcome is unknown;
-    -- by then the class is long over, and nothing can be settled any more.
+    -- Neither the last change nor the class may be younger. A begin mark means that the outcome is unknown; by then the
+    -- class is long over, and nothing can be settled any more.
     where p.status in ('completed', 'failed', 'cancelled') and p.updated_at < before and p.give_up_at < before
     order by p.updated_at limit p_limit for update skip locked);
   events integer;
@@ -25,7 +25,7 @@ begin
   delete from prebooking.history h where (h.prebooking_id, h.n) in (
     select o.prebooking_id, o.n from prebooking.history o where o.prebooking_id = any (old) limit most_events);
   get diagnostics events = row_count;
-  if events < most_events then -- else some may be left
+  if events < most_events then -- otherwise some may be left
     delete from public.prebookings p where p.id = any (old);
     get diagnostics removed = row_count;
   end if;

@@ -1,8 +1,8 @@
--- Every function of ours: the service's alone, its names found in one way, whoever calls. This file is applied again
--- after each change of another one, as a function that is defined again has only the settings that it names.
+-- Only the service may call our functions, which have a fixed search path. This file is applied again after each change
+-- of another one, since a redefined function has only the settings of its definition.
 do $$
 declare
-  -- What the service calls. Functions are executable by everyone until that is taken back, and an API exposes all of
+  -- The functions that the service calls. New functions are executable by everyone, and the API exposes all of
   -- `public`, where others may have functions, too. A test keeps this list complete.
   called constant text[] := array[
     'create_prebooking', 'list_prebookings', 'read_prebookings', 'cancel_prebooking', 'reschedule_prebooking',
@@ -26,16 +26,16 @@ begin
     where p.pronamespace = 'prebooking'::regnamespace
       or (p.pronamespace = 'public'::regnamespace and p.proname = any (called))
   loop
-    -- Another parameter makes another function, an overload, which PostgREST refuses as ambiguous: the newest stays.
+    -- A new parameter creates an overload, which PostgREST refuses as ambiguous: the newest one stays.
     if f.is_replaced then
       execute format('drop function %s', f.signature);
       continue;
     end if;
     execute format('alter function %s set search_path = ''''', f.signature);
     if f.is_called then
-      -- They give up sooner than the service does (a try of it takes 1 s), so that a call that it has given up can't
-      -- act later on: 0.5 s for a lock, which two tries of a claim can wait for in the 1.5 s that it has, and 0.9 s in
-      -- all. PostgREST sets the latter before the call, where it finds it; set within, it would come too late.
+      -- They time out before the service does (1 s for each try), so that a call that it has given up can't take effect
+      -- later: 0.5 s for a lock, so that two tries of a claim fit into its 1.5 s, and 0.9 s in total. PostgREST sets
+      -- the latter before the call; set within the function it would be too late.
       execute format('alter function %s set statement_timeout = ''900ms''', f.signature);
       execute format('alter function %s set lock_timeout = ''500ms''', f.signature);
     end if;
@@ -48,5 +48,5 @@ begin
   end if;
 end $$;
 
--- PostgREST learns of what is new.
+-- Has PostgREST reload its schema cache.
 notify pgrst, 'reload schema';
