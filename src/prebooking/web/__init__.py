@@ -1,1 +1,1 @@
-"""The HTTP surface: routes, identity, and errors that say what to do."""
+"""The HTTP interface: routes, authentication, and errors that say what to do."""

@@ -16,7 +16,7 @@ from prebooking.web.extensions import authenticated
 from prebooking.web.problems import Problem, email_taken, identity_unknown, invalid
 from prebooking.web.token_checks import RefusedTokens, TokenCheck, TokenRefusedError, shown
 
-#: What a token may be signed with; the key decides which of them, never the token.
+#: The accepted signature algorithms. The key decides which one is used, never the token.
 ALGORITHMS = ("ES256", "RS256")
 
 _LEEWAY_S = 30
@@ -40,7 +40,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class TokenAccount:
-    """The account that a token names."""
+    """The account of an access token."""
 
     sub: str
     email: str

@@ -14,7 +14,7 @@ from prebooking.web.services import services_of
 
 
 class CalendarAddress(BaseModel):
-    """The address of the user's calendar. Whoever has it can read the calendar; it is not shown again."""
+    """The address of the user's calendar. Anybody who has it can read the calendar; it is not shown again."""
 
     url: str
 
@@ -79,7 +79,7 @@ ROUTES = [
             id="makeCalendar",
             tag="calendar",
             summary="Make a calendar address",
-            description="Returns an address for calendar programs, which need no sign-in. An earlier address ends.",
+            description="Returns an address for calendar programs, which need no sign-in. It replaces an earlier one.",
             responses={200: ResponseSpec("The address, which is not shown again.", CalendarAddress)},
             problems=(*OF_USERS, _made_too_often(_TOO_OFTEN)),
         ),
@@ -92,7 +92,7 @@ ROUTES = [
             id="endCalendar",
             tag="calendar",
             summary="Remove the calendar",
-            description="The calendar's address ends. Repeating it is not an error.",
+            description="Invalidates the calendar's address. Repeating it is not an error.",
             responses={204: ResponseSpec("There is no calendar address any more.")},
             problems=OF_USERS,
         ),

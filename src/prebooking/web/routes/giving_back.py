@@ -54,7 +54,7 @@ def _response(result: Result) -> Response:
 NOT_BOOKED = Problem(409, "This prebooking has no place to give back: it was not booked.", code="not-booked")
 LATE = Problem(
     409,
-    "It is late: the gym would keep the credit. Send it again with ?late=true to give the place back all the same.",
+    "It is late: the gym would keep the credit. Send it again with ?late=true to give the place back anyway.",
     code="late-cancellation",
 )
 

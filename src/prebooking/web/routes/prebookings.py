@@ -130,7 +130,7 @@ gives. With `days_before` the opening is a local time at the gym, across dayligh
 skips is read with the offset before the change, a time that occurs twice is the first one. `hours_before` is elapsed
 time.
 
-The class is named by `booking_data.id`, by its hour and name as `class`, or by both: then the id counts where the gym
+The class is named by `booking_data.id`, by its hour and name as `class`, or by both: then the id counts if the gym
 lists it, else the only class of that day with that hour and name.
 
 Repeating a request is safe: while a prebooking of the same class with the same opening is pending, the response is that
@@ -191,7 +191,7 @@ ROUTES = [
         Operation(
             id="getPrebookingHistory",
             tag="prebookings",
-            summary="Get what happened to a prebooking",
+            summary="Get the history of a prebooking",
             responses={200: ResponseSpec("The events, oldest first: at most 200.", responses.History)},
             problems=(*OF_USERS, NOT_YOURS),
         ),

@@ -1,4 +1,4 @@
-"""Routes of what users want every week. A series of another user is answered as one that does not exist."""
+"""Routes of users' series. A series of another user is answered as one that does not exist."""
 
 from uuid import UUID
 
@@ -90,14 +90,14 @@ _NEVER_OPEN = invalid("opens", "must be before the class starts: nothing could b
 _CURRENT = ResponseSpec("The series in its current state.", SeriesAsJson)
 _CREATE = """\
 Creates a series: each of its days becomes a prebooking (with its `series_id`) when it opens within eight days, and the
-first opening that is to come in any case. Days and hours are on the gym's wall clock, as for `opens` of a prebooking.
-A day that another prebooking of the same class already has is left to that one.
+next one in any case. Days and hours are on the gym's wall clock, as for `opens` of a prebooking. A day that another
+prebooking of the same class already has is left to that one.
 
 Repeating a request is safe: if there is a series with the same fields, the response is that series."""
 _CHANGE = """\
-Pending prebookings that no longer fit are cancelled, and what is missing is created; a prebooking whose request may
-have been sent stays. Days of `skip`, and all days while `paused`, are not booked; they are booked again once that ends,
-if their class has not begun. Cancelling a prebooking of the series, or giving its place back, adds its day to `skip`.
+Pending prebookings that no longer fit are cancelled, and missing ones are created; a prebooking whose request may have
+been sent stays. Days of `skip`, and all days while `paused`, are not booked; they are booked again once that ends, if
+their class has not begun. Cancelling a prebooking of the series, or giving its place back, adds its day to `skip`.
 """
 
 ROUTES = [

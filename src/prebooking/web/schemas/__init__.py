@@ -1,1 +1,1 @@
-"""What requests and responses look like; /openapi.json is generated from these types."""
+"""The schemas of requests and responses, from which /openapi.json is generated."""

@@ -1,4 +1,4 @@
-"""A class by its hour and name, beside its id or in its place."""
+"""A class by its hour and name, beside its id or instead of it."""
 
 from datetime import date, datetime
 from typing import Annotated
@@ -18,8 +18,8 @@ def _is_a_name(value: str) -> str:
 
 
 class HourAndName(BaseModel):
-    """A class by its hour and name. Its id is looked up in the gym's listing, also where the gym lists the class only
-    at its opening, or creates it anew under another id.
+    """A class by its hour and name. Its id is taken from the gym's listing, even if the gym lists the class only at its
+    opening, or creates it again under another id.
     """
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"starts": "18:00", "name": "CrossFit"}]})
@@ -39,8 +39,8 @@ class HourAndName(BaseModel):
 
 
 class ClassByHour(HourAndName):
-    """A class by its hour and name, and the zone of its wall clock. Its id is looked up in the gym's listing, also
-    where the gym lists the class only at its opening, or creates it anew under another id.
+    """A class by its hour and name, in the gym's time zone. Its id is taken from the gym's listing, even if the gym
+    lists the class only at its opening, or creates it again under another id.
     """
 
     time_zone: Annotated[

@@ -1,4 +1,4 @@
-"""The fields of requests: each checks its value, and names what would be right."""
+"""The fields of requests. An error says how to correct the value."""
 
 import re
 from typing import Annotated, Any, Literal

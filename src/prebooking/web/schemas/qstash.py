@@ -1,4 +1,4 @@
-"""Request schemas of the deliveries of QStash."""
+"""Request schemas of QStash's deliveries."""
 
 from typing import Annotated, Any
 

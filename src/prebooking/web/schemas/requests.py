@@ -1,4 +1,4 @@
-"""What a user may ask for, read strictly; the contract in /openapi.json is generated from the same types."""
+"""Request schemas of prebookings, validated strictly. /openapi.json is generated from them."""
 
 from datetime import date, datetime
 from typing import Annotated, Any, Self
@@ -46,7 +46,7 @@ class BookingData(BaseModel):
 
     day: Day
     id: Annotated[
-        Id | None, Field(description="AimHarder's id of the class, as in its listing. It may be missing with `class`.")
+        Id | None, Field(description="AimHarder's id of the class, as in its listing. Optional with `class`.")
     ] = None
     familyId: Annotated[  # noqa: N815  # AimHarder's word
         FamilyId,
@@ -112,7 +112,7 @@ class NewPrebooking(BaseModel):
     booking_data: BookingData
     class_: Annotated[
         ClassByHour | None,
-        Field(alias="class", description="The class by its hour and name, beside `booking_data.id` or in its place."),
+        Field(alias="class", description="The class by its hour and name, beside `booking_data.id` or instead of it."),
     ] = None
     opens: Annotated[Opens | None, Field(description="The gym's opening rule, instead of `available_at`.")] = None
     available_at: Annotated[
@@ -148,12 +148,12 @@ class NewPrebooking(BaseModel):
 
     @property
     def starts_at(self) -> datetime | None:
-        """Returns when the class starts, if the request says so, and by which clock."""
+        """Returns when the class starts, if the request says so."""
         return self._told_start or (self.opens.starts_at(self._date) if self.opens else None)
 
     @property
     def time_zone(self) -> str | None:
-        """Returns the gym's, if the request says it."""
+        """Returns the gym's time zone, if the request says it."""
         return (self.class_ and self.class_.time_zone) or (self.opens.time_zone if self.opens else None)
 
     @property

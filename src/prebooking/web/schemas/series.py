@@ -1,4 +1,4 @@
-"""Series as requests make and change them."""
+"""Request schemas of series."""
 
 from datetime import time
 from typing import Annotated, Any, Self
@@ -57,7 +57,7 @@ Weekdays = Annotated[
     Field(description="1 is Monday, 7 is Sunday.", json_schema_extra={"minItems": 1}),
 ]
 FirstDay = Annotated[Day | None, Field(description="The first day, as YYYYMMDD. Default: today.")]
-LastDay = Annotated[Day | None, Field(description="The last day, as YYYYMMDD. Default: it has no end.")]
+LastDay = Annotated[Day | None, Field(description="The last day, as YYYYMMDD. Default: no end.")]
 BoxOfUser = Annotated[BoxDomain | None, Field(description="The gym's domain. Default: as for a prebooking.")]
 
 
@@ -109,13 +109,13 @@ class NewSeries(BaseModel):
         )
 
 
-_UNSET: Any = Field(default_factory=lambda: None)  # no null, and no default in the contract: what is not sent stays
+_UNSET: Any = Field(
+    default_factory=lambda: None
+)  # no null, and no default in the contract: fields that are not sent stay
 
 
 class SeriesChange(BaseModel):
-    """What is to be different. Fields that are missing stay as they are; `class`, `opens` and `skip` are replaced as a
-    whole.
-    """
+    """Changes to a series. Missing fields stay as they are; `class`, `opens` and `skip` are replaced as a whole."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"skip": ["20301224", "20301225"]}, {"paused": True}, {"weekdays": [2, 4]}]}
@@ -131,11 +131,11 @@ class SeriesChange(BaseModel):
     opens: ZonedRule = _UNSET
     first_day: FirstDay = _UNSET
     last_day: LastDay = _UNSET
-    paused: Annotated[StrictBool, Field(description="Whether nothing is booked until it goes on.")] = _UNSET
+    paused: Annotated[StrictBool, Field(description="true: nothing is booked until the series is resumed.")] = _UNSET
     skip: Annotated[
         list[Day],
         AfterValidator(_skip),
-        Field(description="All days to do without, as YYYYMMDD.", json_schema_extra={"maxItems": _MOST_SKIPPED}),
+        Field(description="All days to skip, as YYYYMMDD.", json_schema_extra={"maxItems": _MOST_SKIPPED}),
     ] = _UNSET
 
     def applied_to(self, series: Series) -> Wanted:
@@ -148,7 +148,7 @@ class SeriesChange(BaseModel):
 
 
 class SeriesQuery(BaseModel):
-    """What becomes of what waits."""
+    """How pending prebookings are handled."""
 
     keep: Annotated[
         TrueOrFalse,

@@ -1,4 +1,4 @@
-"""Series as clients see them."""
+"""Response schemas of series."""
 
 from datetime import datetime
 from typing import Annotated, Any, NotRequired
@@ -41,7 +41,7 @@ class SeriesOpens(TypedDict):
 
 
 class SeriesAsJson(BaseModel):
-    """A class that is booked every week. `next`: its days of four weeks whose class has not begun."""
+    """A class that is booked every week. `next`: its days in the next four weeks whose class has not begun."""
 
     model_config = ConfigDict(title="Series")
 
