@@ -187,8 +187,8 @@ async def looked(
         return cases, again, await dlq.clear(cases, account) if clear else 0
 
 
-async def dies(examined: ExaminedService, row: dict[str, Any]) -> None:
-    """Its message comes hours early and is believed by nobody, and neither is the failure callback."""
+async def message_fails(examined: ExaminedService, row: dict[str, Any]) -> None:
+    """Waits until the message, which comes hours early and is refused like its failure callback, is a dead letter."""
     letters = examined.world.qstash.qstash.broker.dead_letters
     async with asyncio.timeout(60):
         while not any(row["id"] in letter.message.order.body.decode() for letter in letters.newest_first()):
@@ -201,7 +201,7 @@ async def test_a_dead_letter_of_a_waiting_row_is_ordered_anew_for_its_opening(ex
         {"shift_s": {"value": -20_000, "next": 1}, "signing_key": {"value": "x" * 32, "next": 6}}
     )
     row = await world.prebook(ANA, world.open_class(18_000), id=2)
-    await dies(examined, row)
+    await message_fails(examined, row)
     cases, *_ = await looked(examined)
     (case,) = [one for one in cases if one.prebooking and str(one.prebooking.id) == row["id"]]
     assert (case.about, case.worth_it, case.letter.status) == ("a pending prebooking", True, 401)
@@ -222,7 +222,7 @@ async def test_what_has_ended_is_not_worth_it_and_can_be_cleared(examined: Exami
         {"shift_s": {"value": -20_000, "next": 1}, "signing_key": {"value": "x" * 32, "next": 6}}
     )
     row = await world.prebook(ANA, world.open_class(18_000), id=2)
-    await dies(examined, row)
+    await message_fails(examined, row)
     await world.http.delete(f"/prebookings/{row['id']}", headers=world.speaking_for(ANA))
     cases, again, cleared = await looked(examined, redrive=True, clear=True)
     assert ([case.worth_it for case in cases], again, cleared) == ([False], 0, 1)

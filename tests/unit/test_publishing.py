@@ -1,4 +1,4 @@
-"""QStash is asked sparsely while it takes no orders, and what it says of one message holds for that one alone."""
+"""While QStash accepts no messages it gets few calls; a refusal of one message does not affect the others."""
 
 import asyncio
 from collections.abc import Callable
@@ -24,14 +24,14 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def orders(clock: FakeClock) -> PublishCircuitBreaker:
+def breaker(clock: FakeClock) -> PublishCircuitBreaker:
     return PublishCircuitBreaker(clock)
 
 
-async def asked(orders: PublishCircuitBreaker, answer: MessagingError | None = None) -> bool:
+async def publish(breaker: PublishCircuitBreaker, answer: MessagingError | None = None) -> bool:
     """Whether QStash was asked."""
     try:
-        async with orders.attempt():
+        async with breaker.attempt():
             if answer:
                 raise answer
     except PublishingPausedError:
@@ -42,46 +42,46 @@ async def asked(orders: PublishCircuitBreaker, answer: MessagingError | None = N
 
 
 async def test_a_sweep_that_is_refused_pauses_five_seconds_and_then_twice_as_long(
-    clock: FakeClock, orders: PublishCircuitBreaker
+    clock: FakeClock, breaker: PublishCircuitBreaker
 ) -> None:
     pauses = []
     for _ in range(9):
-        assert await asked(orders, REGION)
+        assert await publish(breaker, REGION)
         paused_at = clock.true_time
-        while orders.paused:
+        while breaker.paused:
             clock.true_time += 0.1
         pauses.append(round(clock.true_time - paused_at))
     assert pauses == [5, 10, 20, 40, 80, 160, 300, 300, 300]
 
 
 async def test_200_creates_a_minute_and_a_sweep_a_second_ask_at_most_15_times(
-    clock: FakeClock, orders: PublishCircuitBreaker
+    clock: FakeClock, breaker: PublishCircuitBreaker
 ) -> None:
     requests = 0
     with capture_logs() as lines:
         for _ in range(60):
             for _ in range(3):
-                requests += await asked(orders, REGION)
+                requests += await publish(breaker, REGION)
                 clock.true_time += 0.33
-            if not orders.paused:
-                requests += await asked(orders, REGION)
+            if not breaker.paused:
+                requests += await publish(breaker, REGION)
     assert 3 < requests <= 15
     assert [line["event"] for line in lines] == ["ordering_paused"]
 
 
-async def test_a_few_refusals_keep_no_create_from_asking(orders: PublishCircuitBreaker) -> None:
+async def test_a_few_refusals_keep_no_create_from_asking(breaker: PublishCircuitBreaker) -> None:
     """A connection that was lost once says little, and on a host that sleeps a message is all there is."""
-    assert [await asked(orders, REGION) for _ in range(4)] == [True, True, True, False]
+    assert [await publish(breaker, REGION) for _ in range(4)] == [True, True, True, False]
 
 
 async def test_creates_under_way_together_prolong_the_pause_once(
-    clock: FakeClock, orders: PublishCircuitBreaker
+    clock: FakeClock, breaker: PublishCircuitBreaker
 ) -> None:
     answered = asyncio.Event()
 
     async def create() -> None:
         with suppress(MessagingError):
-            async with orders.attempt():
+            async with breaker.attempt():
                 await answered.wait()
                 raise REGION
 
@@ -90,28 +90,28 @@ async def test_creates_under_way_together_prolong_the_pause_once(
     answered.set()
     await asyncio.gather(*creates)
     clock.true_time += 5
-    assert not orders.paused
+    assert not breaker.paused
 
 
 @pytest.mark.parametrize("answer", [None, MessagingError("412 too large", pause=False)], ids=["taken", "one message"])
 async def test_the_first_order_that_is_answered_for_itself_ends_the_pause(
-    clock: FakeClock, orders: PublishCircuitBreaker, answer: MessagingError | None
+    clock: FakeClock, breaker: PublishCircuitBreaker, answer: MessagingError | None
 ) -> None:
     for _ in range(5):
-        await asked(orders, REGION)
+        await publish(breaker, REGION)
         clock.true_time += 400
     with capture_logs() as lines:
-        assert await asked(orders, answer)
-    assert not orders.paused
-    assert [await asked(orders) for _ in range(5)] == [True] * 5
+        assert await publish(breaker, answer)
+    assert not breaker.paused
+    assert [await publish(breaker) for _ in range(5)] == [True] * 5
     assert [(line["event"], line["refused"]) for line in lines] == [("ordering_resumed", 5)]
 
 
-async def test_an_outage_is_told_again_every_five_minutes(clock: FakeClock, orders: PublishCircuitBreaker) -> None:
+async def test_an_outage_is_told_again_every_five_minutes(clock: FakeClock, breaker: PublishCircuitBreaker) -> None:
     with capture_logs() as lines:
         until = clock.true_time + 3600
         while clock.true_time < until:
-            await asked(orders, REGION)
+            await publish(breaker, REGION)
             clock.true_time += 5
     assert 11 <= len(lines) <= 13
 

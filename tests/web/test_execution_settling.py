@@ -45,8 +45,8 @@ def parked(answered: Answered, row: dict[str, Any]) -> bool:
     return (answered.status, answered.outcome, row["status"]) == (503, "retry-later", "executing") and waits
 
 
-async def later(world: World, row: dict[str, Any]) -> tuple[Answered, dict[str, Any]]:
-    """The lease has ended; QStash delivers again."""
+async def redeliver(world: World, row: dict[str, Any]) -> tuple[Answered, dict[str, Any]]:
+    """Ends the lease, and has QStash deliver again."""
     await lease_ends(world, row)
     return await deliver(world, row["id"]), await world.read(ANA, row["id"])
 
@@ -82,7 +82,7 @@ async def test_without_a_complete_answer_an_absent_user_is_parked_until_the_leas
     assert (await deliver(sweepless, row["id"])).outcome == "held"
     assert len(bookings_asked(sweepless)) == 1
 
-    answered, row = await later(sweepless, row)
+    answered, row = await redeliver(sweepless, row)
     assert (answered.outcome, shots(row)) == ("booked", ["no_answer", "booked"])
     assert sweepless.bookings(ANA) == 1
 
@@ -92,7 +92,7 @@ async def test_a_parked_request_that_arrived_late_is_settled_as_booked_and_not_r
     inject_fault(sweepless, "reset")
     row = await prebook_open_class(sweepless)
     assert parked(*await ran(sweepless, row))
-    _, row = await later(sweepless, row)
+    _, row = await redeliver(sweepless, row)
     assert (row["status"], row["result"]["outcome"]) == ("completed", "booked")
     assert len(bookings_asked(sweepless)) == 1
 
@@ -104,7 +104,7 @@ async def test_a_gym_that_hangs_is_answered_for_in_time_and_parked(brief: World)
     assert parked(answered, now)
     assert answered.took_s < 4.0
     brief.gym.faults.clear()
-    _, row = await later(brief, row)
+    _, row = await redeliver(brief, row)
     assert row["result"]["outcome"] == "booked"
     assert len(bookings_asked(brief)) == 1
 
@@ -125,7 +125,7 @@ async def test_no_refusal_fails_the_row_in_the_claim_of_a_shot_without_a_stateme
     assert parked(answered, now)
     assert len(bookings_asked(sweepless)) == 2
 
-    _, row = await later(sweepless, row)
+    _, row = await redeliver(sweepless, row)
     assert (row["status"], row["error_code"]) == ("failed", "class_full")
     assert shots(row) == ["nothing_said", "class_full", "class_full"]
 
@@ -202,7 +202,7 @@ async def test_a_dead_session_sees_nobodys_bookings_so_absent_is_not_believed(sw
     assert parked(*await ran(sweepless, row))
     assert len(bookings_asked(sweepless)) == 1  # absent would have been a reason for another
     await sign_in_anew(sweepless)
-    _, row = await later(sweepless, row)
+    _, row = await redeliver(sweepless, row)
     assert (row["status"], row["result"]["outcome"]) == ("completed", "booked")
     assert len(bookings_asked(sweepless)) == 1
 
@@ -217,11 +217,11 @@ async def test_a_listing_without_the_class_says_nothing(sweepless: World) -> Non
     row = await prebook_open_class(sweepless)
     assert parked(*await ran(sweepless, row))
     gym_class = sweepless.gym.gym.remove_class(BOX.slug, CLASS_ID)
-    answered, now = await later(sweepless, row)
+    answered, now = await redeliver(sweepless, row)
     assert (answered.outcome, now["status"]) == ("retry-later", "executing")
     assert answered.retry_after in range(11, 20)  # 15 s, a quarter more or less
     sweepless.gym.gym.put_class(gym_class)
-    _, row = await later(sweepless, row)
+    _, row = await redeliver(sweepless, row)
     assert row["result"]["outcome"] == "booked"
 
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from tests.support.executions import ANA, REFRESH, WHOAMI, at_gym, delivered, inject_fault, ran
 from tests.support.world import World, open_world
-from tests.web.test_session_watch import asked, dies, later, token_is_old, waiting
+from tests.web.test_session_watch import kill_session, requests_to, time_passes, token_is_old, waiting
 
 from prebooking.adapters.aimharder import session_client
 from prebooking.adapters.supabase.rpc import open_rpc
@@ -78,9 +78,9 @@ async def test_an_answer_to_a_look_that_comes_late_is_awaited_and_stored(watchin
     inject_fault(watching, "slow", REFRESH, seconds=LATE_S)
     await watching.services.background_tasks.once()
     assert await is_kept(watching)
-    await later(watching, 1500)
+    await time_passes(watching, 1500)
     await watching.services.background_tasks.once()
-    assert (await warning_of(watching, row), asked(watching, REFRESH)) == (None, 1)
+    assert (await warning_of(watching, row), requests_to(watching, REFRESH)) == (None, 1)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -115,7 +115,7 @@ async def test_who_asks_meanwhile_waits_for_the_same_refresh(watching: World) ->
     async with asyncio.TaskGroup() as group:
         for _ in range(3):
             group.create_task(watching.http.get("/session", headers=watching.speaking_for(ANA)))
-    assert asked(watching, REFRESH) == 1
+    assert requests_to(watching, REFRESH) == 1
 
 
 # ---- the database is away
@@ -131,7 +131,7 @@ async def test_while_the_database_is_away_it_is_tried_until_it_is_stored(watchin
     await watching.services.effects.wait_idle()
     assert await is_kept(watching)
     answer = await watching.http.get("/session", headers=watching.speaking_for(ANA))
-    assert (answer.json()["alive"], asked(watching, REFRESH)) == (True, 1)
+    assert (answer.json()["alive"], requests_to(watching, REFRESH)) == (True, 1)
 
 
 async def test_meanwhile_no_other_replica_refreshes_it(watching: World, outside: Outside) -> None:
@@ -146,7 +146,7 @@ async def test_meanwhile_no_other_replica_refreshes_it(watching: World, outside:
         await watching.services.effects.wait_idle()
         answer = await second.http.get("/session", headers=second.speaking_for(ANA))
         assert answer.json()["alive"] is True
-    assert asked(watching, REFRESH) == 1
+    assert requests_to(watching, REFRESH) == 1
 
 
 # ---- the process is about to end
@@ -193,11 +193,11 @@ async def test_a_lost_answer_is_no_dead_session_and_its_token_is_not_used_while_
     inject_fault(watching, fault, REFRESH, status=502, handled=True)
     await watching.services.background_tasks.once()
     assert (await stored(watching))["last_token_update_error"] == "answer_lost"
-    await later(watching, 1500)
+    await time_passes(watching, 1500)
     await watching.services.background_tasks.once()
-    assert (await warning_of(watching, row), asked(watching, REFRESH)) == (None, 1)
-    dies(watching)
-    await later(watching, 230)
+    assert (await warning_of(watching, row), requests_to(watching, REFRESH)) == (None, 1)
+    kill_session(watching)
+    await time_passes(watching, 230)
     answer = await watching.http.get("/session", headers=watching.speaking_for(ANA))
     assert answer.json()["alive"] is False  # the truth, once the stale token was refused
 
@@ -215,9 +215,9 @@ async def test_a_refresh_that_was_never_carried_out_is_made_up_for_once_the_cook
     inject_fault(watching, "reset", REFRESH, handled=False)
     await watching.services.background_tasks.once()
     inject_fault(watching, "logout", WHOAMI)
-    await later(watching, 1500)
+    await time_passes(watching, 1500)
     await watching.services.background_tasks.once()
-    assert (asked(watching, REFRESH), await is_kept(watching)) == (2, True)
+    assert (requests_to(watching, REFRESH), await is_kept(watching)) == (2, True)
     assert (await stored(watching))["last_token_update_error"] is None
 
 
@@ -227,23 +227,23 @@ async def test_a_lost_answer_over_dead_cookies_warns_nobody(watching: World) -> 
     inject_fault(watching, "logout", WHOAMI, times=3)
     await watching.services.background_tasks.once()
     assert await warning_of(watching, row) is None
-    await later(watching, 61)
+    await time_passes(watching, 61)
     await watching.services.background_tasks.once()
-    assert (asked(watching, REFRESH), await is_kept(watching)) == (2, True)
+    assert (requests_to(watching, REFRESH), await is_kept(watching)) == (2, True)
 
 
 async def test_what_could_not_be_sent_gives_the_session_back_at_once(watching: World) -> None:
     await old_and_waiting(watching)
     inject_fault(watching, "logout", WHOAMI, seconds=0.5)
     session = watching.gym.accounts.sessions(ANA)[0]
-    await at_door(watching)
+    await check_with_refused_refresh(watching)
     assert session.token == (await stored(watching))["aimharder_token"]
     row = await stored(watching)
     assert (row["refresh_lease"], row["last_token_update_error"]) == (None, "not_sent")
 
 
-async def at_door(world: World) -> None:
-    """A look whose whoami is answered, and whose refresh finds the gym's port closed."""
+async def check_with_refused_refresh(world: World) -> None:
+    """Checks the session while whoami is answered, and the refresh finds the port of the gym closed."""
     asking = asyncio.create_task(world.http.get("/session", headers=world.speaking_for(ANA)))
     await at_gym(world, WHOAMI)
     inject_fault(world, "refuse", "/")
@@ -257,23 +257,23 @@ async def at_door(world: World) -> None:
 async def test_in_the_last_minute_a_living_session_is_left_alone(watching: World) -> None:
     await old_and_waiting(watching, 50)
     await watching.services.background_tasks.once()
-    assert (asked(watching, WHOAMI), asked(watching, REFRESH)) == (1, 0)
-    dies(watching)
+    assert (requests_to(watching, WHOAMI), requests_to(watching, REFRESH)) == (1, 0)
+    kill_session(watching)
     await watching.database.execute("delete from prebooking.session_watch")
     await watching.services.background_tasks.once()
-    assert asked(watching, REFRESH) == 1  # a dead one may be revived
+    assert requests_to(watching, REFRESH) == 1  # a dead one may be revived
 
 
 async def test_the_last_minute_is_that_of_any_opening_of_the_user(watching: World) -> None:
     await old_and_waiting(watching, 290)
     near = await watching.prebook(ANA, watching.open_class(40, class_id=502), id=502)
     await watching.services.background_tasks.once()
-    assert asked(watching, REFRESH) == 0
+    assert requests_to(watching, REFRESH) == 0
     done = await watching.http.delete(f"/prebookings/{near['id']}", headers=watching.speaking_for(ANA))
     assert done.is_success
-    await later(watching, 61)
+    await time_passes(watching, 61)
     await watching.services.background_tasks.once()
-    assert asked(watching, REFRESH) == 1  # it was not forgotten
+    assert requests_to(watching, REFRESH) == 1  # it was not forgotten
 
 
 @pytest.mark.parametrize(("age_min", "refreshes"), [(19, 0), (21, 1)])
@@ -285,7 +285,7 @@ async def test_after_the_last_look_nobody_is_older_than_25_minutes_at_the_openin
         "update public.auth_sessions set created_at = now() - make_interval(mins => $1)", age_min
     )
     await watching.services.background_tasks.once()
-    assert asked(watching, REFRESH) == refreshes
+    assert requests_to(watching, REFRESH) == refreshes
 
 
 # ---- the web application refreshes too
@@ -309,7 +309,7 @@ async def test_an_execution_waits_for_what_the_web_application_has_just_refreshe
 
 async def test_a_late_execution_of_a_session_dead_for_good_still_sends_nothing(sweepless: World) -> None:
     await sweepless.member(ANA)
-    dies(sweepless)
+    kill_session(sweepless)
     _, row = await ran(sweepless, await sweepless.prebook(ANA, sweepless.open_class()))
     assert (row["error_code"], sweepless.booking_requests()) == ("session_expired", 0)
 
@@ -323,12 +323,12 @@ async def test_who_was_told_of_a_dead_session_is_not_told_again_once_it_is_encry
     key = base64.b64encode(bytes(range(32))).decode()
     async with open_world(database, *outside, sweep_seconds=0, session_encryption_keys=key) as world:
         row = await old_and_waiting(world)
-        dies(world)
+        kill_session(world)
         await world.services.background_tasks.once()
         async with open_rpc(outside[0].url, outside[0].secret_key, "tests") as rpc:
             encryption = Encryption(rpc, SessionVault([bytes(range(32))]))
             assert [step async for step in encryption.run()] == ["encrypted"]
-        await later(world, 1500)
+        await time_passes(world, 1500)
         await world.services.background_tasks.once()
         assert await warning_of(world, row)
         assert await database.fetchval("select count(*) from prebooking.notices") == 1

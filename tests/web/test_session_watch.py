@@ -38,8 +38,8 @@ async def waiting(world: World, opens_in_s: float, **data: Any) -> dict[str, Any
     return await world.prebook(ANA, world.open_class(opens_in_s), **data)
 
 
-async def later(world: World, seconds: float) -> None:
-    """As if so much time had passed: the openings come closer, what was done is longer ago."""
+async def time_passes(world: World, seconds: float) -> None:
+    """Moves the openings and the checks of sessions so many seconds into the past."""
     await world.database.execute(
         "update public.prebookings set available_at = available_at - make_interval(secs => $1)", seconds
     )
@@ -57,11 +57,11 @@ async def token_is_old(world: World) -> None:
     )
 
 
-def dies(world: World) -> None:
+def kill_session(world: World) -> None:
     world.gym.accounts.kill(ANA, world.gym.site.clock())
 
 
-def asked(world: World, path: str) -> int:
+def requests_to(world: World, path: str) -> int:
     return len(world.gym.ledger.of(path))
 
 
@@ -70,10 +70,10 @@ async def test_a_session_that_dies_an_hour_before_the_opening_is_told_half_an_ho
 ) -> None:
     await watching.member(ANA)
     row = await waiting(watching, 3600, activityName="WOD")
-    dies(watching)
+    kill_session(watching)
     await watching.services.background_tasks.once()
-    assert (asked(watching, WHOAMI), ear.received) == (0, [])
-    await later(watching, 1801)
+    assert (requests_to(watching, WHOAMI), ear.received) == (0, [])
+    await time_passes(watching, 1801)
     await watching.services.background_tasks.once()
 
     (told,) = await ear.heard(1)
@@ -91,9 +91,9 @@ async def test_it_is_looked_at_30_and_5_minutes_before_and_at_no_other_time(watc
     await waiting(watching, 1810)
     looks = []
     for seconds in (0, 20, 600, 880, 15, 60, 200):  # 1810, 1790, 1190, 310, 295, 235, 35 s before it
-        await later(watching, seconds)
+        await time_passes(watching, seconds)
         await watching.services.background_tasks.once()
-        looks.append(asked(watching, WHOAMI))
+        looks.append(requests_to(watching, WHOAMI))
     assert looks == [0, 1, 1, 1, 2, 2, 2]
 
 
@@ -103,8 +103,8 @@ async def test_who_dies_between_the_two_looks_is_told_by_the_second_and_told_onc
     await watching.member(ANA)
     await waiting(watching, 1790)
     await watching.services.background_tasks.once()
-    dies(watching)
-    await later(watching, 1500)
+    kill_session(watching)
+    await time_passes(watching, 1500)
     for _ in range(3):
         await watching.services.background_tasks.once()
     assert len(await ear.heard(1)) == 1
@@ -126,11 +126,11 @@ async def test_many_who_die_at_once_are_told_together(watching: World, ear: Rece
 async def test_who_stays_dead_is_told_once(watching: World, ear: Receiver) -> None:
     await watching.member(ANA)
     await waiting(watching, 1790)
-    dies(watching)
+    kill_session(watching)
     await watching.services.background_tasks.once()
-    await later(watching, 1500)
+    await time_passes(watching, 1500)
     await watching.services.background_tasks.once()
-    assert asked(watching, WHOAMI) >= 2
+    assert requests_to(watching, WHOAMI) >= 2
     assert await watching.database.fetchval("select count(*) from prebooking.notices") == 1
 
 
@@ -140,13 +140,13 @@ async def test_one_that_stays_dead_is_asked_about_once_a_look_though_another_cla
     await watching.member(ANA)
     first = await waiting(watching, 1790)
     second = await watching.prebook(ANA, watching.open_class(2690, class_id=502), id=502)
-    dies(watching)
+    kill_session(watching)
     await watching.services.background_tasks.once()
     warned = (await watching.read(ANA, first["id"]))["warning"]
     await later(watching, 901)
     async with asyncio.timeout(60):
         await watching.services.background_tasks.once()
-    assert asked(watching, REFRESH) == 2
+    assert requests_to(watching, REFRESH) == 2
     assert (await watching.read(ANA, first["id"]))["warning"] == warned
     assert (await watching.read(ANA, second["id"]))["warning"]["code"] == "session_expired"
 
@@ -164,7 +164,7 @@ async def test_what_a_broken_off_look_has_sent_is_awaited_and_stored(watching: W
     with pytest.raises(asyncio.CancelledError):
         await pass_
     await watching.services.effects.wait_idle()
-    assert asked(watching, REFRESH) < 8  # none has begun since
+    assert requests_to(watching, REFRESH) < 8  # none has begun since
     for row in await watching.database.fetch("select user_email, aimharder_token from public.auth_sessions"):
         assert row["aimharder_token"] == watching.gym.accounts.sessions(row["user_email"])[0].token
 
@@ -177,13 +177,13 @@ async def test_with_little_time_left_no_look_begins(watching: World) -> None:
         await watching.services.background_tasks.within(
             Budget(clock, clock.monotonic() - arrived_ago, max_duration_s=10)
         )
-        assert asked(watching, WHOAMI) == looks
+        assert requests_to(watching, WHOAMI) == looks
 
 
 async def test_who_signs_in_again_is_warned_no_longer_and_is_booked(watching: World, ear: Receiver) -> None:
     await watching.member(ANA)
     row = await waiting(watching, 1790)
-    dies(watching)
+    kill_session(watching)
     await watching.services.background_tasks.once()
     assert (await watching.read(ANA, row["id"]))["warning"]
     session = watching.gym.accounts.stored_session(ANA, watching.gym.site.clock())
@@ -194,9 +194,9 @@ async def test_who_signs_in_again_is_warned_no_longer_and_is_booked(watching: Wo
     )
     assert answer.status_code == 200
     assert (await watching.read(ANA, row["id"]))["warning"] is None
-    before = asked(watching, WHOAMI)
+    before = requests_to(watching, WHOAMI)
     await watching.services.background_tasks.once()
-    assert asked(watching, WHOAMI) == before + 1  # looked at anew
+    assert requests_to(watching, WHOAMI) == before + 1  # looked at anew
     assert (await watching.read(ANA, row["id"]))["warning"] is None
 
 
@@ -211,11 +211,11 @@ async def test_an_old_token_is_refreshed_and_a_young_one_left_alone(watching: Wo
     await watching.member(ANA)
     await waiting(watching, 1790)
     await watching.services.background_tasks.once()
-    assert (asked(watching, WHOAMI), asked(watching, REFRESH)) == (1, 0)
+    assert (requests_to(watching, WHOAMI), requests_to(watching, REFRESH)) == (1, 0)
     await token_is_old(watching)
-    await later(watching, 1500)
+    await time_passes(watching, 1500)
     await watching.services.background_tasks.once()
-    assert asked(watching, REFRESH) == 1
+    assert requests_to(watching, REFRESH) == 1
     session = watching.gym.accounts.sessions(ANA)[0]
     stored = await watching.database.fetchrow("select * from public.auth_sessions")
     assert stored["aimharder_token"] == session.token
@@ -228,8 +228,8 @@ async def test_a_silent_gym_warns_nobody_and_is_asked_again(watching: World, ear
     inject_fault(watching, "status", WHOAMI, status=503)
     await watching.services.background_tasks.once()
     assert (await watching.read(ANA, row["id"]))["warning"] is None
-    await later(watching, 61)
-    dies(watching)
+    await time_passes(watching, 61)
+    kill_session(watching)
     await watching.services.background_tasks.once()
     await ear.heard(1)
 
@@ -241,7 +241,7 @@ async def test_replicas_share_the_looks(watching: World, outside: Outside) -> No
         await watching.prebook(email, watching.open_class(1790, class_id=600 + n), id=600 + n)
     async with open_world(watching.database, *outside, beside=True, sweep_seconds=0) as second:
         await asyncio.gather(watching.services.background_tasks.once(), second.services.background_tasks.once())
-    assert asked(watching, WHOAMI) == 12
+    assert requests_to(watching, WHOAMI) == 12
 
 
 async def test_refreshers_that_race_leave_a_living_token_behind(watching: World, outside: Outside) -> None:
@@ -295,8 +295,8 @@ async def test_a_lost_token_is_no_dead_session_while_its_cookies_live(watching: 
     row = await waiting(watching, 1790)
     await watching.services.background_tasks.once()
     assert (await watching.read(ANA, row["id"]))["warning"] is None
-    dies(watching)
-    await later(watching, 1500)
+    kill_session(watching)
+    await time_passes(watching, 1500)
     await watching.services.background_tasks.once()
     await ear.heard(1)
 
@@ -306,7 +306,7 @@ async def test_while_making_ready_a_living_session_is_left_alone_however_old(wat
     await token_is_old(watching)
     row = await watching.finished(ANA, (await waiting(watching, 2.5))["id"])
     assert row["result"]["outcome"] == "booked"
-    assert (asked(watching, REFRESH), len(bookings_asked(watching))) == (0, 1)
+    assert (requests_to(watching, REFRESH), len(bookings_asked(watching))) == (0, 1)
 
 
 async def test_looks_wait_while_an_opening_is_near(watching: World) -> None:

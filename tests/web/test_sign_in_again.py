@@ -11,7 +11,7 @@ from tests.support.executions import ANA, LOGIN, REFRESH, WHOAMI, at_gym, bookin
 from tests.support.webhook_receiver import Receiver, receiver
 from tests.support.world import World, open_world
 from tests.web.signing_in import ACCOUNT, KEY, RIGHT, WRONG, enrol, logins, post, remembered, stored, told
-from tests.web.test_session_watch import later, token_is_old, waiting
+from tests.web.test_session_watch import time_passes, token_is_old, waiting
 
 from prebooking_local.aimharder import AimHarder, SessionRules
 from prebooking_local.qstash.server import QStashServer
@@ -45,13 +45,13 @@ def forget_requests(world: World) -> None:
     world.gym.ledger.entries.clear()
 
 
-def dies(world: World, email: str = ACCOUNT) -> None:
+def kill_session(world: World, email: str = ACCOUNT) -> None:
     world.gym.accounts.kill(email, world.gym.site.clock())
 
 
 def change_password(world: World) -> None:
     enrol(world, password="another one")
-    dies(world)
+    kill_session(world)
 
 
 async def warning_of(world: World, row: dict[str, Any]) -> Any:
@@ -63,7 +63,7 @@ async def warning_of(world: World, row: dict[str, Any]) -> Any:
 
 async def test_a_session_that_dies_in_the_last_hour_is_signed_in_again_and_books(keeping: World, ear: Receiver) -> None:
     row = await waiting(keeping, 1790)
-    dies(keeping)
+    kill_session(keeping)
     await keeping.services.background_tasks.once()
     assert (await warning_of(keeping, row), len(logins(keeping)), ear.received) == (None, 1, [])
     assert (await told(keeping))["remembered"] is True
@@ -80,7 +80,7 @@ async def test_replicas_sign_each_member_in_once(keeping: World, outside: Outsid
         enrol(keeping, email)
         assert (await post(keeping, REMEMBER | {"email": email}, email)).status_code == 200
         await keeping.prebook(email, keeping.open_class(1790, class_id=600 + n), id=600 + n)
-        dies(keeping, email)
+        kill_session(keeping, email)
     forget_requests(keeping)
     async with open_world(
         keeping.database, *outside, beside=True, sweep_seconds=0, session_encryption_keys=KEY
@@ -94,7 +94,7 @@ async def test_replicas_sign_each_member_in_once(keeping: World, outside: Outsid
 async def test_who_is_not_remembered_is_told_as_ever(keeping: World, ear: Receiver) -> None:
     assert (await post(keeping, RIGHT)).status_code == 200
     row = await waiting(keeping, 1790)
-    dies(keeping)
+    kill_session(keeping)
     await keeping.services.background_tasks.once()
     await ear.heard(1)
     assert set(await warning_of(keeping, row)) == {"code", "message", "since"}
@@ -116,7 +116,7 @@ async def test_a_refused_password_is_forgotten_told_with_the_reason_and_never_tr
     assert await remembered(keeping) is None
     assert (await told(keeping))["remembered"] is False
 
-    await later(keeping, 1500)
+    await time_passes(keeping, 1500)
     await keeping.services.background_tasks.once()
     assert await warning_of(keeping, row) == warning
     other = await keeping.prebook(ANA, keeping.open_class(class_id=502), id=502)
@@ -134,17 +134,17 @@ async def test_where_the_login_is_silent_the_password_is_kept_and_tried_at_the_n
     keeping: World, ear: Receiver, kind: str
 ) -> None:
     row = await waiting(keeping, 1790)
-    dies(keeping)
+    kill_session(keeping)
     inject_fault(keeping, kind, LOGIN, status=403, times=None)
     for _ in range(3):
         await keeping.services.background_tasks.once()
-        await later(keeping, 61)
+        await time_passes(keeping, 61)
     assert len(logins(keeping)) == 1  # a look
     await ear.heard(1)
     warning = await warning_of(keeping, row)
     assert "reason" not in warning
     keeping.gym.faults.clear()
-    await later(keeping, 1400)
+    await time_passes(keeping, 1400)
     await keeping.services.background_tasks.once()
     assert (await warning_of(keeping, row), len(logins(keeping))) == (None, 2)
 
@@ -153,7 +153,7 @@ async def test_a_locked_account_is_no_refused_password(keeping: World) -> None:
     keeping.gym.accounts.rules = SessionRules(lock_after=1)
     keeping.gym.accounts.log_in(ACCOUNT, "wrong", "x", keeping.gym.site.clock())
     row = await waiting(keeping, 1790)
-    dies(keeping)
+    kill_session(keeping)
     await keeping.services.background_tasks.once()
     assert "reason" not in await warning_of(keeping, row)
     assert await remembered(keeping)
@@ -168,7 +168,7 @@ async def test_one_that_lives_and_can_not_be_refreshed_is_signed_in_again(keepin
     assert len(logins(keeping)) == 1
     (session,) = await stored(keeping)
     assert session["last_token_update_date"]
-    await later(keeping, 1500)
+    await time_passes(keeping, 1500)
     await keeping.services.background_tasks.once()
     assert len(logins(keeping)) == 1  # young enough
 
@@ -178,7 +178,7 @@ async def test_five_wrong_tries_of_a_stranger_leave_the_members_own_sign_in_its_
         await post(keeping, WRONG, "stranger@example.com")
     assert (await post(keeping, RIGHT)).status_code == 429
     row = await waiting(keeping, 1790)
-    dies(keeping)
+    kill_session(keeping)
     await keeping.services.background_tasks.once()
     assert (await warning_of(keeping, row), (await told(keeping))["alive"]) == (None, True)
 
@@ -186,7 +186,7 @@ async def test_five_wrong_tries_of_a_stranger_leave_the_members_own_sign_in_its_
 async def test_more_than_three_of_our_own_within_15_minutes_there_are_not(keeping: World) -> None:
     for n in range(5):
         await keeping.prebook(ANA, keeping.open_class(1790, class_id=600 + n), id=600 + n)
-        dies(keeping)
+        kill_session(keeping)
         await keeping.services.background_tasks.once()
     assert len(logins(keeping)) == 3
     assert await remembered(keeping)
@@ -195,7 +195,7 @@ async def test_more_than_three_of_our_own_within_15_minutes_there_are_not(keepin
 async def test_a_password_that_can_not_be_decrypted_is_as_good_as_none(keeping: World) -> None:
     await keeping.database.execute("update prebooking.accounts set password = 'enc:v1:00000000:YQ=='")
     row = await waiting(keeping, 1790)
-    dies(keeping)
+    kill_session(keeping)
     await keeping.services.background_tasks.once()
     assert (await warning_of(keeping, row))["code"] == "session_expired"
     assert logins(keeping) == []
@@ -264,7 +264,7 @@ async def test_one_that_can_not_be_read_and_is_not_remembered_is_told(keeping: W
 async def look_while(keeping: World, meanwhile: Any) -> dict[str, Any]:
     """A look whose login takes long."""
     row = await waiting(keeping, 1790)
-    dies(keeping)
+    kill_session(keeping)
     inject_fault(keeping, "slow", LOGIN, seconds=LATE_S)
     looking = asyncio.create_task(keeping.services.background_tasks.once())
     await at_gym(keeping, LOGIN)
@@ -316,7 +316,7 @@ async def test_of_two_that_open_at_once_one_signs_in_and_both_book(keeping: Worl
         await keeping.prebook(ANA, opens_at),
         await keeping.prebook(ANA, opens_at, id=502, day=keeping.day(opens_at + timedelta(days=1))),
     ]
-    dies(keeping)
+    kill_session(keeping)
     ended = [await keeping.finished(ANA, row["id"]) for row in rows]
     assert [row["result"]["outcome"] for row in ended] == ["booked", "booked"]
     assert len(logins(keeping)) == 1
@@ -324,7 +324,7 @@ async def test_of_two_that_open_at_once_one_signs_in_and_both_book(keeping: Worl
 
 async def test_a_sign_in_that_takes_too_long_lets_the_request_go_and_is_used_after_it(keeping: World) -> None:
     row = await waiting(keeping, 4)
-    dies(keeping)
+    kill_session(keeping)
     inject_fault(keeping, "slow", LOGIN, seconds=3.5)
     row = await keeping.finished(ANA, row["id"])
     assert row["result"]["outcome"] == "booked"
@@ -334,7 +334,7 @@ async def test_a_sign_in_that_takes_too_long_lets_the_request_go_and_is_used_aft
 
 
 async def test_with_less_than_two_seconds_left_it_comes_after_the_opening(keeping: World) -> None:
-    dies(keeping)
+    kill_session(keeping)
     row = await keeping.finished(ANA, (await waiting(keeping, 1.5))["id"])
     assert row["result"]["outcome"] == "booked"
     signed_in = keeping.gym.ledger.of(LOGIN)[0].request.first_byte_ns / 1e9
