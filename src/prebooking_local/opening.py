@@ -10,7 +10,7 @@ from prebooking_local.stack import Member, Stack
 BOX = {"slug": "mygym", "boid": 7, "name": "My Gym"}
 CLASS_ID = 501
 _FINISHED = ("completed", "failed", "cancelled")
-_PATIENCE_S = 30.0
+_WAIT_S = 30.0
 
 
 def members(count: int) -> list[Member]:
@@ -60,11 +60,11 @@ class Opening:
         return row
 
     async def result(self, member: Member, row: dict[str, Any]) -> dict[str, Any]:
-        """The row once it has ended, or as it is when patience has."""
-        patience = self.seconds_left() + _PATIENCE_S
-        while row["status"] not in _FINISHED and patience > 0:
+        """Returns the row once it has ended, or at the end of the time limit."""
+        left_s = self.seconds_left() + _WAIT_S
+        while row["status"] not in _FINISHED and left_s > 0:
             await asyncio.sleep(0.2)
-            patience -= 0.2
+            left_s -= 0.2
             answer = await self._stack.http.get(
                 f"{self._stack.service_url}/prebookings/{row['id']}", headers=self._stack.headers(member)
             )

@@ -29,7 +29,7 @@ class Stream:
     comments: list[str] = field(default_factory=list)
     _lines: AsyncIterator[str] | None = None
 
-    async def next(self, within_s: float = PATIENCE_S) -> Event:
+    async def next(self, within_s: float = TIMEOUT_S) -> Event:
         """The next event; raises StopAsyncIteration at the end of the stream, TimeoutError where none comes."""
         async with asyncio.timeout(within_s):
             name, data = "message", ""
@@ -49,7 +49,7 @@ class Stream:
                     case "data":
                         data += value
 
-    async def comment(self, within_s: float = PATIENCE_S) -> None:
+    async def comment(self, within_s: float = TIMEOUT_S) -> None:
         """Reads on until another comment has come, and its id."""
         seen = len(self.comments)
         async with asyncio.timeout(within_s):
@@ -71,7 +71,7 @@ async def follow(
     """Open, and listening: the first bytes are there."""
     sent = dict(headers or world.speaking_for(email)) | ({"Last-Event-ID": last_id} if last_id else {})
     async with (
-        httpx.AsyncClient(base_url=world.url, timeout=PATIENCE_S) as http,
+        httpx.AsyncClient(base_url=world.url, timeout=TIMEOUT_S) as http,
         http.stream("GET", "/prebookings/events", headers=sent) as response,
     ):
         assert response.status_code == 200, await response.aread()

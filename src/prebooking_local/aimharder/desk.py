@@ -21,7 +21,7 @@ from prebooking_local.aimharder.spoiling import spoil
 from prebooking_local.aimharder.wire import Answer, as_html, encode
 
 QUIET_S = 0.001
-PATIENCE_S = 0.05  # nobody waits longer than that for the others
+LONGEST_WAIT_S = 0.05  # the longest delay for other requests
 
 
 class FrontDesk:
@@ -59,7 +59,7 @@ class FrontDesk:
 
     def _take_one(self) -> None:
         now = self._loop.time()
-        if now - self._last_arrival < QUIET_S and now - self._oldest_arrival < PATIENCE_S:
+        if now - self._last_arrival < QUIET_S and now - self._oldest_arrival < LONGEST_WAIT_S:
             self._loop.call_later(QUIET_S, self._take_one)
             return
         connection, frame = self._inbox.popleft()
