@@ -55,7 +55,7 @@ async def test_whoever_hangs_up_before_the_try_is_counted_is_signed_in_no_more(s
 async def test_one_that_takes_long_is_answered_in_time_and_stored_when_it_comes(
     sealing: World, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    monkeypatch.setattr(sign_in, "_PATIENCE_S", 0.5)
+    monkeypatch.setattr(sign_in, "_WAIT_S", 0.5)
     inject_fault(sealing, "slow", path, seconds=LATE_S)
     answer = await post(sealing, REMEMBER)
     assert (answer.status_code, answer.json()["code"]) == (503, "gym-unreachable")

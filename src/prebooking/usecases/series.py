@@ -24,7 +24,7 @@ from prebooking.usecases.schedule import Scheduler
 
 _log = structlog.get_logger()
 
-_PATIENCE_S = 8.0  # for the caller; the background task creates what is left
+_WAIT_S = 8.0  # for the caller; the background task creates what is left
 _MESSAGES_S = 4.0  # for those of one step: the sweep schedules what is left
 _TRIES = 5  # attempts while others change the series
 _BATCHES = 10  # series in one pass
@@ -137,7 +137,7 @@ class WeeklySeries:
             return answer
         series = answer.series
         try:
-            async with asyncio.timeout(max(0.0, asked + _PATIENCE_S - self._clock.monotonic())):
+            async with asyncio.timeout(max(0.0, asked + _WAIT_S - self._clock.monotonic())):
                 await self._follow_with_messages(answer)
                 series = await self.fill(series)
         except (TimeoutError, StoreUnavailableError) as exc:

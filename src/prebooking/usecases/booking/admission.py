@@ -14,7 +14,7 @@ _WAIT_S = 3.0
 _BEFORE_OPENING_S = 1.0
 _OVERLOADED_S = (0.5, 1.5)
 # An execution that is not ready by then waits for other hosts, not for this machine: it goes on without a permit.
-_PATIENCE_S = 1.5
+_READY_WITHIN_S = 1.5
 
 
 @asynccontextmanager
@@ -33,7 +33,7 @@ async def admitted(permits: FairSemaphore, context: ExecutionContext) -> AsyncIt
         within_s=min(max(_WAIT_S, ahead), context.budget.left - MIN_TO_START_S),
         created_at=row.created_at.timestamp(),
     )
-    releasing = asyncio.get_running_loop().call_later(_PATIENCE_S, permit.release_without_feedback)
+    releasing = asyncio.get_running_loop().call_later(_READY_WITHIN_S, permit.release_without_feedback)
     try:
         yield
     except asyncio.CancelledError:

@@ -26,7 +26,7 @@ from prebooking.domain.sign_ins import NewSession, StoredSignIn
 from prebooking.usecases.effects import Effect, Effects
 
 _ANSWER_S = 45.0
-_PATIENCE_S = 8.0  # for the caller; the sign-in goes on
+_WAIT_S = 8.0  # for the caller; the sign-in goes on
 _FINGERPRINT_BYTES = 25  # 50 characters, as many as AimHarder's own page makes
 
 
@@ -75,7 +75,7 @@ class SignInService:
             partial(self._sign_in, user_email, account_email, password, remember, abandoned),
         )
         try:
-            async with asyncio.timeout(_PATIENCE_S):
+            async with asyncio.timeout(_WAIT_S):
                 found = await effect.result()
         except TimeoutError as exc:
             raise BoxSilentError("the sign-in takes long; it goes on") from exc
