@@ -1,5 +1,5 @@
-"""Stand-ins for the outside systems, beside which production code runs unmodified.
+"""Stand-ins for the outside systems: local servers, with which the production code runs unmodified.
 
-They imitate faithfully, bad days included, and are reached by URLs and keys alone: the service can't tell.
-Nothing here imports the rest of the package, and only the commands `dev` and `demo` import this.
+They imitate the real systems, including their failures, and are reached only by URLs and keys. Nothing here imports the
+rest of the package, and only the commands `dev` and `demo` import this.
 """

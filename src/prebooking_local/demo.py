@@ -1,6 +1,6 @@
 """30 members want one class that opens in 10 s. Who was booked, how late did each request leave and arrive?
 
-The verdict comes from the two ledgers alone, the gym's and the database's, never from the service's own word.
+The verdict comes only from the records of the gym and the database, never from the service itself.
 """
 
 import asyncio

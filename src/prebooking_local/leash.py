@@ -1,6 +1,5 @@
-"""`python -m prebooking_local.leash COMMAND …`: runs a command that can't know its owner, such as the service itself.
-
-It ends the command when its own standard input closes: when the owner stops it, and when the owner is killed.
+"""`python -m prebooking_local.leash COMMAND …`: runs a command and ends it when its own standard input closes, which is
+when the starting process closes it or is killed.
 """
 
 import os

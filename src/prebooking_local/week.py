@@ -1,4 +1,4 @@
-"""What the local gym offers: a week of classes, and always one that opens within the minute, to try it on."""
+"""The classes of the local gym: a week of them, and always one that opens within a minute, to try it."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

@@ -1,6 +1,5 @@
-"""A stand-in for AimHarder: accounts, boxes and their bookings, with every bad day that is known of it.
-
-Where nobody has recorded what AimHarder does, a comment says that the answer is invented.
+"""A stand-in for AimHarder: accounts, boxes and their bookings, with all known failures. If it is not on record what
+AimHarder answers, a comment says that the answer is invented.
 """
 
 from prebooking_local.aimharder.accounts import Member, Relative, Session, SessionRules

@@ -1,4 +1,4 @@
-"""The switches, for tests and demos: they put up gyms and people, spoil the weather, and read the ledger."""
+"""The control routes, for tests and demos: they create gyms and people, inject faults, and read the ledger."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Takes requests in, decides them one by one, and sends the answers, as the faults of the day allow.
+"""Accepts requests, decides them one by one, and sends the answers, with the active faults.
 
 Reading comes first: a request waits until no other has come for a moment, and between two decisions the event
 loop looks at all its sockets again. So the stamp of an arrival never waits for more than one decision.

@@ -1,4 +1,4 @@
-"""Bad days, switched on: which requests they meet, and for how long."""
+"""Faults that can be injected: which requests they affect, and for how long."""
 
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -52,7 +52,7 @@ _CARRIED_OUT = frozenset({"slow", "hang", "reset", "truncated", "shape"})
 
 
 class Fault(BaseModel):
-    """Meets the requests that match all of what is given, the next `times` of them or until cleared."""
+    """A fault. It affects the next `times` requests that match all given fields, or all until it is cleared."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -91,7 +91,7 @@ class Fault(BaseModel):
 
 @dataclass(slots=True)
 class Bend:
-    """What the faults do to one request."""
+    """The effects of the faults on one request."""
 
     clock_s: float = 0
     stale_s: float = 0
@@ -104,7 +104,7 @@ class Bend:
 
 
 class Faults:
-    """In the order they were switched on; of those that spoil an answer the first that meets a request does."""
+    """The active faults, in order. Of those that change an answer only the first that matches a request applies."""
 
     def __init__(self) -> None:
         self.active: dict[int, Fault] = {}

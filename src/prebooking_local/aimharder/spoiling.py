@@ -1,4 +1,4 @@
-"""What a fault makes of an answer."""
+"""Changes an answer as a fault requires."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""Postgres as hosted Supabase sets it up, embedded: started in half a second, gone without a trace."""
+"""Postgres as hosted Supabase configures it, embedded: it starts in half a second and leaves no files."""
 
 from prebooking_local.postgres.installation import Version
 from prebooking_local.postgres.server import Postgres, ServerFailedError, postgres

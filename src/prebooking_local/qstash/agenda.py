@@ -1,4 +1,4 @@
-"""Things to do, each at its time."""
+"""A timed queue: items with the time at which each is due."""
 
 import asyncio
 import heapq

@@ -1,7 +1,7 @@
 """Sends one HTTP request on a connection of its own.
 
 A pooling client spends more time on handing out connections than on using them when hundreds of messages are
-due at one instant; a connection to a neighbour costs a fraction of a millisecond.
+due at one instant; a connection on this machine costs a fraction of a millisecond.
 """
 
 import asyncio

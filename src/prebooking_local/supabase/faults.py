@@ -1,4 +1,4 @@
-"""Bad days on demand: what shall go wrong with the next calls, and what a broken connection looks like."""
+"""Faults that can be injected into the next calls, and broken connections."""
 
 import asyncio
 import contextlib
