@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from tests.support.world import World
 
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 
 
 @dataclass(slots=True)

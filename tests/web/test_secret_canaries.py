@@ -18,7 +18,7 @@ from tests.support.executions import ANA, BOOK, ENTRANCE, LISTING, LOGIN, REFRES
 from tests.support.webhook_receiver import receiver
 from tests.support.world import SERVICE_KEY, World, open_world
 from tests.unit.test_cli import COMPLETE, run
-from tests.web.test_session_watch import later
+from tests.web.test_session_watch import time_passes
 
 from prebooking.adapters.aimharder.account import AimHarderAccount
 from prebooking.adapters.aimharder.gym import AimHarderGym
@@ -351,7 +351,7 @@ async def test_signing_in_again(database: asyncpg.Connection, outside: Outside, 
         async with asyncio.timeout(60):
             while not ear.received:  # a look that met a slow machine is repeated after a minute
                 await world.services.background_tasks.once()
-                await later(world, 61)
+                await time_passes(world, 61)
         (told,) = ear.received
         warning = (await world.read(ANA, row["id"]))["warning"]
         assert warning["code"] == "session_expired"

@@ -143,7 +143,7 @@ async def test_one_that_stays_dead_is_asked_about_once_a_look_though_another_cla
     kill_session(watching)
     await watching.services.background_tasks.once()
     warned = (await watching.read(ANA, first["id"]))["warning"]
-    await later(watching, 901)
+    await time_passes(watching, 901)
     async with asyncio.timeout(60):
         await watching.services.background_tasks.once()
     assert requests_to(watching, REFRESH) == 2

@@ -301,7 +301,7 @@ async def test_a_success_that_comes_after_a_newer_sign_in_does_not_replace_it(ke
 @pytest.mark.parametrize("keeping", [{"lead_seconds": 8, "max_duration_seconds": 15}], indirect=True, ids=["8 s"])
 async def test_while_making_ready_with_time_left_the_request_waits_for_it(keeping: World) -> None:
     row = await waiting(keeping, 9)
-    dies(keeping)
+    kill_session(keeping)
     row = await keeping.finished(ANA, row["id"])
     assert row["result"]["outcome"] == "booked"
     assert (len(logins(keeping)), len(bookings_asked(keeping))) == (1, 1)
