@@ -80,7 +80,7 @@ def test_the_figures_to_alarm_on_are_figures_that_there_are() -> None:
 
     exposed = PrometheusMetrics().exposition()[0].decode()
     named = set(re.findall(r"prebooking_[a-z_]+(?=\[|\{|_bucket\[)", README))
-    assert len(named) == 6
+    assert len(named) == 7
     for name in named:
         base = name.removesuffix("_bucket").removesuffix("_total")
         assert f"# TYPE {base}" in exposed, name

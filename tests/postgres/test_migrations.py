@@ -150,7 +150,7 @@ async def test_functions_go_back_to_an_earlier_text_by_a_comment_that_makes_it_a
     await migrate(empty)
     release(monkeypatch, *changed("interval '1 day'", "interval '2 days'"))
     await migrate(empty)
-    release(monkeypatch, *changed("-- It changes nothing but the pings.", "-- Back to one day."))
+    release(monkeypatch, *changed("Only pings are\n-- written.", "Back to one day."))
     assert await migrate(empty) == ["functions/70_inspection.sql", "functions/99_grants.sql"]
 
 

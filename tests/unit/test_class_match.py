@@ -1,6 +1,7 @@
 """Which class of a day's listing is meant, and whether the user is in it: nothing unknown is taken for equal."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -44,8 +45,20 @@ def fits(wanted: WantedClass, listed: ListedClass) -> bool:
 
 @given(WANTED, LISTINGS)
 def test_a_listed_id_is_the_class_whatever_else_is_listed(wanted: WantedClass, listing: Listing) -> None:
-    if wanted.id in listing:
+    if wanted.id is not None and wanted.id in listing and not listing[wanted.id].cancelled:
         assert wanted.found_in(listing) == wanted.id
+
+
+@given(WANTED, LISTINGS)
+def test_one_that_is_cancelled_is_found_again_by_its_hour_and_a_name_that_is_known(
+    wanted: WantedClass, listing: Listing
+) -> None:
+    if wanted.id is None or wanted.id not in listing or not listing[wanted.id].cancelled:
+        return
+    again = replace(wanted, name=wanted.name or plain_name(listing[wanted.id].name))
+    fitting = [class_id for class_id, other in listing.items() if fits(again, other) and not other.cancelled]
+    known = again.name is not None and len(fitting) == 1
+    assert wanted.found_in(listing) == (fitting[0] if known else wanted.id)
 
 
 @given(WANTED, LISTINGS)

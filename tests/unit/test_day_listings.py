@@ -28,6 +28,7 @@ class Box:
         self.asked: list[tuple[float, int]] = []
         self.under_way = self.most_at_once = 0
         self.takes_s = 0.01
+        self.takes_of: dict[int, float] = {}
         self.answer: Callable[[int], Listing] = lambda _: Listing()
 
     def at(self, member: int) -> Gym:
@@ -45,7 +46,7 @@ class _Member:
         box.under_way += 1
         box.most_at_once = max(box.most_at_once, box.under_way)
         try:
-            await asyncio.sleep(box.takes_s)
+            await asyncio.sleep(box.takes_of.get(self.member, box.takes_s))
         finally:
             box.under_way -= 1
         return box.answer(self.member)
@@ -122,6 +123,34 @@ def test_it_goes_on_with_another_member_where_one_gets_no_answer_or_is_done() ->
         scene.told.clear()
         await asyncio.sleep(3)
         assert scene.told[:2] == [1, 3]
+
+    leaping(scenario)
+
+
+@pytest.mark.parametrize("hanging", [{1}, {1, 2}])
+def test_one_that_hangs_keeps_the_others_waiting_for_half_a_second_each(hanging: set[int]) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.box.takes_of = dict.fromkeys(hanging, 30.0)
+        began = scene.clock.time()
+        listed: list[float] = []
+        scene.watch(1, began - 1, lambda _: listed.append(scene.clock.time() - began))
+        for member in (2, 3, 4):
+            scene.watch(member, began - 1)
+        await asyncio.sleep(3)
+        assert listed[0] <= 0.5 * len(hanging) + 0.2
+        assert all(later - one <= 0.2 for one, later in pairwise(listed))  # whoever answered asks again
+        assert scene.box.most_at_once <= 3
+
+    leaping(scenario)
+
+
+def test_a_box_of_which_all_hang_is_asked_by_three_at_once_at_most() -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.box.takes_s = 30.0
+        for member in range(1, 20):
+            scene.watch(member, scene.clock.time() - 1)
+        await asyncio.sleep(20)
+        assert scene.box.most_at_once == len(scene.box.asked) == 3
 
     leaping(scenario)
 

@@ -82,6 +82,29 @@ async def test_a_class_that_is_found_while_the_request_connects_is_the_one_that_
     assert [entry.request.form["id"] for entry in bookings_asked(world)] == [str(CLASS_ID)]
 
 
+@pytest.mark.parametrize(
+    ("again", "outcome"),
+    [
+        ({"name": "CrossFit"}, "booked"),
+        ({"name": "Yoga"}, "class_not_found"),
+        ({"time": "19:00 - 20:00"}, "class_not_found"),
+    ],
+    ids=["the same", "another name", "another hour"],
+)
+async def test_a_class_that_was_cancelled_and_created_again_beside_it_is_booked(
+    world: World, again: dict[str, Any], outcome: str
+) -> None:
+    await world.member(ANA)
+    opens_at = put_evening(world, 4, cancelled_id=1)
+    put_evening(world, 4, class_id=NEW_ID, day=world.day(opens_at), opens_at=opens_at.isoformat(), **again)
+    start = world.gym.gym.starts_ns(world.gym.gym.classes[BOX.slug, CLASS_ID]) / 1e9
+    starts = datetime.fromtimestamp(start, UTC).isoformat()
+    row = await prebook(world, opens_at, {}, id=CLASS_ID, classTimeUTC=starts)
+    row = await world.finished(ANA, row["id"])
+    assert row["result"]["outcome"] == outcome
+    assert booked_classes(world) == ([NEW_ID] if outcome == "booked" else [])
+
+
 async def test_a_class_is_booked_by_its_hour_and_name_at_its_opening(world: World) -> None:
     await world.member(ANA)
     opens_at = put_evening(world, 4)

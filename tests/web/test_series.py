@@ -148,7 +148,7 @@ async def test_a_day_that_a_prebooking_made_by_hand_has_is_filled_by_it(sweeples
 
 async def test_a_day_of_two_series_is_made_once_and_by_the_second_when_the_first_has_ended(sweepless: World) -> None:
     first = await made(sweepless)
-    second = await made(sweepless, weekdays=[weekday(6), weekday(5)])
+    second = await made(sweepless, weekdays=[weekday(6), weekday(7)])
     assert ids(second)[day(6)] == ids(first)[day(6)]
     assert len(await rows(sweepless)) == 2
     await asked(sweepless, "DELETE", f"/series/{first['id']}")

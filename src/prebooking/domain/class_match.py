@@ -5,7 +5,7 @@ by its hour and name.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -33,11 +33,20 @@ class WantedClass:
     name: str | None  #: by `plain_name`; None: any class of that hour
 
     def found_in(self, listing: Listing) -> str | None:
-        """Returns its id if that is listed, else the id of the only class with its hour and name."""
-        if self.id is not None and self.id in listing:
+        """Returns its id if that is listed, else the id of the only class with its hour and name.
+
+        One that is cancelled may have been created again beside it: that one has its hour and its name.
+        """
+        listed = listing.get(self.id) if self.id is not None else None
+        if listed is not None and not listed.cancelled:
             return self.id
-        fitting = [class_id for class_id, listed in self.of_that_hour(listing) if not listed.cancelled]
-        return fitting[0] if len(fitting) == 1 else None
+        wanted = self if listed is None else replace(self, name=self.name or plain_name(listed.name))
+        if listed is not None and wanted.name is None:
+            return self.id
+        fitting = [class_id for class_id, other in wanted.of_that_hour(listing) if not other.cancelled]
+        if len(fitting) == 1:
+            return fitting[0]
+        return None if listed is None else self.id
 
     def of_that_hour(self, listing: Listing) -> Iterator[tuple[str, ListedClass]]:
         """Yields all classes with its hour and name."""

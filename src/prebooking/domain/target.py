@@ -30,6 +30,11 @@ class Target:
             # A row that could not be read may be the class.
             self.others = len(listing) if listing.complete else 0
 
+    def answered_for(self, class_id: str | None) -> None:
+        """The gym has answered for this id, though its listing may have shown another one since."""
+        if class_id != self.class_id:
+            self.class_id, self.found, self.beside = class_id, None, ()
+
     @property
     def may_be_sent(self) -> bool:
         """Returns whether there is a class to book.

@@ -24,6 +24,8 @@ _BEFORE_S = 0.5
 _JUST_OPENED_S, _AT_FIRST_S = 5.0, 0.1
 _LATER_S = 1.0
 _STEP_S = 0.1
+_HEDGE_S = 0.5  # without an answer, until another member asks as well
+_MOST_AT_ONCE = 3
 _BLOCKED_S = (1.0, 10.0)  # after a first refusal, and at the longest, each twice as long as the last
 
 
@@ -47,7 +49,7 @@ class _Day:
     watchers: list[Watcher] = field(default_factory=list)
     polling: asyncio.Task[None] | None = None
     spokesman: Watcher | None = None
-    asking: asyncio.Task[Listing] | None = None
+    asking: dict[Watcher, asyncio.Task[Listing]] = field(default_factory=dict)
     blocked: int = 0  #: how often recently
 
 
@@ -72,8 +74,8 @@ class DayListings:
 
         def leave() -> None:
             one.watchers.remove(watcher)
-            if one.spokesman is watcher and one.asking is not None:
-                one.asking.cancel()  # its connections are about to be closed
+            if watcher in one.asking:
+                one.asking[watcher].cancel()  # its connections are about to be closed
             if not one.watchers and one.polling is not None:
                 one.polling.cancel()
                 self._days.pop(key, None)
@@ -100,29 +102,52 @@ class DayListings:
                     _log.exception("listing_not_looked_at")
 
     async def _ask(self, one: _Day, day: str) -> Listing | None:
-        """Requests the listing. Returns None if it failed: then another member's session is next."""
-        if not one.watchers:
-            return None
-        speaks = one.spokesman = one.spokesman if one.spokesman in one.watchers else one.watchers[0]
-        assert speaks is not None
-        asking = one.asking = asyncio.create_task(_listing(speaks.gym, day))
+        """Requests the listing. Returns None if it failed: then another member's session is next.
+
+        Where an answer takes long, the next members in turn ask as well: it may be one session or connection that
+        hangs, for which the others need not wait.
+        """
+        asked: set[Watcher] = set()
         try:
-            await asyncio.wait({asking})
-            if asking.cancelled():
-                return None  # that execution has ended
-            listing = asking.result()
-        except BoxSilentError as exc:
-            one.blocked += isinstance(exc, BoxBlockedError)
-            one.spokesman = _after(one.watchers, speaks)
-            return None
-        except Exception:  # noqa: BLE001  # a bug must not end the poller that all wait for
-            _log.exception("listing_not_asked")
-            one.spokesman = _after(one.watchers, speaks)
+            while one.watchers:
+                speaks = self._next_to_ask(one, asked)
+                if speaks is not None and len(asked) < _MOST_AT_ONCE:
+                    asked.add(speaks)
+                    one.asking[speaks] = asyncio.create_task(_listing(speaks.gym, day))
+                if not one.asking:
+                    return None
+                within_s = _HEDGE_S if len(asked) < min(_MOST_AT_ONCE, len(one.watchers)) else None
+                done, _ = await asyncio.wait(one.asking.values(), timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+                for watcher in [watcher for watcher, asking in one.asking.items() if asking in done]:
+                    listing = self._answer(one, watcher, one.asking.pop(watcher))
+                    if listing is not None:
+                        one.blocked = max(0, one.blocked - 1)
+                        one.spokesman = watcher
+                        return listing
+                if done and not one.asking:
+                    return None
             return None
         finally:
-            asking.cancel()
-        one.blocked = max(0, one.blocked - 1)
-        return listing
+            for asking in one.asking.values():
+                asking.cancel()
+            one.asking.clear()
+
+    def _next_to_ask(self, one: _Day, asked: set[Watcher]) -> Watcher | None:
+        if not asked:
+            return one.spokesman if one.spokesman in one.watchers else one.watchers[0]
+        return next((watcher for watcher in one.watchers if watcher not in asked), None)
+
+    def _answer(self, one: _Day, watcher: Watcher, asking: asyncio.Task[Listing]) -> Listing | None:
+        if asking.cancelled():
+            return None  # that execution has ended
+        try:
+            return asking.result()
+        except BoxSilentError as exc:
+            one.blocked += isinstance(exc, BoxBlockedError)
+        except Exception:  # noqa: BLE001  # a bug must not end the poller that all wait for
+            _log.exception("listing_not_asked")
+        one.spokesman = _after(one.watchers, watcher)
+        return None
 
     def _next(self, one: _Day, asked: float) -> float:
         """Returns when to poll again: at the next opening at the latest, unless the box refuses requests."""

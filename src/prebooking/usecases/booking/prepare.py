@@ -62,7 +62,7 @@ async def prepare(context: ExecutionContext) -> Ending | None:
 def _ending(listing: Listing, context: ExecutionContext) -> Ending | None:
     target = context.target
     wished = listing.get(target.wanted.id or "")
-    if wished is not None and wished.cancelled:
+    if wished is not None and wished.cancelled and target.found is None:
         return Ending(Outcome.CLASS_NOT_FOUND)
     # Of several that fit, none was found; the user may be in one of them.
     mine = target.class_id if target.found else standing_in(listing, target.wanted, target.class_id, certain=False)

@@ -81,6 +81,7 @@ def _pause(context: ExecutionContext, reason: Ending, began: float, *, first: bo
 async def _decide(context: ExecutionContext, reply: Reply) -> Decision | _Again:  # noqa: PLR0911  # one return a kind of answer
     match reply.kind:
         case ReplyKind.BOOKED:
+            context.target.answered_for(context.request.class_id)
             return reply.ending(Outcome.BOOKED)
         case ReplyKind.ON_A_LIST:
             return await _booked_or_waiting(context, reply)
@@ -159,6 +160,7 @@ async def _enter(context: ExecutionContext) -> None:
 async def _booked_or_waiting(context: ExecutionContext, reply: Reply) -> Decision:
     """Finds out whether bookState 0 is a place in the class or on its waiting list, by the listing."""
     pause_s = _PAUSE_S[1]
+    context.target.answered_for(context.request.class_id)
     while context.budget.for_answers > 0:
         try:
             async with asyncio.timeout(context.budget.for_answers):
