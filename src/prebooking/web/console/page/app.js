@@ -52,7 +52,7 @@ function showCards(list, wanted, changed) {
     const old = list.querySelector(`[data-id="${row.id}"]`);
     if (old && changed && !changed.has(row.id)) continue;
     const how = old?.querySelector(".how")?.open || row.id === newest;
-    const fresh = card(row, { act, load, width, open: { how, what: old?.querySelector(".what[open] > .events") } });
+    const fresh = card(row, { act, load, width, open: { how, what: old?.querySelector(".what[open]") } });
     if (old) old.replaceWith(fresh);
     else list.append(fresh);
   }

@@ -65,7 +65,7 @@ export function card(row, { act, load, width, open }) {
     h("p", { class: "story" }, story(row)),
     problem,
     drawn(row, width, open.how),
-    history(row, title(row), { load: () => load(row, problem), shown: open.what }),
+    history(row, title(row), { load: () => load(row, problem), opened: open.what }),
     buttons[row.status] && !row.result?.given_back_at && h("div", { class: "buttons" }, buttons[row.status]()),
   );
 }

@@ -34,10 +34,10 @@ function told(event) {
   );
 }
 
-/** `load` asks for the events; `shown`: the list that stands open on the card before this one. */
-export function history(row, title, { load, shown }) {
+/** `load` asks for the events; `opened`: what stands open on the card before this one, perhaps still without its list. */
+export function history(row, title, { load, opened }) {
   const summary = h("summary", { "data-does": "what" }, "What happened", h("span", { class: "unseen" }, ` with ${title}`));
-  const details = h("details", { class: "what", open: Boolean(shown) }, summary, shown);
+  const details = h("details", { class: "what", open: Boolean(opened) }, summary, opened?.querySelector(".events"));
   const tell = async () => {
     details.setAttribute("aria-busy", "true");
     const events = await load(row);
@@ -47,8 +47,8 @@ export function history(row, title, { load, shown }) {
     details.append(h("ol", { class: "events" }, events.map(told)));
     return events;
   };
-  if (shown) tell();
-  let fresh = Boolean(shown); // what opens by itself says `toggle`, too
+  if (opened) tell();
+  let fresh = Boolean(opened); // what opens by itself says `toggle`, too
   details.addEventListener("toggle", async () => {
     const asked = !fresh && details.open;
     fresh = false;
