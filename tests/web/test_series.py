@@ -264,6 +264,20 @@ async def test_a_series_that_cannot_be_read_keeps_no_other_from_being_filled(
     assert ids((await asked(sweepless, "GET", f"/series/{series['id']}")).json())[day(13)]
 
 
+async def test_a_series_that_cannot_be_read_is_left_out_of_the_list_and_can_be_ended(
+    database: asyncpg.Connection, sweepless: World
+) -> None:
+    unreadable, other = await made(sweepless), await made(sweepless, **{"class": {"starts": "08:00"}})
+    await database.execute(
+        "update public.prebooking_series set weekly = weekly - 'weekdays' where id = $1", unreadable["id"]
+    )
+    listed = await asked(sweepless, "GET", "/series")
+    assert [one["id"] for one in listed.json()["series"]] == [other["id"]]
+    assert (await asked(sweepless, "DELETE", f"/series/{unreadable['id']}")).status_code == 204
+    assert (await asked(sweepless, "DELETE", f"/series/{unreadable['id']}")).status_code == 404
+    assert await database.fetchval("select count(*) from public.prebooking_series") == 1
+
+
 async def test_the_creates_of_a_minute_are_not_used_up_by_series(
     database: asyncpg.Connection, outside: Outside
 ) -> None:

@@ -89,11 +89,11 @@ class WeeklySeries:
 
         `keep`: pending prebookings stay, as ordinary ones.
         """
-        if await self.read(user_email, series_id) is None:
-            return False
+        was_there = await self.read(user_email, series_id) is not None
         ended = await self._store.end_series(series_id, user_email, keep=keep)
         await self._follow_with_messages(ended)
-        return True  # also where it was ended meanwhile, perhaps by this call, whose answer was lost
+        # It may have been ended meanwhile, perhaps by this call, whose answer was lost; or could not be parsed.
+        return was_there or ended.outcome is not StoreOutcome.NOT_FOUND
 
     async def fill(self, series: Series) -> Series:
         """Creates the missing prebookings of due days. Returns the current series. Raises StoreUnavailableError."""

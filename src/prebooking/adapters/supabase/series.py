@@ -17,7 +17,6 @@ _log = structlog.get_logger()
 
 _ANSWER = TypeAdapter(SeriesAnswer)
 _ONE = TypeAdapter(Series)
-_SERIES = TypeAdapter(list[Series])
 _WEEKLY = TypeAdapter(WeeklyClass)
 
 
@@ -33,7 +32,7 @@ class SupabaseSeries:
 
     async def list_series(self, user_email: str, *, series_id: UUID | None = None) -> Sequence[Series]:
         answer = await self._rpc.call("list_series", user_email=user_email, id=series_id)
-        return _SERIES.validate_python(answer["series"])
+        return _readable(answer["series"])
 
     async def change_series(
         self,
@@ -77,17 +76,22 @@ class SupabaseSeries:
         )
 
     async def take_series(self) -> Sequence[Series]:
-        taken = []
-        for one in (await self._rpc.call("take_series"))["series"]:
-            try:
-                taken.append(_ONE.validate_python(one))
-            except ValidationError as exc:
-                fields = [".".join(map(str, error["loc"])) for error in exc.errors()]
-                _log.error("series_unreadable", series_id=one["id"], fields=fields)  # a trace has values
-        return taken
+        return _readable((await self._rpc.call("take_series"))["series"])
 
     async def _series(self, function: str, **arguments: Any) -> SeriesAnswer:
         return _ANSWER.validate_python(await self._rpc.call(function, **arguments))
+
+
+def _readable(stored: Sequence[Mapping[str, Any]]) -> list[Series]:
+    """Returns those that can be parsed: one that can't must not keep the others from their users and the sweep."""
+    found = []
+    for one in stored:
+        try:
+            found.append(_ONE.validate_python(one))
+        except ValidationError as exc:
+            fields = [".".join(map(str, error["loc"])) for error in exc.errors()]
+            _log.error("series_unreadable", series_id=one["id"], fields=fields)  # a trace has values
+    return found
 
 
 def _as_json(weekly: WeeklyClass) -> dict[str, Any]:
