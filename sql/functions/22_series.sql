@@ -96,7 +96,8 @@ language sql volatile as $$
   where s.user_email = pg_catalog.lower(p_user_email) and (p_id is null or s.id = p_id)
 $$;
 
--- Locks the series of the user, before the lock of a prebooking that the user ends and that may fill a day of a series.
+-- Takes the turn of a user who has series, and locks these: before the lock of a prebooking that the user ends and that
+-- may fill a day of a series.
 create or replace function prebooking.lock_series(p_user_email text) returns void
 language plpgsql as $$
 declare
@@ -159,7 +160,6 @@ declare
   refusal jsonb;
   cancelled jsonb;
 begin
-  perform prebooking.take_turn(p_user_email);
   perform prebooking.lock_series(p_user_email);
   select * into s from public.prebooking_series e
     where e.id = p_id and e.user_email = pg_catalog.lower(p_user_email) for update;
@@ -187,7 +187,6 @@ declare
   cancelled jsonb := '[]';
   own uuid[];
 begin
-  perform prebooking.take_turn(p_user_email);
   perform prebooking.lock_series(p_user_email);
   perform from public.prebooking_series e
     where e.id = p_id and e.user_email = pg_catalog.lower(p_user_email) for update;
