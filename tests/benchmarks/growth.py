@@ -1,8 +1,9 @@
-"""How claim, sweep, list and inspection grow with the table, in the database alone.
+"""How create, claim, sweep, list and inspection grow with the table and with series, in the database alone.
 
 `python -m tests.benchmarks.growth`
 """
 
+import argparse
 import asyncio
 import statistics
 import time
@@ -32,6 +33,21 @@ select 'member' || (i % 5000) || '@example.com', 'mygym', '7',
   now() - (i % 1000) * interval '1 day', now() - interval '1 day', 1, 1, now(), '{"success": true}'
 from generate_series($1::int, $2::int) i
 """
+# Two each, of 5,000 members; none is due.
+_SERIES = 10_000
+_FILL_SERIES = """
+insert into public.prebooking_series (id, user_email, weekly, look_at, created_at, updated_at)
+select gen_random_uuid(), 'member' || (i % 5000) || '@example.com',
+  jsonb_build_object('box_subdomain', 'mygym', 'box_aimharder_id', '7', 'weekdays', jsonb_build_array(1 + i % 7),
+    'starts', '07:00', 'name', 'CrossFit', 'family_id', '', 'insist', 0, 'time_zone', 'Europe/Madrid',
+    'days_before', i % 9),
+  now() + interval '1 day', now(), now()
+from generate_series(1, $1::int) i
+"""
+_CREATE = """
+select public.create_prebooking($1, 'member7@example.com', 'mygym', '7',
+  jsonb_build_object('day', '20991230', 'id', $2::text, 'familyId', '', 'insist', 0), now() + interval '3 days', 100000)
+"""
 _DUE = """
 insert into public.prebookings (id, user_email, box_subdomain, box_aimharder_id, booking_data, available_at, armed_at)
 values ($1, 'member7@example.com', 'mygym', '7', '{"day": "20991231", "id": "1"}', now(), now() - interval '1 minute')
@@ -45,14 +61,17 @@ _INSPECT = "select public.inspect_service(array['claim_prebooking'], 10, 'https:
 
 async def measure(connection: asyncpg.Connection) -> dict[str, list[float]]:
     """Milliseconds of each call, sorted."""
-    took: dict[str, list[float]] = {"claim": [], "sweep": [], "list": [], "inspect": []}
+    took: dict[str, list[float]] = {"create": [], "claim": [], "sweep": [], "list": [], "inspect": []}
 
     async def timed(name: str, query: str, *arguments: object) -> None:
         started = time.perf_counter()
         await connection.fetchval(query, *arguments)
         took[name].append((time.perf_counter() - started) * 1000)
 
-    for _ in range(_CALLS):
+    for number in range(_CALLS):
+        made = uuid4()
+        await timed("create", _CREATE, made, str(number))
+        await connection.execute("delete from public.prebookings where id = $1", made)
         due, token = uuid4(), uuid4()
         await connection.execute(_DUE, due)
         await timed("sweep", _SWEEP)
@@ -65,20 +84,31 @@ async def measure(connection: asyncpg.Connection) -> dict[str, list[float]]:
 
 
 async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, nargs="*", default=SIZES)
+    sizes = parser.parse_args().rows
     table = Table(title="Milliseconds a call, one connection, p50 / p99")
-    for name in ("rows", "claim", "sweep", "list", "inspect"):
+    for name in ("rows", "create", "claim", "sweep", "list", "inspect"):
         table.add_column(name, justify="right")
     async with postgres() as server:
         await migrate(server.dsn())
         connection = await asyncpg.connect(server.dsn())
         filled = 0
-        for size in track(SIZES, "filling and measuring", console=_OUT):
-            await connection.execute(_FILL, filled + 1, size)
-            filled = size
-            await connection.execute("vacuum analyze public.prebookings")
+
+        async def measured(what: str) -> None:
+            await connection.execute("vacuum analyze")
             took = await measure(connection)
             cells = [f"{statistics.median(v):.2f} / {v[int(len(v) * 0.99) - 1]:.2f}" for v in took.values()]
-            table.add_row(f"{size:,}", *cells)
+            table.add_row(what, *cells)
+
+        for size in track(sizes, "filling and measuring", console=_OUT):
+            await connection.execute(_FILL, filled + 1, size)
+            filled = size
+            await measured(f"{size:,}")
+        await connection.execute(_FILL_SERIES, _SERIES)
+        await measured(f"and {_SERIES:,} series")
+        await connection.execute("truncate public.prebooking_series cascade")
+        await measured("and without them")
         await connection.close()
     _OUT.print(table)
 
