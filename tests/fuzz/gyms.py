@@ -74,7 +74,8 @@ async def _read(answer: bytes) -> Response:
     """Returns what a connection makes of the bytes that a gym sends, in pieces, before it closes."""
     connection = HttpConnection()
     connection.connection_made(_Transport())
-    connection.send(b"GET / HTTP/1.1\r\n\r\n", ignore)
+    connection.expect(ignore)
+    connection.send(b"GET / HTTP/1.1\r\n\r\n")
     for start in range(0, len(answer), 7):
         connection.data_received(answer[start : start + 7])
     connection.connection_lost(None)

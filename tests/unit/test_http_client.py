@@ -114,7 +114,8 @@ async def test_a_connection_that_is_closed_as_soon_as_it_is_open_has_sent_nothin
         with closing(client()) as http:
             connection = await http.connect(url)
             await asyncio.wait_for(asyncio.shield(connection.ended), 5)
-            connection.send(b"GET / HTTP/1.1\r\n\r\n", ignore)
+            connection.expect(ignore)
+            connection.send(b"GET / HTTP/1.1\r\n\r\n")
             with pytest.raises(httpx.WriteError):
                 await asyncio.wait_for(connection.answer(), 5)
 

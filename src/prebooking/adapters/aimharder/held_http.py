@@ -10,7 +10,7 @@ from prebooking.adapters.aimharder.http_connection import HttpConnection, OnHead
 
 
 class Hold:
-    """`now` stamps the write. `on_head`: see HttpConnection.send."""
+    """`now` stamps the write. `on_head`: see HttpConnection.expect."""
 
     def __init__(
         self,
@@ -41,6 +41,7 @@ class Hold:
         """Returns when only the write is left. Raises httpx.HTTPError where there is no connection."""
         self._build()
         self._connection = await self._client.connect(self._url)
+        self._connection.expect(self._on_head)
         self._build()  # the body may have been replaced meanwhile
 
     def _build(self) -> None:
@@ -56,7 +57,7 @@ class Hold:
         """Writes the request, unless its connection is gone."""
         if self._connection is not None and self._connection.is_open and self.fired_at is None:
             self.fired_at = self._now()
-            self._connection.send(self._request, self._on_head)
+            self._connection.send(self._request)
 
     def warm(self) -> None:
         """Goes the way of `fire` without a write."""

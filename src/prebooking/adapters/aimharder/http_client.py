@@ -91,12 +91,13 @@ class HttpClient:
     ) -> Response:
         """Returns the complete answer. A caller that is cancelled ends the connection.
 
-        `on_head`: see HttpConnection.send. `connect_s` bounds the wait for a connection. Raises httpx.HTTPError.
+        `on_head`: see HttpConnection.expect. `connect_s` bounds the wait for a connection. Raises httpx.HTTPError.
         """
         request = self.build(method, url, headers, body, query)
         connection = await self.connect(url, connect_s)
         try:
-            connection.send(request, on_head)
+            connection.expect(on_head)
+            connection.send(request)
             return await connection.answer()
         except BaseException:
             connection.close()

@@ -49,7 +49,7 @@ class HttpConnection(asyncio.Protocol):
         self._received = 0
         self._on_head: OnHead = ignore
         self._parser: httptools.HttpResponseParser | None = None
-        self._has_head = self._ends_with_connection = self._is_reusable = False
+        self._is_sent = self._has_head = self._ends_with_connection = self._is_reusable = False
         self.ended: asyncio.Future[None] = self._loop.create_future()  #: done when nothing can be sent any more
 
     @property
@@ -68,21 +68,25 @@ class HttpConnection(asyncio.Protocol):
         """For how long nothing has happened."""
         return self._loop.time() - self._used_at
 
-    def send(self, request: bytes, on_head: OnHead) -> None:
-        """Writes a request. Where that can't be done any more, `answer` says so.
+    def expect(self, on_head: OnHead) -> None:
+        """Makes ready for the answer to the next request, so that `send` has little left to do.
 
         `on_head` is called once the head of the answer has come, though its body may break off.
         """
-        self._used_at = self._loop.time()
         self._answer = self._loop.create_future()
         self._response, self._received, self._on_head = Response(), 0, on_head
-        self._has_head = self._ends_with_connection = self._is_reusable = False
+        self._is_sent = self._has_head = self._ends_with_connection = self._is_reusable = False
         self._parser = httptools.HttpResponseParser(self)
         self._parser.set_dangerous_leniencies(lenient_headers=True)  # as browsers: a cookie with a control character
+
+    def send(self, request: bytes) -> None:
+        """Writes the request after `expect`. Where that can't be done any more, `answer` says so."""
+        self._is_sent = True
         if self._transport is None or not self.is_open:
             self._fail(httpx.WriteError("the connection was closed before the request could be written"))
         else:
             self._transport.write(request)
+            self._used_at = self._loop.time()
 
     def warm(self) -> None:
         """Goes the way of `send` without a write."""
@@ -116,7 +120,7 @@ class HttpConnection(asyncio.Protocol):
             _probe_when_idle(sock)
 
     def data_received(self, data: bytes) -> None:
-        if self._answer is None or self._answer.done():
+        if not self._is_sent or self._answer is None or self._answer.done():
             self.close()  # an answer that nobody asked for, such as 408: the server is about to close it
             return
         self._used_at = self._loop.time()
@@ -132,16 +136,22 @@ class HttpConnection(asyncio.Protocol):
             self._fail(httpx.RemoteProtocolError("an answer that is too large"))
 
     def eof_received(self) -> None:
-        self._end()  # the transport closes, over TLS perhaps later
+        self._end()
+        self._finish()  # over TLS the transport may close half a minute later
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end()
         self._parser = None  # the two know each other
+        if exc is None:
+            self._finish()
+        else:
+            self._fail(httpx.ReadError(str(exc)))
+
+    def _finish(self) -> None:
+        """Nothing more will come."""
         if self._answer is None or self._answer.done():
             return
-        if exc is not None:
-            self._fail(httpx.ReadError(str(exc)))
-        elif self._has_head and self._ends_with_connection:
+        if self._has_head and self._ends_with_connection:
             self._answer.set_result(self._response)
         else:
             self._fail(httpx.RemoteProtocolError("the connection was closed before the end of the answer"))
