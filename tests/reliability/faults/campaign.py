@@ -37,6 +37,7 @@ from tests.reliability.faults.signers import MARK, Signers
 from tests.reliability.faults.surroundings import free_port, stderr_to
 from tests.reliability.faults.users import Users
 from tests.reliability.faults.verdict import IN_TIME_S, LONGEST_PAUSE_S, Verdict, judge
+from tests.reliability.faults.weekly_members import WeeklyMembers
 from tests.support.webhook_receiver import Receiver, receiver
 
 from prebooking_local.names import NameServer, name_server
@@ -66,6 +67,7 @@ class Campaign:
             stack, self._rows, names.put(f"*.{ZONE}", ("127.0.0.1",), ttl_s=1), self._dice("fault_schedule")
         )
         self._idle_members = IdleMembers(stack, self._rows, self._dice("idle_members"), options.idle_members)
+        self._weekly_members = WeeklyMembers(stack, self._rows, self._dice("weekly_members"), options.series)
         self._signers = Signers(stack, self._dice("signers"), self.fault_schedule.sign_in)
         if options.beside:  # another version may know no sign-in
             self._signers.passwords.clear()
@@ -83,6 +85,7 @@ class Campaign:
         passwords = self._signers.passwords
         await self._stack.enrol([Member(email, passwords.get(email, "secret"), email) for email in plan.members()])
         await self._idle_members.enrol()
+        await self._weekly_members.enrol()
         await self.fleet.start()
 
     async def close(self) -> None:
@@ -90,6 +93,7 @@ class Campaign:
         await self.users.close()
         await self._signers.close()
         await self._idle_members.close()
+        await self._weekly_members.close()
         await self._rows.close()
 
     async def run(self) -> tuple[Evidence, Deliveries, OldCron]:
@@ -100,16 +104,18 @@ class Campaign:
         cron = OldCron(self._stack, self._rows, self._dice("old cron"), starts_at + seconds)
         trouble = [self.fault_schedule.run(), self.fleet.disrupt(), self._idle_members.run()]
         signing_in = self._signers.run(seconds * _SIGN_IN_WITHIN)
+        weekly = self._weekly_members.run(starts_at, starts_at + seconds)
         if self._options.old_cron == "on":
             trouble.append(cron.run())
-        async with _meanwhile(self._watch(count), self.users.live(wishes), signing_in) as (watching, living, signing):
+        members = (self.users.live(wishes), signing_in, weekly)
+        async with _meanwhile(self._watch(count), *members) as (watching, *living):
             async with _meanwhile(*trouble) as troubling:
-                await _until(starts_at + seconds, watching, living, signing, *troubling)
+                await _until(starts_at + seconds, watching, *living, *troubling)
             await self.fault_schedule.clear()
             await self.fleet.restore()
             calm_at, leases = time.time(), await self._rows.leases()
             await self._idle_members.cancel_all()
-            await asyncio.gather(living, signing)
+            await asyncio.gather(*living)
             await self._drain(max([time.time(), *leases.values()]))  # what they did last has its time, too
             await asyncio.sleep(max(0.0, calm_at + _ROTATED_S - time.time()))
         return await self._evidence(openings, calm_at, leases), self._deliveries, cron
@@ -169,11 +175,13 @@ class Campaign:
         # Before the requests and the database: whatever a session had by then is in both.
         read_at, at_gym = time.time(), (await self._stack.control(gym, "sessions"))["sessions"]
         requests = (await self._stack.control(gym, "ledger"))["requests"]
+        rows, theirs = await self._rows.all(), self._weekly_members.is_theirs
+        bookings = (await self._stack.control(gym, "bookings"))["bookings"]
         return Evidence(
             user_logs=self.users.user_logs,
             openings=openings,
-            rows=await self._rows.all(),
-            bookings=(await self._stack.control(gym, "bookings"))["bookings"],
+            rows=[row for row in rows if not theirs(row["user_email"])],
+            bookings=[booking for booking in bookings if not theirs(booking["member"])],
             requests=requests,
             fault_windows=self.fault_schedule.fault_windows,
             deaths=self.fleet.deaths,
@@ -186,6 +194,7 @@ class Campaign:
                 read_at,
             ),
             sign_ins=await self._sign_ins(requests),
+            series=await self._weekly_members.ledgers(rows, bookings),
             calm_at=calm_at,
             leases=leases,
         )
@@ -267,6 +276,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--idle-members", type=int, default=60, help="whose sessions are looked after, and nothing more"
     )
+    parser.add_argument("--series", type=int, default=None, help="of members of their own; default: one a second")
     parser.add_argument("--old-cron", choices=("on", "off"), default="on")
     parser.add_argument("--beside", metavar="SRC", help="the src folder of another version: every other replica's")
     parser.add_argument("--log-level", default="WARNING", help="of the replicas")
@@ -274,6 +284,8 @@ def _options() -> argparse.Namespace:
     options.seed = secrets.randbelow(10**6) if options.seed is None else options.seed
     options.seconds = options.seconds or options.minutes * 60
     options.prebookings = options.prebookings or round(_RATE * options.seconds / 100) * 100
+    if options.series is None:  # another version may know none
+        options.series = 0 if options.beside else min(500, round(options.seconds))
     return options
 
 

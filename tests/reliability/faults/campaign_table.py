@@ -62,6 +62,11 @@ def figures(
             "remembered": sum(evidence.sign_ins.remembered.values()),
             "logins at the gym": sum(request["path"] == LOGIN for request in evidence.requests),
         },
+        "series": {
+            "created": len(evidence.series.series),
+            "their prebookings": len(evidence.series.rows),
+            "booked": len(evidence.series.bookings),
+        },
         "passwords looked for in, kB": {
             place: number // 1000 for place, number in evidence.sign_ins.looked_at.items() if number >= _READ
         },

@@ -13,6 +13,7 @@ from tests.reliability.faults.fleet import Death
 from tests.reliability.faults.plan import Opening
 from tests.reliability.faults.signers import SignedIn
 from tests.reliability.faults.users import UserLog
+from tests.reliability.faults.weekly_members import SeriesLedgers
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BOOK = "/api/book"
@@ -64,6 +65,7 @@ class Evidence:
     deaths: list[Death]
     sessions: sessions.Ledger
     sign_ins: SignIns
+    series: SeriesLedgers
     calm_at: float  #: epoch seconds of the end of the last fault
     leases: Mapping[str, float]  #: when, at that time, each executing row could be claimed next (epoch seconds)
 

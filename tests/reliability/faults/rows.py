@@ -95,7 +95,13 @@ class Rows:
         return Counter({row["status"]: row["n"] for row in found})
 
     async def unfinished(self) -> int:
-        return sum(n for status, n in (await self.counts()).items() if status not in _FINAL)
+        """How many have not ended, but for those that open long after the campaign."""
+        found = await self.fetch(
+            "select count(*) from public.prebookings"
+            " where status <> all ($1) and available_at < now() + interval '1 hour'",
+            list(_FINAL),
+        )
+        return int(found[0]["count"])
 
     async def leases(self) -> dict[str, float]:
         """When each row that is executing may be claimed next (epoch seconds), by the row's id.

@@ -10,6 +10,7 @@ from tests.reliability.faults.ledgers import Evidence, SignIns
 from tests.reliability.faults.plan import FollowUp, Opening, Wish
 from tests.reliability.faults.users import Exchange, UserLog
 from tests.reliability.faults.verdict import Column, judge
+from tests.reliability.faults.weekly_members import SeriesLedgers
 
 ANA = "ana@example.com"
 OPENS = datetime(2026, 12, 1, 10, tzinfo=UTC)
@@ -71,6 +72,7 @@ def columns(
         calm_at=AT,
         sign_ins=SignIns(tries=[], remembered={}, told_remembered=[], odd=[], found={}, looked_at={}),
         leases={},
+        series=SeriesLedgers([], frozenset(), [], [], []),
     )
     return {column for column, found in judge(evidence).complaints.items() if found}
 

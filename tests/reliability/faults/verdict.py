@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from tests.reliability.faults import old_cron
+from tests.reliability.faults import old_cron, weekly_members
 from tests.reliability.faults.counted import Complaint, forgotten, too_many, uncounted
 from tests.reliability.faults.ledgers import Evidence, WishRecord, nanoseconds, wish_records
 from tests.reliability.faults.reasons import is_true
@@ -34,6 +34,7 @@ class Column(StrEnum):
     SESSIONS = "sessions lost"
     SIGN_INS = "sign-ins not right"
     PASSWORDS = "passwords found"
+    SERIES = "series not right"
 
 
 @dataclass(slots=True)
@@ -62,6 +63,7 @@ def judge(evidence: Evidence) -> Verdict:
     verdict.complaints[Column.PASSWORDS] = [
         (Complaint(place, text := f"{number} times"), text) for place, number in evidence.sign_ins.found.items()
     ]
+    verdict.complaints[Column.SERIES] = [(one, one.text) for one in weekly_members.complaints(evidence.series)]
     return verdict
 
 
