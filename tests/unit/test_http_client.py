@@ -160,6 +160,18 @@ async def test_a_connection_is_used_again_once_it_was_answered_and_by_one_at_a_t
             assert at.connections == 2
 
 
+async def test_a_connection_is_not_used_again_before_its_answer_was_read() -> None:
+    async with host(EMPTY.replace(b"{}", b"[]"), EMPTY) as at:
+        with closing(client()) as http:
+            first = await http.connect(at.url)
+            first.expect(ignore)
+            first.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            await asyncio.sleep(0.05)  # the answer has come, and nobody has asked for it
+            await http.ask("GET", at.url, [])
+            assert at.connections == 2
+            assert (await first.answer()).body == b"[]"
+
+
 @pytest.mark.parametrize(
     "answer",
     [b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}", EMPTY + EMPTY, EMPTY + b"stray"],

@@ -49,7 +49,8 @@ class HttpConnection(asyncio.Protocol):
         self._received = 0
         self._on_head: OnHead = ignore
         self._parser: httptools.HttpResponseParser | None = None
-        self._is_sent = self._has_head = self._ends_with_connection = self._is_reusable = False
+        self._is_sent = self._has_head = self._ends_with_connection = False
+        self._keeps_alive = self._is_reusable = False
         self.ended: asyncio.Future[None] = self._loop.create_future()  #: done when nothing can be sent any more
 
     @property
@@ -75,7 +76,8 @@ class HttpConnection(asyncio.Protocol):
         """
         self._answer = self._loop.create_future()
         self._response, self._received, self._on_head = Response(), 0, on_head
-        self._is_sent = self._has_head = self._ends_with_connection = self._is_reusable = False
+        self._is_sent = self._has_head = self._ends_with_connection = False
+        self._keeps_alive = self._is_reusable = False
         self._parser = httptools.HttpResponseParser(self)
         self._parser.set_dangerous_leniencies(lenient_headers=True)  # as browsers: a cookie with a control character
 
@@ -99,7 +101,9 @@ class HttpConnection(asyncio.Protocol):
         Raises httpx.WriteError, httpx.ReadError, httpx.RemoteProtocolError.
         """
         assert self._answer is not None
-        return await asyncio.shield(self._answer)
+        response = await asyncio.shield(self._answer)
+        self._is_reusable = self._keeps_alive  # not before: another request would take the answer's place
+        return response
 
     def close(self) -> None:
         self._end()
@@ -188,7 +192,7 @@ class HttpConnection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         if self._has_head and self._answer is not None and self._parser is not None and not self._answer.done():
-            self._is_reusable = self._parser.should_keep_alive()
+            self._keeps_alive = self._parser.should_keep_alive()
             self._answer.set_result(self._response)
 
 
