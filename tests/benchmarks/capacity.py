@@ -31,6 +31,7 @@ _HOPELESS_MS = 1500.0  # nothing is learnt from a larger crowd
 _SIZES = (100, 200, 300, 450, 600, 800, 1000)
 _REGIMES = ((3, 10), (10, 18))  # the lead and the platform's limit, in seconds
 _AHEAD_S = 2.0
+_LATE_S, _LOOK_S = 30, 3  # for those who come late; seconds
 _IN_FLIGHT = 16
 
 
@@ -133,8 +134,13 @@ async def _round(scene: Scene, one: Null | Service, measured: Measured, cpu: Cal
     await sleep_until(opens_at, -measured.lead_s - 0.2)
     created = cpu()
     round_ = await running
-    ended = cpu()
     arrivals = await scene.arrivals(opens_at, round_.class_id)
+    waited_s = 0
+    while len({arrival.person for arrival in arrivals}) < count and waited_s < _LATE_S:
+        await asyncio.sleep(_LOOK_S)
+        waited_s += _LOOK_S
+        arrivals = await scene.arrivals(opens_at, round_.class_id)
+    ended = cpu()
     late = sorted(arrival.last_byte_ms for arrival in arrivals)
     first_half = set(round_.order[: count // 2])
     measured.missing += count - len({arrival.person for arrival in arrivals})

@@ -160,6 +160,18 @@ async def test_a_connection_is_used_again_once_it_was_answered_and_by_one_at_a_t
             assert at.connections == 2
 
 
+@pytest.mark.parametrize(
+    "stray",
+    [b"HTTP/1.1 408 Request Timeout\r\nSet-Cookie: a=b\r\nContent-Length: 4\r\n\r\nlate", b"HTTP/1.1 408 ", b"late"],
+)
+async def test_what_follows_an_answer_in_the_same_piece_changes_nothing_of_it(stray: bytes) -> None:
+    told: list[str] = []
+    async with host(EMPTY + stray, at_once=2**20) as at:
+        with closing(client()) as http:
+            response = await http.ask("GET", at.url, [], on_head=lambda head: told.extend(head.all("set-cookie")))
+            assert (response.status, response.body, response.all("set-cookie"), told) == (200, b"{}", [], [])
+
+
 async def test_a_connection_is_not_used_again_before_its_answer_was_read() -> None:
     async with host(EMPTY.replace(b"{}", b"[]"), EMPTY) as at:
         with closing(client()) as http:
@@ -255,6 +267,12 @@ async def test_a_connection_that_takes_too_long_is_told_from_an_answer_that_does
 async def test_a_proxy_that_does_not_let_through_is_told(answer: bytes, said: str) -> None:
     async with host(answer, closes=True) as at:
         with closing(client(at.url)) as http, pytest.raises(httpx.ProxyError, match=said):
+            await asyncio.wait_for(http.ask("GET", "https://gym.test/", []), 5)
+
+
+async def test_a_proxy_that_lets_through_and_hangs_up_has_sent_nothing() -> None:
+    async with host(b"HTTP/1.1 200 Connection established\r\n\r\n", closes=True) as at:
+        with closing(client(at.url)) as http, pytest.raises((httpx.ConnectError, httpx.ProxyError)):
             await asyncio.wait_for(http.ask("GET", "https://gym.test/", []), 5)
 
 

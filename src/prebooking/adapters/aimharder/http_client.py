@@ -135,6 +135,7 @@ class HttpClient:
                 _log.warning("address_refused", reason=str(exc))
             raise httpx.ConnectError(str(exc)) from exc
         if not connection.is_open:
+            connection.close()
             raise httpx.ConnectError("the connection was closed as soon as it was open")
         self._connections.append((origin, connection))
         return connection
@@ -173,7 +174,8 @@ class HttpClient:
         except BaseException:
             transport.close()
             raise
-        assert secured is not None  # None: it was closed, and the handshake has failed
+        if secured is None:
+            raise httpx.ConnectError("the proxy closed the connection during the handshake")
         connection.connection_made(secured)
         return connection
 

@@ -100,8 +100,10 @@ class HttpConnection(asyncio.Protocol):
 
         Raises httpx.WriteError, httpx.ReadError, httpx.RemoteProtocolError.
         """
-        assert self._answer is not None
-        response = await asyncio.shield(self._answer)
+        answer = self._answer
+        assert answer is not None
+        await asyncio.wait((answer,))  # who is cancelled leaves it as it is
+        response = answer.result()
         self._is_reusable = self._keeps_alive  # not before: another request would take the answer's place
         return response
 
@@ -170,7 +172,8 @@ class HttpConnection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         if self._answer is not None and self._answer.done():
-            self.close()  # a second answer
+            self.close()  # a second answer: nothing of it belongs to the first
+            self._response, self._on_head = Response(), ignore
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._response.headers.append((name.decode("latin-1").lower(), value.decode("latin-1").strip()))
