@@ -13,8 +13,8 @@ from tests.fuzz.inputs import inputs
 
 from prebooking.adapters.aimharder.answers import read_listing, read_new_token, read_reply, read_whoami
 from prebooking.adapters.aimharder.cookies import Cookies
-from prebooking.adapters.aimharder.http_connection import HttpConnection, Response, ignore
-from prebooking.adapters.limited_body import unpacked
+from prebooking.adapters.http11.connection import HttpConnection, Response, ignore
+from prebooking.adapters.http11.limited_body import unpacked
 from prebooking.domain.cookies import Cookie
 from prebooking.domain.outcome import Reply
 

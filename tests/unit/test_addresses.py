@@ -17,9 +17,9 @@ from tests.support.raw_servers import receiver, tunnels
 
 from prebooking.adapters.aimharder.addresses import is_own_machine, is_public
 from prebooking.adapters.aimharder.c_ares import Found, UnresolvedError, look_up
-from prebooking.adapters.aimharder.http_client import HttpClient
-from prebooking.adapters.aimharder.http_connection import Response
-from prebooking.adapters.aimharder.resolver import Resolver
+from prebooking.adapters.aimharder.resolver import PinnedResolver, Resolver
+from prebooking.adapters.http11.client import HttpClient
+from prebooking.adapters.http11.connection import Response
 from prebooking_local.names import name_server
 
 PUBLIC = ("93.184.216.34", "1.1.1.1", "8.8.8.8", "2606:4700::6810:84e5", "2001:4860:4860::8888", "64:ff9b::808:808")
@@ -65,7 +65,7 @@ def resolving(
 async def ask(
     url: str, resolver: Resolver, context: ssl.SSLContext | None = None, proxy: str | None = None
 ) -> Response:
-    with closing(HttpClient(context or ssl.create_default_context(), proxy, resolver)) as client:
+    with closing(HttpClient(context or ssl.create_default_context(), proxy, PinnedResolver(resolver))) as client:
         return await asyncio.wait_for(client.ask("GET", url, []), 5)
 
 
@@ -95,7 +95,7 @@ async def test_an_execution_connects_to_the_addresses_that_were_looked_at_until_
     resolver = resolving(names, lambda address: str(address) == "127.0.0.1")  # for the gym of the test
     async with receiver() as gym:
         names["gym.test"] = [["127.0.0.1"], ["127.0.0.2"]]  # DNS rebinding
-        with closing(HttpClient(ssl.create_default_context(), None, resolver)) as client:
+        with closing(HttpClient(ssl.create_default_context(), None, PinnedResolver(resolver))) as client:
             with recorded() as seen:
                 for _ in range(3):
                     assert (await client.ask("GET", f"http://gym.test:{gym.port}/", [])).status == 200

@@ -21,9 +21,9 @@ from cryptography.x509.oid import NameOID
 from tests.support.raw_servers import Receiver, receiver, tunnels
 
 from prebooking.adapters.aimharder.held_http import Hold
-from prebooking.adapters.aimharder.http_client import HttpClient
-from prebooking.adapters.aimharder.http_connection import Response
-from prebooking.adapters.aimharder.resolver import Resolver
+from prebooking.adapters.aimharder.resolver import PinnedResolver, Resolver
+from prebooking.adapters.http11.client import HttpClient
+from prebooking.adapters.http11.connection import Response
 
 FORM = {"id": "501", "day": "20260301", "insist": "0", "familyId": ""}
 PLAIN = ssl.create_default_context()
@@ -85,7 +85,7 @@ async def answer_to(hold: Hold) -> Response:
 async def guest(
     url: str, context: ssl.SSLContext = PLAIN, proxy: str | None = None, now: Callable[[], float] = lambda: 1.0
 ) -> AsyncIterator[Guest]:
-    with closing(HttpClient(context, proxy, Resolver())) as client:
+    with closing(HttpClient(context, proxy, PinnedResolver(Resolver()))) as client:
         yield Guest(client, url, now)
 
 

@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from prebooking.adapters.aimharder.c_ares import Found
-from prebooking.adapters.aimharder.http_client import HttpClient, Origin, split_url
-from prebooking.adapters.aimharder.http_connection import ignore
-from prebooking.adapters.aimharder.resolver import Resolver
+from prebooking.adapters.aimharder.resolver import PinnedResolver, Resolver
+from prebooking.adapters.http11.client import HttpClient, Origin, split_url
+from prebooking.adapters.http11.connection import ignore
 
 TLS = ssl.create_default_context()
 EMPTY = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -53,7 +53,7 @@ async def host(*answers: bytes, closes: bool = False, at_once: int = 11) -> Asyn
 
 
 def client(proxy: str | None = None) -> HttpClient:
-    return HttpClient(TLS, proxy, Resolver())
+    return HttpClient(TLS, proxy, PinnedResolver(Resolver()))
 
 
 async def asked(at: Host) -> tuple[int, bytes]:
@@ -252,7 +252,7 @@ async def test_a_connection_that_takes_too_long_is_told_from_an_answer_that_does
         await asyncio.Event().wait()
         raise AssertionError
 
-    with closing(HttpClient(TLS, None, Resolver(nowhere))) as http, pytest.raises(httpx.ConnectTimeout):
+    with closing(HttpClient(TLS, None, PinnedResolver(Resolver(nowhere)))) as http, pytest.raises(httpx.ConnectTimeout):
         await http.ask("GET", "https://gym.test", [], connect_s=0.05)
 
 

@@ -28,18 +28,17 @@ def test_the_contracts_of_the_house_hold(capsys: pytest.CaptureFixture[str]) -> 
     [
         ("supabase", {"adapters.supabase.rpc"}),
         ("qstash", {"adapters.qstash.messages", "adapters.qstash.account", "adapters.qstash.client"}),
-        ("aiohttp", {"adapters.sdk_client"}),
-        ("httptools", {"adapters.aimharder.http_connection"}),
+        ("httptools", {"adapters.http11.connection"}),
         (
             "httpx",
             {
-                *(f"adapters.aimharder.{name}" for name in ("gym", "held_http", "http_client", "http_connection")),
-                *("adapters.aimharder.session_client", "adapters.aimharder.tunnel", "adapters.limited_body"),
+                *(f"adapters.http11.{name}" for name in ("client", "connection", "tunnel", "limited_body")),
+                *(f"adapters.aimharder.{name}" for name in ("gym", "held_http", "session_client")),
                 *("adapters.host_probe", "adapters.qstash.messages", "adapters.qstash.client", "adapters.supabase.rpc"),
                 *("adapters.tls", "adapters.key_set", "adapters.sdk_client"),
             },
         ),
-        ("aiohappyeyeballs", {"adapters.aimharder.http_client"}),
+        ("aiohappyeyeballs", {"adapters.http11.client"}),
         ("pycares", {"adapters.aimharder.c_ares"}),
         ("icalendar", {"adapters.icalendar_file"}),
         ("asyncpg", {"adapters.migrations", "cli.database"}),

@@ -3,49 +3,54 @@
 import asyncio
 import gzip
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 import httpx
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 
+from prebooking.adapters import sdk_client
 from prebooking.adapters.sdk_client import SdkClient, open_sdk_client
 
 BODY = b'{"outcome": "claimed"}'
+LOST = b""
 
 
-async def packed(_: web.Request) -> web.Response:
-    return web.Response(body=gzip.compress(BODY), headers={"Content-Encoding": "gzip", "Content-Range": "0-0/1"})
+@dataclass
+class Host:
+    """Answers each request with the next of `answers`; LOST closes the connection instead."""
+
+    answers: list[bytes]
+    url: str = ""
+    requests: list[bytes] = field(default_factory=list)
+    writers: list[asyncio.StreamWriter] = field(default_factory=list)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writers.append(writer)
+        while (request := await reader.read(65536)) and self.answers:
+            self.requests.append(request)
+            answer = self.answers.pop(0)
+            if answer is LOST:
+                break
+            writer.write(answer)
+        writer.close()
 
 
-async def redirected(request: web.Request) -> web.Response:
-    return web.Response(
-        status=307, headers={"Location": "/packed", "Set-Cookie": "a=b", "X-Cookie": str(request.cookies)}
-    )
-
-
-async def lost(request: web.Request) -> web.Response:
-    assert request.transport is not None
-    request.transport.abort()
-    await asyncio.Event().wait()
-    raise AssertionError
-
-
-async def echoed(request: web.Request) -> web.Response:
-    asked = {"query": request.query_string, "key": request.headers.getall("apikey"), "body": await request.text()}
-    return web.json_response(asked)
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[TestServer]:
-    app = web.Application()
-    app.router.add_route("*", "/packed", packed)
-    app.router.add_route("*", "/redirected", redirected)
-    app.router.add_route("*", "/lost", lost)
-    app.router.add_route("*", "/echoed", echoed)
-    running = TestServer(app)
-    async with running:
+@asynccontextmanager
+async def host(*answers: bytes) -> AsyncIterator[Host]:
+    running = Host([*answers])
+    server = await asyncio.start_server(running.serve, "127.0.0.1", 0)
+    running.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
         yield running
+    finally:
+        server.close()
+        for writer in running.writers:
+            writer.close()
+
+
+def answer(body: bytes = BODY, *headers: bytes, status: bytes = b"200 OK") -> bytes:
+    return b"\r\n".join([b"HTTP/1.1 " + status, *headers, b"Content-Length: %d" % len(body), b"", body])
 
 
 @pytest.fixture
@@ -54,42 +59,119 @@ async def client() -> AsyncIterator[SdkClient]:
         yield opened
 
 
-async def test_a_packed_body_is_read_once(server: TestServer, client: SdkClient) -> None:
-    response = await client.request("GET", str(server.make_url("/packed")))
+async def test_a_packed_body_is_read_once(client: SdkClient) -> None:
+    packed = answer(gzip.compress(BODY), b"Content-Encoding: gzip", b"Content-Range: 0-0/1")
+    async with host(packed) as at:
+        response = await client.request("GET", at.url)
     assert (response.content, response.headers["content-range"]) == (BODY, "0-0/1")
 
 
-async def test_no_redirect_is_followed_and_no_cookie_kept(server: TestServer, client: SdkClient) -> None:
-    for _ in range(2):
-        response = await client.request("POST", str(server.make_url("/redirected")), content=b"{}")
-        assert (response.status_code, response.headers["x-cookie"]) == (307, "{}")
+async def test_no_redirect_is_followed_and_no_cookie_kept(client: SdkClient) -> None:
+    redirect = answer(b"", b"Location: /elsewhere", b"Set-Cookie: a=b", status=b"307 Temporary Redirect")
+    async with host(redirect, redirect) as at:
+        for _ in range(2):
+            assert (await client.request("POST", at.url, content=b"{}")).status_code == 307
+    assert not any(b"cookie" in request.lower() for request in at.requests)
 
 
-async def test_the_request_is_sent_as_the_sdk_gave_it(server: TestServer, client: SdkClient) -> None:
-    url, headers = str(server.make_url("/echoed")), httpx.Headers({"apikey": "k"})
-    response = await client.request("POST", url, params={"a": "b c"}, headers=headers, content="{}", auth=None)
-    assert response.json() == {"query": "a=b c", "key": ["k"], "body": "{}"}
+async def test_the_request_is_sent_as_the_sdk_gave_it(client: SdkClient) -> None:
+    async with host(answer()) as at:
+        headers = httpx.Headers({"apikey": "k", "user-agent": "sdk"})
+        params = {"a": "b c"}
+        response = await client.request("POST", f"{at.url}/v2/x", params=params, headers=headers, content="{}")
+    head, _, body = at.requests[0].partition(b"\r\n\r\n")
+    line, *fields = head.lower().split(b"\r\n")
+    assert (line, body) == (b"post /v2/x?a=b+c http/1.1", b"{}")
+    own = {b"host: " + at.url.partition("//")[2].encode(), b"content-length: 2", b"accept: */*"}
+    assert set(fields) == own | {b"apikey: k", b"user-agent: sdk", b"accept-encoding: gzip"}
+    assert len(fields) == len(set(fields))
     assert response.request.headers["apikey"] == "k"
 
 
-async def test_a_lost_answer_is_a_read_error(server: TestServer, client: SdkClient) -> None:
-    with pytest.raises(httpx.ReadError):
-        await client.request("POST", str(server.make_url("/lost")), content=b"{}")
+async def test_a_header_of_any_bytes_is_no_error(client: SdkClient) -> None:
+    async with host(answer(BODY, b"Server: caf\xe9")) as at:
+        assert (await client.request("POST", at.url)).json() == {"outcome": "claimed"}
+
+
+async def test_a_connection_is_used_again_until_it_was_idle_for_long(
+    client: SdkClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with host(answer(), answer(), answer()) as at:
+        for _ in range(2):
+            await client.request("POST", at.url)
+        assert len(at.writers) == 1
+        now = asyncio.get_running_loop().time()
+        monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now + sdk_client._KEEP_ALIVE_S + 1)
+        await client.request("POST", at.url)
+    assert len(at.writers) == 2
+
+
+async def test_a_large_body_is_read(client: SdkClient) -> None:
+    body = b" " * 3_000_000
+    async with host(answer(body)) as at:
+        assert len((await client.request("GET", at.url)).content) == len(body)
+
+
+async def test_a_lost_answer_is_an_error_of_the_transport_and_the_request_is_not_repeated(client: SdkClient) -> None:
+    async with host(LOST, answer()) as at:
+        with pytest.raises(httpx.TransportError) as lost:
+            await client.request("POST", at.url, content=b"{}")
+    assert not isinstance(lost.value, httpx.ConnectError)
+    assert len(at.requests) == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_what_may_be_asked_twice_is_once_more(client: SdkClient, method: str) -> None:
+    async with host(answer(), LOST, answer(), LOST, LOST) as at:
+        for _ in range(2):
+            assert (await client.request(method, at.url)).content == BODY
+        with pytest.raises(httpx.TransportError):
+            await client.request(method, at.url)
+    assert len(at.requests) == 5
 
 
 async def test_a_refused_connection_is_a_connect_error(unused_tcp_port: int, client: SdkClient) -> None:
     with pytest.raises(httpx.ConnectError):
-        await client.request("POST", f"http://127.0.0.1:{unused_tcp_port}/", content=b"{}")
+        await client.request("DELETE", f"http://127.0.0.1:{unused_tcp_port}/")
 
 
-async def test_a_way_that_no_sdk_takes_is_not_taken_unnoticed(server: TestServer, client: SdkClient) -> None:
+async def test_who_is_cancelled_leaves_no_half_read_answer_to_the_next(client: SdkClient) -> None:
+    async with host(answer()[:-5], answer(b"[]")) as at:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.request("POST", at.url), 0.05)
+        assert (await client.request("POST", at.url)).content == b"[]"
+    assert len(at.writers) == 2
+
+
+async def test_no_more_connections_than_allowed_are_open() -> None:
+    async with host(*[answer()] * 20) as at, open_sdk_client(connections=3) as client:
+        await asyncio.gather(*(client.request("POST", at.url) for _ in range(20)))
+    assert len(at.writers) <= 3
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+async def test_a_way_that_no_sdk_takes_is_not_taken_unnoticed(client: SdkClient, method: str) -> None:
+    asking = client.request("HEAD", "http://x") if method == "HEAD" else client.send(httpx.Request("GET", "http://x"))
     with pytest.raises(NotImplementedError):
-        await client.send(client.build_request("GET", str(server.make_url("/packed"))))
+        await asking
 
 
-async def test_each_response_is_told_to_the_task_that_asked(server: TestServer) -> None:
+async def test_nothing_is_sent_once_it_is_closed(client: SdkClient) -> None:
+    async with host(answer(), answer()) as at:
+        await client.request("POST", at.url)
+        await client.aclose()
+        with pytest.raises(RuntimeError):
+            await client.request("POST", at.url)
+    assert len(at.requests) == 1
+
+
+async def test_each_response_is_told_to_the_task_that_asked() -> None:
     told: list[tuple[asyncio.Task[object] | None, int]] = []
-    async with open_sdk_client(on_response=lambda r: told.append((asyncio.current_task(), r.status_code))) as client:
-        asking = asyncio.create_task(client.request("GET", str(server.make_url("/packed"))))
+
+    async with (
+        host(answer()) as at,
+        open_sdk_client(on_response=lambda r: told.append((asyncio.current_task(), r.status_code))) as client,
+    ):
+        asking = asyncio.create_task(client.request("GET", at.url))
         await asking
     assert told == [(asking, 200)]

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from prebooking.adapters.limited_body import ENCODING, read_limited
+from prebooking.adapters.http11.limited_body import ENCODING, read_limited
 from prebooking.adapters.tls import trusted
 from prebooking.domain.plain_text import printable
 

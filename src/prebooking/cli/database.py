@@ -1,7 +1,6 @@
 """Commands that work on the database: migrate, encrypt-sessions, release-email.
 
-Each command imports what it needs when it runs, after the settings are read: importing all of it takes longer than a
-migration, and aiohttp opens SSLKEYLOGFILE when it is imported.
+Each command imports what it needs when it runs: importing all of it takes longer than a migration.
 """
 
 import asyncio

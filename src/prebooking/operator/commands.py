@@ -1,7 +1,6 @@
 """The operator's commands: doctor, dlq, show, status. Each returns the exit code: 1 if there is something to fix.
 
-The HTTP clients are imported after the settings are read: aiohttp opens SSLKEYLOGFILE when it is imported, and the
-settings say what is wrong with it.
+Each imports what it needs when it runs: importing all of it takes longer than most of them.
 """
 
 import asyncio

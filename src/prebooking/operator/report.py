@@ -1,4 +1,4 @@
-"""Doctor's report. It imports no HTTP client, so it can say that SSLKEYLOGFILE can't be opened (commands.py)."""
+"""Doctor's report."""
 
 from collections.abc import Sequence
 

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager, closing
 from prebooking.adapters.aimharder.account import AimHarderAccount
 from prebooking.adapters.aimharder.gym import AimHarderGym
 from prebooking.adapters.aimharder.hosts import Hosts
-from prebooking.adapters.aimharder.http_client import HttpClient
-from prebooking.adapters.aimharder.resolver import Resolver
+from prebooking.adapters.aimharder.resolver import PinnedResolver, Resolver
 from prebooking.adapters.aimharder.session_client import SessionClient
+from prebooking.adapters.http11.client import HttpClient
 from prebooking.adapters.tls import trusted
 from prebooking.domain.cookies import Cookie
 from prebooking.domain.prebooking import Box, Session
@@ -42,4 +42,4 @@ class AimHarder:
             yield AimHarderAccount(SessionClient(http, cookies), self._hosts)
 
     def _http(self) -> HttpClient:
-        return HttpClient(trusted(), self._proxy, self._resolver)
+        return HttpClient(trusted(), self._proxy, PinnedResolver(self._resolver))

@@ -14,8 +14,8 @@ from prebooking.adapters.aimharder.cancellation import read_cancellation
 from prebooking.adapters.aimharder.classes import read_timetable
 from prebooking.adapters.aimharder.held_http import Hold
 from prebooking.adapters.aimharder.hosts import Hosts
-from prebooking.adapters.aimharder.http_client import split_url
 from prebooking.adapters.aimharder.session_client import SessionClient, json_of_200, redact_cookies
+from prebooking.adapters.http11.client import split_url
 from prebooking.domain.classes import Listing, TimetabledClass
 from prebooking.domain.cookies import domain_of
 from prebooking.domain.errors import BoxSilentError

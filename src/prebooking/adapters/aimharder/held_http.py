@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 
 import httpx
 
-from prebooking.adapters.aimharder.http_client import Header, HttpClient
-from prebooking.adapters.aimharder.http_connection import HttpConnection, OnHead, Response, ignore
+from prebooking.adapters.http11.client import Header, HttpClient
+from prebooking.adapters.http11.connection import HttpConnection, OnHead, Response, ignore
 
 
 class Hold:

@@ -10,9 +10,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from prebooking.adapters.aimharder.addresses import NotPublicError, is_public
+import structlog
+
+from prebooking.adapters.aimharder.addresses import NotPublicError, is_own_machine, is_public
 from prebooking.adapters.aimharder.c_ares import Found, UnresolvedError, look_up
 
+_log = structlog.get_logger()
+
+_LOCALHOST = ("127.0.0.1", "::1")
 _WITHIN_S = 5.0  # longer than the callers' time-outs: the next caller gets the answer of a slow name server
 _REMEMBERED_S = (1.0, 10.0)  # the TTL, within these bounds
 _REFUSED_S = 1.0  # no address, or one that is not allowed: looked up again soon
@@ -111,14 +116,23 @@ class Resolver:
 
 
 class PinnedResolver:
-    """The resolver of one execution, which keeps the first addresses of a host until its end."""
+    """The resolver of one execution, which keeps the first addresses of a host until its end.
+
+    The operator's URLs may name this machine itself.
+    """
 
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
         self._pinned: dict[str, tuple[str, ...]] = {}
 
     async def addresses(self, host: str) -> tuple[str, ...]:
+        if is_own_machine(host):
+            return _LOCALHOST if host == "localhost" else (host,)
         if host not in self._pinned:
-            found = await self._resolver.addresses(host)
+            try:
+                found = await self._resolver.addresses(host)
+            except NotPublicError as exc:
+                _log.warning("address_refused", reason=str(exc))
+                raise
             self._pinned.setdefault(host, found)
         return self._pinned[host]

@@ -13,9 +13,9 @@ import httpx
 from prebooking.adapters.aimharder.answers import BLOCKED, NOT_HERE, StatusError
 from prebooking.adapters.aimharder.cookies import Cookies
 from prebooking.adapters.aimharder.held_http import Hold
-from prebooking.adapters.aimharder.http_client import Header, HttpClient, split_url
-from prebooking.adapters.aimharder.http_connection import Response
-from prebooking.adapters.limited_body import ENCODING, unpacked
+from prebooking.adapters.http11.client import Header, HttpClient, split_url
+from prebooking.adapters.http11.connection import Response
+from prebooking.adapters.http11.limited_body import ENCODING, unpacked
 from prebooking.domain.cookies import Cookie
 from prebooking.domain.errors import BoxBlockedError, BoxNotHereError, BoxSilentError, HostSilentError, NotSentError
 

@@ -1,4 +1,4 @@
-"""What a proxy answers to CONNECT: after it, all bytes are between the gym and us."""
+"""What a proxy answers to CONNECT: after it, all bytes are between the host and us."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection to a gym. Its write is a plain function, and its answers are read by httptools.
+"""One HTTP/1.1 connection. Its write is a plain function, and its answers are read by httptools.
 
 A request is bytes that were built before, so a booking leaves in one write, and several leave one after another with
 nothing in between. (asyncio's own loop writes at once; uvloop would gather the writes and forget their order.)
@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 import httptools
 import httpx
 
-from prebooking.adapters.limited_body import LARGEST
+from prebooking.adapters.http11.limited_body import LARGEST
 
 _LARGEST_HEAD = 100 * 1024  # with the interim answers before it
-_LARGEST = _LARGEST_HEAD + LARGEST
 # Seconds until a connection is looked at, seconds between looks, and how many unanswered ones end it.
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 4}
 
@@ -38,9 +37,10 @@ OnHead = Callable[[Response], None]
 
 
 class HttpConnection(asyncio.Protocol):
-    """Takes one request at a time."""
+    """Takes one request at a time. `largest`: bytes of a body as it comes, with its chunks' heads."""
 
-    def __init__(self) -> None:
+    def __init__(self, largest: int = LARGEST) -> None:
+        self._largest = _LARGEST_HEAD + largest
         self._loop = asyncio.get_running_loop()
         self._used_at = self._loop.time()
         self._transport: asyncio.Transport | None = None
@@ -138,7 +138,7 @@ class HttpConnection(asyncio.Protocol):
             self._fail(httpx.RemoteProtocolError(f"not an answer of HTTP/1.1: {type(exc).__name__}"))
         if self._answer.done():
             self._parser = None
-        elif self._received > (_LARGEST if self._has_head else _LARGEST_HEAD):
+        elif self._received > (self._largest if self._has_head else _LARGEST_HEAD):
             self._fail(httpx.RemoteProtocolError("an answer that is too large"))
 
     def eof_received(self) -> None:

@@ -19,7 +19,7 @@ async def read_limited(response: httpx.Response) -> bytes:
     return unpacked(packed, response.headers.get("content-encoding", ""))
 
 
-def unpacked(packed: bytes | bytearray, encoding: str) -> bytes:
+def unpacked(packed: bytes | bytearray, encoding: str, largest: int = LARGEST) -> bytes:
     """`encoding`: the field Content-Encoding. Raises httpx.RemoteProtocolError: too large, or packed otherwise."""
     encoding = encoding.strip().lower() or "identity"
     if not packed or encoding == "identity":
@@ -28,11 +28,11 @@ def unpacked(packed: bytes | bytearray, encoding: str) -> bytes:
         raise httpx.RemoteProtocolError("an answer in an encoding that nobody asked for")
     unpacking = zlib.decompressobj(_GZIP)
     try:
-        body = unpacking.decompress(packed, LARGEST + 1)
+        body = unpacking.decompress(packed, largest + 1)
     except zlib.error as exc:
         raise httpx.RemoteProtocolError("an answer that is not packed as it says") from exc
-    if len(body) > LARGEST:
-        raise httpx.RemoteProtocolError(f"an answer of over {LARGEST} bytes, unpacked")
+    if len(body) > largest:
+        raise httpx.RemoteProtocolError(f"an answer of over {largest} bytes, unpacked")
     if not unpacking.eof:
         raise httpx.RemoteProtocolError("an answer that ends too soon")
     return body

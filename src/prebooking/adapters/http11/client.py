@@ -1,7 +1,7 @@
-"""The HTTP client of one execution: its connections to the gym's hosts, of which no other execution has one.
+"""A small HTTP/1.1 client: an execution has one of its own for its gym, and each SDK has one.
 
-Written for this, where a general client would cost the service most of its CPU at an opening: a connection is taken as
-soon as it is open, a request is bytes, and only what these hosts need is there. It raises httpx's exceptions.
+A general client would cost the service most of its CPU at an opening. Here a request is bytes, a connection is used as
+soon as it is open, and there is nothing else: no redirects, no cookies, no time-outs. It raises httpx's exceptions.
 """
 
 import asyncio
@@ -10,20 +10,17 @@ import ssl
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, NamedTuple, Self
+from functools import lru_cache, partial
+from math import inf
+from typing import Any, NamedTuple, Protocol, Self
 from urllib.parse import unquote, urlsplit
 
 import httpx
-import structlog
 from aiohappyeyeballs import AddrInfoType, start_connection
 
-from prebooking.adapters.aimharder.addresses import NotPublicError, is_own_machine
-from prebooking.adapters.aimharder.http_connection import HttpConnection, OnHead, Response, ignore
-from prebooking.adapters.aimharder.resolver import PinnedResolver, Resolver
-from prebooking.adapters.aimharder.tunnel import TunnelAnswer
-
-_log = structlog.get_logger()
+from prebooking.adapters.http11.connection import HttpConnection, OnHead, Response, ignore
+from prebooking.adapters.http11.limited_body import LARGEST
+from prebooking.adapters.http11.tunnel import TunnelAnswer
 
 _NEXT_ADDRESS_S = 0.25  # as RFC 8305 has it
 _PORTS = {"http": 80, "https": 443}
@@ -69,13 +66,32 @@ class _Proxy:
         return cls(origin, (("Proxy-Authorization", f"Basic {b64encode(user.encode()).decode()}"),))
 
 
-class HttpClient:
-    """`proxy`: a URL, which may name user and password; the proxy looks the hosts up itself."""
+class Resolver(Protocol):
+    async def addresses(self, host: str, /) -> Sequence[str]:
+        """Returns the addresses to connect to, in this order. Raises OSError."""
+        ...
 
-    def __init__(self, ssl_context: ssl.SSLContext, proxy: str | None, resolver: Resolver) -> None:
+
+class HttpClient:
+    """`proxy`: a URL, which may name user and password; the proxy looks the hosts up itself.
+
+    `resolver`: None: the system's. `keep_s`: how long an idle connection may be used again. `largest`: bytes of a body.
+    """
+
+    def __init__(
+        self,
+        ssl_context: ssl.SSLContext,
+        proxy: str | None = None,
+        resolver: Resolver | None = None,
+        *,
+        keep_s: float = inf,
+        largest: int = LARGEST,
+    ) -> None:
         self._ssl_context = ssl_context
         self._proxy = None if proxy is None else _Proxy.of(proxy)
-        self._resolver = PinnedResolver(resolver)
+        self._resolver = resolver
+        self._keep_s = keep_s
+        self._make = partial(HttpConnection, largest)
         self._connections: list[tuple[Origin, HttpConnection]] = []
 
     async def ask(
@@ -124,15 +140,15 @@ class HttpClient:
         self._connections = [(known, one) for known, one in self._connections if one.is_open]
         for known, one in self._connections:
             if known == origin and one.take():
-                return one
+                if one.idle_s <= self._keep_s:
+                    return one
+                one.close()
         try:
             async with asyncio.timeout(within_s):
                 connection = await self._open(origin)
         except TimeoutError as exc:
             raise httpx.ConnectTimeout(str(exc)) from exc
         except OSError as exc:  # ssl.SSLError is one
-            if isinstance(exc, NotPublicError):
-                _log.warning("address_refused", reason=str(exc))
             raise httpx.ConnectError(str(exc)) from exc
         if not connection.is_open:
             connection.close()
@@ -151,12 +167,14 @@ class HttpClient:
             return await self._tunnel(proxy, origin)
         to = origin if proxy is None else proxy.origin
         tls = self._tls_for(to)
-        if proxy is not None or is_own_machine(to.host):
-            _, connection = await loop.create_connection(HttpConnection, to.host, to.port, **tls)
+        if proxy is not None or self._resolver is None:
+            _, connection = await loop.create_connection(
+                self._make, to.host, to.port, happy_eyeballs_delay=_NEXT_ADDRESS_S, **tls
+            )
             return connection
         found = [_address_info(address, to.port) for address in await self._resolver.addresses(to.host)]
         sock = await start_connection(found, happy_eyeballs_delay=_NEXT_ADDRESS_S)
-        _, connection = await loop.create_connection(HttpConnection, sock=sock, **tls)
+        _, connection = await loop.create_connection(self._make, sock=sock, **tls)
         return connection
 
     async def _tunnel(self, proxy: _Proxy, origin: Origin) -> HttpConnection:
@@ -169,7 +187,7 @@ class HttpClient:
             authority = f"{origin.bracketed}:{origin.port}"
             transport.write(_head(f"CONNECT {authority}", [("Host", authority), *proxy.headers]))
             await answer.accepted()
-            connection = HttpConnection()
+            connection = self._make()
             secured = await loop.start_tls(transport, connection, self._ssl_context, server_hostname=origin.host)
         except BaseException:
             transport.close()
