@@ -87,7 +87,7 @@ async def open_services(
         stack.push_async_callback(effects.drain)  # the results of sent requests are stored before the store is closed
         sessions = SessionRefresher(store, gyms, clock, effects)
         reviver = SessionReviver(sessions, AutomaticSignIn(store, gyms, clock, effects), store, clock)
-        gate = Gate(clock, opening_clock.now)
+        gate = Gate(opening_clock)
         metrics = PrometheusMetrics(refusals=RejectionReason, tokens=TokenCheck)
         breaker = PublishCircuitBreaker(clock)
         give_back = GiveBack(store, gyms, effects, reviver, clock, legacy_box=settings.legacy_box)

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 from prebooking.adapters.aimharder.client import AimHarder
 from prebooking.domain import ports
 from prebooking.domain.cookies import Cookie
+from prebooking.domain.opening_clock import OpeningClock
 from prebooking.domain.outcome import Reply
 from prebooking.domain.ports import Gym, HeldRequest
 from prebooking.domain.prebooking import BookingRequest, Box, Session
@@ -46,7 +47,8 @@ class Opening:
 
     def __post_init__(self) -> None:
         self.at = self.clock.time() + self.lead_s
-        self.gate = Gate(self.clock, self.clock.wall)
+        self.opening_clock = OpeningClock(self.clock)
+        self.gate = Gate(self.opening_clock)
         self.gyms = AimHarder(f"{self.gym.url}/{{box}}", self.gym.url, None, self.clock.time)
         self.gym.gym.put_box(GymBox(slug=BOX.subdomain, boid=7))
 
@@ -102,8 +104,7 @@ class Opening:
             await hold(),
             hold,
             opening=self.at,
-            clock=self.clock,
-            now=self.clock.wall,
+            clock=self.opening_clock,
             quiet=self.gate.quiet,
             may_send=lambda: self.may_send,
         )

@@ -10,6 +10,7 @@ from tests.support.fake_clock import FakeClock
 
 from prebooking.domain.calendars import CalendarEntry
 from prebooking.domain.errors import TooOftenError
+from prebooking.domain.opening_clock import OpeningClock
 from prebooking.domain.prebooking import Status
 from prebooking.usecases.booking.gate import Gate
 from prebooking.usecases.calendars import Calendars
@@ -82,7 +83,7 @@ def file() -> File:
 
 @pytest.fixture
 def calendars(clock: FakeClock, store: Store, file: File) -> Calendars:
-    gate = Gate(clock, clock.wall)
+    gate = Gate(OpeningClock(clock))
     return Calendars(store, file, gate, clock, public_url="https://x.example/base")
 
 
@@ -160,7 +161,7 @@ async def test_no_event_is_written_in_the_last_moments_before_an_opening(
     store: Store, file: File, monkeypatch: pytest.MonkeyPatch, clock: FakeClock
 ) -> None:
     opened = asyncio.Event()
-    gate = Gate(clock, clock.wall)
+    gate = Gate(OpeningClock(clock))
     monkeypatch.setattr(gate, "quiet", opened.wait)
     calendars = Calendars(store, file, gate, clock, public_url="https://x.example/base")
     reading = asyncio.create_task(calendars.read(await made(calendars)))

@@ -12,6 +12,7 @@ from tests.support.virtual_time_loop import Clock, VirtualTimeLoop
 
 from prebooking.domain.classes import Listing
 from prebooking.domain.errors import BoxBlockedError, BoxSilentError
+from prebooking.domain.opening_clock import OpeningClock
 from prebooking.domain.ports import Gym
 from prebooking.usecases.booking.day_listings import DayListings, Watcher
 from prebooking.usecases.booking.gate import Gate
@@ -57,7 +58,7 @@ class Scene:
         self.clock = Clock(cast("VirtualTimeLoop", asyncio.get_running_loop()))
         self.clock.start(MORNING)
         self.box = Box(self.clock)
-        self.listings = DayListings(Gate(self.clock, self.clock.wall), self.clock, self.clock.wall)
+        self.listings = DayListings(Gate(OpeningClock(self.clock)), OpeningClock(self.clock))
         self.told: list[int] = []
 
     def watch(self, member: int, opening: float, look: Callable[[Listing], None] | None = None) -> Callable[[], None]:

@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 from tests.support.fake_clock import FakeClock
 
-from prebooking.usecases.booking.gate import Gate, Rank, sleep_until
+from prebooking.domain.opening_clock import OpeningClock
+from prebooking.usecases.booking.gate import Gate, Rank
 
 MORNING = datetime(2026, 3, 1, 7, 0, tzinfo=UTC)
 
@@ -23,7 +24,7 @@ class Opening:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.gate = Gate(self.clock, self.clock.wall)
+        self.gate = Gate(OpeningClock(self.clock))
         self.at = self.clock.true_time + 2
         self.left: list[tuple[int, float]] = []
 
@@ -203,5 +204,5 @@ async def test_garbage_is_not_collected_while_requests_leave(opening: Opening) -
 async def test_a_long_sleep_is_taken_in_shrinking_steps_and_never_ends_early(seconds: float) -> None:
     clock = FakeClock()
     instant = clock.true_time + seconds
-    await sleep_until(clock, clock.wall, instant)
+    await OpeningClock(clock).sleep_until(instant)
     assert 0 <= clock.true_time - instant < 0.001

@@ -12,6 +12,7 @@ import pytest
 from tests.support.fake_clock import FakeClock
 from tests.support.virtual_time_loop import Clock, VirtualTimeLoop
 
+from prebooking.domain.opening_clock import OpeningClock
 from prebooking.usecases.booking.gate import Gate, Rank
 
 MORNING = datetime(2026, 3, 1, 7, 0, tzinfo=UTC)
@@ -26,7 +27,7 @@ class Busy:
         self.loop = VirtualTimeLoop()
         self.clock = Clock(self.loop)
         self.clock.start(MORNING)
-        self.gate = Gate(self.clock, self.clock.wall)
+        self.gate = Gate(OpeningClock(self.clock))
         self.random = Random(seed)
         self.late_s: dict[int, float] = {}
         self.work_s: list[float] = []  #: what fifteen small steps after each write took
@@ -88,7 +89,7 @@ class Day:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.gate = Gate(self.clock, self.clock.wall)
+        self.gate = Gate(OpeningClock(self.clock))
         self.start = self.clock.true_time
         self.left: list[float] = []
 

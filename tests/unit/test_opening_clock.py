@@ -10,7 +10,6 @@ from tests.support.fake_clock import FakeClock
 from prebooking.domain.clock_offset import DRIFT
 from prebooking.domain.opening_clock import CLOCK_TOLERANCE_S, SLEW, OpeningClock
 from prebooking.domain.timings import instant
-from prebooking.usecases.booking.gate import sleep_until
 
 _GRAIN_S = 1e-5  # of the fake clock's looks, and of what is read
 
@@ -107,7 +106,7 @@ async def test_what_is_held_is_never_fired_earlier_than_the_best_reading_allows(
 
     host.clock.on_sleep = meddle
     started = host.clock.monotonic()
-    await sleep_until(host.clock, host.opening_clock.now, opening)
+    await host.opening_clock.sleep_until(opening)
     slewed_s = (SLEW + 2 * DRIFT) * (host.clock.monotonic() - started)
     assert host.true_time >= opening - ahead_s - host.best_s - slewed_s
 

@@ -12,7 +12,6 @@ from prebooking.domain.budget import Budget
 from prebooking.domain.delays import not_before, park_delay, release_delay
 from prebooking.domain.opening_clock import OpeningClock
 from prebooking.domain.timings import FIRST_SHOTS, LATEST_SHOTS, Shot, Timings, instant
-from prebooking.usecases.booking.gate import sleep_until
 
 OPENING = datetime(2026, 3, 1, 7, 0, tzinfo=UTC)
 
@@ -67,7 +66,7 @@ async def test_steps_of_the_host_clock_during_the_wait_never_fire_early(steps: l
         clock.wall_offset += remaining.pop() if remaining else 0
 
     clock.on_sleep = step
-    await sleep_until(clock, opening_clock.now, opening)
+    await opening_clock.sleep_until(opening)
     assert clock.true_time >= opening - 1e-6
 
 
@@ -76,7 +75,7 @@ async def test_a_large_step_backwards_does_not_delay_the_shot() -> None:
     opening_clock, _ = compared(clock, database_ahead_s=0)
     opening = clock.true_time + 3
     clock.wall_offset = -20
-    await sleep_until(clock, opening_clock.now, opening)
+    await opening_clock.sleep_until(opening)
     assert clock.true_time - opening < 0.01
 
 

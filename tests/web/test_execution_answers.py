@@ -23,7 +23,7 @@ from tests.support.executions import (
 from tests.support.raw_servers import tunnels
 from tests.support.world import BOX, CLASS_ID, World, open_world
 
-from prebooking.usecases.booking import resolve
+from prebooking.usecases.booking import hold
 from prebooking_local.aimharder import AimHarder
 from prebooking_local.qstash.server import QStashServer
 from prebooking_local.supabase import Gateway
@@ -85,9 +85,7 @@ async def test_bookstate_0_with_a_silent_listing_is_parked_and_never_called_book
 async def test_too_early_by_the_gyms_clock_is_tried_again_on_the_same_connection(
     sweepless: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        resolve, "pause_before_late_opening", lambda _: 1.0
-    )  # long enough to be told from a slow machine
+    monkeypatch.setattr(hold, "pause_before_late_opening", lambda _: 1.0)  # long enough to be told from a slow machine
     inject_fault(sweepless, "clock", seconds=-1.5, times=None)
     _, row = await ran(sweepless, await prebook_open_class(sweepless))
     assert (row["status"], row["result"]["outcome"]) == ("completed", "booked")

@@ -1,5 +1,6 @@
 """More at once than can be made ready: the others wait, and what is ready holds nobody up."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from tests.support.executions import ANA, LISTING, deliver, delivered, until
@@ -10,9 +11,14 @@ from prebooking.concurrency.fair_semaphore import FairSemaphore
 BEA = "bea@example.com"
 
 
+def limit(world: World, permits: FairSemaphore) -> None:
+    pipeline = world.services.executor._pipeline
+    pipeline._shared = replace(pipeline._shared, permits=permits)
+
+
 async def test_who_finds_no_permit_in_time_is_sent_away_and_it_is_no_attempt(brief: World) -> None:
     permits = FairSemaphore(1)
-    brief.services.executor._pipeline._permits = permits
+    limit(brief, permits)
     permit = await permits.acquire(within_s=1)
     await brief.member(ANA)
     row = await brief.prebook(ANA, brief.open_class())
@@ -27,7 +33,7 @@ async def test_who_finds_no_permit_in_time_is_sent_away_and_it_is_no_attempt(bri
 
 
 async def test_who_waits_for_the_opening_holds_no_permit(sweepless: World) -> None:
-    sweepless.services.executor._pipeline._permits = FairSemaphore(1)
+    limit(sweepless, FairSemaphore(1))
     opens_at = sweepless.open_class(2.5, capacity=5)
     for email in (ANA, BEA):
         await sweepless.member(email)
@@ -38,7 +44,7 @@ async def test_who_waits_for_the_opening_holds_no_permit(sweepless: World) -> No
 
 
 async def test_a_permit_is_given_back_however_an_execution_ends(sweepless: World) -> None:
-    sweepless.services.executor._pipeline._permits = FairSemaphore(1)
+    limit(sweepless, FairSemaphore(1))
     await sweepless.member(ANA)
     row = await sweepless.prebook(ANA, sweepless.open_class())
     for _ in range(3):

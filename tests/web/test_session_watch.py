@@ -314,7 +314,7 @@ async def test_looks_wait_while_an_opening_is_near(watching: World) -> None:
         await watching.member(email)
         await watching.prebook(email, watching.open_class(opens_in_s, class_id=class_id), id=class_id)
     async with asyncio.timeout(60):
-        while not watching.services.executor._pipeline._gate._waiting:
+        while not watching.services.executor._pipeline._shared.gate._waiting:
             await asyncio.sleep(0.01)
     await watching.services.background_tasks.once()
     bea = [entry for entry in watching.gym.ledger.of(WHOAMI) if entry.member == "bea@example.com"]

@@ -81,7 +81,7 @@ async def test_a_host_whose_clock_is_behind_is_woken_for_what_is_made_here(
 async def test_each_sweep_reads_the_databases_clock(sweepless: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SystemClock, "wall", lambda _: time.time() + 30)
     await sweepless.services.sweeper.sweep()
-    opening_clock = sweepless.services.executor._pipeline._opening_clock
+    opening_clock = sweepless.services.executor._pipeline._shared.clock
     assert opening_clock.offset_s == pytest.approx(-30, abs=1)
     assert opening_clock.now() == pytest.approx(time.time(), abs=0.5)
 

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from prebooking.domain.class_match import BegunClass
+from prebooking.domain.outcome import Ending, Outcome
 from prebooking.domain.prebooking import Prebooking, Session
 
 
@@ -27,6 +28,12 @@ class Claim:
     shots: tuple[dict[str, Any], ...] = ()
     last_outcome: str | None = None
     last_message: str | None = None
+
+    def last_reason(self, *, over: Outcome) -> Ending:
+        """Returns why earlier attempts did not book it, if known; else `over`."""
+        if over is Outcome.ATTEMPTS_EXHAUSTED and self.last_outcome:
+            return Ending(Outcome(self.last_outcome), sentence=self.last_message)
+        return Ending(over, self.last_message or "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,7 @@ class WantedClass:
         listed = listing.get(self.id) if self.id is not None else None
         if listed is not None and not listed.cancelled:
             return self.id
-        wanted = self if listed is None else replace(self, name=self.name or plain_name(listed.name))
+        wanted = self if listed is None else replace(self, name=self.name or listed.plain_name)
         if listed is not None and wanted.name is None:
             return self.id
         fitting = [class_id for class_id, other in wanted.of_that_hour(listing) if not other.cancelled]
@@ -51,7 +51,7 @@ class WantedClass:
     def of_that_hour(self, listing: Listing) -> Iterator[tuple[str, ListedClass]]:
         """Yields all classes with its hour and name."""
         for class_id, listed in listing.items():
-            if self.is_of_that_hour(listed) and (self.name is None or self.name == plain_name(listed.name)):
+            if self.is_of_that_hour(listed) and (self.name is None or self.name == listed.plain_name):
                 yield class_id, listed
 
     def is_of_that_hour(self, listed: ListedClass) -> bool:

@@ -6,7 +6,9 @@ from datetime import time
 from typing import Literal
 
 from prebooking.domain.cookies import Domain
+from prebooking.domain.outcome import Ending, Outcome
 from prebooking.domain.prebooking import Box
+from prebooking.domain.wished_class import plain_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,18 @@ class ListedClass:
     standing_known: bool = True  #: whether the listing shows the user's booking
     minutes: int | None = None  #: its length; None: unknown
     name: str | None = None  #: None where the box doesn't tell
+
+    def ending(self, booked: Outcome = Outcome.BOOKED) -> Ending | None:
+        """Returns the ending if the user is in the class or on its waiting list. `booked`: the outcome of a place."""
+        if self.book_state not in (0, 1):
+            return None
+        outcome = booked if self.book_state == 1 else Outcome.WAITING_LIST
+        return Ending(outcome, booking_id=self.reservation_id, book_state=self.book_state)
+
+    @property
+    def plain_name(self) -> str | None:
+        """Returns the name as it is compared with others."""
+        return plain_name(self.name)
 
 
 class Listing(dict[str, ListedClass]):

@@ -10,6 +10,11 @@ from prebooking.domain.ports import Clock
 CLOCK_TOLERANCE_S = 0.5
 # How fast a kernel corrects a clock that it doesn't step, in seconds a second.
 SLEW = 5e-4
+# A long sleep oversleeps by 0.1 % of its length. So a wait is slept through in parts, each a fraction of the rest, and
+# none so long that a machine which was suspended in it goes on sleeping long after it should have woken.
+_SLEEP_FRACTION = 0.9
+_LAST_SLEEP_S = 0.02  # from here on the rest is slept through at once
+_LONGEST_SLEEP_S = 0.5
 
 
 class OpeningClock:
@@ -53,3 +58,15 @@ class OpeningClock:
         carried = now + (self._anchor if self._known is None else self._known.low_at(now))
         host = self._clock.wall()
         return host if 0 < carried - host <= CLOCK_TOLERANCE_S else carried
+
+    def monotonic(self) -> float:
+        """See prebooking.domain.ports.Clock, as `sleep`."""
+        return self._clock.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+
+    async def sleep_until(self, instant: float) -> None:
+        """Returns within milliseconds after the instant (epoch seconds), never before."""
+        while (left := instant - self.now()) > 0:
+            await self._clock.sleep(min(left * _SLEEP_FRACTION, _LONGEST_SLEEP_S) if left > _LAST_SLEEP_S else left)

@@ -78,21 +78,26 @@ MUTANTS = {
         "a request without an answer is repeated without asking the gym what became of it",
         "double",
         (
-            Change(f"{_USECASES}/booking/pipeline.py", "found = await settle(context)", "found = NotFound.ABSENT"),
             Change(
-                f"{_USECASES}/booking/resolve.py",
-                "return _Again(reason) if complete and known else Park(reason)",
-                "return _Again(reason)",
+                f"{_USECASES}/booking/settle.py",
+                "found = await settle(context)\n    if isinstance(found, Ending):\n"
+                "        return found\n    if found in",
+                "found = NotFound.ABSENT\n    if found in",
             ),
             Change(
-                f"{_USECASES}/booking/resolve.py",
+                f"{_USECASES}/booking/settle.py",
+                "return Again(reason) if complete and known else Park(reason)",
+                "return Again(reason)",
+            ),
+            Change(
+                f"{_USECASES}/booking/settle.py",
                 "    found = await settle(context)\n    if isinstance(found, Ending):\n"
                 "        return found\n    if reply",
                 "    found = NotFound.ABSENT\n    if reply",
             ),
             Change(
                 f"{_USECASES}/booking/prepare.py",
-                "return present(listing[mine], Outcome.BOOKED if context.claim.begun else Outcome.ALREADY_BOOKED)",
+                "return listing[mine].ending(Outcome.BOOKED if context.claim.begun else Outcome.ALREADY_BOOKED)",
                 "return None",
             ),
         ),
@@ -103,10 +108,10 @@ MUTANTS = {
         (
             Change(
                 f"{_USECASES}/booking/resolve.py",
-                "        case ReplyKind.SAME_HOUR | ReplyKind.NOTHING_SAID |"
-                " ReplyKind.NO_ANSWER | ReplyKind.NOT_HERE:\n",
-                "        case ReplyKind.NO_ANSWER:\n            return reply.ending(Outcome.GYM_UNREACHABLE)\n"
-                "        case ReplyKind.SAME_HOUR | ReplyKind.NOTHING_SAID | ReplyKind.NOT_HERE:\n",
+                "            return await by_listing(context, reply)\n",
+                "            if reply.kind is ReplyKind.NO_ANSWER:\n"
+                "                return reply.ending(Outcome.GYM_UNREACHABLE)\n"
+                "            return await by_listing(context, reply)\n",
             ),
         ),
     ),

@@ -112,7 +112,7 @@ class Environment:
         self.clock.start(START)
         # A new process: the monotonic clock starts anew, too.
         self.world.services.sweeper._breaker._accepted()
-        self.world.services.executor._pipeline._opening_clock.__init__(self.clock)  # type: ignore[misc]
+        self.world.services.executor._pipeline._shared.clock.__init__(self.clock)  # type: ignore[misc]
         self.world.gym.site.reset()
         await self.clear_faults()
         broker = self.world.qstash.qstash.broker

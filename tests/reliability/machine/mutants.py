@@ -24,11 +24,9 @@ from tests.reliability.machine.runner import Runner, open_runner, run_machine
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Ending, Outcome, ReplyKind
 from prebooking.domain.standing import NotFound
-from prebooking.usecases.booking import resolve, settle
-from prebooking.usecases.booking.context import ExecutionContext, Release
+from prebooking.usecases.booking import pipeline, resolve, settle
+from prebooking.usecases.booking.context import Again, ExecutionContext, Release
 from prebooking.usecases.booking.gate import Gate
-from prebooking.usecases.booking.pipeline import Pipeline
-from prebooking.usecases.booking.settle import present
 from prebooking_local.postgres import Postgres
 
 _SEED = 20270301
@@ -70,34 +68,36 @@ def sql(function: str, *replacements: tuple[str, str]) -> Mutant:
     return SqlMutant(function, replacements)
 
 
-async def settled_unasked(_: Pipeline, context: ExecutionContext) -> None:
+async def settled_unasked(context: ExecutionContext) -> None:
     context.settled = True
 
 
-_settled = resolve._settled
+_by_listing = settle.by_listing
 
 
 async def lost_is_failed(context: ExecutionContext, reply: Any) -> Any:
     if reply.kind is ReplyKind.NO_ANSWER:
         return reply.ending(Outcome.GYM_UNREACHABLE)
-    return await _settled(context, reply)
+    return await _by_listing(context, reply)
 
 
 async def lost_is_released(context: ExecutionContext, reply: Any) -> Any:
     if reply.kind is ReplyKind.NO_ANSWER:
         return Release(reply.ending(Outcome.GYM_UNREACHABLE))
-    return await _settled(context, reply)
+    return await _by_listing(context, reply)
 
 
 async def lost_is_repeated(context: ExecutionContext, reply: Any) -> Any:
     if reply.kind is not ReplyKind.NO_ANSWER:
-        return await _settled(context, reply)
+        return await _by_listing(context, reply)
     found = await settle.settle(context)
-    return found if isinstance(found, Ending) else resolve._Again(reply.ending(Outcome.GYM_UNREACHABLE))
+    return found if isinstance(found, Ending) else Again(reply.ending(Outcome.GYM_UNREACHABLE))
 
 
-async def refusal_stands(_: ExecutionContext, ending: Ending) -> Ending:
-    return ending
+async def refusal_stands(context: ExecutionContext, reply: Any) -> Any:
+    if reply.kind is ReplyKind.REFUSED:
+        return reply.ending(reply.outcome or Outcome.REFUSED)
+    return await _by_listing(context, reply)
 
 
 async def absent_unless_listed(context: ExecutionContext) -> Ending | NotFound:
@@ -106,7 +106,8 @@ async def absent_unless_listed(context: ExecutionContext) -> Ending | NotFound:
         listing = await context.settling.listing(context.request.day, context.request.family_id)
     except BoxSilentError:
         return NotFound.UNKNOWN
-    return present(listing.get(context.request.class_id or "")) or NotFound.ABSENT
+    listed = listing.get(context.request.class_id or "")
+    return (listed and listed.ending()) or NotFound.ABSENT
 
 
 async def open_gate(_: Gate, opening: float, rank: Any, fire: Callable[[], None], warm: Any) -> None:
@@ -126,13 +127,13 @@ _BUDGET = (
     " the matrix (stopped) and the campaign's breaks (no-tokens)"
 )
 CASES = [
-    Case("a begun row is not settled before it is repeated", code(Pipeline, "_settle", settled_unasked)),
-    Case("a lost answer of the gym is a failure", code(resolve, "_settled", lost_is_failed)),
-    Case("a lost answer is released, not parked", code(resolve, "_settled", lost_is_released)),
-    Case("a lost answer is repeated as soon as the listing says absent", code(resolve, "_settled", lost_is_repeated)),
+    Case("a begun row is not settled before it is repeated", code(pipeline, "settle_earlier", settled_unasked)),
+    Case("a lost answer of the gym is a failure", code(resolve, "by_listing", lost_is_failed)),
+    Case("a lost answer is released, not parked", code(resolve, "by_listing", lost_is_released)),
+    Case("a lost answer is repeated as soon as the listing says absent", code(resolve, "by_listing", lost_is_repeated)),
     Case(
         "a refusal is believed after a shot without an answer",
-        code(resolve, "_refused", refusal_stands),
+        code(resolve, "by_listing", refusal_stands),
         "only a listing that lags makes it matter, and the machine's gym always shows the truth; the campaign's lags",
     ),
     Case("whoever is not listed is absent, whoever asks", code(settle, "_settle", absent_unless_listed)),

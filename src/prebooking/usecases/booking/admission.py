@@ -5,7 +5,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from prebooking.concurrency.fair_semaphore import FairSemaphore, Key, Weight
+from prebooking.concurrency.fair_semaphore import Key, Weight
 from prebooking.usecases.booking.context import ExecutionContext, Interrupted
 
 MIN_TO_START_S = 4.0  # no execution is started with less of its budget left
@@ -18,15 +18,15 @@ _READY_WITHIN_S = 1.5
 
 
 @asynccontextmanager
-async def admitted(permits: FairSemaphore, context: ExecutionContext) -> AsyncIterator[None]:
+async def admitted(context: ExecutionContext) -> AsyncIterator[None]:
     """Holds a permit as `context.permit`, unless the gym is silent. Raises NoPermitError if too many wait."""
     if context.gym.is_silent:  # it only waits, so it needs no permit
         yield
         return
     row = context.prebooking
     settling = [Key(Weight.SETTLING)] if context.claim.begun else []
-    ahead = context.opening - context.now() - _BEFORE_OPENING_S
-    permit = context.permit = await permits.acquire(
+    ahead = -context.since_opening_s - _BEFORE_OPENING_S
+    permit = context.permit = await context.shared.permits.acquire(
         *settling,
         Key(Weight.BOX, context.box.host),
         Key(Weight.USER, row.user_email),

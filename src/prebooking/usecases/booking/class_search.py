@@ -12,7 +12,8 @@ from prebooking.domain.budget import LAST_SHOT_S
 from prebooking.domain.classes import Listing
 from prebooking.domain.outcome import Ending, Outcome
 from prebooking.usecases.booking.context import Decision, ExecutionContext, Release
-from prebooking.usecases.booking.day_listings import DayListings, Watcher
+from prebooking.usecases.booking.day_listings import Watcher
+from prebooking.usecases.booking.hold import aim
 
 # A gym that lists other classes so long after the opening does not have this one.
 NOT_LISTED_S = 20.0
@@ -21,9 +22,8 @@ NOT_LISTED_S = 20.0
 class ClassSearch:
     """The search of one execution, which also fires its request."""
 
-    def __init__(self, context: ExecutionContext, listings: DayListings) -> None:
+    def __init__(self, context: ExecutionContext) -> None:
         self._context = context
-        self._listings = listings
         self._leave: Callable[[], None] = lambda: None
         self._looked = asyncio.Event()
         self._opened = False
@@ -35,7 +35,7 @@ class ClassSearch:
         if context.target.found is None:
             watcher = Watcher(gym=context.gym, opening=context.opening, rank=context.rank, look=self._look)
             key = (context.box.host, context.box.aimharder_id, context.request.day)
-            self._leave = self._listings.watch(key, watcher)
+            self._leave = context.shared.listings.watch(key, watcher)
 
     def stop(self) -> None:
         self._leave()
@@ -58,12 +58,20 @@ class ClassSearch:
         if self._context.held is not None and self._context.target.may_be_sent:
             self._context.held.warm()
 
-    async def sent(self) -> Decision | None:
-        """Returns None once the request has left."""
+    async def pass_gate(self) -> Decision | None:
+        """Waits for the opening, and for the class to be listed. Returns None once the request has left.
+
+        After the end of the lease, such as after a suspend, nothing is sent.
+        """
+        context = self._context
+        await context.shared.gate.pass_through(context.opening, context.rank, self.send, self.warm)
+        return await self._until_sent()
+
+    async def _until_sent(self) -> Decision | None:
         context = self._context
         while not self._sent:
             if not context.may_send():
-                over = context.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED)
+                over = context.claim.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED)
                 return Release(over if context.target.may_be_sent else not_listed(context))
             self._looked.clear()
             with suppress(TimeoutError):
@@ -76,7 +84,9 @@ class ClassSearch:
 
     def _look(self, listing: Listing) -> None:
         self._context.target.look(listing)
-        self._context.aim()
+        held = self._context.held
+        if held is not None and held.fired_at is None:
+            aim(self._context, held)
         if self._opened:
             self.send()
         if self._context.target.found is not None:

@@ -15,7 +15,8 @@ import structlog
 
 from prebooking.domain.classes import Listing
 from prebooking.domain.errors import BoxBlockedError, BoxSilentError
-from prebooking.domain.ports import Clock, Gym
+from prebooking.domain.opening_clock import OpeningClock
+from prebooking.domain.ports import Gym
 from prebooking.usecases.booking.gate import Gate, Rank
 
 _log = structlog.get_logger()
@@ -54,15 +55,11 @@ class _Day:
 
 
 class DayListings:
-    """The pollers of one process.
+    """The pollers of one process. Their state does not matter after a crash."""
 
-    Their state does not matter after a crash. `now`: the clock by which openings are timed.
-    """
-
-    def __init__(self, gate: Gate, clock: Clock, now: Callable[[], float]) -> None:
+    def __init__(self, gate: Gate, clock: OpeningClock) -> None:
         self._gate = gate
         self._clock = clock
-        self._now = now
         self._days: dict[Key, _Day] = {}
 
     def watch(self, key: Key, watcher: Watcher) -> Callable[[], None]:
@@ -84,14 +81,14 @@ class DayListings:
 
     async def _poll(self, key: Key, one: _Day) -> None:
         _, _, day = key
-        asked = self._now()
+        asked = self._clock.now()
         while one.watchers:
-            while (left := self._next(one, asked) - self._now()) > 0:
+            while (left := self._next(one, asked) - self._clock.now()) > 0:
                 await self._clock.sleep(
                     min(left, _STEP_S)
                 )  # an execution that joins meanwhile may need the listing earlier
             await self._gate.quiet()
-            asked = self._now()
+            asked = self._clock.now()
             listing = await self._ask(one, day)
             if listing is None:
                 continue

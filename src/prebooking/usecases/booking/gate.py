@@ -13,15 +13,10 @@ from math import inf
 from operator import attrgetter
 from uuid import UUID
 
-from prebooking.domain.ports import Clock
+from prebooking.domain.opening_clock import OpeningClock
 
 Rank = tuple[datetime, UUID]  #: created_at, and the id between equals
 
-# A long sleep oversleeps by 0.1 % of its length. So the wait is slept through in parts, each a fraction of the rest,
-# and none so long that a machine which was suspended in it goes on sleeping long after it should have woken.
-_SLEEP_FRACTION = 0.9
-_LAST_SLEEP_S = 0.02  # from here on the rest is slept through at once
-_LONGEST_SLEEP_S = 0.5
 # Near an opening the gate sleeps a millisecond at a time. That measures the event loop's lag: how late the loop comes
 # back. In the last moments, for as long as that may be, the gate spins: it reads the clock again and again, without
 # returning to the loop. For how long, at least and at most:
@@ -63,9 +58,9 @@ class Gate:
     A single task waits for the earliest opening: one that spun for a later opening would let an earlier one pass.
     """
 
-    def __init__(self, clock: Clock, now: Callable[[], float]) -> None:
+    def __init__(self, clock: OpeningClock) -> None:
         self._clock = clock
-        self._now = now
+        self._now = clock.now
         self._waiting: dict[float, _Group] = {}  #: by opening
         self._opener: asyncio.Task[None] | None = None
         self._spun_at = -inf  #: when it last stopped spinning, on the monotonic clock
@@ -121,7 +116,7 @@ class Gate:
     async def _open(self) -> None:
         """Returns when nothing waits any more."""
         while self._waiting:
-            await sleep_until(self._clock, self._now, self._earliest - _QUIET_S)
+            await self._clock.sleep_until(self._earliest - _QUIET_S)
             until = self._clock.monotonic() + _UNCOLLECTED_S
             with _no_collection():  # it takes longer than a hundred writes
                 while self._is_near and self._clock.monotonic() < until:
@@ -221,9 +216,3 @@ def _no_collection() -> Iterator[None]:
     finally:
         if collecting:
             gc.enable()
-
-
-async def sleep_until(clock: Clock, now: Callable[[], float], instant: float) -> None:
-    """Returns within milliseconds after the instant (of the clock that `now` reads), never before."""
-    while (left := instant - now()) > 0:
-        await clock.sleep(min(left * _SLEEP_FRACTION, _LONGEST_SLEEP_S) if left > _LAST_SLEEP_S else left)

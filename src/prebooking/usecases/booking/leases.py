@@ -12,12 +12,11 @@ from uuid import UUID
 
 import structlog
 
-from prebooking.domain.budget import BEGIN_GRACE_S, Budget, Lease
+from prebooking.domain.budget import Budget
 from prebooking.domain.claims import Claim, Held
 from prebooking.domain.errors import StoreRefusedError, StoreUnavailableError
 from prebooking.domain.ports import Clock, Store
 from prebooking.domain.transitions import Transition
-from prebooking.usecases.booking.context import ExecutionContext
 from prebooking.usecases.booking.gate import Gate
 
 _log = structlog.get_logger()
@@ -85,31 +84,6 @@ class Leases:
                 )
             except StoreUnavailableError:
                 if budget.left <= spare_s:
-                    raise
-                await self._clock.sleep(_TRY_AGAIN_S)
-
-    async def begin(self, context: ExecutionContext, *, max_attempts: int, book_until_minutes: float) -> Transition:
-        """Records the begin, and sets `context.lease`. Raises StoreUnavailableError.
-
-        The call is repeated with the same token while the request could still be sent. However often it is repeated,
-        and however late it arrives, the lease in the database lasts at least as long.
-        """
-        lease = context.lease = Lease.until(self._clock, context.budget.answer_by + BEGIN_GRACE_S)
-        while True:
-            try:
-                return await self._store.begin(
-                    context.prebooking.id,
-                    context.token,
-                    lease_s=lease.left,
-                    max_attempts=max_attempts,
-                    settled=context.settled,
-                    starts_at=context.starts_at,
-                    book_until_minutes=book_until_minutes,
-                    learnt=context.target.learnt(),
-                    absent=context.absent,
-                )
-            except StoreUnavailableError:
-                if not context.budget.may_send():
                     raise
                 await self._clock.sleep(_TRY_AGAIN_S)
 

@@ -15,37 +15,28 @@ from prebooking.domain.budget import Budget
 from prebooking.domain.claims import Claim
 from prebooking.domain.class_match import wanted_by
 from prebooking.domain.opening_clock import OpeningClock
-from prebooking.domain.outcome import Ending, Outcome
+from prebooking.domain.outcome import Outcome
 from prebooking.domain.patience import Patience
 from prebooking.domain.ports import Clock, Store
 from prebooking.domain.prebooking import Box
-from prebooking.domain.standing import NotFound
-from prebooking.domain.store_outcomes import StoreOutcome
 from prebooking.domain.target import Target
 from prebooking.usecases.booking.admission import MIN_TO_START_S, admitted, overloaded
+from prebooking.usecases.booking.begin import begin
 from prebooking.usecases.booking.begin_stagger import BeginStagger
 from prebooking.usecases.booking.class_search import ClassSearch
-from prebooking.usecases.booking.context import (
-    Decision,
-    ExecutionContext,
-    Interrupted,
-    NotOurs,
-    Park,
-    Release,
-    timings_of,
-)
+from prebooking.usecases.booking.context import Decision, ExecutionContext, Interrupted, NotOurs, Shared, timings_of
 from prebooking.usecases.booking.crowds import Pace
 from prebooking.usecases.booking.day_listings import DayListings
-from prebooking.usecases.booking.gate import Gate, sleep_until
+from prebooking.usecases.booking.gate import Gate
 from prebooking.usecases.booking.hold import hold
 from prebooking.usecases.booking.leases import ClaimLostError, Leases
 from prebooking.usecases.booking.prepare import prepare
 from prebooking.usecases.booking.reconnects import Reconnects
 from prebooking.usecases.booking.record import RETRY_LATER, DeliveryResult, ResultRecorder
 from prebooking.usecases.booking.resolve import resolve
-from prebooking.usecases.booking.settle import settle
+from prebooking.usecases.booking.settle import settle_earlier
 from prebooking.usecases.guarded_gyms import GuardedGyms
-from prebooking.usecases.sessions.revive import SessionReviver
+from prebooking.usecases.sessions.revive import Revival, SessionReviver
 
 _log = structlog.get_logger()
 
@@ -64,7 +55,7 @@ class Pipeline:
         clock: Clock,
         opening_clock: OpeningClock,
         recorder: ResultRecorder,
-        revival: SessionReviver,
+        reviver: SessionReviver,
         pace: Pace,
         *,
         max_attempts: int,
@@ -72,21 +63,23 @@ class Pipeline:
         legacy_box: Box | None,
     ) -> None:
         self._gyms = gyms
-        self._gate = gate
-        self._clock = clock
-        self._opening_clock = opening_clock
         self._recorder = recorder
-        self._revival = revival
         self._pace = pace
-        self._max_attempts = max_attempts
-        self._patience = patience
         self._legacy_box = legacy_box
-        self._begin_stagger = BeginStagger()
         self._claims = asyncio.Semaphore(_CLAIMS_AT_ONCE)
-        self._permits = FairSemaphore(_PREPARED_AT_ONCE)
-        self._reconnects = Reconnects()
-        self._listings = DayListings(gate, clock, opening_clock.now)
-        self._leases = Leases(store, gate, clock)
+        self._shared = Shared(
+            store=store,
+            gate=gate,
+            clock=opening_clock,
+            leases=Leases(store, gate, clock),
+            permits=FairSemaphore(_PREPARED_AT_ONCE),
+            listings=DayListings(gate, opening_clock),
+            reconnects=Reconnects(),
+            begin_stagger=BeginStagger(),
+            reviver=reviver,
+            patience=patience,
+            max_attempts=max_attempts,
+        )
         self.shutdown = Shutdown()
 
     async def execute(
@@ -97,7 +90,7 @@ class Pipeline:
         claim = await self._claim(prebooking_id, token, version, budget, settles=settles)
         if isinstance(claim, DeliveryResult):
             return claim
-        row, timings = claim.prebooking, timings_of(claim, budget, self._opening_clock)
+        row, timings = claim.prebooking, timings_of(claim, budget, self._shared.clock)
         if version is not None:
             self._recorder.observe_lag(claim, timings.delivered_at)
         request, box = row.request(), row.box(self._legacy_box, claim.session)
@@ -108,37 +101,39 @@ class Pipeline:
             return await self._recorder.reject_incomplete(claim, token, timings, budget, reason)
         wanted = wanted_by(row, claim.starts_at, claim.time_zone, claim.begun_as)
         async with self._gyms.visit(box, claim.session) as gym:
+            opening = timings.available_at
+            asked = gym.bypassing_breakers()
             context = ExecutionContext(
+                shared=self._shared,
                 claim=claim,
-                prebooking=row,
                 token=token,
                 request=request,
                 target=Target(wanted=wanted, class_id=wanted.id),
                 box=box,
-                gym=gym.bypassing_breakers(),
+                gym=asked,
                 settling=gym,
-                session=claim.session,
+                revival=Revival(
+                    self._shared.reviver,
+                    asked,
+                    row.user_email,
+                    claim.session,
+                    budget,
+                    lambda: self._shared.clock.now() - opening,
+                ),
                 budget=budget,
                 timings=timings,
-                clock=self._clock,
-                opening=timings.available_at,
-                now=self._opening_clock.now,
-                revival=self._revival,
+                opening=opening,
                 attempts=row.attempts,
             )
             try:
                 return await self._recorder.record(context, await self._decide(context))
             finally:
-                await context.aclose()
+                await context.revival.aclose()
 
     async def _decide(self, context: ExecutionContext) -> Decision:
-        search = ClassSearch(context, self._listings)
+        search = ClassSearch(context)
         try:
-            return (
-                await self._until_begun(context, search)
-                or await self._pass_gate(context, search)
-                or await resolve(context)
-            )
+            return await self._until_begun(context, search) or await search.pass_gate() or await resolve(context)
         finally:
             search.stop()
             if context.held is not None:
@@ -150,14 +145,14 @@ class Pipeline:
             with self._pace.preparing():
                 async with (
                     self.shutdown.interruptible(),
-                    self._leases.renewed(context.claim, context.token),
-                    admitted(self._permits, context),
+                    self._shared.leases.renewed(context.claim, context.token),
+                    admitted(context),
                 ):
                     return (
-                        await self._settle(context)
-                        or await self._prepare(context, search)
-                        or await hold(context, self._reconnects, self._gate.quiet)
-                        or await self._begin(context)
+                        await settle_earlier(context)
+                        or await prepare(context, search)
+                        or await hold(context)
+                        or await begin(context)
                     )
         except ShutdownError:
             return Interrupted()
@@ -176,63 +171,17 @@ class Pipeline:
         except TimeoutError:
             return RETRY_LATER
         try:
-            await (self._gate.calm() if settles else self._gate.quiet())
+            await (self._shared.gate.calm() if settles else self._shared.gate.quiet())
             if self.shutdown.in_progress:
                 return RETRY_LATER
-            claim = await self._leases.claim(
-                prebooking_id, token, version, budget, max_attempts=self._max_attempts, spare_s=MIN_TO_START_S
+            claim = await self._shared.leases.claim(
+                prebooking_id, token, version, budget, max_attempts=self._shared.max_attempts, spare_s=MIN_TO_START_S
             )
         finally:
             self._claims.release()
+        clock = self._shared.clock
         if not isinstance(claim, Claim):
             return self._recorder.not_claimed(claim)
-        if self._opening_clock.update(claim.now, claim.sent_at, self._clock.monotonic()):
-            _log.warning("host_clock_overruled", offset_ms=round(self._opening_clock.offset_s * 1000, 1))
+        if clock.update(claim.now, claim.sent_at, clock.monotonic()):
+            _log.warning("host_clock_overruled", offset_ms=round(clock.offset_s * 1000, 1))
         return claim
-
-    async def _settle(self, context: ExecutionContext) -> Decision | None:
-        """Settles the begin of an earlier claim, which may have booked. Nothing is sent before that is known."""
-        if not context.claim.begun:
-            return None
-        found = await settle(context)
-        if isinstance(found, Ending):
-            return found
-        if found in (NotFound.UNKNOWN, NotFound.NOT_HERE):
-            return Park(context.last_reason(over=Outcome.OUTCOME_UNKNOWN))
-        context.settled = True
-        if context.claim.settle_only:
-            over = context.claim.now >= context.claim.give_up_at
-            return context.last_reason(over=Outcome.EXPIRED if over else Outcome.ATTEMPTS_EXHAUSTED)
-        return None
-
-    async def _prepare(self, context: ExecutionContext, search: ClassSearch) -> Decision | None:
-        await self._gate.quiet()
-        ending = await prepare(context)
-        if ending is None:
-            search.start()
-        return ending
-
-    async def _begin(self, context: ExecutionContext) -> Decision | None:
-        """Records that the request may be sent. Nothing is sent unless the database confirms it."""
-        with self._begin_stagger.take(context.opening) as ahead_s:
-            await sleep_until(self._clock, context.now, context.opening - ahead_s)
-        await self._gate.quiet()
-        if not context.budget.may_send():  # the process may have been suspended
-            return Release(context.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED))
-        until_minutes = self._patience.book_until_minutes
-        answer = await self._leases.begin(context, max_attempts=self._max_attempts, book_until_minutes=until_minutes)
-        if answer.outcome == StoreOutcome.BEGUN and answer.prebooking:
-            context.begun, context.attempts = True, answer.prebooking.attempts
-            return None if context.budget.may_send() else Release(context.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED))
-        if answer.outcome == StoreOutcome.EXPIRED:
-            return Ending(Outcome.EXPIRED, sentence=self._patience.too_close if answer.starts_at else None)
-        if answer.outcome == StoreOutcome.ATTEMPTS_EXHAUSTED:
-            return context.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED)
-        return NotOurs(answer)
-
-    async def _pass_gate(self, context: ExecutionContext, search: ClassSearch) -> Decision | None:
-        """Waits for the opening, and for the class to be listed, and sends the request. After the end of the lease,
-        such as after a suspend, nothing is sent.
-        """
-        await self._gate.pass_through(context.opening, context.rank, search.send, search.warm)
-        return await search.sent()

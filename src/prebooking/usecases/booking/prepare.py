@@ -14,9 +14,8 @@ from prebooking.domain.classes import Listing
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Ending, Outcome
 from prebooking.domain.standing import standing_in
-from prebooking.usecases.booking.class_search import never_listed
+from prebooking.usecases.booking.class_search import ClassSearch, never_listed
 from prebooking.usecases.booking.context import ExecutionContext
-from prebooking.usecases.booking.settle import present
 from prebooking.usecases.sessions.refresh import PATIENCE_S
 
 _T = TypeVar("_T")
@@ -28,9 +27,20 @@ _AT_LEAST_S = 1.0
 _TO_USE_IT_S = 0.2  # a session refreshed elsewhere must be read this long before the request is built
 
 
-async def prepare(context: ExecutionContext) -> Ending | None:
-    """Returns an ending if there is nothing to send. The connection to the box is open afterwards."""
-    now = context.now
+async def prepare(context: ExecutionContext, search: ClassSearch) -> Ending | None:
+    """Returns an ending if there is nothing to send; else the class is searched for if it was not listed.
+
+    The connection to the box is open afterwards.
+    """
+    await context.shared.gate.quiet()
+    ending = await _asked(context)
+    if ending is None:
+        search.start()
+    return ending
+
+
+async def _asked(context: ExecutionContext) -> Ending | None:
+    now = context.clock.now
     until = max(context.opening - _STOP_BEFORE_OPENING_S, now() + _AT_LEAST_S)
     async with asyncio.TaskGroup() as asking:  # if one fails the other is cancelled before its connections are closed
         whoami = asking.create_task(_or_none(context.gym.whoami(), until - now()))
@@ -42,9 +52,9 @@ async def prepare(context: ExecutionContext) -> Ending | None:
         # The request can wait longer for a sign-in: without it, it would only be refused.
         by = max(until, context.opening - _SIGN_IN_UNTIL_S) if context.session.remembered else until
         left = by - now()
-        revived = await _or_none(context.restore_session(min(PATIENCE_S, left - _TO_USE_IT_S)), left)
+        revived = await _or_none(context.revival.revive(min(PATIENCE_S, left - _TO_USE_IT_S)), left)
         if revived is False:
-            return context.session_ended(Ending(Outcome.SESSION_EXPIRED))
+            return context.revival.ended(Ending(Outcome.SESSION_EXPIRED))
         if revived is None:
             _log.warning("session_not_refreshed", prebooking_id=str(context.prebooking.id))
         else:
@@ -69,7 +79,7 @@ def _ending(listing: Listing, context: ExecutionContext) -> Ending | None:
     if isinstance(mine, str):
         target.class_id = mine
         # After a settled begin the booking is our own; otherwise the user has made it by hand.
-        return present(listing[mine], Outcome.BOOKED if context.claim.begun else Outcome.ALREADY_BOOKED)
+        return listing[mine].ending(Outcome.BOOKED if context.claim.begun else Outcome.ALREADY_BOOKED)
     return never_listed(context)
 
 

@@ -18,9 +18,9 @@ from typing import Any
 import structlog
 
 from prebooking.domain.errors import BoxSilentError
+from prebooking.domain.opening_clock import OpeningClock
 from prebooking.domain.outcome import Reply, ReplyKind
-from prebooking.domain.ports import Clock, HeldRequest
-from prebooking.usecases.booking.gate import sleep_until
+from prebooking.domain.ports import HeldRequest
 
 _log = structlog.get_logger()
 
@@ -35,7 +35,7 @@ _TRY_AGAIN_S = 0.2
 
 
 class RenewedRequest:
-    """See prebooking.domain.ports.HeldRequest. `hold` makes another such request; `opening` is by the clock of `now`.
+    """See prebooking.domain.ports.HeldRequest. `hold` makes another such request; `opening` is in epoch seconds.
 
     `quiet`: see prebooking.usecases.booking.gate.Gate. `may_send`: called right before the write, since the process may
     have been suspended.
@@ -47,8 +47,7 @@ class RenewedRequest:
         hold: Callable[[], Awaitable[HeldRequest]],
         *,
         opening: float,
-        clock: Clock,
-        now: Callable[[], float],
+        clock: OpeningClock,
         quiet: Callable[[], Awaitable[None]],
         may_send: Callable[[], bool],
     ) -> None:
@@ -56,7 +55,6 @@ class RenewedRequest:
         self._hold = hold
         self._opening = opening
         self._clock = clock
-        self._now = now
         self._quiet = quiet
         self._may_send = may_send
         self._class_id: str | None = None  #: the class of the latest `aim`
@@ -129,7 +127,7 @@ class RenewedRequest:
                 losses += 1
                 self._life_s = min(self._life_s, idle_s)
                 await self._close()
-                await sleep_until(self._clock, self._now, self._after_loss(losses, idle_s))
+                await self._clock.sleep_until(self._after_loss(losses, idle_s))
             await self._renew()
             if self._fired.is_set():
                 return
@@ -137,13 +135,13 @@ class RenewedRequest:
                 "connection_renewed",
                 reason="age" if idle_s is None else "closed",
                 idle_s=None if idle_s is None else round(idle_s, 1),
-                ahead_s=round(self._opening - self._now(), 1),
+                ahead_s=round(self._opening - self._clock.now(), 1),
             )
             renew_at = self._replace_at()
 
     def _after_loss(self, losses: int, idle_s: float) -> float:
         """Returns when to reconnect. After repeated losses that is so late that the next connection should last."""
-        now = self._now()
+        now = self._clock.now()
         renew_at = self._replace_at()
         if losses > 1 and renew_at < inf:
             return renew_at
@@ -155,7 +153,7 @@ class RenewedRequest:
         """Returns when to replace the connection; `inf` if it will be young enough at the opening."""
         youngest, oldest = (share * self._life_s for share in _AGE_AT_OPENING)
         earliest = max(oldest, _TO_TRY_S)
-        if self._opening - self._now() <= earliest:
+        if self._opening - self._clock.now() <= earliest:
             return inf
         latest = min(max(youngest, _TO_TRY_TWICE_S) + 2 * self._took_s, earliest)
         return self._opening - random.uniform(latest, earliest)  # noqa: S311  # no secret
@@ -166,7 +164,7 @@ class RenewedRequest:
         lost = asyncio.ensure_future(self._held.lost())
         waiting: set[asyncio.Future[Any]] = {lost}
         if until < inf:
-            waiting.add(asyncio.ensure_future(sleep_until(self._clock, self._now, until)))
+            waiting.add(asyncio.ensure_future(self._clock.sleep_until(until)))
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             return lost.result() if lost.done() else None

@@ -1,24 +1,75 @@
-"""Settles a begun request: finds out its result from the listing, for its family member."""
+"""Settles a begun request: decides by the gym's listing what became of it."""
 
 import asyncio
 import random
 
-from prebooking.domain.classes import ListedClass
+from prebooking.domain.classes import Listing
 from prebooking.domain.errors import BoxNotHereError, BoxSilentError
-from prebooking.domain.outcome import Ending, Outcome
+from prebooking.domain.outcome import Ending, Outcome, Reply, ReplyKind
 from prebooking.domain.standing import NotFound, standing_in
-from prebooking.usecases.booking.context import ExecutionContext
+from prebooking.usecases.booking.context import Again, Decision, ExecutionContext, Park, Release
 
 _PAUSES_S = (0.3, 3.0)  # the first and the longest, each twice as long as the last
 _MAX_QUESTIONS = 2  # requests by one claim of a parked row: later claims ask again
 
 
-def present(listed: ListedClass | None, booked: Outcome = Outcome.BOOKED) -> Ending | None:
-    """Returns the ending if the user is in the class or on its waiting list. `booked`: the outcome of a place."""
-    if listed is None or listed.book_state not in (0, 1):
+async def settle_earlier(context: ExecutionContext) -> Decision | None:
+    """Settles the begin of an earlier claim, which may have booked. Nothing is sent before that is known."""
+    claim = context.claim
+    if not claim.begun:
         return None
-    outcome = booked if listed.book_state == 1 else Outcome.WAITING_LIST
-    return Ending(outcome, booking_id=listed.reservation_id, book_state=listed.book_state)
+    found = await settle(context)
+    if isinstance(found, Ending):
+        return found
+    if found in (NotFound.UNKNOWN, NotFound.NOT_HERE):
+        return Park(claim.last_reason(over=Outcome.OUTCOME_UNKNOWN))
+    context.settled = True
+    if claim.settle_only:
+        return claim.last_reason(over=Outcome.EXPIRED if claim.now >= claim.give_up_at else Outcome.ATTEMPTS_EXHAUSTED)
+    return None
+
+
+async def by_listing(context: ExecutionContext, reply: Reply) -> Decision | Again:
+    """Decides about a request whose answer leaves it open whether it has booked."""
+    found = await settle(context)
+    if isinstance(found, Ending):
+        return found
+    if reply.kind is ReplyKind.REFUSED:  # the listing may be older than an earlier request that got no clear answer
+        return Park(reply.ending(reply.outcome or Outcome.REFUSED))
+    if reply.kind is ReplyKind.SAME_HOUR:
+        clash = reply.ending(Outcome.TIME_CLASH)
+        # A listing without any booking of that hour may lag: the user may have booked this class by hand. A later claim
+        # asks again; if there is still none, the box meant another booking.
+        known = found is NotFound.ELSEWHERE or (found is NotFound.ABSENT and context.claim.begun)
+        return clash if known and not context.unsure else Park(clash)
+    if reply.kind is ReplyKind.NOT_HERE and found is NotFound.NOT_HERE:
+        # No listing means no booking. The failure may be temporary, so it is tried again.
+        unknown = Ending(Outcome.BOX_UNKNOWN, f"{context.box.subdomain}: {reply.detail}")
+        return Park(unknown) if context.unsure else Release(unknown)
+    context.unsure = True
+    reason = reply.ending(Outcome.GYM_UNREACHABLE)
+    complete = reply.kind in (ReplyKind.NOTHING_SAID, ReplyKind.NOT_HERE)
+    known = found in (NotFound.ABSENT, NotFound.ELSEWHERE)
+    return Again(reason) if complete and known else Park(reason)
+
+
+async def booked_or_waiting(context: ExecutionContext, reply: Reply) -> Decision:
+    """Finds out whether bookState 0 is a place in the class or on its waiting list, by the listing."""
+    pause_s = _PAUSES_S[0]
+    context.target.answered_for(context.request.class_id)
+    while context.budget.for_answers > 0:
+        try:
+            async with asyncio.timeout(context.budget.for_answers):
+                listing = await context.gym.listing(context.request.day, context.request.family_id)
+        except (BoxSilentError, TimeoutError):
+            listing = Listing()
+        listed = listing.get(context.request.class_id or "")
+        ending = listed and listed.ending()
+        if ending:
+            return Ending(ending.outcome, reply.detail, reply.booking_id, ending.book_state)
+        await context.clock.sleep(min(pause_s, max(0.0, context.budget.for_answers)))
+        pause_s = min(2 * pause_s, _PAUSES_S[1])
+    return Park(reply.ending(Outcome.WAITING_LIST))
 
 
 async def settle(context: ExecutionContext) -> Ending | NotFound:
@@ -49,14 +100,14 @@ async def _settle(context: ExecutionContext) -> Ending | NotFound:
                 return NotFound.NOT_HERE
             sent, certain = context.sent
             standing = standing_in(listing, target.wanted, sent, certain=certain)
-            if not isinstance(standing, NotFound) and (ending := present(listing[standing])):
+            if not isinstance(standing, NotFound) and (ending := listing[standing].ending()):
                 target.class_id, target.found = standing, listing[standing]
                 return ending
             if not isinstance(standing, NotFound) or standing is NotFound.UNKNOWN:
                 return NotFound.UNKNOWN
             if await gym.whoami():
                 return standing
-            if not await context.restore_session():
+            if not await context.revival.revive():
                 return NotFound.UNKNOWN
         except BoxSilentError:
             if not context.begun and (gym.would_reject or asked >= _MAX_QUESTIONS):

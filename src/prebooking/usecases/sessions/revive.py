@@ -1,17 +1,26 @@
 """Revives a dead session: refreshes it, or signs it in again with the remembered password."""
 
+import asyncio
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from prebooking.domain.budget import Budget
 from prebooking.domain.errors import BoxSilentError, StoreUnavailableError
+from prebooking.domain.outcome import Ending
 from prebooking.domain.ports import Clock, MemberAccount, SessionStore
 from prebooking.domain.prebooking import Session
 from prebooking.domain.store_outcomes import StoreOutcome
-from prebooking.usecases.sessions.refresh import SessionRefresher
+from prebooking.usecases.sessions.refresh import PATIENCE_S, SessionRefresher
 from prebooking.usecases.sessions.sign_in_again import AutomaticSignIn
 
-_SIGN_IN_S = 22.0  # the time limit of a check
+_SIGN_IN_OF_CHECK_S = 22.0
+# Of an execution:
+_REFRESH_S = 4.0
+_SIGN_IN_S = 6.0
+_SIGN_IN_BEFORE_S = 2.0
+_LEAST_REFRESH_S = 2.0  # with less left it would come too late, and a host that sleeps after the answer could lose it
+_TO_END_S = 0.3  # of the budget, for what follows a refresh that was waited for
 
 WRONG_SIGN_IN = "AimHarder refuses your password, so it was forgotten: sign in to AimHarder again with the right one."
 
@@ -108,9 +117,82 @@ class SessionReviver:
         if alive and (not session.is_old or self._clock.monotonic() >= rotate_until):
             return SessionHealth(alive=True)
         try:
-            found = await self._again.sign_in(user_email, session, within_s=_SIGN_IN_S)
+            found = await self._again.sign_in(user_email, session, within_s=_SIGN_IN_OF_CHECK_S)
         except BoxSilentError:
             if self.stopping:
                 raise
             return SessionHealth(alive)  # the next check tries again
         return SessionHealth(alive or found.session is not None, not alive and found.outcome == StoreOutcome.REFUSED)
+
+
+class Revival:
+    """The session of one execution, which revives it once at most. `since_opening`: seconds, negative before it."""
+
+    def __init__(
+        self,
+        reviver: SessionReviver,
+        gym: MemberAccount,
+        user_email: str,
+        session: Session,
+        budget: Budget,
+        since_opening: Callable[[], float],
+    ) -> None:
+        self.session = session
+        self._reviver = reviver
+        self._gym = gym
+        self._user_email = user_email
+        self._budget = budget
+        self._since_opening = since_opening
+        self._reviving: asyncio.Task[Revived] | None = None
+        self._revived: Revived | None = None
+
+    async def revive(self, patience_s: float = PATIENCE_S) -> bool:
+        """Refreshes the dead session, or signs it in again. Returns whether it is alive then; False the second time.
+
+        Raises BoxSilentError if that is not known. If a caller is cancelled the refresh goes on, and the next caller
+        waits for it. `patience_s`: see SessionRefresher.refresh.
+        """
+        if self._revived is not None:
+            return False
+        if self._reviving is None:
+            within_s = self._budget.for_answers
+            if within_s < _LEAST_REFRESH_S:
+                raise BoxSilentError("no time left for a refresh")
+            self._reviving = asyncio.create_task(
+                self._reviver.revive(
+                    self._gym,
+                    self._user_email,
+                    self.session,
+                    within_s=min(_SIGN_IN_S if self.session.remembered else _REFRESH_S, within_s),
+                    patience_s=patience_s,
+                    may_sign_in=self._may_sign_in,
+                )
+            )
+        reviving = self._reviving
+        try:
+            self._revived = await asyncio.shield(reviving)
+        except BoxSilentError:
+            self._reviving = None
+            raise
+        if self._revived.session is None:
+            return False
+        self.session = self._revived.session
+        return True
+
+    def ended(self, ending: Ending) -> Ending:
+        """Returns the ending with the reason why the session was not signed in again."""
+        refused = self._revived is not None and self._revived.password_refused
+        return replace(ending, sentence=WRONG_SIGN_IN) if refused else ending
+
+    async def aclose(self) -> None:
+        """Cancels a revival that may still be running. A token refresh that was sent goes on by itself; on a host that
+        sleeps between requests it has no more time than the budget.
+        """
+        if self._reviving is not None:
+            await asyncio.wait({self._reviving}, timeout=max(0.0, self._budget.left - _TO_END_S))
+            self._reviving.cancel()
+            await asyncio.gather(self._reviving, return_exceptions=True)
+
+    def _may_sign_in(self) -> bool:
+        """Returns False so shortly before the opening that the request would be late."""
+        return not -_SIGN_IN_BEFORE_S < self._since_opening() < 0
