@@ -20,8 +20,8 @@ from prebooking.adapters.supabase.session_vault import SessionVault
 from prebooking.adapters.supabase.store import open_store
 from prebooking.adapters.tls import trusted
 from prebooking.concurrency.circuit_breaker import CircuitBreakers
+from prebooking.domain.booking_limits import BookingLimits
 from prebooking.domain.opening_clock import OpeningClock
-from prebooking.domain.patience import Patience
 from prebooking.domain.ports import Gyms, Messages, NotificationSender, Store
 from prebooking.domain.transitions import Limits
 from prebooking.settings import Settings
@@ -113,11 +113,16 @@ async def open_services(
             give_back,
             series,
         )
-        patience = Patience(
+        booking_limits = BookingLimits(
             too_early_minutes=settings.too_early_minutes, book_until_minutes=settings.book_until_minutes_before
         )
         recorder = ResultRecorder(
-            store, clock, metrics, lead_s=settings.lead_seconds, max_attempts=settings.max_attempts, patience=patience
+            store,
+            clock,
+            metrics,
+            lead_s=settings.lead_seconds,
+            max_attempts=settings.max_attempts,
+            limits=booking_limits,
         )
         pipeline = Pipeline(
             store,
@@ -129,7 +134,7 @@ async def open_services(
             reviver,
             pace,
             max_attempts=settings.max_attempts,
-            patience=patience,
+            limits=booking_limits,
             legacy_box=settings.legacy_box,
         )
         executor = Executor(

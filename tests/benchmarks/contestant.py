@@ -17,7 +17,7 @@ from prebooking_local.stack import Member, Ports, Stack, local_stack
 _CLASS_ID = 1
 # 30 are ready within the usual lead; hundreds want more time on the same cores.
 _FEW = 50
-_PATIENCE_S = 60
+_WITHIN_S = 60
 _UNDISTURBED_S = 1.0  # nobody asks the database at the opening itself
 
 
@@ -73,7 +73,7 @@ async def _until_finished(stack: Stack, count: int, at: float) -> int:
     await asyncio.sleep(max(0.0, at - time.time()) + _UNDISTURBED_S)
     connection = await asyncpg.connect(stack.database_url)
     try:
-        while time.time() < at + _PATIENCE_S:
+        while time.time() < at + _WITHIN_S:
             booked = await connection.fetchval("select count(*) from public.prebookings where status = 'completed'")
             if booked == count:
                 return 0

@@ -30,7 +30,7 @@ from prebooking_local.stack import Member
 _OUT = Console(width=120)
 _EVERY_S = 2
 _LEAD_S = 3
-_PATIENCE_S = 30.0
+_WITHIN_S = 30.0
 _MOST_S = 5.0  #: the goal
 _ACCOUNT_PATHS = ("/api/whoami", "/api/tokenUpdate")
 _SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
@@ -80,7 +80,7 @@ async def notices_s(scene: Scene, receiver: Receiver, sessions: int, seconds: fl
     try:
         await connection.execute(_DUE, sessions)
         await _book_in_turn(Ours(scene, _LEAD_S), seconds)
-        until = time.time() + _PATIENCE_S
+        until = time.time() + _WITHIN_S
         while True:
             ended: dict[str, datetime] = dict(await connection.fetch(_ENDED))
             untold = ended.keys() - receiver.told_at.keys()

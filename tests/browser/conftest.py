@@ -17,8 +17,8 @@ from prebooking_local.supabase import Gateway
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking"]
-_PATIENCE_MS = 60_000  # of a starved machine: what a test waits for is there in a moment, or never
-expect.set_options(timeout=_PATIENCE_MS)
+_WITHIN_MS = 60_000  # of a starved machine: what a test waits for is there in a moment, or never
+expect.set_options(timeout=_WITHIN_MS)
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 
 
@@ -56,7 +56,7 @@ async def page(browser: Browser, shown: World, request: pytest.FixtureRequest) -
     SCREENSHOTS.mkdir(exist_ok=True)
     options = {"viewport": {"width": 1280, "height": 860}} | getattr(request, "param", {})
     context = await browser.new_context(locale="en-GB", timezone_id="Europe/Madrid", **options)
-    context.set_default_timeout(_PATIENCE_MS)
+    context.set_default_timeout(_WITHIN_MS)
     watched = Watched(await context.new_page(), shown)
     try:
         yield watched

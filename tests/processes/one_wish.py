@@ -15,7 +15,7 @@ from prebooking_local.stack import Member, Stack
 ANA = Member("ana@example.com", "secret", "Ana")
 BOX = {"slug": "mygym", "boid": 7}
 _NUMBERS = count(1000)
-_PATIENCE_S = 120.0
+_WITHIN_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ async def until(stack: Stack, wanted: Wish, condition: str) -> dict[str, Any]:
     connection = await asyncpg.connect(stack.database_url)
     query = f"select * from public.prebookings where id = $1 and ({condition})"
     try:
-        async with asyncio.timeout(_PATIENCE_S):
+        async with asyncio.timeout(_WITHIN_S):
             while (row := await connection.fetchrow(query, wanted.id)) is None:
                 await asyncio.sleep(0.01)
         return dict(row)
@@ -66,7 +66,7 @@ async def until(stack: Stack, wanted: Wish, condition: str) -> dict[str, Any]:
 
 async def deliveries(stack: Stack, row: dict[str, Any]) -> list[tuple[int, str]]:
     """What each delivery of the row's message was answered, by QStash's own record."""
-    async with asyncio.timeout(_PATIENCE_S):
+    async with asyncio.timeout(_WITHIN_S):
         while True:
             record = await stack.control(stack.qstash_url, "messages")
             messages = {message["messageId"]: message for message in (*record["pending"], *record["finished"])}

@@ -148,7 +148,7 @@ def test_403_and_429_are_a_block(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [502, 504])
-def test_behind_a_gateway_that_lost_its_patience_the_request_may_still_be_under_way(status: int) -> None:
+def test_behind_a_gateway_that_waited_no_longer_the_request_may_still_be_under_way(status: int) -> None:
     assert read_reply(status, b"").kind is ReplyKind.NO_ANSWER
 
 

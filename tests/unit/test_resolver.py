@@ -107,7 +107,7 @@ async def test_that_a_name_leads_elsewhere_is_believed_for_a_second(names: Names
     assert await resolver.addresses("gym.test") == (GYM,)
 
 
-async def test_who_loses_patience_does_not_end_the_look_up_for_the_others(names: Names, resolver: Resolver) -> None:
+async def test_who_waits_no_longer_does_not_end_the_look_up_for_the_others(names: Names, resolver: Resolver) -> None:
     names.put("gym.test", GYM)
     answered = names.silence("gym.test")
     impatient, patient = (asyncio.create_task(resolver.addresses("gym.test")) for _ in range(2))

@@ -301,7 +301,7 @@ async def test_for_a_new_connection_the_unauthenticated_one_goes_that_waits_for_
     await asyncio.sleep(0.02)
     idle = await dial(site)
     await asyncio.sleep(0.02)
-    half_sent[1].write(b"TP/1.1\r\n")  # a byte now and then earns no patience
+    half_sent[1].write(b"TP/1.1\r\n")  # a byte now and then earns no more time
     await asyncio.sleep(0.02)
 
     new = await dial(site, GET)

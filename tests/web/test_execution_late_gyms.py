@@ -7,7 +7,7 @@ import asyncpg
 from tests.support.executions import ANA, bookings_asked, inject_fault, ran, shots
 from tests.support.world import World, open_world
 
-from prebooking.domain.patience import pause_before_late_opening
+from prebooking.domain.delays import pause_before_late_opening
 from prebooking_local.aimharder import AimHarder
 from prebooking_local.qstash.server import QStashServer
 from prebooking_local.supabase import Gateway

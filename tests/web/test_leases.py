@@ -18,7 +18,7 @@ from prebooking_local.supabase import Fault, Gateway
 
 Outside = tuple[Gateway, QStashServer, AimHarder]
 FAR_S = 20.0  # the opening is so far away that nothing begins
-_PATIENCE_S = 15.0  # less than that: what ends sooner has not waited for the opening
+_WITHIN_S = 15.0  # less than that: what ends sooner has not waited for the opening
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ async def renewed(world: World, row: dict[str, Any], times: int = 1) -> None:
 async def abandon(delivery: "asyncio.Task[Any]", world: World, row: dict[str, Any]) -> None:
     """The member loses interest, which ends a test early."""
     await world.http.delete(f"/prebookings/{row['id']}", headers=world.speaking_for(ANA))
-    await asyncio.wait_for(delivery, _PATIENCE_S)
+    await asyncio.wait_for(delivery, _WITHIN_S)
 
 
 async def test_a_claim_that_waits_is_held_by_a_lease_that_is_short_and_renewed(patient: World) -> None:
@@ -89,7 +89,7 @@ async def test_a_renewed_claim_fires_at_its_opening_after_one_attempt(patient: W
 async def test_a_cancel_ends_the_execution_at_once_and_its_delivery_says_so(patient: World) -> None:
     row, delivery = await waiting(patient)
     cancelled = await patient.http.delete(f"/prebookings/{row['id']}", headers=patient.speaking_for(ANA))
-    answered = await asyncio.wait_for(delivery, _PATIENCE_S)
+    answered = await asyncio.wait_for(delivery, _WITHIN_S)
     assert cancelled.json()["status"] == "cancelled"
     assert (answered.status, answered.outcome) == (200, "cancelled")
     assert not bookings_asked(patient)
@@ -102,7 +102,7 @@ async def test_who_lost_its_claim_to_another_stops_and_leaves_the_row_to_it(pati
         " where id = $1",
         row["id"],
     )
-    answered = await asyncio.wait_for(delivery, _PATIENCE_S)
+    answered = await asyncio.wait_for(delivery, _WITHIN_S)
     assert (answered.status, answered.outcome) == (503, "held")
     assert not bookings_asked(patient)
     assert (await held(patient, row))["status"] == "executing"
@@ -115,7 +115,7 @@ async def test_who_loses_its_claim_in_the_middle_of_a_question_does_not_wait_for
     inject_fault(patient, "hang", LISTING, times=None)
     row, delivery = await waiting(patient)
     await patient.http.delete(f"/prebookings/{row['id']}", headers=patient.speaking_for(ANA))
-    answered = await asyncio.wait_for(delivery, _PATIENCE_S)
+    answered = await asyncio.wait_for(delivery, _WITHIN_S)
     assert answered.outcome == "cancelled"
 
 
@@ -144,7 +144,7 @@ async def test_one_call_renews_all_claims_of_a_replica(patient: World) -> None:
     assert len({lease["lease_until"] for lease in leases_of}) == 1
     for n, delivery in enumerate(deliveries):
         await patient.http.delete(f"/prebookings/{ids[n]}", headers=patient.speaking_for(f"m{n}@example.com"))
-        await asyncio.wait_for(delivery, _PATIENCE_S)
+        await asyncio.wait_for(delivery, _WITHIN_S)
 
 
 async def test_another_replica_takes_over_as_soon_as_the_lease_of_a_dead_one_ends(

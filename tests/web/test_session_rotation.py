@@ -94,7 +94,7 @@ async def test_in_an_execution_the_request_goes_on_with_what_came_late(sweepless
     assert await is_kept(sweepless)
 
 
-async def test_whoever_loses_patience_leaves_the_refresh_to_be_stored(watching: World) -> None:
+async def test_whoever_waits_no_longer_leaves_the_refresh_to_be_stored(watching: World) -> None:
     await watching.member(ANA)
     inject_fault(watching, "logout", WHOAMI)
     inject_fault(watching, "slow", REFRESH, seconds=LATE_S)

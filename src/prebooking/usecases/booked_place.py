@@ -76,7 +76,7 @@ async def revive(gym_session: GymSession, reviver: SessionReviver) -> bool:
             gym_session.row.user_email,
             gym_session.session,
             within_s=_REVIVE_S,
-            patience_s=_REVIVE_S / 2,
+            web_app_s=_REVIVE_S / 2,
             may_sign_in=lambda: True,
         )
     except BoxSilentError:

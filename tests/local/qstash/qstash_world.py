@@ -16,7 +16,7 @@ from prebooking_local.qstash import DEV_TOKEN, QStash, qstash_app
 from prebooking_local.serving import serve_asgi
 
 Reply = tuple[int, dict[str, str]]
-_PATIENCE_S = 60
+_WITHIN_S = 60
 
 
 class ManualClock:
@@ -72,7 +72,7 @@ class Destination:
     _conversations: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def received(self, count: int = 1) -> list[Delivery]:
-        async with asyncio.timeout(_PATIENCE_S), self._arrived:
+        async with asyncio.timeout(_WITHIN_S), self._arrived:
             await self._arrived.wait_for(lambda: len(self.deliveries) >= count)
         return self.deliveries
 
@@ -164,7 +164,7 @@ class World:
         )
 
     async def comes_true(self, message_id: str, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        async with asyncio.timeout(_PATIENCE_S):
+        async with asyncio.timeout(_WITHIN_S):
             while not condition(message := await self.message(message_id)):
                 pass
         return message

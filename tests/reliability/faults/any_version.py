@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from tests.reliability.faults.failpoints import Action, Armed, Rotating
 from tests.reliability.faults.signalled import Signalled
 
-_PATIENCE_S = 60.0
+_WITHIN_S = 60.0
 _SERVE = """
 import asyncio, os, signal, socket, sys, uvicorn
 from prebooking.main import create_app
@@ -52,7 +52,7 @@ class AnyVersion(Signalled):
     async def ready(self) -> None:
         """Returns once it serves. Raises RuntimeError when it can't."""
         assert self._process.stdout is not None
-        async with asyncio.timeout(_PATIENCE_S):
+        async with asyncio.timeout(_WITHIN_S):
             line = await asyncio.to_thread(self._process.stdout.readline)
         if not line:
             raise RuntimeError("the replica has ended: what it said stands above")

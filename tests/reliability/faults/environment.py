@@ -28,8 +28,8 @@ from prebooking_local.stack import Member, Stack
 from prebooking_local.supabase import supabase_gateway
 
 _TEMPLATE = "cases"
-_CLIENT_S = 2.0  # a client's patience with one replica
-_PATIENCE_S = 120.0  # a session that died with its refresher is found dead once that one's lease has ended
+_CLIENT_S = 2.0  # how long a client waits for one replica
+_WITHIN_S = 120.0  # a session that died with its refresher is found dead once that one's lease has ended
 _LOOK_S = 0.1
 # Below the ports that systems hand out to outgoing connections, which would take ours during a restart.
 _PORTS = range(10000, 19000)
@@ -140,7 +140,7 @@ class Environment:
 
     async def ask(self, method: str, path: str, content: Any = None, *, refusal: int | None = None) -> httpx.Response:
         """As a client does: asks whichever replica lives, and again until one answers. `refusal`: may be one too."""
-        async with asyncio.timeout(_PATIENCE_S):
+        async with asyncio.timeout(_WITHIN_S):
             for turn in cycle(range(60)):
                 alive = [replica for replica in self.replicas if replica.alive]
                 answer = await self._try(alive[turn % len(alive)], method, path, content) if alive else None
@@ -169,7 +169,7 @@ class Environment:
 
     async def until_holds(self, condition: str) -> None:
         """Returns once the database says so."""
-        async with asyncio.timeout(_PATIENCE_S):
+        async with asyncio.timeout(_WITHIN_S):
             while not await self.database.fetchval(f"select {condition}"):
                 await asyncio.sleep(_LOOK_S)
 

@@ -17,7 +17,7 @@ from prebooking_local.stack import Member, Stack
 
 _OPENS_IN_S = (600.0, 1500.0)  # between the looks 30 and 5 minutes before
 _ASKS_AGAIN_S = (10.0, 40.0)
-_PATIENCE_S = 60.0
+_WITHIN_S = 60.0
 _DAYS, _FIRST_DAY = 300, datetime(2027, 2, 1, tzinfo=UTC)
 
 
@@ -84,8 +84,8 @@ class IdleMembers:
             await self._ask(email, "DELETE", f"/prebookings/{waiting}")
 
     async def _ask(self, email: str, method: str, path: str, body: Any = None) -> httpx.Response | None:
-        """Until it is answered, or patience ends."""
-        until = time.time() + _PATIENCE_S
+        """Until it is answered, or time is up."""
+        until = time.time() + _WITHIN_S
         headers = self._stack.headers(Member(email, "", ""))
         while time.time() < until:
             try:

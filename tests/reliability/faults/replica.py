@@ -36,7 +36,7 @@ _FORKS.set_forkserver_preload(
     ]
 )
 _GRACE_S = 10
-_PATIENCE_S = 60.0
+_WITHIN_S = 60.0
 _DISARM = "disarm"
 _LOOK_S = 0.02
 _QUIET_S = 0.3  # a process that was stopped must find first what came meanwhile
@@ -115,7 +115,7 @@ class Replica(Signalled):
     async def _acknowledged(self) -> None:
         self._awaited += 1
         wanted = self._awaited  # also those that somebody else has given up waiting for
-        async with asyncio.timeout(_PATIENCE_S):
+        async with asyncio.timeout(_WITHIN_S):
             while self._acknowledgements < wanted:
                 if not self.alive:
                     raise RuntimeError("the replica has ended: what it said stands above")

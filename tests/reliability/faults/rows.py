@@ -14,7 +14,7 @@ from tests.reliability.faults.counted import Try
 from prebooking.adapters.supabase.session_vault import SessionVault
 from prebooking.adapters.supabase.sessions import open_cookies, open_token
 
-_PATIENCE_S = 120.0
+_WITHIN_S = 120.0
 #: A log of all states of the sessions, whoever wrote them.
 _RECORD_SESSIONS = """
 create schema if not exists session_log;
@@ -72,7 +72,7 @@ class Rows:
         self._line = asyncio.Lock()
 
     async def fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
-        async with self._line, asyncio.timeout(_PATIENCE_S):
+        async with self._line, asyncio.timeout(_WITHIN_S):
             while True:
                 try:
                     if self._connection is None or self._connection.is_closed():

@@ -15,7 +15,7 @@ from prebooking_local.stack import Member, Stack
 #: In each of their passwords. Letters and digits alone, which nobody writes in another way.
 MARK = "canary" + secrets.token_hex(8)
 _EVERY = 4
-_PATIENCE_S = 30.0
+_WITHIN_S = 30.0
 _AT_ONCE = 8
 _SIGNED_IN, _WAITS = 200, (429,)
 _AGAIN = (None, 503)
@@ -76,7 +76,7 @@ class Signers:
             await self.otherwise(email)
 
     async def _posted(self, email: str) -> bool:
-        until = time.time() + _PATIENCE_S
+        until = time.time() + _WITHIN_S
         while time.time() < until:
             async with self._at_once:
                 status = await self._post(email)

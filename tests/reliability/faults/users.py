@@ -14,7 +14,7 @@ from tests.reliability.faults.plan import FollowUp, Wish
 from prebooking_local.stack import SERVICE_KEY
 
 _AT_ONCE = 200
-_PATIENCE_S = 30.0
+_WITHIN_S = 30.0
 _TIMEOUT = httpx.Timeout(6.0, connect=2.0)
 _UNAVAILABLE = 503
 #: Expected statuses of each request, besides 503. Anything else is unexpected.
@@ -144,7 +144,7 @@ class Users:
     ) -> Exchange:
         """Repeated for as long as a person would, with the same key."""
         key = f"{self._rng.getrandbits(64):x}"
-        until = time.time() + _PATIENCE_S
+        until = time.time() + _WITHIN_S
         while True:
             answer = await self._ask(log, what, method, path, body, key, opening=opening)
             if answer.status not in (None, _UNAVAILABLE) or time.time() > until:

@@ -30,7 +30,7 @@ _HOURS_AHEAD = (24, 120)  # of the opening before the class, so that the next we
 _CLASS_IDS = 900_000
 _GROUP = 6
 _LISTED_AT_OPENING = 0.3  # of the classes
-_PATIENCE_S = 90.0
+_LONGEST_WAIT_S = 90.0
 _MINUTE_S = 60
 
 
@@ -151,7 +151,7 @@ class WeeklyMembers:
         """Asks until it is answered: a series with the same fields is the same one."""
         await asyncio.sleep(max(0.0, at - time.time()))
         headers = self._stack.headers(Member(weekly.email, "", ""))
-        until = time.time() + _PATIENCE_S
+        until = time.time() + _LONGEST_WAIT_S
         while time.time() < until:
             try:
                 answer = await self._http.post("/series", headers=headers, json=weekly.as_series())

@@ -268,6 +268,6 @@ async def open_environment(server: Postgres, loop: VirtualTimeLoop) -> AsyncIter
                 max_creates_per_minute=_UNLIMITED,
             )
         )
-        # A client of the tests' own patience: it stops when everything stops.
+        # A client without a time limit: it stops when everything stops.
         world.http = await stack.enter_async_context(httpx.AsyncClient(base_url=world.url, timeout=None))
         yield Environment(loop, clock, database, world)

@@ -13,7 +13,7 @@ from tests.support.world import BOX
 from prebooking_local.aimharder import GymClass
 
 # How long somebody watches what is under way before going on beside it; None: to its end.
-patiences = st.sampled_from([None, None, 0.05, 1.2, 3.0])
+waits = st.sampled_from([None, None, 0.05, 1.2, 3.0])
 # When a row is executed: by a message that is ahead of the opening or behind it, or by the sweep.
 occasions = st.sampled_from(["message", "late message", "sweep"])
 
@@ -41,12 +41,12 @@ class ExternalRules(UserRules):
         self.execute(self.waiting(pick), occasion)
         self.run(self.environment.wait(None))
 
-    @rule(pick=picks, copies=st.integers(1, 2), patience=patiences)
-    def deliver(self, pick: int, copies: int, patience: float | None) -> None:
+    @rule(pick=picks, copies=st.integers(1, 2), wait=waits)
+    def deliver(self, pick: int, copies: int, wait: float | None) -> None:
         row = self.waiting(pick)
         for _ in range(copies):
             self.execute(row, "message")
-        self.run(self.environment.wait(patience))
+        self.run(self.environment.wait(wait))
 
     @rule(pick=picks, shift=st.sampled_from([0, -1, 1]))
     def deliver_now(self, pick: int, shift: int) -> None:
@@ -70,10 +70,10 @@ class ExternalRules(UserRules):
         callback = signing.callback_of(known.id, max(1, known.version + shift))
         self.run(self.environment.wait(None, [self.environment.deliver(signing.FAILED, callback)]))
 
-    @rule(patience=patiences)
-    def sweep(self, patience: float | None) -> None:
+    @rule(wait=waits)
+    def sweep(self, wait: float | None) -> None:
         self.environment.deliver(signing.SWEEP, b"")
-        self.run(self.environment.wait(patience))
+        self.run(self.environment.wait(wait))
 
     @rule(class_id=classes, change=st.sampled_from(["filled", "emptied", "cancelled", "taken up again"]))
     def a_class_changes(self, class_id: int, change: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
-from tests.reliability.machine.external_rules import ExternalRules, occasions, patiences
+from tests.reliability.machine.external_rules import ExternalRules, occasions, waits
 from tests.reliability.machine.gym_setup import MEMBERS, GymPolicy
 from tests.reliability.machine.history import BY_USERS, Row
 from tests.reliability.machine.user_rules import members, picks
@@ -70,20 +70,20 @@ class FaultRules(ExternalRules):
     @rule(
         pick=picks,
         occasion=occasions,
-        patience=patiences,
+        wait=waits,
         function=st.sampled_from([*EXECUTING, *SESSIONS]),
         fault=st.sampled_from(CALLS_FAIL),
         times=several,
     )
     def execute_while_calls_fail(
-        self, pick: int, occasion: str, patience: float | None, function: str, fault: dict[str, Any], times: int
+        self, pick: int, occasion: str, wait: float | None, function: str, fault: dict[str, Any], times: int
     ) -> None:
         row = self.waiting(pick)
         if function in SESSIONS:
             self._inject_gym_fault({"kind": "logout", "path": WHOAMI, "times": 1})
         self._inject_call_fault(function, fault | {"times": times})
         self.execute(row, occasion)
-        self.run(self.environment.wait(patience))
+        self.run(self.environment.wait(wait))
 
     @rule(fault=st.sampled_from(ORDERS_FAIL), times=several)
     def orders_fail(self, fault: dict[str, Any], times: int) -> None:
@@ -91,9 +91,9 @@ class FaultRules(ExternalRules):
             {name: value | {"next": times} for name, value in fault.items()}
         )
 
-    @rule(pick=picks, occasion=occasions, patience=patiences, fault=gym_faults, times=several)
+    @rule(pick=picks, occasion=occasions, wait=waits, fault=gym_faults, times=several)
     def execute_on_a_bad_day(
-        self, pick: int, occasion: str, patience: float | None, fault: dict[str, Any], times: int
+        self, pick: int, occasion: str, wait: float | None, fault: dict[str, Any], times: int
     ) -> None:
         row = self.waiting(pick)
         if fault in (LATE, STALE):
@@ -103,7 +103,7 @@ class FaultRules(ExternalRules):
         many = times if fault is not LATE else 1
         self._inject_gym_fault({"times": None if fault["kind"] == "refuse" else many} | fault)
         self.execute(row, occasion)
-        self.run(self.environment.wait(patience))
+        self.run(self.environment.wait(wait))
 
     @rule(email=members)
     def a_session_ends(self, email: str) -> None:

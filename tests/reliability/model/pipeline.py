@@ -63,7 +63,7 @@ def works(model: Model, world: World, slot: int) -> Steps:  # noqa: C901, PLR091
                 yield goes_to(_not_booked(model, world, worker), "can't fire, or not in time")
         case "await":
             strays = _with(world, slot, worker._replace(at="unanswered"), strays=world.strays + 1)
-            yield Step(f"{me} loses patience: its request is still under way", strays, fair=False)
+            yield Step(f"{me} waits no longer: its request is still under way", strays, fair=False)
         case "unanswered" | "nothing said" | "same hour" | "refused":
             if world.listed:
                 yield goes_to("finish booked", "asks the listing: booked")

@@ -23,7 +23,7 @@ async def begin(context: ExecutionContext) -> Decision | None:
         context.begun, context.attempts = True, answer.prebooking.attempts
         return None if context.budget.may_send() else Release(_over(context))
     if answer.outcome == StoreOutcome.EXPIRED:
-        return Ending(Outcome.EXPIRED, sentence=shared.patience.too_close if answer.starts_at else None)
+        return Ending(Outcome.EXPIRED, sentence=shared.limits.too_close if answer.starts_at else None)
     return _over(context) if answer.outcome == StoreOutcome.ATTEMPTS_EXHAUSTED else NotOurs(answer)
 
 
@@ -47,7 +47,7 @@ async def _recorded(context: ExecutionContext) -> Transition:
                 max_attempts=context.shared.max_attempts,
                 settled=context.settled,
                 starts_at=context.starts_at,
-                book_until_minutes=context.shared.patience.book_until_minutes,
+                book_until_minutes=context.shared.limits.book_until_minutes,
                 learnt=context.target.learnt(),
                 absent=context.absent,
             )

@@ -5,12 +5,12 @@ from datetime import datetime
 from uuid import UUID
 
 from prebooking.concurrency.fair_semaphore import FairSemaphore, Permit
+from prebooking.domain.booking_limits import BookingLimits
 from prebooking.domain.budget import Budget, Lease
 from prebooking.domain.claims import Claim
 from prebooking.domain.class_start import start_of
 from prebooking.domain.opening_clock import OpeningClock
 from prebooking.domain.outcome import Ending
-from prebooking.domain.patience import Patience
 from prebooking.domain.ports import Store
 from prebooking.domain.prebooking import BookingRequest, Box, Prebooking, Session
 from prebooking.domain.target import Target
@@ -77,7 +77,7 @@ class Shared:
     reconnects: Reconnects
     begin_stagger: BeginStagger
     reviver: SessionReviver
-    patience: Patience
+    limits: BookingLimits
     max_attempts: int
 
 

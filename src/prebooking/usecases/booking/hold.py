@@ -6,9 +6,9 @@ from dataclasses import replace
 from functools import partial
 
 from prebooking.domain.budget import LAST_SHOT_S
+from prebooking.domain.delays import pause_before_late_opening
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.outcome import Ending, Outcome
-from prebooking.domain.patience import pause_before_late_opening
 from prebooking.domain.ports import HeldRequest
 from prebooking.usecases.booking.context import ExecutionContext, Release
 from prebooking.usecases.booking.renewed_request import RenewedRequest

@@ -11,12 +11,12 @@ import structlog
 
 from prebooking.concurrency.fair_semaphore import FairSemaphore, NoPermitError
 from prebooking.concurrency.shutdown import Shutdown, ShutdownError
+from prebooking.domain.booking_limits import BookingLimits
 from prebooking.domain.budget import Budget
 from prebooking.domain.claims import Claim
 from prebooking.domain.class_match import wanted_by
 from prebooking.domain.opening_clock import OpeningClock
 from prebooking.domain.outcome import Outcome
-from prebooking.domain.patience import Patience
 from prebooking.domain.ports import Clock, Store
 from prebooking.domain.prebooking import Box
 from prebooking.domain.target import Target
@@ -59,7 +59,7 @@ class Pipeline:
         pace: Pace,
         *,
         max_attempts: int,
-        patience: Patience,
+        limits: BookingLimits,
         legacy_box: Box | None,
     ) -> None:
         self._gyms = gyms
@@ -77,7 +77,7 @@ class Pipeline:
             reconnects=Reconnects(),
             begin_stagger=BeginStagger(),
             reviver=reviver,
-            patience=patience,
+            limits=limits,
             max_attempts=max_attempts,
         )
         self.shutdown = Shutdown()

@@ -16,7 +16,7 @@ from prebooking.domain.outcome import Ending, Outcome
 from prebooking.domain.standing import standing_in
 from prebooking.usecases.booking.class_search import ClassSearch, never_listed
 from prebooking.usecases.booking.context import ExecutionContext
-from prebooking.usecases.sessions.refresh import PATIENCE_S
+from prebooking.usecases.sessions.refresh import WEB_APP_S
 
 _T = TypeVar("_T")
 _log = structlog.get_logger()
@@ -52,7 +52,7 @@ async def _asked(context: ExecutionContext) -> Ending | None:
         # The request can wait longer for a sign-in: without it, it would only be refused.
         by = max(until, context.opening - _SIGN_IN_UNTIL_S) if context.session.remembered else until
         left = by - now()
-        revived = await _or_none(context.revival.revive(min(PATIENCE_S, left - _TO_USE_IT_S)), left)
+        revived = await _or_none(context.revival.revive(min(WEB_APP_S, left - _TO_USE_IT_S)), left)
         if revived is False:
             return context.revival.ended(Ending(Outcome.SESSION_EXPIRED))
         if revived is None:

@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from prebooking.domain.booking_limits import BookingLimits
 from prebooking.domain.budget import Budget
 from prebooking.domain.claims import Claim
-from prebooking.domain.delays import not_before, park_delay, release_delay
+from prebooking.domain.delays import not_before, park_delay, pause_before_late_opening, release_delay
 from prebooking.domain.errors import StoreUnavailableError
 from prebooking.domain.outcome import Ending, Outcome
-from prebooking.domain.patience import Patience, pause_before_late_opening
 from prebooking.domain.ports import Clock, Metrics, Store
 from prebooking.domain.prebooking import Status
 from prebooking.domain.store_outcomes import StoreOutcome
@@ -41,14 +41,21 @@ class ResultRecorder:
     """Writes results to the store, fenced by the claim's token."""
 
     def __init__(
-        self, store: Store, clock: Clock, metrics: Metrics, *, lead_s: float, max_attempts: int, patience: Patience
+        self,
+        store: Store,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        lead_s: float,
+        max_attempts: int,
+        limits: BookingLimits,
     ) -> None:
         self._store = store
         self._clock = clock
         self._metrics = metrics
         self._lead_s = lead_s
         self._max_attempts = max_attempts
-        self._patience = patience
+        self._limits = limits
 
     def observe_lag(self, claim: Claim, delivered_at: float) -> None:
         """Measures how late QStash delivered a first message: after its instant, or its publishing if later."""
@@ -108,9 +115,9 @@ class ResultRecorder:
         """Releases it for another attempt. Attempts at a gym that opens or lists the class late are not counted."""
         if reason.outcome is Outcome.TOO_EARLY:
             since_s = context.since_opening_s
-            if self._patience.waits_for_opening(since_s):
+            if self._limits.waits_for_opening(since_s):
                 return await self._release(context, reason, pause_before_late_opening(since_s), counted=False)
-            reason = replace(reason, sentence=self._patience.never_opened)
+            reason = replace(reason, sentence=self._limits.never_opened)
         elif reason.outcome is Outcome.CLASS_NOT_FOUND:
             pause_s = pause_before_late_opening(context.since_opening_s)
             return await self._release(context, reason, pause_s, counted=False)

@@ -27,7 +27,7 @@ _log = structlog.get_logger()
 _ANSWER_S = 45.0
 _LEASE_S = 120.0  # longer than an answer may take, and the database may be down after it
 _RENEW_S = 30.0
-PATIENCE_S = 2.0
+WEB_APP_S = 2.0
 # The state of a session whose refresh was not answered. Its token may be stale: no refresh uses it while the session
 # is alive.
 ANSWER_LOST = "answer_lost"
@@ -55,12 +55,12 @@ class SessionRefresher:
         session: Session,
         *,
         within_s: float,
-        patience_s: float = PATIENCE_S,
+        web_app_s: float = WEB_APP_S,
         not_after: float = math.inf,
     ) -> Session | None:
         """Returns a session that was alive just now, and has `gym` use it; None if it is dead for good.
 
-        `within_s`: the time limit; a refresh that was sent goes on. `patience_s`: for how long to wait for a session
+        `within_s`: the time limit; a refresh that was sent goes on. `web_app_s`: for how long to wait for a session
         that the web application, which takes no lease, may have refreshed. `not_after`: the latest time to send a
         refresh (on the monotonic clock).
 
@@ -76,7 +76,7 @@ class SessionRefresher:
         )
         fresh = found.session
         if found.outcome == StoreOutcome.REFUSED and fresh is not None:
-            fresh = await self._of_another(user_email, fresh.token, began + min(within_s, patience_s))
+            fresh = await self._of_another(user_email, fresh.token, began + min(within_s, web_app_s))
         if fresh is None or not fresh.is_decryptable:
             return None
         gym.use(fresh.cookies)
@@ -88,14 +88,14 @@ class SessionRefresher:
         """Refreshes the session if it is old or dead. Returns whether it is alive then. Raises BoxSilentError.
 
         A living session is refreshed no later than `rotate_until` (on the monotonic clock), and not with a token that
-        may be stale. For PATIENCE_S it waits for the web application, which may have refreshed a dead one.
+        may be stale. For WEB_APP_S it waits for the web application, which may have refreshed a dead one.
         """
         alive = await gym.whoami()
         if alive and (not session.is_old or session.rotation_unconfirmed or self._clock.monotonic() >= rotate_until):
             return True
         not_after = rotate_until if alive else math.inf
         try:
-            fresh = await self.refresh(gym, user_email, session, within_s=within_s, patience_s=0.0, not_after=not_after)
+            fresh = await self.refresh(gym, user_email, session, within_s=within_s, web_app_s=0.0, not_after=not_after)
         except BoxSilentError:
             if alive and await gym.whoami():
                 return True

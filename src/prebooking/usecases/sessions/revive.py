@@ -11,7 +11,7 @@ from prebooking.domain.outcome import Ending
 from prebooking.domain.ports import Clock, MemberAccount, SessionStore
 from prebooking.domain.prebooking import Session
 from prebooking.domain.store_outcomes import StoreOutcome
-from prebooking.usecases.sessions.refresh import PATIENCE_S, SessionRefresher
+from prebooking.usecases.sessions.refresh import WEB_APP_S, SessionRefresher
 from prebooking.usecases.sessions.sign_in_again import AutomaticSignIn
 
 _SIGN_IN_OF_CHECK_S = 22.0
@@ -60,20 +60,20 @@ class SessionReviver:
         session: Session,
         *,
         within_s: float,
-        patience_s: float,
+        web_app_s: float,
         may_sign_in: Callable[[], bool],
     ) -> Revived:
         """Revives the session of an execution, and has `gym` use it.
 
-        `patience_s`: see SessionRefresher.refresh. Raises BoxSilentError if the result is not known, or if
+        `web_app_s`: see SessionRefresher.refresh. Raises BoxSilentError if the result is not known, or if
         `may_sign_in` returns False: there is no time to sign in.
         """
         until = self._clock.monotonic() + within_s
         if not session.remembered:
-            fresh = await self._sessions.refresh(gym, user_email, session, within_s=within_s, patience_s=patience_s)
+            fresh = await self._sessions.refresh(gym, user_email, session, within_s=within_s, web_app_s=web_app_s)
             return Revived(fresh, fresh is None and session.password_refused)
         try:
-            fresh = await self._sessions.refresh(gym, user_email, session, within_s=within_s, patience_s=0.0)
+            fresh = await self._sessions.refresh(gym, user_email, session, within_s=within_s, web_app_s=0.0)
         except BoxSilentError:
             fresh = None
         if fresh is not None:
@@ -146,11 +146,11 @@ class Revival:
         self._reviving: asyncio.Task[Revived] | None = None
         self._revived: Revived | None = None
 
-    async def revive(self, patience_s: float = PATIENCE_S) -> bool:
+    async def revive(self, web_app_s: float = WEB_APP_S) -> bool:
         """Refreshes the dead session, or signs it in again. Returns whether it is alive then; False the second time.
 
         Raises BoxSilentError if that is not known. If a caller is cancelled the refresh goes on, and the next caller
-        waits for it. `patience_s`: see SessionRefresher.refresh.
+        waits for it. `web_app_s`: see SessionRefresher.refresh.
         """
         if self._revived is not None:
             return False
@@ -164,7 +164,7 @@ class Revival:
                     self._user_email,
                     self.session,
                     within_s=min(_SIGN_IN_S if self.session.remembered else _REFRESH_S, within_s),
-                    patience_s=patience_s,
+                    web_app_s=web_app_s,
                     may_sign_in=self._may_sign_in,
                 )
             )

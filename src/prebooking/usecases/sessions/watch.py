@@ -17,7 +17,7 @@ from prebooking.domain.prebooking import Session
 from prebooking.domain.sessions import SessionCheck
 from prebooking.usecases.booking.gate import Gate
 from prebooking.usecases.guarded_gyms import GuardedGyms
-from prebooking.usecases.sessions.refresh import PATIENCE_S
+from prebooking.usecases.sessions.refresh import WEB_APP_S
 from prebooking.usecases.sessions.revive import WRONG_SIGN_IN, SessionHealth, SessionReviver
 
 _log = structlog.get_logger()
@@ -86,7 +86,7 @@ class SessionWatch:
         failures = await asyncio.gather(*(work_through() for _ in range(_AT_ONCE)), return_exceptions=True)
         if dead:
             # One pause for all of them: one for each would delay the others.
-            await self._clock.sleep(PATIENCE_S)
+            await self._clock.sleep(WEB_APP_S)
             for one in dead:
                 await self._note_dead(one)
         for failure in failures:

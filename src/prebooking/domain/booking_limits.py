@@ -1,21 +1,10 @@
 """The time limits for booking a class: after an opening that is late, and before the class starts."""
 
-import random
 from dataclasses import dataclass
-
-# Between two tries at a class that its gym has not opened yet: a tenth of the time since the announced opening.
-_PART = 0.1
-_SHORTEST_S, _LONGEST_S = 0.1, 30.0
-
-
-def pause_before_late_opening(since_opening_s: float) -> float:
-    """Returns the seconds until a class that is not open yet is tried again, with jitter."""
-    longest = min(max(since_opening_s * _PART, _SHORTEST_S), _LONGEST_S)
-    return max(_SHORTEST_S, longest * random.uniform(0.8, 1))  # noqa: S311  # spreads load, guards nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class BookingLimits:
     too_early_minutes: float  #: after the announced opening
     book_until_minutes: float  #: before the class's start
 
