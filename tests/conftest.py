@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+import structlog
 from tests.support.world import World, open_world, stand_ins
 
 from prebooking.adapters.migrations import migrate
@@ -11,6 +12,14 @@ from prebooking_local.aimharder import AimHarder
 from prebooking_local.postgres import Postgres, postgres
 from prebooking_local.qstash.server import QStashServer
 from prebooking_local.supabase import Gateway
+
+# Rich draws a traceback in 50 ms and more.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 #: Real deadlines, of a second or two, run against the wall clock here. Not in what has virtual time, a clock of its own
 #: or barriers (the machine, the model, the races): that is right the first time.

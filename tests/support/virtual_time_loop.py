@@ -15,6 +15,7 @@ from math import ceil
 
 _SECOND = 1_000_000_000  # time is whole nanoseconds: a float of the years that many runs take is too coarse
 _SLOWER = 20  # during a call of Postgres a timer's second takes so many
+_OWN_FILES = 1  # that every event loop watches: its own wake-up socket
 _LOOKS = 2  # at the sockets before a jump: the kernel may be carrying a byte from one of ours to another
 _CARRYING_S = 0.001  # which a busy machine may take for it; so long is looked, really, before a jump of more than that
 _LOOK_NS = 20_000  # what a look at the clock costs, so that watching it ends
@@ -32,16 +33,18 @@ class _Selector(selectors.DefaultSelector):
             return ready
         if self.outside_calls:
             ready = super().select(None if timeout is None else timeout * _SLOWER)
-        for _ in range(_LOOKS):
-            if ready:
-                return ready
-            os.sched_yield()
-            ready = super().select(0)
-        if not ready and (timeout is None or timeout > _CARRYING_S):
-            ready = super().select(_CARRYING_S)
+        if timeout is None or len(self.get_map()) > _OWN_FILES:
+            ready = ready or self._look_again(timeout)
         if not ready and timeout is not None:
             self.now_ns += ceil(timeout * _SECOND)
         return ready
+
+    def _look_again(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
+        for _ in range(_LOOKS):
+            os.sched_yield()
+            if ready := super().select(0):
+                return ready
+        return super().select(_CARRYING_S) if timeout is None or timeout > _CARRYING_S else []
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):

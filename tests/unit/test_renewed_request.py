@@ -206,7 +206,7 @@ def test_nothing_is_held_anew_in_the_last_moments_before_an_opening() -> None:
 
 def test_a_gym_that_closes_each_connection_at_once_is_not_stormed() -> None:
     async def scenario(opening: Opening) -> int:
-        opening.before(50, lambda: opening.inject_fault(kind="idle_timeout_s", seconds=0.001))
+        opening.before(50, lambda: opening.inject_fault(kind="idle_timeout_s", seconds=0.02))
         await opening.execute()
         return opening.holds
 

@@ -150,10 +150,10 @@ def test_nothing_becomes_due_before_the_instant_that_is_told_and_something_does_
 def test_looking_only_when_something_becomes_due_finds_each_day_of_two_years_once(weekly: WeeklyClass) -> None:
     series = series_of(replace(weekly, first_day="20260101", last_day="20271231"))
     now = at("2025-06-01T00:00")
-    made: list[SeriesDay] = []
+    made: dict[SeriesDay, None] = {}
     looks: datetime | None = now
     while looks is not None:
-        made += [one for one in due_days(series, looks) if one not in made]
+        made |= dict.fromkeys(due_days(series, looks))
         assert len({one.day for one in made}) == len(made)
         looks = next_due_at(series, looks)
     days = (date(2026, 1, 1) + timedelta(days=n) for n in range(730))
