@@ -63,7 +63,7 @@ check: $(TOOLS) ## Format, lint, strict types, import direction, licences: looks
 
 bench: $(BENCH) ## How late, beside bare sockets and a plain webhook, and how many (28 minutes; ARGS="--n 30 --rounds 3")
 	@$(BIN)/python -m tests.benchmarks.lateness $(ARGS)
-	@$(BIN)/python -m tests.benchmarks.capacity --lead 3 --n 300 450 600 --rounds 1
+	@$(BIN)/python -m tests.benchmarks.capacity
 
 faults: $(TOOLS) ## The kill matrix, then the campaign: 10,000 prebookings amid kills (20 minutes; ARGS="--seconds 60")
 	@$(BIN)/python -m tests.reliability.faults.matrix

@@ -1,137 +1,69 @@
 """How many can want one opening? `python -m tests.benchmarks.capacity`
 
-The crowd grows until its last request is more than 60 ms late; the service beside one that does only the least that has
-to be done (null_service.py), each on its own, on the same cores. And what a prebooking costs the service's CPU.
+The crowd grows until its last request is more than 60 ms late; the service beside the floor, a plain webhook and one
+that does only the least that has to be done (null_service.py), each alone, on the same cores. Then twice as many as
+were in time, and what a prebooking costs the service's CPU.
 """
 
 import argparse
 import asyncio
 import json
-import statistics
+import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime
-from uuid import uuid4
 
-import asyncpg
 import psutil
-from qstash import AsyncQStash
 from rich.console import Console
-from rich.table import Table
-from tests.benchmarks.contestants import Ours, Round
+from tests.benchmarks.alone import Bare, Entrant, Null, Service, Webhook
+from tests.benchmarks.crowds import IN_TIME_MS, Crowd, most_in_time, summary, table
 from tests.benchmarks.lateness import RESULTS, percentile
 from tests.benchmarks.picture import draw_capacity
-from tests.benchmarks.scene import BOX, Cores, Scene, open_scene, sleep_until, whole_second
-
-from prebooking_local.qstash.signing import DEV_TOKEN
+from tests.benchmarks.scene import Cores, Scene, open_scene, sleep_until, whole_second
 
 _OUT = Console(width=160)
-IN_TIME_MS = 60.0
 _HOPELESS_MS = 1500.0  # nothing is learnt from a larger crowd
-_SIZES = (100, 200, 300, 450, 600, 800, 1000)
-_REGIMES = ((3, 10), (10, 18))  # the lead and the platform's limit, in seconds
-_AHEAD_S = 2.0
+_LIMITS = {0: 10, 3: 10, 10: 18}  # the platform's limit by the lead, in seconds; 0: the lead changes nothing
+_SIZES = {0: (300, 600, 1000), 3: (200, 300, 450, 600), 10: (600, 1000)}
 _LATE_S, _LOOK_S = 30, 3  # for those who come late; seconds
-_IN_FLIGHT = 16
 
 
-class Null:
-    """Rows by the same SQL, and messages by the same QStash; the service is null_service.py."""
-
-    name = "null service"
-    program = "null_service.py"
-
-    def __init__(self, scene: Scene, lead_s: float) -> None:
-        self._scene = scene
-        self._lead_s = lead_s
-        self._qstash = AsyncQStash(DEV_TOKEN, base_url=scene.stack.qstash_url)
-
-    def ahead_s(self, count: int) -> float:
-        return self._lead_s + _AHEAD_S + count / 80
-
-    async def run(self, count: int, opens_at: datetime) -> Round:
-        class_id, day = await self._scene.announce(opens_at)
-        line = asyncio.Semaphore(_IN_FLIGHT)
-        pool = await asyncpg.create_pool(self._scene.stack.database_url, min_size=1, max_size=4)
-
-        async def create(person: int) -> None:
-            async with line:
-                email = self._scene.people[person].member.email
-                data = {"day": day, "id": str(class_id), "familyId": "", "insist": 0}
-                answer = await pool.fetchval(
-                    "select public.create_prebooking($1, $2, $3, $4, $5, $6)",
-                    *(uuid4(), email, BOX["slug"], str(BOX["boid"]), json.dumps(data), opens_at),
-                )
-                row = json.loads(answer)["prebooking"]
-                message = {"prebooking_id": row["id"], "version": row["version"], "opening": opens_at.timestamp()}
-                await self._qstash.message.publish_json(
-                    url=f"{self._scene.stack.service_url}/execute",
-                    body=message,
-                    not_before=int(opens_at.timestamp() - self._lead_s),
-                    retries=0,
-                )
-
-        await asyncio.gather(*(create(i) for i in range(count)))
-        await pool.close()
-        await sleep_until(opens_at, 1.5 + count / 100)
-        return Round(class_id, list(range(count)))
-
-
-class Service(Ours):
-    program = "named_service.py"
-
-
-@dataclass(slots=True)
-class Measured:
-    """One size of one contestant, all rounds."""
-
-    contestant: str
-    lead_s: int
-    count: int
-    last_ms: list[float] = field(default_factory=list)
-    p99_ms: list[float] = field(default_factory=list)
-    first_half_ms: list[float] = field(default_factory=list)  #: the last of those who asked first
-    missing: int = 0
-    create_cpu_ms: list[float] = field(default_factory=list)
-    delivery_cpu_ms: list[float] = field(default_factory=list)
-
-    @property
-    def last(self) -> float:
-        return statistics.median(self.last_ms)
-
-
-async def measure(
-    contestant: type[Null] | type[Service],
-    lead_s: int,
-    limit_s: int,
-    sizes: tuple[int, ...],
-    rounds: int,
-    cores: Cores,
-) -> tuple[list[Measured], float]:
-    """Returns a row a size, up to the first that is hopeless, and the seconds that the service took to start."""
-    settings = {"LEAD_SECONDS": str(lead_s), "MAX_DURATION_SECONDS": str(limit_s), "LOG_LEVEL": "ERROR"}
-    found = []
-    async with open_scene(max(sizes), contestant.program, cores, **settings) as scene:
+async def measure(contestant: Entrant, lead_s: int, sizes: tuple[int, ...], rounds: int, cores: Cores) -> list[Crowd]:
+    """Returns a crowd a size, up to the first that is hopeless; of the service also twice as many as were in time."""
+    settings = {"LEAD_SECONDS": str(lead_s), "MAX_DURATION_SECONDS": str(_LIMITS[lead_s]), "LOG_LEVEL": "ERROR"}
+    doubled = issubclass(contestant, Service)
+    people = max(sizes) * (2 if doubled else 1)
+    found: list[Crowd] = []
+    async with open_scene(people, contestant.program, cores, contestant.gym, **settings) as scene:
         one = contestant(scene, lead_s)
         cpu = _cpu_of(scene)
-        await one.run(5, whole_second(one.ahead_s(5)))
-        for count in sizes:
-            measured = Measured(one.name, lead_s, count)
+        await one.run(min(5, people), whole_second(one.ahead_s(5)))
+
+        async def measure_one(count: int) -> Crowd:
+            crowd = Crowd(one.name, lead_s, count, scene.start_s)
             for _ in range(rounds):
                 await scene.forget()
-                await _round(scene, one, measured, cpu)
-            found.append(measured)
-            _OUT.print(f"{one.name}, lead {lead_s} s, {count}: the last {measured.last:.1f} ms late", highlight=False)
-            if measured.last > _HOPELESS_MS:
+                await _round(scene, one, crowd, cpu)
+            found.append(crowd)
+            lead = f", lead {lead_s} s" if lead_s else ""
+            _OUT.print(f"{one.name}{lead}, {count}: the last {crowd.last:.1f} ms late", highlight=False)
+            return crowd
+
+        for count in sizes:
+            if (await measure_one(count)).last > _HOPELESS_MS:
                 break
-        return found, scene.start_s
+        most = most_in_time(found)
+        if most and doubled:
+            measured = {crowd.count: crowd for crowd in found}
+            (measured.get(2 * most.count) or await measure_one(2 * most.count)).twice = True
+        return found
 
 
-async def _round(scene: Scene, one: Null | Service, measured: Measured, cpu: Callable[[], float]) -> None:
-    count, opens_at = measured.count, whole_second(one.ahead_s(measured.count))
+async def _round(scene: Scene, one: Bare | Webhook | Null | Service, crowd: Crowd, cpu: Callable[[], float]) -> None:
+    count, opens_at = crowd.count, whole_second(one.ahead_s(crowd.count))
     before = cpu()
     running = asyncio.create_task(one.run(count, opens_at))
-    await sleep_until(opens_at, -measured.lead_s - 0.2)
+    await sleep_until(opens_at, -crowd.lead_s - 0.2)
     created = cpu()
     round_ = await running
     arrivals = await scene.arrivals(opens_at, round_.class_id)
@@ -141,14 +73,15 @@ async def _round(scene: Scene, one: Null | Service, measured: Measured, cpu: Cal
         waited_s += _LOOK_S
         arrivals = await scene.arrivals(opens_at, round_.class_id)
     ended = cpu()
-    late = sorted(arrival.last_byte_ms for arrival in arrivals)
-    first_half = set(round_.order[: count // 2])
-    measured.missing += count - len({arrival.person for arrival in arrivals})
-    measured.last_ms.append(late[-1])
-    measured.p99_ms.append(percentile(late, 99))
-    measured.first_half_ms.append(max(a.last_byte_ms for a in arrivals if a.person in first_half))
-    measured.create_cpu_ms.append((created - before) / count)
-    measured.delivery_cpu_ms.append((ended - created) / count)
+    late = sorted(arrival.last_byte_ms for arrival in arrivals) or [math.inf]
+    first_half = set(round_.order[: -(-count // 2)])
+    late_of_first_half = [arrival.last_byte_ms for arrival in arrivals if arrival.person in first_half]
+    crowd.missing += count - len({arrival.person for arrival in arrivals})
+    crowd.last_ms.append(late[-1])
+    crowd.p99_ms.append(percentile(late, 99))
+    crowd.first_half_ms.append(max(late_of_first_half, default=math.inf))
+    crowd.create_cpu_ms.append((created - before) / count)
+    crowd.delivery_cpu_ms.append((ended - created) / count)
 
 
 def _cpu_of(scene: Scene) -> Callable[[], float]:
@@ -161,54 +94,31 @@ def _cpu_of(scene: Scene) -> Callable[[], float]:
     return cpu_ms
 
 
-def table(rows: list[Measured]) -> Table:
-    shown = Table(title="Milliseconds after the opening, at the gym (last byte in hand); medians of the rounds")
-    for name in ("lead", "N", "contestant", "p99", "last", "last of the first half", "missing"):
-        shown.add_column(name, justify="left" if name == "contestant" else "right")
-    for name in ("CPU ms a create", "a delivery"):
-        shown.add_column(name, justify="right")
-    for row in rows:
-        shown.add_row(
-            *(f"{row.lead_s} s", str(row.count), row.contestant),
-            *(f"{statistics.median(of):.1f}" for of in (row.p99_ms, row.last_ms, row.first_half_ms)),
-            str(row.missing),
-            *(f"{statistics.median(of):.1f}" for of in (row.create_cpu_ms, row.delivery_cpu_ms)),
-        )
-    return shown
-
-
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--n", type=int, nargs="*", default=list(_SIZES), help="the crowds, the smallest first")
-    parser.add_argument("--lead", type=int, nargs="*", default=[lead for lead, _ in _REGIMES])
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--n", type=int, nargs="+", help=f"the crowds, the smallest first (by lead: {_SIZES})")
+    parser.add_argument("--lead", type=int, nargs="+", choices=[3, 10], default=[3, 10], help="in seconds")
+    parser.add_argument("--rounds", type=int, default=1, help="openings of each size")
     parser.add_argument("--shared", dest="cores", action="store_const", const="shared", default="apart")
     options = parser.parse_args()
-    rows: list[Measured] = []
+    crowds: list[Crowd] = []
+    plan: list[tuple[Entrant, int]] = [(Bare, 0), (Webhook, 0)]
+    plan += [(one, lead_s) for lead_s in options.lead for one in (Null, Service)]
     try:
-        for lead_s, limit_s in _REGIMES:
-            if lead_s not in options.lead:
-                continue
-            for contestant in (Null, Service):
-                found, start_s = await measure(
-                    contestant, lead_s, limit_s, tuple(options.n), options.rounds, options.cores
-                )
-                rows += found
-                most = max((row.count for row in found if row.last <= IN_TIME_MS), default=0)
-                name = found[0].contestant
-                _OUT.print(
-                    f"{name}, lead {lead_s} s: {most} in time; ready {start_s:.2f} s after its start", style="bold"
-                )
+        for contestant, lead_s in plan:
+            sizes = contestant.sizes or tuple(options.n or _SIZES[lead_s])
+            crowds += await measure(contestant, lead_s, sizes, options.rounds, options.cores)
     finally:
-        _report(rows)
+        _report(crowds)
 
 
-def _report(rows: list[Measured]) -> None:
-    _OUT.print(table(rows))
+def _report(crowds: list[Crowd]) -> None:
+    _OUT.print(table(crowds))
+    _OUT.print(summary(crowds))
     RESULTS.mkdir(exist_ok=True)
     stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    (RESULTS / f"capacity-{stamp}.json").write_text(json.dumps([asdict(row) for row in rows], indent=1))
-    draw_capacity(rows, IN_TIME_MS, RESULTS / f"capacity-{stamp}.svg")
+    (RESULTS / f"capacity-{stamp}.json").write_text(json.dumps([asdict(crowd) for crowd in crowds], indent=1))
+    draw_capacity(crowds, IN_TIME_MS, RESULTS / f"capacity-{stamp}.svg")
     _OUT.print(f"Kept in {RESULTS}/capacity-{stamp}.json and .svg")
 
 

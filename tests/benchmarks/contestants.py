@@ -14,7 +14,6 @@ from uuid import uuid4
 import asyncpg
 import httpx
 from qstash import AsyncQStash
-from tests.benchmarks import plain_webhook
 from tests.benchmarks.floor import floor
 from tests.benchmarks.scene import BOX, Scene, sleep_until
 
@@ -174,23 +173,19 @@ class PlainWebhook:
 
 @asynccontextmanager
 async def plain_webhook_server(scene: Scene) -> AsyncIterator[PlainWebhook]:
-    connection = await asyncpg.connect(scene.stack.database_url)
-    try:
-        await connection.execute(plain_webhook.SCHEMA)
-    finally:
-        await connection.close()
     sock = listen("127.0.0.1", 0)
     port = sock.getsockname()[1]
     sock.close()
     environment = {
+        "PORT": str(port),
         "DATABASE_URL": scene.stack.database_url,
-        "BOX_URL": f"{scene.stack.aimharder_url}/{BOX['slug']}",
+        "AIMHARDER_BOX_URL": f"{scene.stack.aimharder_url}/{{box}}",
         "QSTASH_CURRENT_SIGNING_KEY": DEV_CURRENT_KEY,
         "QSTASH_NEXT_SIGNING_KEY": DEV_NEXT_KEY,
     }
-    script = Path(plain_webhook.__file__)
+    script = Path(__file__).with_name("plain_webhook.py")
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(script), str(port), env=os.environ | environment, stdin=asyncio.subprocess.DEVNULL
+        sys.executable, str(script), env=os.environ | environment, stdin=asyncio.subprocess.DEVNULL
     )
     try:
         url = f"http://127.0.0.1:{port}/hook"

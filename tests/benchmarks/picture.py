@@ -1,4 +1,4 @@
-"""Draws the distributions of lateness: one row a size, one line a contestant, a logarithmic axis of milliseconds."""
+"""Draws lateness: its distributions, and the last arrival over the size of the crowd."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ mpl.use("svg")
 import matplotlib.pyplot as plt
 
 if TYPE_CHECKING:
-    from tests.benchmarks.capacity import Measured
+    from tests.benchmarks.crowds import Crowd
     from tests.benchmarks.lateness import Tally
 
 
@@ -32,23 +32,29 @@ def draw(tallies: "list[Tally]", path: Path) -> None:
     plt.close(figure)
 
 
-def draw_capacity(rows: "list[Measured]", in_time_ms: float, path: Path) -> None:
-    """The last arrival over the size of the crowd; below the dashed line it is in time."""
-    leads = sorted({row.lead_s for row in rows})
-    figure, axes = plt.subplots(
-        max(1, len(leads)), 1, figsize=(9, 2.8 * max(1, len(leads))), sharex=True, squeeze=False
-    )
-    for axis, lead in zip(axes[:, 0], leads, strict=False):
-        for name in sorted({row.contestant for row in rows}):
-            mine = [row for row in rows if (row.lead_s, row.contestant) == (lead, name)]
-            axis.plot([row.count for row in mine], [row.last for row in mine], marker="o", label=name)
+def draw_capacity(crowds: "list[Crowd]", in_time_ms: float, path: Path) -> None:
+    """The last arrival over the size of the crowd; below the dashed line it is in time.
+
+    A triangle is the last of the first half of twice as many as were in time. Contestants without a lead are in each
+    drawing.
+    """
+    leads = sorted({crowd.lead_s for crowd in crowds if crowd.lead_s}) or [0]
+    names = list(dict.fromkeys(crowd.contestant for crowd in crowds))
+    figure, axes = plt.subplots(len(leads), 1, figsize=(9, 3.4 * len(leads)), sharex=True, squeeze=False)
+    for axis, lead in zip(axes[:, 0], leads, strict=True):
+        for number, name in enumerate(names):
+            mine = [crowd for crowd in crowds if crowd.contestant == name and crowd.lead_s in {0, lead}]
+            mine.sort(key=lambda crowd: crowd.count)
+            axis.plot([one.count for one in mine], [one.last for one in mine], f"C{number}", marker="o", label=name)
+            twice = [crowd for crowd in mine if crowd.twice]
+            axis.plot([one.count for one in twice], [one.first_half for one in twice], f"C{number}^")
         axis.axhline(in_time_ms, linestyle="--", color="grey")
+        axis.set_xscale("log")
         axis.set_yscale("log")
         axis.set_ylabel(f"lead {lead} s\nlast, ms late")
         axis.grid(visible=True, which="both", alpha=0.25)
-    if rows:
-        axes[0, 0].legend(loc="upper left", frameon=False)
-    axes[-1, 0].set_xlabel("members who want one opening")
+    axes[0, 0].legend(loc="upper left", frameon=False)
+    axes[-1, 0].set_xlabel("members who want one opening (a triangle: the first half of twice as many as were in time)")
     figure.tight_layout()
     figure.savefig(path)
     plt.close(figure)

@@ -1,12 +1,10 @@
 """What a user would write first: QStash calls at the opening, the handler verifies, claims, reads, and books.
 
-No lead, no preparation: everything happens after the bell. `python -m tests.benchmarks.plain_webhook PORT`,
-settings in the environment.
+No lead, no preparation: everything happens after the bell. All settings are in the environment.
 """
 
 import json
 import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -19,16 +17,22 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-SCHEMA = """
+_TABLE = """
 create table if not exists plain (
   id int primary key, email text not null, class_id text not null, day text not null, status text default 'pending')
 """
+_BOX_URL = os.environ["AIMHARDER_BOX_URL"].replace("{box}", "mygym")
 
 
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
     async with asyncpg.create_pool(os.environ["DATABASE_URL"]) as app.state.pool:
+        await app.state.pool.execute(_TABLE)
         yield
+
+
+async def ready(_: Request) -> Response:
+    return Response()
 
 
 async def hook(request: Request) -> Response:
@@ -45,7 +49,7 @@ async def hook(request: Request) -> Response:
     cookie = "; ".join(f"{c['name']}={c['value']}" for c in json.loads(session["aimharder_cookies"]))
     async with httpx.AsyncClient(timeout=30) as client:
         answer = await client.post(
-            os.environ["BOX_URL"] + "/api/book",
+            f"{_BOX_URL}/api/book",
             data={"id": row["class_id"], "day": row["day"], "insist": "0", "familyId": ""},
             headers={"Cookie": cookie},
         )
@@ -54,7 +58,7 @@ async def hook(request: Request) -> Response:
     return JSONResponse({"status": status})
 
 
-app = Starlette(routes=[Route("/hook", hook, methods=["POST"])], lifespan=lifespan)
+app = Starlette(routes=[Route("/hook", hook, methods=["POST"]), Route("/readyz", ready)], lifespan=lifespan)
 
 if __name__ == "__main__":
-    uvicorn.run(app, port=int(sys.argv[1]), log_level="warning")
+    uvicorn.run(app, port=int(os.environ["PORT"]), log_level="warning")

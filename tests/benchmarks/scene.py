@@ -20,6 +20,7 @@ BOOK = "/api/book"
 ZONE = "gym.test"  #: below which all boxes are, and the account host
 NANO = 1_000_000_000
 Cores = Literal["apart", "shared"]
+Gym = Literal["named", "address"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +104,12 @@ async def sleep_until(instant: datetime, extra_s: float = 0.0) -> None:
 
 @asynccontextmanager
 async def open_scene(
-    count: int, program: str = "named_service.py", cores: Cores = "apart", /, **settings: str
+    count: int, program: str = "named_service.py", cores: Cores = "apart", gym: Gym = "named", /, **settings: str
 ) -> AsyncIterator[Scene]:
-    """The service, a `program` of this folder, finds the gym by its name, for which it asks a name server.
+    """Starts the stack, with a `program` of this folder as its service; `settings` are more of its environment.
 
     `cores`: shared by all processes, or the gym has one of its own, and all else the others.
+    `gym`: the service finds it by its name, for which it asks a name server, or has its address.
     """
     members = [Member(f"m{i:04}@example.com", "secret", f"Member {i}") for i in range(count)]
     async with (
@@ -115,8 +117,11 @@ async def open_scene(
         outside(Ports(0, 0, 0, 0), (), parallelism=max(100, count), **UNLIMITED, **settings) as stack,
     ):
         names.put(f"*.{ZONE}", ("127.0.0.1",))
-        # Compiled once, as a deployment is: a machine for tests may forbid it.
-        stack.environment |= _by_name(stack, names) | {"PYTHONDONTWRITEBYTECODE": ""}
+        if gym == "named":
+            stack.environment |= _by_name(stack, names)
+        # Compiled once, as a deployment is: a machine for tests may forbid it. The database's URL is for
+        # plain_webhook.py; the service does not read it.
+        stack.environment |= {"PYTHONDONTWRITEBYTECODE": "", "DATABASE_URL": stack.database_url}
         started = time.monotonic()
         async with service(stack, str(Path(__file__).with_name(program))):
             start_s = time.monotonic() - started
