@@ -61,9 +61,9 @@ check: $(TOOLS) ## Format, lint, strict types, import direction, licences: looks
 	@$(BIN)/lint-imports
 	@$(BIN)/python .ci/licences.py
 
-bench: $(BENCH) ## How late, beside bare sockets and a plain webhook, and how many (28 minutes; ARGS="--n 30 --rounds 3")
+bench: $(BENCH) ## How late, beside bare sockets and a plain webhook, and how many (28 minutes; ARGS="--n 30 --rounds 3", BEFORE=REVISION)
 	@$(BIN)/python -m tests.benchmarks.lateness $(ARGS)
-	@$(BIN)/python -m tests.benchmarks.capacity
+	@$(BIN)/python -m tests.benchmarks.capacity $(if $(BEFORE),--before $(BEFORE))
 
 faults: $(TOOLS) ## The kill matrix, then the campaign: 10,000 prebookings amid kills (20 minutes; ARGS="--seconds 60")
 	@$(BIN)/python -m tests.reliability.faults.matrix

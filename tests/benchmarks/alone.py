@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import uuid4
@@ -22,6 +23,7 @@ class Alone:
 
     program: str  #: a file of this folder
     gym: ClassVar[Gym] = "named"  #: how it finds the gym
+    settings: ClassVar[Mapping[str, str]] = {}  #: more of its environment
     sizes: ClassVar[tuple[int, ...]] = ()  #: the crowds, where the others' would be too large
 
 

@@ -10,6 +10,7 @@ import asyncio
 import json
 import math
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -17,6 +18,7 @@ import psutil
 from rich.console import Console
 from tests.benchmarks.alone import Bare, Entrant, Null, Service, Webhook
 from tests.benchmarks.crowds import IN_TIME_MS, Crowd, most_in_time, summary, table
+from tests.benchmarks.earlier import earlier_service
 from tests.benchmarks.lateness import RESULTS, percentile
 from tests.benchmarks.picture import draw_capacity
 from tests.benchmarks.scene import Cores, Scene, open_scene, sleep_until, whole_second
@@ -31,6 +33,7 @@ _LATE_S, _LOOK_S = 30, 3  # for those who come late; seconds
 async def measure(contestant: Entrant, lead_s: int, sizes: tuple[int, ...], rounds: int, cores: Cores) -> list[Crowd]:
     """Returns a crowd a size, up to the first that is hopeless; of the service also twice as many as were in time."""
     settings = {"LEAD_SECONDS": str(lead_s), "MAX_DURATION_SECONDS": str(_LIMITS[lead_s]), "LOG_LEVEL": "ERROR"}
+    settings |= contestant.settings
     doubled = issubclass(contestant, Service)
     people = max(sizes) * (2 if doubled else 1)
     found: list[Crowd] = []
@@ -100,16 +103,21 @@ async def main() -> None:
     parser.add_argument("--lead", type=int, nargs="+", choices=[3, 10], default=[3, 10], help="in seconds")
     parser.add_argument("--rounds", type=int, default=1, help="openings of each size")
     parser.add_argument("--shared", dest="cores", action="store_const", const="shared", default="apart")
+    parser.add_argument("--before", metavar="REVISION", help="the service of this earlier commit, too")
     options = parser.parse_args()
     crowds: list[Crowd] = []
-    plan: list[tuple[Entrant, int]] = [(Bare, 0), (Webhook, 0)]
-    plan += [(one, lead_s) for lead_s in options.lead for one in (Null, Service)]
-    try:
-        for contestant, lead_s in plan:
-            sizes = contestant.sizes or tuple(options.n or _SIZES[lead_s])
-            crowds += await measure(contestant, lead_s, sizes, options.rounds, options.cores)
-    finally:
-        _report(crowds)
+    with ExitStack() as stack:
+        services: list[Entrant] = [Null, Service]
+        if options.before:
+            services.insert(1, stack.enter_context(earlier_service(options.before)))
+        plan: list[tuple[Entrant, int]] = [(Bare, 0), (Webhook, 0)]
+        plan += [(one, lead_s) for lead_s in options.lead for one in services]
+        try:
+            for contestant, lead_s in plan:
+                sizes = contestant.sizes or tuple(options.n or _SIZES[lead_s])
+                crowds += await measure(contestant, lead_s, sizes, options.rounds, options.cores)
+        finally:
+            _report(crowds)
 
 
 def _report(crowds: list[Crowd]) -> None:
