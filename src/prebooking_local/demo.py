@@ -22,7 +22,7 @@ _OPENS_IN_S = 10
 
 
 async def demo(out: Console, *, count: int = _MEMBERS, opens_in_s: float = _OPENS_IN_S) -> int:
-    """The exit code: 0 only if the ledgers agree that each was booked exactly once, and none too early."""
+    """Returns the exit code: 0 only if the ledgers agree that each was booked exactly once, and none too early."""
     crowd = members(count)
     out.print(f"Starting Postgres, Supabase's gateway, QStash, AimHarder and the service for {count} members …")
     async with local_stack(Ports(0, 0, 0, 0), crowd, LOG_LEVEL="WARNING") as stack:
@@ -61,7 +61,7 @@ async def _count_down(opening: Opening, out: Console) -> None:
 
 
 async def _arrivals(stack: Stack, opening: Opening) -> list[Arrival]:
-    """By the gym's own stamps, in the order of arrival."""
+    """Returns the arrivals by the gym's own stamps, in their order."""
     opened = int(opening.at.timestamp()) * 1_000_000_000
     ledger = (await stack.control(stack.aimharder_url, "ledger"))["requests"]
     found = [
@@ -98,7 +98,7 @@ def _table(crowd: list[Member], rows: list[dict[str, Any]], arrivals: list[Arriv
 
 
 async def _disagreements(stack: Stack, crowd: list[Member], arrivals: list[Arrival]) -> list[str]:
-    """What speaks against "each was booked exactly once, and none asked too early"."""
+    """Returns what speaks against "each was booked exactly once, and none asked too early"."""
     bookings = (await stack.control(stack.aimharder_url, "bookings"))["bookings"]
     held = Counter(booking["member"] for booking in bookings if booking["state"] == 1)
     asked = Counter(arrival.member for arrival in arrivals)

@@ -20,7 +20,7 @@ _CAPACITY = 20
 
 
 async def dev(ports: Ports, out: Console) -> int:
-    """Runs until Ctrl-C; the exit code."""
+    """Runs until Ctrl-C. Returns the exit code."""
     stop = asyncio.Event()
     for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(sig, stop.set)

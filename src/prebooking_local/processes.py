@@ -21,7 +21,7 @@ class StartFailedError(RuntimeError):
 async def stand_in(
     processes: dict[str, asyncio.subprocess.Process], name: str, folder: str, *arguments: str, **environment: str
 ) -> AsyncIterator[str]:
-    """A stand-in as a process; yields its URL."""
+    """Starts a stand-in as a process. Yields its URL."""
     command = ["-m", f"prebooking_local.{name}", *arguments]
     process = await spawn(command, folder, environment, stdout=asyncio.subprocess.PIPE)
     processes[name] = process

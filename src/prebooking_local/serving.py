@@ -26,7 +26,7 @@ class Serving(Protocol):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one. Raises PortBusyError with the way out in its text."""
+    """Returns a listening socket; port 0 takes a free one. Raises PortBusyError, which says what to do."""
     # asyncio switches Nagle's delay off only where the protocol is named; it costs 40 ms an answer.
     sock = socket.socket(proto=socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -75,7 +75,7 @@ async def serve_asgi(app: Any, *, host: str, port: int) -> AsyncIterator[str]:
 
 
 async def _until_stopped() -> None:
-    """Until a signal, or until the starting process, which holds our standard input open, is gone."""
+    """Returns at a signal, or once the starting process, which holds our standard input open, is gone."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for sig in (signal.SIGINT, signal.SIGTERM):

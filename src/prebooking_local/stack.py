@@ -72,13 +72,13 @@ class Stack:
     folder: str  #: for what belongs to this run alone
 
     async def control(self, url: str, what: str, content: Any = None) -> Any:
-        """A switch of a stand-in."""
+        """Calls a control route of a stand-in. Returns its answer."""
         answer = await self.http.request("GET" if content is None else "POST", f"{url}/_control/{what}", json=content)
         answer.raise_for_status()
         return answer.json()
 
     async def sign_up(self, members: Sequence[Member]) -> list[dict[str, Any]]:
-        """Gives the members accounts at AimHarder; a session of each, which nobody else has."""
+        """Gives the members accounts at AimHarder. Returns a session of each, which nobody else has."""
         wanted = [{"email": m.email, "password": m.password, "name": m.name} for m in members]
         sessions: list[dict[str, Any]] = (await self.control(self.aimharder_url, "members", wanted))["members"]
         return sessions
@@ -99,7 +99,7 @@ class Stack:
         return sessions
 
     def headers(self, member: Member) -> dict[str, str]:
-        """How a trusted server speaks for a member."""
+        """Returns the headers with which a trusted server speaks for a member."""
         return {"Authorization": f"Bearer {SERVICE_KEY}", "X-User-Email": member.email}
 
 
@@ -116,7 +116,7 @@ async def local_stack(
 async def outside(
     ports: Ports, members: Sequence[Member] = (), *, parallelism: int = 100, **settings: str
 ) -> AsyncIterator[Stack]:
-    """All but the service; `settings` are more of its environment.
+    """Starts all but the service; `settings` are more of its environment.
 
     `parallelism` is QStash's: how many deliveries are under way at once (100 as with its pay-as-you-go plan).
     """
@@ -169,7 +169,7 @@ async def outside(
 
 @asynccontextmanager
 async def service(stack: Stack, *command: str) -> AsyncIterator[None]:
-    """The service itself, unmodified, with nothing but its environment to go by; or what `command` has Python run."""
+    """Starts the unmodified service, which knows nothing but its environment; or what `command` has Python run."""
     process = await spawn(
         ["-m", "prebooking_local.leash", sys.executable, *(command or ("-m", "prebooking", "serve"))],
         stack.folder,

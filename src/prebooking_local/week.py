@@ -20,7 +20,7 @@ _SOON = 3  # minutes ahead for which there is always a class
 
 
 async def put_up_week(stack: Stack) -> None:
-    """Today and nine days more."""
+    """Puts up the classes of today and nine days more."""
     now = datetime.now(ZONE)
     classes = [
         {
@@ -40,7 +40,7 @@ async def put_up_week(stack: Stack) -> None:
 
 
 async def keep_one_soon(stack: Stack) -> None:
-    """Until it is cancelled: a class for each of the next minutes, which opens then by the gym's own rule."""
+    """Puts up a class for each of the next minutes, which opens then by the gym's own rule, until it is cancelled."""
     made = -1
     while True:
         minute = int(datetime.now(UTC).timestamp() // 60)

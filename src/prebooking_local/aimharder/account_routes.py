@@ -12,7 +12,7 @@ from prebooking_local.aimharder.wire import Answer, as_html, as_json
 
 
 def set_session_cookie(call: Call, answer: Answer, session: Session) -> None:
-    """On the parent domain, for all boxes; on an address that can't be said, and the host alone gets it."""
+    """Sets the cookie on the parent domain, for all boxes; an address has none, so there the host alone gets it."""
     domain = call.request.domain
     value = session.auth + (OF_ES if domain == ES else "")
     answer.set_cookie("amhrdrauth", value, f"; Domain=.{domain}; HttpOnly" if domain else "; HttpOnly")
@@ -23,7 +23,7 @@ def _boxes(call: Call) -> list[Box]:
 
 
 def login(call: Call) -> Answer:
-    """JSON; a form is what the retired login took, and it is told so."""
+    """Takes JSON. A form, which the retired login took, is refused."""
     try:
         body = json.loads(call.request.body)
         username, password = str(body["username"]), str(body["password"])

@@ -36,7 +36,7 @@ class Member(BaseModel):
 
 
 class SessionRules(BaseModel):
-    """What is contradicted or unknown of accounts, switchable."""
+    """The rules of accounts on which the records contradict each other, or are silent: each can be switched."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -82,7 +82,7 @@ class Session:
         self.renewals.append(Renewal(self.token, self.auth, now_ns))
 
     def as_json(self) -> dict[str, Any]:
-        """For whoever judges its life."""
+        """Returns the session for the tests that judge its life."""
         return {
             "member": self.member.email,
             "renewals": [asdict(renewal) for renewal in self.renewals],
@@ -91,7 +91,7 @@ class Session:
         }
 
     def cookies(self) -> list[dict[str, str]]:
-        """As the web application stores them."""
+        """Returns the cookies as the web application stores them."""
         jar = {"amhrdrauth": self.auth, **balancer_cookies()}
         if self.php_ids:
             jar["PHPSESSID"] = self.php_ids[-1]
@@ -99,7 +99,7 @@ class Session:
 
 
 def balancer_cookies() -> dict[str, str]:
-    """The load balancer's stickiness, another one on each answer."""
+    """Returns the load balancer's cookies, which are others on each answer."""
     value = secrets.token_urlsafe(72)
     return {"AWSALB": value, "AWSALBCORS": value}
 
@@ -123,7 +123,7 @@ class Accounts:
         return list(unique.values())
 
     def stored_session(self, email: str, now_ns: int) -> Session:
-        """A session as a browser has it after a while: good at every box at once."""
+        """Returns a session as a browser has it after a while: valid at every box."""
         session = self._open_session(self._member(email), now_ns, fingerprint=secrets.token_hex(25))
         session.admitted = True
         session.php_ids.append(secrets.token_hex(13))
@@ -154,7 +154,7 @@ class Accounts:
         return "locked"
 
     def owner(self, auth: str) -> Session | None:
-        """Whose cookie this is, or was."""
+        """Returns the member whose cookie this is, or was."""
         return self._by_cookie.get(auth)
 
     def living(self, auth: str, now_ns: int) -> Session | None:
@@ -167,7 +167,7 @@ class Accounts:
         return None if expired or killed else session
 
     def admit(self, token: str, box: str | None) -> Session | None:
-        """The visit of /setrefresh after a login; `box` is the one that it leads to."""
+        """Visits /setrefresh after a login; `box` is the one that it leads to."""
         session = self._by_token.get(token)
         if session is None or session.token != token:
             return None
@@ -191,19 +191,19 @@ class Accounts:
         return True
 
     def kill(self, email: str, at_ns: int) -> int:
-        """Ends all sessions of a member at that instant; how many."""
+        """Ends all sessions of a member at that instant. Returns how many there were."""
         sessions = self.sessions(self._member(email).email)
         for session in sessions:
             self._end(session, at_ns, "the gym")
         return len(sessions)
 
     def all_sessions(self) -> list[Session]:
-        """Also those that have ended."""
+        """Returns all sessions, also those that have ended."""
         return list({id(session): session for session in self._by_token.values()}.values())
 
     @staticmethod
     def _end(session: Session, at_ns: int, by: Literal["the gym", "a stale token"]) -> None:
-        """What has ended stays as it ended."""
+        """Ends a session; one that has ended stays as it is."""
         if session.dies_ns is None or at_ns < session.dies_ns:
             session.dies_ns, session.ended_by = at_ns, by
 

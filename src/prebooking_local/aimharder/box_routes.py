@@ -12,7 +12,7 @@ from prebooking_local.aimharder.wire import Answer, as_html, as_json
 
 
 def _number(text: str | None) -> int:
-    """-1, which no id is, for what is no number."""
+    """Returns the number; -1, which no id is, for anything else."""
     return int(text) if text and len(text) < 19 and text.isascii() and text.isdigit() else -1
 
 
@@ -50,7 +50,7 @@ def book(call: Call, box: Box) -> Answer:
 
 
 def cancel(call: Call, box: Box) -> Answer:
-    """A dead session is told `logout` here too, which is invented; only booking and refreshing are on record."""
+    """Answers a dead session with `logout`, which is invented: only booking and refreshing are on record."""
     session = call.session_at(box)
     if session is None:
         return as_json(answers.LOGOUT)
@@ -75,7 +75,7 @@ def upcoming(call: Call, box: Box) -> Answer:
 
 
 def schedule(call: Call, box: Box) -> Answer:
-    """The page whose visit gives a PHPSESSID of the box."""
+    """Answers with the page whose visit gives a PHPSESSID of the box."""
     answer = as_html(f"<script>var schedule = {{ box: {box.boid} }};</script>")
     session = call.site.accounts.owner(call.request.auth)
     if session is not None and call.request.cookies.get("PHPSESSID") not in session.php_ids:

@@ -40,7 +40,7 @@ class _Replacing(_ClassNamed):
 
 
 def _each(model: type[_Model], request: Request) -> list[_Model]:
-    """The body is one of them, or a list."""
+    """Returns the items of a body, which is one of them or a list."""
     body = json.loads(request.body)
     return [model.model_validate(item) for item in (body if isinstance(body, list) else [body])]
 

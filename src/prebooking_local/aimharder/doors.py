@@ -50,7 +50,7 @@ class Doors:
         )
 
     def _follow_faults(self) -> None:
-        """The port is listened to again before this returns: whoever lifted the fault may connect at once."""
+        """Listens to the port again before it returns: whoever lifted the fault may connect at once."""
         self._idling.follow_faults()
         refusing = {number: fault for number, fault in self._faults.active.items() if fault.kind == "refuse"}
         for number in refusing.keys() - self._timed:

@@ -47,7 +47,7 @@ class Framer:
         self._broken = False
 
     def feed(self, data: memoryview, now_ns: int) -> list[Frame]:
-        """The requests that these bytes complete. After one that can't be framed nothing more is read."""
+        """Returns the requests that these bytes complete. After one that can't be framed nothing more is read."""
         if self._broken:
             return []
         if not self._buffer:
@@ -60,7 +60,7 @@ class Framer:
         return frames
 
     def torn(self) -> Frame | None:
-        """What came of a request whose sender left before its end."""
+        """Returns what came of a request whose sender left before its end."""
         if not self._buffer:
             return None
         head, _, body = bytes(self._buffer).partition(b"\r\n\r\n")

@@ -92,21 +92,21 @@ class Gym:
         self.boxes[box.slug] = box
 
     def put_class(self, gym_class: GymClass) -> None:
-        """New, or in the place of the one with that id, whose reservations stay."""
+        """Adds a class, or replaces the one with that id, whose reservations stay."""
         if gym_class.box not in self.boxes:
             raise LookupError(f"no box {gym_class.box!r}: put it up first")
         self.classes[gym_class.key] = gym_class
         self._rosters.setdefault(gym_class.key, [])
 
     def remove_class(self, box: str, class_id: int) -> GymClass:
-        """Boxes delete and recreate classes; the reservations go too."""
+        """Removes a class with its reservations, as boxes do that create their classes anew."""
         if (box, class_id) not in self.classes:
             raise LookupError(f"box {box!r} has no class {class_id}")
         del self._rosters[box, class_id]
         return self.classes.pop((box, class_id))
 
     def replace_class(self, box: str, class_id: int, new_id: int, *, keeps_places: bool = False) -> None:
-        """The same class, recreated under another id; its reservations go, unless they are taken along."""
+        """Creates the same class under another id. Its reservations go, unless they are taken along."""
         roster = self._rosters.get((box, class_id), [])
         recreated = self.remove_class(box, class_id).model_copy(update={"id": new_id})
         self.put_class(recreated)
@@ -115,7 +115,7 @@ class Gym:
             self._rosters[recreated.key].append(reservation)
 
     def fill_class(self, box: str, class_id: int) -> None:
-        """Others take all places that are left."""
+        """Gives all places that are left to others."""
         gym_class = self.classes.get((box, class_id))
         if gym_class is None:
             raise LookupError(f"box {box!r} has no class {class_id}")
@@ -137,7 +137,7 @@ class Gym:
         return [reservation for roster in self._rosters.values() for reservation in roster]
 
     def classes_on(self, box: str, day: str, now_ns: int | None = None) -> list[GymClass]:
-        """`now_ns`: those that are listed then; None: all."""
+        """Returns the classes of a day. `now_ns`: those that are listed then; None: all."""
         found = (c for c in self.classes.values() if (c.box, c.day) == (box, day))
         return sorted((c for c in found if now_ns is None or self.is_listed(c, now_ns)), key=lambda c: (c.time, c.id))
 

@@ -42,7 +42,7 @@ class Idling:
 
 
 def _meets(fault: Fault, connection: Connection) -> bool:
-    """Whether the last request that came on it is one of the fault's."""
+    """Returns whether the last request that came on the connection is one of the fault's."""
     if connection.last is None:
         return (fault.path, fault.box, fault.member) == (None, None, None)
     return fault.matches(connection.last)

@@ -51,7 +51,7 @@ class Ledger:
         return [entry for entry in self.entries if entry.request.path == path and member in (None, entry.member)]
 
     def stamps(self) -> list[tuple[str, str | None, int, int | None]]:
-        """Path, member, first and last byte of each: small enough to fetch after a thousand requests."""
+        """Returns path, member, first and last byte of each: small enough to fetch after a thousand requests."""
         return [
             (entry.request.path, entry.member, entry.request.first_byte_ns, entry.request.last_byte_ns)
             for entry in self.entries

@@ -28,7 +28,7 @@ def _time_id(gym_class: GymClass) -> str:
 
 
 def listing(gym: Gym, box: Box, day: str, viewer: Person | None, *, now_ns: int, stale_ns: int) -> Json:
-    """Reservations of the last `stale_ns` are not shown yet."""
+    """Returns the day's rows. Reservations of the last `stale_ns` are not shown yet."""
     classes = gym.classes_on(box.slug, day, now_ns)
     slots = {_time_id(gym_class): gym_class.time for gym_class in classes}
     return {
@@ -82,7 +82,7 @@ def _fixed_part(box: Box, gym_class: GymClass) -> Json:
 
 
 def reshaped(listing: Json, shape: Shape) -> Json:
-    """The same day as other versions of AimHarder tell it."""
+    """Returns the same day as other versions of AimHarder tell it."""
     rows = listing["bookings"]
     match shape:
         case "gaps":
@@ -103,7 +103,7 @@ def reshaped(listing: Json, shape: Shape) -> Json:
 
 
 def next_bookings(gym: Gym, box: Box, person: Person) -> Json:
-    """Its ids match neither the sessions nor the types of the listing, as in the original."""
+    """Returns the member's next bookings, whose ids match neither sessions nor types of the listing (recorded)."""
     own: list[tuple[GymClass, Reservation]] = [
         (gym.classes[reservation.key], reservation)
         for reservation in gym.reservations()

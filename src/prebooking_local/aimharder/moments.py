@@ -14,7 +14,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def nanoseconds(moment: datetime) -> int:
-    """Exact to the microsecond, which a float of seconds is not."""
+    """Returns nanoseconds, exact to the microsecond, which a float of seconds is not."""
     if moment.tzinfo is None:
         raise ValueError("an instant needs an offset")
     return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
@@ -46,6 +46,6 @@ Day = Annotated[str, AfterValidator(_checked_day)]
 
 
 def at_wall_clock(day: str, time: str, zone: str, *, days_before: int = 0) -> int:
-    """The instant at which clocks in the zone show that time; going back keeps the time, also over a DST change."""
+    """Returns the instant at which clocks in the zone show that time; going back keeps the time over a DST change."""
     local = datetime.strptime(f"{day} {time}", "%Y%m%d %H:%M").replace(tzinfo=ZoneInfo(zone))
     return nanoseconds(local - timedelta(days=days_before))

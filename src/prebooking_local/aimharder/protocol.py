@@ -62,7 +62,7 @@ class Connection(asyncio.BufferedProtocol):
         self._desk.left(self, self._framer.torn())
 
     def write(self, payload: bytes) -> bool:
-        """Whether there was still somebody to write to."""
+        """Writes the bytes. Returns whether the connection was still open."""
         if self._transport is None or self._transport.is_closing():
             return False
         self._transport.write(payload)

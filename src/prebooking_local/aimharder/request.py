@@ -23,13 +23,13 @@ def _box_of_host(host: str) -> str | None:
 
 
 def box_of_url(url: str) -> str | None:
-    """The box that a whole URL leads to, in either form."""
+    """Returns the box that a whole URL leads to, in either form."""
     parts = urlsplit(url)
     return _locate(f"{parts.path.rstrip('/')}/", parts.netloc)[0] or _box_of_host(parts.netloc)
 
 
 def _locate(path: str, host: str) -> tuple[str | None, str]:
-    """The box and the path within it: a path prefix plays the sub-domain, a Host header may name it too."""
+    """Returns the box and the path within it: a path prefix plays the sub-domain, a Host header may name it too."""
     if path in ACCOUNT_PATHS or path.startswith(CONTROL):
         return None, path
     if path.startswith("/api/") or path == "/schedule":
@@ -81,14 +81,14 @@ class Request:
 
     @cached_property
     def form(self) -> dict[str, str]:
-        """Only a body that says it is a form is one: the booking routes know no JSON."""
+        """Returns the form. Only a body that says it is a form is one: the booking routes know no JSON."""
         if not self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
             return {}
         return dict(parse_qsl(self.body.decode("latin-1"), keep_blank_values=True))
 
     @property
     def domain(self) -> str:
-        """The parent domain of the host; an address or a bare name has none."""
+        """Returns the parent domain of the host; an address or a bare name has none."""
         labels = self.headers.get("host", "").partition(":")[0].lower().split(".")
         return ".".join(labels[-2:]) if len(labels) > 1 and not labels[-1].isdigit() else ""
 
@@ -99,7 +99,7 @@ class Request:
 
     @property
     def auth(self) -> str:
-        """The session's cookie; of the other domain's it is "", and so of none."""
+        """Returns the session's cookie; "" if there is none, or one of the other domain."""
         value = self.cookies.get("amhrdrauth", "")
         if self.domain != ES:
             return value
@@ -107,7 +107,7 @@ class Request:
 
     @cached_property
     def login_name(self) -> str | None:
-        """Who wants to log in."""
+        """Returns the name of who wants to log in."""
         if self.path != "/api/login":
             return None
         try:

@@ -112,7 +112,7 @@ def _seat(gym: Gym, gym_class: GymClass, wish: Wish) -> Reservation | Refusal:
 
 
 def cancel(gym: Gym, box: Box, reservation_id: int, member: str, *, late: bool, now_ns: int) -> int:
-    """The `cancelState`: 1 done, 2 would cost the credit (ask again with late=1), 3 no such reservation."""
+    """Returns the `cancelState`: 1 done, 2 would cost the credit (ask again with late=1), 3 no such reservation."""
     for reservation in gym.reservations():
         owner = reservation.person.member
         if (reservation.id, reservation.key[0], owner) == (reservation_id, box.slug, member):

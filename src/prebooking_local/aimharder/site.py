@@ -26,7 +26,7 @@ class Site:
         self.faults.clear()
 
     def bookings(self) -> list[dict[str, Any]]:
-        """Who holds what."""
+        """Returns who holds which place."""
         return [
             {
                 "id": reservation.id,
@@ -66,11 +66,11 @@ class Call:
         return int(self.bend.clock_s * SECOND)
 
     def session(self) -> Session | None:
-        """The living session of the cookies, for account routes. The gyms' clock has no part in it."""
+        """Returns the living session of the cookies, for account routes. The gyms' clock has no part in it."""
         return self.site.accounts.living(self.request.auth, self.site.clock())
 
     def session_at(self, box: Box) -> Session | None:
-        """The same at a box, which may want more than the login cookie."""
+        """Returns the same at a box, which may want more than the login cookie."""
         session = self.session()
         if session is None or not (session.admitted or box.slug in session.admitted_at):
             return None

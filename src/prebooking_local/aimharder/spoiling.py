@@ -59,5 +59,5 @@ _INSTEAD: dict[Kind, Callable[[Fault, Answer], Answer]] = {
 
 
 def spoil(fault: Fault, decided: Answer) -> Answer:
-    """The answer sent; a slow one is as decided, and the kinds that break the connection send none."""
+    """Returns the answer to send; a slow one is as decided, and the kinds that break the connection send none."""
     return _INSTEAD[fault.kind](fault, decided) if fault.kind in _INSTEAD else decided

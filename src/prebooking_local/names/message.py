@@ -24,7 +24,7 @@ class Question:
 
 
 def read(message: bytes) -> Question:
-    """Raises ValueError for what is no question."""
+    """Returns the question. Raises ValueError for anything else."""
     try:
         number, flags, questions, *_ = _HEADER.unpack_from(message)
         labels, at = [], _HEADER.size
@@ -40,7 +40,7 @@ def read(message: bytes) -> Question:
 
 
 def answer(question: Question, code: int, addresses: list[IPv4Address | IPv6Address], ttl_s: int) -> bytes:
-    """Those of the addresses that are of the kind asked for."""
+    """Returns the answer, with those of the addresses that are of the kind asked for."""
     version = {A: 4, AAAA: 6}.get(question.kind)
     records = [
         _RECORD.pack(_NAME_OF_THE_QUESTION, question.kind, _INTERNET, ttl_s, len(address.packed)) + address.packed

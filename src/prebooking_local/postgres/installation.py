@@ -60,7 +60,7 @@ class Home:
 
 
 def _open_to_all(path: Path) -> bool:
-    """Another system user can reach what lies here."""
+    """Lets another system user reach what lies here."""
     return all(p.stat().st_mode & stat.S_IXOTH for p in (path, *path.parents))
 
 

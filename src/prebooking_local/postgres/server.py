@@ -42,7 +42,7 @@ class Postgres:
         return self.dsn()
 
     def dsn(self, database: str = "postgres", *, user: str = "postgres") -> str:
-        """For `postgres`, `authenticator` or, to do what hosted Supabase forbids, `supabase_admin`."""
+        """Returns the dsn for `postgres`, `authenticator` or, to do what hosted Supabase forbids, `supabase_admin`."""
         return f"postgresql://{user}:{self._password}@127.0.0.1:{self.port}/{database}"
 
     async def start(self) -> None:
@@ -78,7 +78,7 @@ class Postgres:
 
     @property
     def log(self) -> Path:
-        """What it has said, through all its restarts."""
+        """Returns the server's log, through all its restarts."""
         return self._home.log
 
     async def stop(self, *, immediate: bool = False) -> None:
@@ -165,7 +165,7 @@ def _quoted(name: str) -> str:
 
 
 def _locale(version: Version) -> list[str]:
-    """Bytewise order, and lower() that knows every letter, as hosted."""
+    """Returns the locale of a hosted project: bytewise order, and a lower() that knows every letter."""
     if version == 16:
         return ["--locale=C", f"--lc-ctype={'UTF-8' if sys.platform == 'darwin' else 'C.UTF-8'}"]
     return ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
@@ -198,7 +198,7 @@ def _free_port() -> int:
 
 @asynccontextmanager
 async def postgres(version: Version = 18, *, port: int = 0, fsync: bool = False) -> AsyncIterator[Postgres]:
-    """A fresh server. `fsync` off: faster, and its data still survives any crash but the machine's."""
+    """Starts a fresh server. `fsync` off: faster, and its data still survives any crash but the machine's."""
     with home(version) as at:
         server = Postgres(at, version, port or _free_port(), fsync=fsync)
         try:

@@ -20,13 +20,13 @@ class Agenda(Generic[T]):
         self._held = False
 
     def add(self, due: float, item: T, *, ahead: bool = False) -> None:
-        """Of the same instant, first come first served; one that goes ahead comes before those added earlier."""
+        """Adds an item. Those of one instant are in order of arrival; one that goes ahead comes before all of them."""
         number = next(self._numbers)
         heapq.heappush(self._heap, (due, -number if ahead else number, item))
         self._changed.set()
 
     def hold(self, held: bool) -> None:  # noqa: FBT001  a switch is set to what it should be
-        """While held nothing is due."""
+        """Holds the queue, or goes on. While it is held nothing is due."""
         self._held = held
         self._changed.set()
 

@@ -20,7 +20,7 @@ _GO_DURATION = re.compile(rf"(?:{_GO_PART.pattern})+")
 
 
 def wait_before_retry(retry: int, expression: str | None, answer: Answer | None, *, now: float, speed: float) -> float:
-    """Seconds before the retry of that number, counted from 1.
+    """Returns the seconds before the retry of that number, counted from 1.
 
     The destination's own wish is honoured first, and in real time: it names an instant. The speed shortens
     only what this server makes up itself.

@@ -69,7 +69,7 @@ class Broker:
         self._quota.check(order, self._clock.time())
 
     def accept(self, order: Order) -> dict[str, Any]:
-        """The answer to a publish."""
+        """Returns the answer to a publish."""
         self.check(order)
         if (known := self._deduplication.message_of(order)) is not None:
             return {"messageId": known, "deduplicated": True}
@@ -84,7 +84,7 @@ class Broker:
             raise RefusedError(404, f"message {message_id} not found") from None
 
     def cancel(self, message: Message) -> None:
-        """A delivery under way goes on; it is only not repeated."""
+        """Cancels a message. A delivery under way goes on; it is only not repeated."""
         self.journal.note(message, "CANCEL_REQUESTED")
         message.cancel_requested = True
         if message.state is State.WAITING:

@@ -11,10 +11,10 @@ T = TypeVar("T")
 
 class Clock(Protocol):
     def time(self) -> float:
-        """Unix seconds."""
+        """Returns Unix seconds."""
 
     async def pause(self, seconds: float, woken: asyncio.Event) -> None:
-        """At most that long, at most until the event is set; may end sooner, so the caller looks again."""
+        """Waits at most that long, and at most until the event is set. It may end sooner, so the caller looks again."""
 
 
 class SystemClock:
@@ -29,7 +29,7 @@ class SystemClock:
 
 
 async def within(clock: Clock, seconds: float, work: Coroutine[Any, Any, T]) -> T:
-    """The work's result; TimeoutError once it has taken so long by that clock."""
+    """Returns the work's result. Raises TimeoutError once it has taken so long by that clock."""
     deadline = clock.time() + seconds
     done = asyncio.Event()
     task = asyncio.ensure_future(work)

@@ -25,7 +25,7 @@ class Answer:
     body: bytes = b""
 
     def header(self, name: str) -> str | None:
-        """By its lower-case name."""
+        """Returns the header of that lower-case name."""
         return next((value for key, value in self.headers if key.lower() == name), None)
 
 
@@ -47,7 +47,7 @@ class Parcel:
 
 
 async def send(parcel: Parcel, sent: Callable[[], None]) -> Answer:
-    """The destination's answer, redirects included; an OSError says that there was none.
+    """Returns the destination's answer, redirects included. Raises OSError if there was none.
 
     `sent` hears when the request has left: a destination whose process stands still may let its connection wait.
     """

@@ -23,7 +23,7 @@ class Cron:
     either_day: bool  # day of month and of week are both restricted: one of them is enough
 
     def next_after(self, instant: float) -> float:
-        """The first full minute after the instant, in Unix seconds, that the expression names."""
+        """Returns the first full minute after the instant, in Unix seconds, that the expression names."""
         # Steps through real time, so that an hour a clock change repeats or skips needs no special case.
         moment = datetime.fromtimestamp(instant // 60 * 60 + 60, UTC)
         end = moment + _HORIZON

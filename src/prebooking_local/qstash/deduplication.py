@@ -14,7 +14,7 @@ class Deduplication:
         self._seen: dict[str, tuple[float, str]] = {}  # in order of their end
 
     def message_of(self, order: Order) -> str | None:
-        """The id of the message accepted for the same within the window."""
+        """Returns the id of the message that was accepted for the same within the window."""
         self._forget()
         key = _key(order)
         return self._seen[key][1] if key is not None and key in self._seen else None

@@ -11,7 +11,7 @@ _GROUP_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def destination_of(raw_path: str, query: str, *, prefix: str) -> tuple[str, dict[str, str]]:
-    """The destination behind the prefix, and the settings given as query parameters.
+    """Returns the destination behind the prefix, and the settings given as query parameters.
 
     Works on the raw path and query, because the SDK writes the destination into the path unescaped: its
     slashes, escapes and query are its own. Other clients percent-encode it whole.
@@ -33,7 +33,7 @@ def destination_of(raw_path: str, query: str, *, prefix: str) -> tuple[str, dict
 
 
 def checked(target: str) -> str:
-    """The destination itself, if it is one this server delivers to."""
+    """Returns the destination, if it is one that this server delivers to."""
     if not target.isascii() or not target.isprintable() or " " in target:
         raise RefusedError(400, "invalid destination url: it has characters that are not allowed unescaped")
     if _SCHEME.match(target):

@@ -61,7 +61,7 @@ class DlqRoutes:
         return [one["dlqId"] for one in chosen]
 
     def _publish_again(self, letter_id: str, request: Request) -> dict[str, str]:
-        """A new message, at once; the request's headers override the old one's."""
+        """Publishes a new message at once. The request's headers override the old one's."""
         order = self.broker.dead_letters.get(letter_id).message.order
         overriding = {name: value for name, value in request.headers.items() if name.startswith("upstash-")}
         headers = {name: value for name, value in order.headers if name not in _TIMING} | overriding

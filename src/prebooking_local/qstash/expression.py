@@ -27,7 +27,7 @@ _LONGEST = 256  # characters, so that nesting stays shallow
 
 
 def milliseconds(text: str, retried: int) -> float:
-    """The expression's value; ValueError if it has none."""
+    """Returns the expression's value. Raises ValueError if it has none."""
     if len(text) > _LONGEST:
         raise ValueError(f"longer than {_LONGEST} characters")
     try:
@@ -40,7 +40,7 @@ def milliseconds(text: str, retried: int) -> float:
 
 
 def _value(node: ast.expr, retried: int) -> float:
-    """Every number is a float: an absurd power overflows instead of growing."""
+    """Returns a float, as every number is: an absurd power overflows instead of growing."""
     match node:
         case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
             return float(number)

@@ -28,7 +28,7 @@ class Fault(BaseModel, Generic[T]):
         self._dice = Random(self.seed)
 
     def draw(self) -> T | None:
-        """The value if the fault strikes on this occasion."""
+        """Returns the value if the fault strikes on this occasion."""
         if self.next == 0 or (self.probability < 1 and self._dice.random() >= self.probability):
             return None
         if self.next is not None:

@@ -11,7 +11,7 @@ class FlowControl:
         self._waiting: dict[str, deque[Message]] = defaultdict(deque)
 
     def admits(self, message: Message) -> bool:
-        """Whether it may leave; else it waits, and `leaves` of another hands it out."""
+        """Returns whether the message may leave; else it waits, and `leaves` of another hands it out."""
         flow = message.order.flow
         if flow is None:
             return True
@@ -23,7 +23,7 @@ class FlowControl:
         return True
 
     def leaves(self, message: Message) -> Message | None:
-        """Who is next in its line, with its place."""
+        """Returns the next message of that key, which takes its place."""
         flow = message.order.flow
         if flow is None:
             return None

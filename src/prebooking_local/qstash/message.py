@@ -29,12 +29,12 @@ class Attempt:
 
     @property
     def status(self) -> int:
-        """0 if no answer came."""
+        """Returns the status; 0 if no answer came."""
         return self.answer.status if self.answer else 0
 
     @property
     def body(self) -> bytes:
-        """The answer's, or in its place what went wrong."""
+        """Returns the answer's body, or in its place what went wrong."""
         return self.answer.body if self.answer else (self.error or "").encode()
 
     @property

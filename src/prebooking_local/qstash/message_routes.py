@@ -41,7 +41,7 @@ class MessageRoutes:
         return JSONResponse(accepted, status_code=202 if "deduplicated" in accepted else 200)
 
     async def batch(self, request: Request) -> JSONResponse:
-        """All entries are valid or none is accepted."""
+        """Publishes several messages: all are valid, or none is accepted."""
         entries = await json_body(request)
         if not isinstance(entries, list):
             raise RefusedError(400, "a batch is a JSON array")
@@ -58,7 +58,7 @@ class MessageRoutes:
         return JSONResponse({"cancelled": 1})
 
     async def cancel_many(self, request: Request) -> JSONResponse:
-        """Those whose ids are given, in the body or the query; else those that the filters name: without any, all."""
+        """Cancels the messages whose ids are given, in the body or the query; else those the filters name, or all."""
         ids = await ids_in(request, "messageIds")
         query = request.query_params
         views = [message_view(message) for message in self.broker.pending.values()]
@@ -113,7 +113,7 @@ async def json_body(request: Request) -> Any:
 
 
 async def ids_in(request: Request, name: str) -> set[str]:
-    """Python's SDK sends ids in a JSON body, JavaScript's repeats a query parameter."""
+    """Returns the ids. Python's SDK sends them in a JSON body, JavaScript's repeats a query parameter."""
     in_query = {value for text in request.query_params.getlist(name) for value in text.split(",")}
     in_body = (await json_body(request)).get(name) or [] if await request.body() else []
     return in_query | set(in_body)

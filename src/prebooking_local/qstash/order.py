@@ -50,19 +50,19 @@ class Order:
 
     @property
     def forwarded(self) -> Headers:
-        """What the publisher wants the destination to receive."""
+        """Returns the headers that the publisher wants the destination to receive."""
         content_type = tuple(pair for pair in self.headers if pair[0] == "content-type")
         return content_type + self.prefixed(_FORWARD)
 
     def prefixed(self, prefix: str) -> Headers:
-        """The headers of that prefix, without it."""
+        """Returns the headers of that prefix, without it."""
         return tuple((key[len(prefix) :], value) for key, value in self.headers if key.startswith(prefix))
 
     def due_at(self, now: float) -> float:
         return now + self.delay_s if self.not_before is None else self.not_before
 
     def callback(self, kind: str, body: bytes) -> "Order":
-        """The order for its callback of that kind, which it has."""
+        """Returns the order for its callback of that kind, which it has."""
         url = dict(self.headers)[kind]
         inherited = {name: value for name, value in self.headers if name in _INHERITED_BY_CALLBACKS}
         own = {f"upstash-{name}": value for name, value in self.prefixed(f"{kind}-")}
@@ -123,7 +123,7 @@ def _whole(given: dict[str, str], name: str, default: int) -> int:
 
 
 def _retry_delay(text: str | None, retries: int) -> str | None:
-    """The expression, shown to have a value before each of the retries (of which a quota allows few)."""
+    """Returns the expression, which has a value before each of the retries (of which a quota allows few)."""
     if text is not None:
         try:
             for retried in range(min(retries, 100) + 1):
@@ -156,7 +156,7 @@ def _deduplication_id(text: str | None) -> str | None:
 
 
 def _truth(text: str) -> bool:
-    """Python's SDK writes True, JavaScript's true."""
+    """Returns a boolean. Python's SDK writes True, JavaScript's true."""
     if text.lower() not in {"true", "false"}:
         raise RefusedError(400, f"invalid boolean: {text!r}")
     return text.lower() == "true"

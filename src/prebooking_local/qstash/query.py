@@ -30,7 +30,7 @@ _FILTERS: dict[str, Callable[[View], Any]] = {
 
 
 def selected(views: Sequence[View], query: QueryParams) -> list[View]:
-    """Those that match every filter of the query; a filter matches any of its values, repeated or with commas.
+    """Returns those that match every filter of the query; a filter matches any of its values, repeated or with commas.
 
     An unknown filter is refused, because ignoring one would let a bulk cancel take more than was meant.
     """
@@ -49,7 +49,7 @@ def selected(views: Sequence[View], query: QueryParams) -> list[View]:
 
 
 def page(views: list[View], query: QueryParams, *, most: int) -> tuple[list[View], dict[str, str]]:
-    """The page that the query asks for, and where the next one begins."""
+    """Returns the page that the query asks for, and where the next one begins."""
     start = whole(query, "cursor", 0)
     end = start + min(whole(query, "count", most), most)
     return views[start:end], {"cursor": str(end)} if end < len(views) else {}

@@ -27,7 +27,7 @@ class Redaction:
         return _hidden(body) if self.body else body
 
     def shown_headers(self, headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-        """By lower-case names."""
+        """Returns the headers by lower-case names."""
         return tuple(
             (name, _hidden(value.encode()).decode() if self._all_headers or name in self._headers else value)
             for name, value in headers

@@ -78,7 +78,7 @@ async def qstash_app(
     backoff_speed: float = 1.0,
     clock: Clock | None = None,
 ) -> AsyncIterator[QStash]:
-    """Everything but the listening."""
+    """Returns a broker and its application, without a socket."""
     refuse_production(os.environ)
     clock = clock or SystemClock()
     faults = Faults()

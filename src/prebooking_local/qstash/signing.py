@@ -35,7 +35,7 @@ class Signer:
     faults: Faults
 
     def sign(self, url: str, body: bytes) -> str:
-        """Made anew for each attempt: it lives for five minutes, a message for days."""
+        """Returns the token, made anew for each attempt: it lives for five minutes, a message for days."""
         if drawn(self.faults.rotate_keys):
             self.keys.rotate()
         skew = drawn(self.faults.iat_skew_s) or 0.0

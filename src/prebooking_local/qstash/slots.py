@@ -4,7 +4,7 @@ import asyncio
 
 
 class Slots:
-    """For one taker, who therefore takes in order."""
+    """A semaphore for one taker, who therefore takes in order."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

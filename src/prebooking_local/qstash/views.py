@@ -31,7 +31,7 @@ def text_or_base64(name: str, data: bytes) -> dict[str, str]:
 
 
 def settings_view(order: Order) -> dict[str, Any]:
-    """What messages, log entries and dead letters show of the order alike; absent settings are left out."""
+    """Returns what messages, log entries and dead letters show of the order alike; absent settings are left out."""
     view = {
         "url": order.url,
         "method": order.method,
@@ -68,7 +68,7 @@ def response_view(attempt: Attempt) -> dict[str, Any]:
 
 
 def callback_view(message: Message, attempt: Attempt) -> dict[str, Any]:
-    """What a callback tells its receiver."""
+    """Returns what a callback tells its receiver."""
     order = message.order
     view = {
         "status": attempt.status,
@@ -89,7 +89,7 @@ def callback_view(message: Message, attempt: Attempt) -> dict[str, Any]:
 
 
 def inspection_view(message: Message) -> dict[str, Any]:
-    """All there is to know, for tests and demonstrations; times in Unix seconds."""
+    """Returns all there is to know, for tests and demonstrations; times in Unix seconds."""
     return message_view(message) | {
         "state": message.state,
         "notBefore": message.not_before,

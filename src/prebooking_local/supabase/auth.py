@@ -62,7 +62,7 @@ class Auth:
         ]
 
     def access_token(self, email: str, **changed: Any) -> str:
-        """A member's token without the login; claims may be changed."""
+        """Returns a member's token without the login; claims may be changed."""
         return self._tokens.issue(self._members[email.lower()], str(uuid4()), **changed)
 
     async def token(self, request: Request) -> Response:
@@ -81,7 +81,7 @@ class Auth:
         return JSONResponse(self._profile(self._signed_in_member(request)))
 
     async def logout(self, request: Request) -> Response:
-        """Every session of the member ends; access tokens live on until they expire."""
+        """Ends every session of the member; access tokens live on until they expire."""
         member = self._signed_in_member(request)
         self._sessions = {token: s for token, s in self._sessions.items() if s.member != member}
         return Response(status_code=204)
@@ -101,7 +101,7 @@ class Auth:
         return JSONResponse(told, headers={"cache-control": "public, max-age=600"})
 
     async def settings(self, request: Request) -> Response:
-        """What anybody with a key may know of how one signs up."""
+        """Answers with what anybody with a key may know of how one signs up."""
         self._keys.role_of_key(request.headers)
         told = {
             "external": {"anonymous_users": self.takes_anonymous, "email": True, "phone": False},

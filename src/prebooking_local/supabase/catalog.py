@@ -68,7 +68,7 @@ class Catalog:
     role_settings: dict[str, dict[str, str]]
 
     def find(self, name: str, names: Collection[str]) -> Function:
-        """The one function of that name that takes exactly these arguments, as far as it has no defaults."""
+        """Returns the one function of that name that takes exactly these arguments, as far as it has no defaults."""
         found = [function for function in self.functions if function.name == name and function.takes(names)]
         if not found:
             raise _unknown(name, names)

@@ -63,7 +63,7 @@ class Database:
 
 
 async def _nothing_to_reset(_connection: Any) -> None:
-    """Every setting is the transaction's own, so that a connection comes back as clean as it left."""
+    """Resets nothing: every setting is the transaction's own, so a connection comes back as clean as it left."""
 
 
 @asynccontextmanager

@@ -68,12 +68,12 @@ def no_database(exc: BaseException) -> RestError:
 
 
 def lost_database(exc: BaseException) -> RestError:
-    """The connection broke during the call: whether it was committed is unknown."""
+    """Returns the error of a connection that broke during the call: whether it was committed is unknown."""
     return RestError(503, "PGRST001", "Database client error. Retrying the connection.", details=str(exc))
 
 
 def raised(exc: asyncpg.PostgresError | asyncpg.PostgresWarning, *, anonymous: bool) -> RestError:
-    """What Postgres, or the function itself by RAISE, said."""
+    """Returns the error that Postgres, or the function itself by RAISE, has raised."""
     code, message = str(exc.sqlstate), str(exc.message)
     if code == "PGRST":
         return _worded_by_the_function(message, exc.detail)

@@ -43,7 +43,7 @@ class Faults:
         self._replaced = asyncio.Event()
 
     def set(self, *faults: Fault) -> None:
-        """Replaces them all. A call that an old one holds up is dropped, so that it can't surprise what comes next."""
+        """Replaces all faults. A call that an old one holds up is dropped, so that it can't answer later."""
         self.active = [fault.model_copy() for fault in faults]
         self._replaced.set()
         self._replaced = asyncio.Event()
@@ -73,7 +73,7 @@ class Faults:
         return HangUp() if fault.kind == "lose_answer" else answered
 
     async def control(self, request: Request) -> Response:
-        """GET shows the faults that are left; POST replaces them all."""
+        """Shows the faults that are left (GET), or replaces them all (POST)."""
         if request.method == "POST":
             try:
                 self.set(*_FAULTS.validate_json(await request.body()))
@@ -83,7 +83,7 @@ class Faults:
 
 
 def _said(fault: Fault) -> Response | None:
-    """What somebody says in the function's place."""
+    """Returns what somebody says in the function's place."""
     if fault.kind == "blank":  # what PostgREST says when it finds a pooled connection dead
         return JSONResponse({"code": "", "details": None, "hint": None, "message": ""}, 400)
     if fault.kind == "unavailable":

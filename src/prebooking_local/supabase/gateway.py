@@ -81,7 +81,7 @@ async def supabase_gateway(
     acquire_seconds: float = 10,
     token_seconds: int = 3600,
 ) -> AsyncIterator[Gateway]:
-    """Supabase's front door before the database at `dsn`, which should log in as `authenticator`."""
+    """Starts the gateway before the database at `dsn`, which should log in as `authenticator`."""
     tokens = Tokens(token_seconds)
     keys = Keyring(secret_key, publishable_key, tokens.claims_of)
     auth = Auth(keys, tokens, members)

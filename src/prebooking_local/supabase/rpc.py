@@ -68,7 +68,7 @@ class Rpc:
         return self._database.catalog.find(name, names)
 
     def _settings(self, request: Request, caller: Caller, function: Function) -> dict[str, str]:
-        """What the function's transaction knows about the request; its own timeout must be set beforehand."""
+        """Returns what the function's transaction knows about the request; its own timeout must be set beforehand."""
         settings = {
             "search_path": '"public", "extensions"',
             "role": caller.role,

@@ -51,7 +51,7 @@ class Tokens:
         return jwt.encode({**claims, **changed}, self._key, "ES256", headers={"kid": self._key_id})
 
     def claims_of(self, token: str) -> dict[str, Any]:
-        """Raises jwt.InvalidTokenError unless we issued the token and it is valid."""
+        """Returns the claims. Raises jwt.InvalidTokenError unless we issued the token and it is valid."""
         public = self._key.public_key()
         claims: dict[str, Any] = jwt.decode(
             token, public, ["ES256"], audience=AUDIENCE, options={"require": ["exp", "sub", "role"]}
