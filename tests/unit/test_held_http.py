@@ -220,6 +220,7 @@ async def test_the_kernel_asks_now_and_then_whether_the_other_side_is_there() ->
         sock = hold._connection._transport.get_extra_info("socket")
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 10
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 18_000
         hold.fire()
         await answer_to(hold)
 
