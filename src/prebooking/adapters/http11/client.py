@@ -189,6 +189,9 @@ class HttpClient:
             await answer.accepted()
             connection = self._make()
             secured = await loop.start_tls(transport, connection, self._ssl_context, server_hostname=origin.host)
+        except (TypeError, AttributeError) as exc:  # Python 3.11, where a proxy with TLS hangs up
+            transport.close()
+            raise httpx.ConnectError("the proxy closed the connection during the handshake") from exc
         except BaseException:
             transport.close()
             raise
