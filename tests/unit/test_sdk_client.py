@@ -130,6 +130,19 @@ async def test_what_may_be_asked_twice_is_once_more(client: SdkClient, method: s
     assert len(at.requests) == 5
 
 
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_what_was_lost_and_then_refused_may_have_been_done(client: SdkClient, method: str) -> None:
+    async def lose(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        server.close()
+        writer.close()
+
+    server = await asyncio.start_server(lose, "127.0.0.1", 0)
+    with pytest.raises(httpx.TransportError) as lost:
+        await client.request(method, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    assert not isinstance(lost.value, httpx.ConnectError)
+
+
 async def test_a_refused_connection_is_a_connect_error(unused_tcp_port: int, client: SdkClient) -> None:
     with pytest.raises(httpx.ConnectError):
         await client.request("DELETE", f"http://127.0.0.1:{unused_tcp_port}/")

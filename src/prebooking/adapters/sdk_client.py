@@ -70,7 +70,10 @@ class SdkClient(httpx.AsyncClient):
             except (httpx.NetworkError, httpx.RemoteProtocolError) as exc:
                 if isinstance(exc, httpx.ConnectError) or method not in _REPEATABLE:
                     raise
-                answer = await self._ask(request, body)
+                try:
+                    answer = await self._ask(request, body)
+                except httpx.ConnectError as again:
+                    raise exc from again  # the first may have been done
         response = httpx.Response(answer.status, headers=_headers(answer), content=_content(answer), request=request)
         if self._on_response is not None:
             self._on_response(response)
