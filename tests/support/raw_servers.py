@@ -22,6 +22,10 @@ class Connection(asyncio.Protocol):
 
     receiver: "Receiver"
     chunks: list[bytes] = field(default_factory=list)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self.ended.set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -64,6 +68,7 @@ class Tunnels:
     port: int = 0
     connects: list[bytes] = field(default_factory=list)  #: the CONNECT lines it was sent
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
+    silent: bool = False  #: it loses what it should carry
 
     def cut(self) -> None:
         for writer in self.writers:
@@ -79,7 +84,8 @@ async def tunnels(to_port: int, *, as_proxy: bool = False) -> AsyncIterator[Tunn
 
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
-            writer.write(data)
+            if not running.silent:
+                writer.write(data)
         writer.close()
 
     async def guest(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

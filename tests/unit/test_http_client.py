@@ -198,6 +198,16 @@ async def test_a_connection_that_may_be_at_its_end_is_not_used_again(answer: byt
         assert at.connections == 2
 
 
+async def test_an_answer_that_this_side_breaks_off_is_none() -> None:
+    async with host(b"HTTP/1.1 200 OK\r\n\r\n{") as at:
+        http, has_head = client(), asyncio.Event()
+        asking = asyncio.create_task(http.ask("GET", at.url, [], on_head=lambda _: has_head.set()))
+        await asyncio.wait_for(has_head.wait(), 5)
+        http.close()
+        with pytest.raises(httpx.ReadError):
+            await asyncio.wait_for(asking, 5)
+
+
 async def test_who_leaves_ends_the_connection_and_the_next_gets_no_answer_of_theirs() -> None:
     async with host(b"", EMPTY) as at:
         with closing(client()) as http:

@@ -123,3 +123,15 @@ async def test_a_gym_that_speaks_first_through_a_tunnel_is_left(certificate: Pat
             async with asyncio.timeout(5):
                 while not ends:
                     await asyncio.sleep(0.01)
+
+
+async def test_a_connection_is_let_go_though_its_peer_says_nothing(certificate: Path) -> None:
+    trusting = ssl.create_default_context(cafile=certificate)
+    async with receiver(server_side(certificate)) as gym, tunnels(gym.port) as way:
+        with closing(HttpClient(trusting)) as http:
+            url = f"https://127.0.0.1:{way.port}"
+            await http.ask("GET", url, [])
+            way.silent = True
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(http.ask("GET", url, []), 0.1)
+            await asyncio.wait_for(gym.connections[0].ended.wait(), 5)

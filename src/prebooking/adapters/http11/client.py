@@ -190,10 +190,10 @@ class HttpClient:
             connection = self._make()
             secured = await loop.start_tls(transport, connection, self._ssl_context, server_hostname=origin.host)
         except (TypeError, AttributeError) as exc:  # Python 3.11, where a proxy with TLS hangs up
-            transport.close()
+            transport.abort()
             raise httpx.ConnectError("the proxy closed the connection during the handshake") from exc
         except BaseException:
-            transport.close()
+            transport.abort()
             raise
         if secured is None:
             raise httpx.ConnectError("the proxy closed the connection during the handshake")

@@ -109,13 +109,11 @@ class HttpConnection(asyncio.Protocol):
         return response
 
     def close(self) -> None:
-        self._end()
-        if self._transport is not None:
-            self._transport.close()
-
-    def _end(self) -> None:
+        """Closes it at once, without TLS's farewell, for which the transport would wait half a minute."""
         if not self.ended.done():
             self.ended.set_result(None)
+        if self._transport is not None:
+            self._transport.abort()
 
     # ---- asyncio's callbacks
 
@@ -143,16 +141,12 @@ class HttpConnection(asyncio.Protocol):
             self._fail(httpx.RemoteProtocolError("an answer that is too large"))
 
     def eof_received(self) -> None:
-        self._end()
-        self._finish()  # over TLS the transport may close half a minute later
+        self._finish()
+        self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end()
         self._parser = None  # the two know each other
-        if exc is None:
-            self._finish()
-        else:
-            self._fail(httpx.ReadError(str(exc)))
+        self._fail(httpx.ReadError(str(exc or "closed by this side")))  # the peer's end came to `eof_received`
 
     def _finish(self) -> None:
         """Nothing more will come."""
