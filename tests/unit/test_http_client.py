@@ -77,6 +77,13 @@ async def test_an_answer_is_read_to_its_end(answer: bytes) -> None:
         assert await asked(at) == (200, b"{}")
 
 
+async def test_what_follows_a_body_is_no_header() -> None:
+    trailer = b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nContent-Encoding: gzip\r\n\r\n"
+    async with host(b"HTTP/1.1 200 OK\r\n" + trailer) as at:
+        with closing(client()) as http:
+            assert (await http.ask("GET", at.url, [])).headers == [("transfer-encoding", "chunked")]
+
+
 @pytest.mark.parametrize("body", [b"{}", b""])
 async def test_an_answer_of_no_length_is_read_to_the_end_of_its_connection(body: bytes) -> None:
     async with host(b"HTTP/1.0 200 OK\r\n\r\n" + body, closes=True) as at:

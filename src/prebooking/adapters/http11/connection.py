@@ -171,7 +171,8 @@ class HttpConnection(asyncio.Protocol):
             self._response, self._on_head = Response(), ignore
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._response.headers.append((name.decode("latin-1").lower(), value.decode("latin-1").strip()))
+        if not self._has_head:  # after it come trailers, which nobody reads
+            self._response.headers.append((name.decode("latin-1").lower(), value.decode("latin-1").strip()))
 
     def on_headers_complete(self) -> None:
         assert self._parser is not None
