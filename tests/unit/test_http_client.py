@@ -215,6 +215,26 @@ async def test_an_answer_that_this_side_breaks_off_is_none() -> None:
             await asyncio.wait_for(asking, 5)
 
 
+async def test_nothing_is_sent_by_a_client_that_was_closed_while_it_connected() -> None:
+    asked, found = asyncio.Event(), asyncio.Event()
+
+    class Slow:
+        async def addresses(self, _: str) -> tuple[str, ...]:
+            asked.set()
+            await found.wait()
+            return ("127.0.0.1",)
+
+    async with host(EMPTY) as at:
+        http = HttpClient(TLS, None, Slow())
+        asking = asyncio.create_task(http.ask("POST", at.url, []))
+        await asked.wait()
+        http.close()
+        found.set()
+        with pytest.raises(httpx.ConnectError):
+            await asyncio.wait_for(asking, 5)
+        assert at.requests == []
+
+
 async def test_who_leaves_ends_the_connection_and_the_next_gets_no_answer_of_theirs() -> None:
     async with host(b"", EMPTY) as at:
         with closing(client()) as http:

@@ -93,6 +93,7 @@ class HttpClient:
         self._keep_s = keep_s
         self._make = partial(HttpConnection, largest)
         self._connections: list[tuple[Origin, HttpConnection]] = []
+        self._is_closed = False
 
     async def ask(
         self,
@@ -150,13 +151,14 @@ class HttpClient:
             raise httpx.ConnectTimeout(str(exc)) from exc
         except OSError as exc:  # ssl.SSLError is one
             raise httpx.ConnectError(str(exc)) from exc
-        if not connection.is_open:
+        if self._is_closed or not connection.is_open:
             connection.close()
             raise httpx.ConnectError("the connection was closed as soon as it was open")
         self._connections.append((origin, connection))
         return connection
 
     def close(self) -> None:
+        self._is_closed = True
         for _, connection in self._connections:
             connection.close()
 
