@@ -2,9 +2,12 @@
 
 import asyncio
 import gzip
+import socket
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 import pytest
@@ -146,6 +149,32 @@ async def test_what_was_lost_and_then_refused_may_have_been_done(client: SdkClie
 async def test_a_refused_connection_is_a_connect_error(unused_tcp_port: int, client: SdkClient) -> None:
     with pytest.raises(httpx.ConnectError):
         await client.request("DELETE", f"http://127.0.0.1:{unused_tcp_port}/")
+
+
+async def test_a_name_that_hangs_leaves_threads_for_other_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+    hanging: list[str] = []
+    look_up = socket.getaddrinfo
+
+    def slow(name: str, *options: Any, **more: Any) -> Any:
+        if name == "hangs.test":
+            hanging.append(name)
+            ended.wait(10)
+        return look_up("127.0.0.1", *options, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    async with host(answer(), answer()) as at, open_sdk_client() as one, open_sdk_client() as other:
+        port = at.url.rpartition(":")[2]
+        asking = [asyncio.create_task(one.request("POST", f"http://hangs.test:{port}")) for _ in range(50)]
+        await asyncio.sleep(0.05)
+        try:
+            response = await asyncio.wait_for(other.request("POST", f"http://works.test:{port}"), 5)
+        finally:
+            for task in asking[1:]:
+                task.cancel()
+            ended.set()
+        assert (response.content, len(hanging)) == (BODY, 1)
+        assert (await asyncio.wait_for(asking[0], 5)).content == BODY
 
 
 async def test_who_is_cancelled_leaves_no_half_read_answer_to_the_next(client: SdkClient) -> None:

@@ -20,6 +20,7 @@ from aiohappyeyeballs import AddrInfoType, start_connection
 
 from prebooking.adapters.http11.connection import HttpConnection, OnHead, Response, ignore
 from prebooking.adapters.http11.limited_body import LARGEST
+from prebooking.adapters.http11.system_resolver import SystemResolver
 from prebooking.adapters.http11.tunnel import TunnelAnswer
 
 _NEXT_ADDRESS_S = 0.25  # as RFC 8305 has it
@@ -89,7 +90,7 @@ class HttpClient:
     ) -> None:
         self._ssl_context = ssl_context
         self._proxy = None if proxy is None else _Proxy.of(proxy)
-        self._resolver = resolver
+        self._resolver = SystemResolver() if resolver is None else resolver
         self._keep_s = keep_s
         self._make = partial(HttpConnection, largest)
         self._connections: list[tuple[Origin, HttpConnection]] = []
@@ -169,7 +170,7 @@ class HttpClient:
             return await self._tunnel(proxy, origin)
         to = origin if proxy is None else proxy.origin
         tls = self._tls_for(to)
-        if proxy is not None or self._resolver is None:
+        if proxy is not None:
             _, connection = await loop.create_connection(
                 self._make, to.host, to.port, happy_eyeballs_delay=_NEXT_ADDRESS_S, **tls
             )
