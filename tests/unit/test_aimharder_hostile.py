@@ -54,6 +54,14 @@ def forever(first: bytes, again: bytes, every_s: float = 0.0) -> Script:
     return script
 
 
+def cut_off(answer: bytes) -> Script:
+    async def script(writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+        writer.close()
+
+    return script
+
+
 def packed(encoding: bytes, body: bytes) -> Script:
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: %s\r\nContent-Length: %d\r\n\r\n" % (encoding, len(body))
     return says(head, body)
@@ -81,6 +89,8 @@ HARM: dict[str, Script] = {
     "continue without end": forever(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.001),
     "another protocol": says(b"SSH-2.0-OpenSSH_9.2\r\n"),
     "two lengths": says(HEAD + b"Content-Length: 2\r\nContent-Length: 5\r\n\r\n{}"),
+    "a body of no length that is cut off": cut_off(HEAD + b'\r\n{"bookState": 1, "i'),
+    "a body of no length of which nothing comes": cut_off(HEAD + b"\r\n"),
     "nothing at all": says(),
 }
 
@@ -132,6 +142,22 @@ async def test_a_booking_that_was_answered_so_may_have_been_carried_out(harm: st
             reply = await held.reply(within_s=0.5)
         await held.aclose()
         assert reply.kind is ReplyKind.NO_ANSWER
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (HEAD + b'\r\n{"bookState": 1, "id": "7"}', ReplyKind.BOOKED),
+        (b"HTTP/1.1 500 X\r\n\r\n<ht", ReplyKind.NOTHING_SAID),
+    ],
+)
+async def test_what_is_said_before_the_end_counts_though_no_length_was_given(answer: bytes, kind: ReplyKind) -> None:
+    async with gym_that(cut_off(answer)) as gym:
+        held = gym.hold(REQUEST)
+        await held.ready()
+        held.fire()
+        assert (await held.reply(within_s=1)).kind is kind
+        await held.aclose()
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -68,7 +68,7 @@ async def test_words_that_no_database_stores_do_not_keep_a_refusal_from_being_to
     sweepless: World, monkeypatch: pytest.MonkeyPatch, odd: str
 ) -> None:
     said = f'{{"bookState": -1, "errorMssg": "full {odd}"}}'.encode()
-    monkeypatch.setattr(gym, "read_reply", lambda *_: read_reply(200, said))
+    monkeypatch.setattr(gym, "read_reply", lambda *_, **__: read_reply(200, said))
     row = await prebook_open_class(sweepless)
     await delivered(sweepless, row)
     failed = await sweepless.read(ANA, row["id"])

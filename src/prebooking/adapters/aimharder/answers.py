@@ -14,6 +14,7 @@ from prebooking.adapters.aimharder.listing import Row, is_true, read_rows, whole
 from prebooking.domain.classes import ListedClass, Listing
 from prebooking.domain.outcome import Outcome, Reply, ReplyKind
 
+_OK = 200
 _BOOKED, _ON_A_LIST, _GENERIC = 1, 0, -12
 _REFUSALS = {
     -1: Outcome.CLASS_FULL,
@@ -52,8 +53,11 @@ class StatusError(ValueError):
         self.status = status
 
 
-def read_reply(status: int, body: bytes, elsewhere: str = "") -> Reply:
-    """Classifies the complete answer to a booking request. `elsewhere`: the host of a redirect."""
+def read_reply(status: int, body: bytes, elsewhere: str = "", *, may_be_cut_off: bool = False) -> Reply:
+    """Classifies the answer to a booking request.
+
+    `elsewhere`: the host of a redirect. `may_be_cut_off`: nothing told that the body was complete.
+    """
     if status in NOT_HERE:
         return Reply(ReplyKind.NOT_HERE, detail=f"HTTP {status}{elsewhere and f' to {elsewhere}'}")
     if status in BLOCKED:
@@ -61,11 +65,12 @@ def read_reply(status: int, body: bytes, elsewhere: str = "") -> Reply:
     if status in _GATEWAY_LOST:
         return Reply(ReplyKind.NO_ANSWER, detail=f"HTTP {status}")
     try:
-        said = json.loads(body) if status == 200 else None  # noqa: PLR2004
+        said = json.loads(body) if status == _OK else None
     except (ValueError, RecursionError):
         said = None
     if not isinstance(said, dict):
-        return Reply(ReplyKind.NOTHING_SAID, detail=f"HTTP {status}, no statement")
+        kind = ReplyKind.NO_ANSWER if may_be_cut_off and status == _OK else ReplyKind.NOTHING_SAID
+        return Reply(kind, detail=f"HTTP {status}, no statement")
     if said.get("logout"):
         return Reply(ReplyKind.LOGGED_OUT, Outcome.SESSION_EXPIRED)
     return _read_statement(said)

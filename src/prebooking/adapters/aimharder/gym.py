@@ -114,7 +114,8 @@ class _HeldRequest:
         except (httpx.HTTPError, TimeoutError) as exc:
             kind = ReplyKind.NEVER_LEFT if self._hold.fired_at is None else ReplyKind.NO_ANSWER
             return Reply(kind, detail=type(exc).__name__)
-        return read_reply(status, redact_cookies(body, self._cookies), redirect_host)
+        body = redact_cookies(body, self._cookies)
+        return read_reply(status, body, redirect_host, may_be_cut_off=self._hold.may_be_cut_off)
 
     async def aclose(self) -> None:
         self._hold.close()

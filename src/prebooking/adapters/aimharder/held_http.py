@@ -29,6 +29,7 @@ class Hold:
         self._on_head = on_head
         self._connection: HttpConnection | None = None
         self._is_answered = False
+        self.may_be_cut_off = False  #: whether nothing told that its answer was complete
         self.fired_at: float | None = None  #: when it was written; None: it never left
 
     def replace(self, body: bytes) -> None:
@@ -71,6 +72,7 @@ class Hold:
             raise httpx.WriteError("the connection was closed before the request could be written")
         response = await self._connection.answer()
         self._is_answered = True
+        self.may_be_cut_off = response.ends_with_connection
         return response
 
     def close(self) -> None:

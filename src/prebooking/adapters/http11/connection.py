@@ -25,6 +25,7 @@ class Response:
     status: int = 0
     headers: list[tuple[str, str]] = field(default_factory=list)  #: names in lower case
     body: bytearray = field(default_factory=bytearray)  #: as it came
+    ends_with_connection: bool = False  #: no length was given, so the body may be cut off
 
     def all(self, name: str) -> list[str]:
         return [value for key, value in self.headers if key == name]
@@ -50,7 +51,7 @@ class HttpConnection(asyncio.Protocol):
         self._received = 0
         self._on_head: OnHead = ignore
         self._parser: httptools.HttpResponseParser | None = None
-        self._is_sent = self._has_head = self._ends_with_connection = False
+        self._is_sent = self._has_head = False
         self._keeps_alive = self._is_reusable = False
         self.ended: asyncio.Future[None] = self._loop.create_future()  #: done when nothing can be sent any more
 
@@ -77,7 +78,7 @@ class HttpConnection(asyncio.Protocol):
         """
         self._answer = self._loop.create_future()
         self._response, self._received, self._on_head = Response(), 0, on_head
-        self._is_sent = self._has_head = self._ends_with_connection = False
+        self._is_sent = self._has_head = False
         self._keeps_alive = self._is_reusable = False
         self._parser = httptools.HttpResponseParser(self)
         self._parser.set_dangerous_leniencies(lenient_headers=True)  # as browsers: a cookie with a control character
@@ -152,7 +153,7 @@ class HttpConnection(asyncio.Protocol):
         """Nothing more will come."""
         if self._answer is None or self._answer.done():
             return
-        if self._has_head and self._ends_with_connection:
+        if self._has_head and self._response.ends_with_connection:
             self._answer.set_result(self._response)
         else:
             self._fail(httpx.RemoteProtocolError("the connection was closed before the end of the answer"))
@@ -181,7 +182,7 @@ class HttpConnection(asyncio.Protocol):
             self._response.headers.clear()
             return
         self._has_head, self._response.status = True, status
-        self._ends_with_connection = not (
+        self._response.ends_with_connection = not (
             self._response.all("content-length") or self._response.all("transfer-encoding")
         )
         self._on_head(self._response)
