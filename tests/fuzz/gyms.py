@@ -78,6 +78,7 @@ async def _read(answer: bytes) -> Response:
     connection.send(b"GET / HTTP/1.1\r\n\r\n")
     for start in range(0, len(answer), 7):
         connection.data_received(answer[start : start + 7])
+    connection.eof_received()
     connection.connection_lost(None)
     return await connection.answer()
 
@@ -89,7 +90,7 @@ class _Transport(asyncio.Transport):
     def is_closing(self) -> bool:
         return False
 
-    def close(self) -> None:
+    def abort(self) -> None:
         pass
 
 
