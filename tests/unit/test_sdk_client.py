@@ -109,6 +109,21 @@ async def test_a_connection_is_used_again_until_it_was_idle_for_long(
     assert len(at.writers) == 2
 
 
+async def test_a_connection_that_is_not_used_again_is_left(client: SdkClient) -> None:
+    left = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(65536)
+        writer.write(answer(BODY, b"Connection: close"))
+        await reader.read()  # it says so, and does not do it
+        left.set()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        await client.request("POST", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        await asyncio.wait_for(left.wait(), 5)
+
+
 async def test_a_large_body_is_read(client: SdkClient) -> None:
     body = b" " * 3_000_000
     async with host(answer(body)) as at:

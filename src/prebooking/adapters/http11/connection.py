@@ -107,6 +107,8 @@ class HttpConnection(asyncio.Protocol):
         await asyncio.wait((answer,))  # who is cancelled leaves it as it is
         response = answer.result()
         self._is_reusable = self._keeps_alive  # not before: another request would take the answer's place
+        if not self._is_reusable:
+            self.close()
         return response
 
     def close(self) -> None:
