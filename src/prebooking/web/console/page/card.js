@@ -75,7 +75,7 @@ function story(row) {
   const message = row.result?.message ?? row.error_message ?? "";
   if (row.status === "pending") {
     const word = Date.parse(row.available_at) > now() ? `Opens ${when(row.available_at)}.` : "Its turn has come.";
-    return row.qstash_schedule_id ? word : `${word} Its message at QStash is not ordered yet: the service watches the clock itself.`;
+    return row.qstash_schedule_id ? word : `${word} Its message is not scheduled at QStash yet: the service watches the clock itself.`;
   }
   if (row.status === "executing") return `Opens ${when(row.available_at)}. Everything is being made ready.`;
   if (row.result?.given_back_at) return `You gave the place back ${when(row.result.given_back_at)}.`;

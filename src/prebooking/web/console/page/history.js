@@ -9,7 +9,7 @@ const because = (reason) => (reason ? ` (${words(reason)})` : "");
 const TOLD = {
   created: () => "You asked for it.",
   adopted: () => "It came from the web application.",
-  message_ordered: () => "A message for its opening was ordered at QStash.",
+  message_ordered: () => "A message for its opening was scheduled at QStash.",
   delivery_failed: ({ reason }) => `The message could not be delivered${because(reason)}.`,
   claimed: ({ attempt }) => `Attempt ${attempt ?? 1} began: everything was made ready.`,
   begun: () => "All was ready: from here on the request could leave.",
