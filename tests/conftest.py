@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 import structlog
+from hypothesis import settings
 from tests.support.world import World, open_world, stand_ins
 
 from prebooking.adapters.migrations import migrate
@@ -12,6 +13,10 @@ from prebooking_local.aimharder import AimHarder
 from prebooking_local.postgres import Postgres, postgres
 from prebooking_local.qstash.server import QStashServer
 from prebooking_local.supabase import Gateway
+
+# Hypothesis' deadline of 0.2 s an example judges the machine: a starved one stands still for longer.
+settings.register_profile("tests", settings(), deadline=None)
+settings.load_profile("tests")
 
 # Rich draws a traceback in 50 ms and more.
 structlog.configure(

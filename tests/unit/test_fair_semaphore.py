@@ -144,7 +144,7 @@ async def test_who_waits_for_its_part_keeps_nobody_waiting_who_came_later() -> N
     waiting.cancel()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(min_value=0, max_value=10**9), st.integers(min_value=1, max_value=40))
 def test_whatever_comes_and_goes_no_permit_is_lost_and_everybody_gets_one_in_order(seed: int, most: int) -> None:
     asyncio.run(_come_and_go(Random(seed), most))
@@ -201,7 +201,7 @@ async def _come_and_go(  # noqa: C901  # one case a kind of event
     assert not semaphore._queued
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(st.integers(min_value=0, max_value=5), min_size=1, max_size=200), st.integers(min_value=8, max_value=100)
 )

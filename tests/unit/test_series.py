@@ -145,7 +145,7 @@ def test_nothing_becomes_due_before_the_instant_that_is_told_and_something_does_
     assert set(due_days(series, told)) - due
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(weeklies())
 def test_looking_only_when_something_becomes_due_finds_each_day_of_two_years_once(weekly: WeeklyClass) -> None:
     series = series_of(replace(weekly, first_day="20260101", last_day="20271231"))

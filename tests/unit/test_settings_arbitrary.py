@@ -77,7 +77,6 @@ def nobody_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 @settings(
     max_examples=EXAMPLES or 150,
     derandomize=not EXAMPLES,
-    deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.fake_clock import FakeClock
 
@@ -169,7 +169,6 @@ def test_the_lateness_is_that_of_the_first_shot_though_an_earlier_claim_fired_it
     assert len(said["shots"]) == 2
 
 
-@settings(deadline=None)  # a starved machine stands still for longer
 @given(st.lists(st.integers(min_value=0, max_value=60), min_size=1, max_size=12))
 def test_of_however_many_shots_few_are_kept_and_none_goes_uncounted(claims: list[int]) -> None:
     kept, fired = list[dict[str, Any]](), 0
