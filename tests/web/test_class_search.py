@@ -20,6 +20,7 @@ from tests.support.executions import (
 from tests.support.world import BOX, CLASS_ID, World
 
 from prebooking.adapters.aimharder import gym
+from prebooking_local.aimharder import Fault
 
 BEA = "bea@example.com"
 NEW_ID = 777
@@ -154,6 +155,17 @@ async def test_a_class_that_is_listed_only_at_its_opening_is_booked_as_soon_as_i
     assert (row["result"]["outcome"], row["attempts"]) == ("booked", 1)
     assert 0 <= lateness_ms(row) < 2 * ON_TIME_MS
     assert (booked_classes(world), len(bookings_asked(world))) == ([CLASS_ID], 1)
+
+
+async def test_a_refusal_is_judged_by_the_day_as_it_was_when_the_request_left(world: World) -> None:
+    """The gym's clock is behind, so that it lists the class after the request; its refusal comes later still."""
+    await world.member(ANA)
+    opens_at = put_evening(world, 4, listed_at_opening=True)
+    world.gym.faults.add(Fault(kind="clock", seconds=-0.4))
+    inject_fault(world, "slow", seconds=1.2)
+    row = await world.finished(ANA, (await prebook(world, opens_at, id=CLASS_ID))["id"])
+    assert (row["result"]["outcome"], shots(row)) == ("booked", ["refused", "booked"])
+    assert (booked_classes(world), len(bookings_asked(world))) == ([CLASS_ID], 2)
 
 
 async def test_an_id_that_the_day_does_not_list_is_not_sent_while_it_lists_others(sweepless: World) -> None:

@@ -11,7 +11,7 @@ from tests.support.executions import ANA, LISTING, ON_TIME_MS, at_gym, bookings_
 from tests.support.world import World, open_world
 
 from prebooking.adapters.aimharder import session_client
-from prebooking.usecases.booking import leases
+from prebooking.usecases.booking import claiming
 from prebooking_local.aimharder import AimHarder
 from prebooking_local.qstash.server import QStashServer
 from prebooking_local.supabase import Fault, Gateway
@@ -26,9 +26,9 @@ async def patient(
     database: asyncpg.Connection, outside: Outside, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[World]:
     """A replica that waits long, and renews a short lease often."""
-    monkeypatch.setattr(leases, "LEASE_S", 1.5)
-    monkeypatch.setattr(leases, "_EVERY_S", 0.1)
-    monkeypatch.setattr(leases, "_FRESH_S", 0.05)
+    monkeypatch.setattr(claiming, "LEASE_S", 1.5)
+    monkeypatch.setattr(claiming, "_EVERY_S", 0.1)
+    monkeypatch.setattr(claiming, "_FRESH_S", 0.05)
     async with open_world(database, *outside, sweep_seconds=0, lead_seconds=30, max_duration_seconds=40) as running:
         running.qstash.qstash.faults.change({"lost": True})  # each test delivers by itself
         yield running
@@ -72,7 +72,7 @@ async def test_a_claim_that_waits_is_held_by_a_lease_that_is_short_and_renewed(p
     await renewed(patient, row, 3)
     still = await held(patient, row)
     assert (still["claim_token"], still["status"]) == (claimed["claim_token"], "executing")
-    assert 0 < (still["lease_until"] - still["at"]).total_seconds() <= leases.LEASE_S
+    assert 0 < (still["lease_until"] - still["at"]).total_seconds() <= claiming.LEASE_S
     assert still["updated_at"] == claimed["updated_at"]
     await abandon(delivery, patient, row)
 
@@ -124,7 +124,7 @@ async def test_renewals_that_fail_for_a_while_cost_nothing(patient: World, kind:
     row, delivery = await waiting(patient)
     patient.gateway.faults.set(Fault.model_validate({"kind": kind, "function": "renew_claims", "times": 4}))
     claimed = await held(patient, row)
-    await asyncio.sleep(leases.LEASE_S)
+    await asyncio.sleep(claiming.LEASE_S)
     patient.gateway.faults.set()
     await renewed(patient, row, 2)
     assert (await held(patient, row))["claim_token"] == claimed["claim_token"]

@@ -36,7 +36,7 @@ async def open_sdk_client(
 
 
 class SdkClient(httpx.AsyncClient):
-    """Any other method than `request` raises NotImplementedError, and so does HEAD, which no SDK sends."""
+    """Only `request` works, and not for HEAD: what no SDK needs raises NotImplementedError or TypeError."""
 
     def __init__(
         self, http: HttpClient, connections: int, on_response: Callable[[httpx.Response], None] | None

@@ -17,6 +17,8 @@ class Shutdown:
         self._interruptible: set[asyncio.Timeout] = set()
 
     def begin(self) -> None:
+        if self.in_progress:  # by a second signal
+            return
         self.in_progress = True
         now = asyncio.get_running_loop().time()
         for timeout in self._interruptible:

@@ -6,7 +6,7 @@ from math import inf
 from prebooking.domain.clock_offset import Bounds, ClockOffset
 from prebooking.domain.ports import Clock
 
-# How far the host's clock may be from the database's before the database's is followed (plus the round trip).
+# How far apart the clocks may be, beside the uncertainty of the database's, before that is followed.
 CLOCK_TOLERANCE_S = 0.5
 # How fast a kernel corrects a clock that it doesn't step, in seconds a second.
 SLEW = 5e-4

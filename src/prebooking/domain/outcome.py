@@ -103,7 +103,7 @@ class ReplyKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A classified answer. `outcome`: that of an execution that ends with it; None: the listing has to decide."""
+    """A classified answer. `outcome`: what it says by itself, if anything."""
 
     kind: ReplyKind
     outcome: Outcome | None = None

@@ -86,7 +86,7 @@ MUTANTS = {
             ),
             Change(
                 f"{_USECASES}/booking/settle.py",
-                "return Again(reason) if complete and known else Park(reason)",
+                "return Again(reason) if complete and not_booked else Park(reason)",
                 "return Again(reason)",
             ),
             Change(

@@ -1,7 +1,8 @@
 """A small HTTP/1.1 client: an execution has one of its own for its gym, and each SDK has one.
 
 A general client would cost the service most of its CPU at an opening. Here a request is bytes, a connection is used as
-soon as it is open, and there is nothing else: no redirects, no cookies, no time-outs. It raises httpx's exceptions.
+soon as it is open. There are no redirects, cookies or retries, and a time limit for connecting alone. It raises httpx's
+exceptions.
 """
 
 import asyncio
@@ -60,7 +61,7 @@ class _Proxy:
 
     @classmethod
     def of(cls, url: str) -> Self:
-        parts, (origin, _) = urlsplit(url), split_url(url)
+        parts, (origin, _) = urlsplit(url), split_url.__wrapped__(url)  # not kept: the URL may have a password
         if parts.username is None:
             return cls(origin, ())
         user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"

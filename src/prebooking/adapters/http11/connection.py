@@ -203,7 +203,7 @@ def ignore(_: Response) -> None:
 
 
 def _notice_when_gone(sock: socket.socket) -> None:
-    """Has the kernel ask now and then whether the other side is there: who forgets idle connections sees them used."""
+    """Turns on TCP keep-alive: a dead peer is noticed, and no middlebox drops the connection for being idle."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in _LIVENESS.items():
         if hasattr(socket, option):

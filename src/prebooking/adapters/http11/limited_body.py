@@ -20,7 +20,7 @@ async def read_limited(response: httpx.Response) -> bytes:
 
 
 def unpacked(packed: bytes | bytearray, encoding: str, largest: int = LARGEST) -> bytes:
-    """`encoding`: the field Content-Encoding. Raises httpx.RemoteProtocolError: too large, or packed otherwise."""
+    """`encoding`: of Content-Encoding. Raises httpx.RemoteProtocolError: too large, broken, or packed otherwise."""
     encoding = encoding.strip().lower() or "identity"
     if not packed or encoding == "identity":
         return bytes(packed)

@@ -19,7 +19,7 @@ class TunnelAnswer(asyncio.Protocol):
         self._head: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
     async def accepted(self) -> None:
-        """Raises httpx.ProxyError."""
+        """Returns once the proxy has accepted. Raises httpx.ProxyError."""
         head = await self._head
         if not _ACCEPTED.match(head):
             raise httpx.ProxyError(head[:_LONGEST_SHOWN].partition(b"\r")[0].decode("latin-1"))

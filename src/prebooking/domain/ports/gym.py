@@ -71,7 +71,7 @@ class MemberAccount(Protocol):
     async def enter(self, token: str, fingerprint: str, box: Box | None) -> str:
         """Completes a login, so that the boxes know of the session, as if on the way to `box`.
 
-        Returns the new token.
+        Returns the token that the page hands to a browser; `token` if it names none.
         """
         ...
 

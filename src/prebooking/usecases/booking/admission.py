@@ -15,6 +15,7 @@ _BEFORE_OPENING_S = 1.0
 _OVERLOADED_S = (0.5, 1.5)
 # An execution that is not ready by then waits for other hosts, not for this machine: it goes on without a permit.
 _READY_WITHIN_S = 1.5
+_OUT_OF_TIME_S = 0.5  # of the budget: with so little left the executor cancels
 
 
 @asynccontextmanager
@@ -37,7 +38,10 @@ async def admitted(context: ExecutionContext) -> AsyncIterator[None]:
     try:
         yield
     except asyncio.CancelledError:
-        permit.release(in_time=context.gym.is_silent)
+        if context.budget.left > _OUT_OF_TIME_S:  # the claim was lost, or the process stops
+            permit.release_without_feedback()
+        else:
+            permit.release(in_time=context.gym.is_silent)  # a silent gym is no overload
         raise
     finally:
         releasing.cancel()

@@ -48,9 +48,9 @@ class ClassSearch:
         if not self._sent and held is not None and target.may_be_sent:
             held.fire()
             self._sent = held.is_fired
-            if (
-                self._sent and not target.day_is_empty
-            ):  # otherwise the next request may be for an id that is listed by then
+            self._context.sent_to_empty_day = target.day_is_empty
+            # On an empty day the search goes on: the next request may be for an id that is listed by then.
+            if self._sent and not target.day_is_empty:
                 self.stop()
 
     def warm(self) -> None:
@@ -59,7 +59,7 @@ class ClassSearch:
             self._context.held.warm()
 
     async def pass_gate(self) -> Decision | None:
-        """Waits for the opening, and for the class to be listed. Returns None once the request has left.
+        """Waits for the opening, and for the class to be listed. Returns None once the request was fired.
 
         After the end of the lease, such as after a suspend, nothing is sent.
         """

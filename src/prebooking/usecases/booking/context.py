@@ -17,9 +17,9 @@ from prebooking.domain.target import Target
 from prebooking.domain.timings import Timings
 from prebooking.domain.transitions import Transition
 from prebooking.usecases.booking.begin_stagger import BeginStagger
+from prebooking.usecases.booking.claiming import Claims
 from prebooking.usecases.booking.day_listings import DayListings
 from prebooking.usecases.booking.gate import Gate, Rank
-from prebooking.usecases.booking.leases import Leases
 from prebooking.usecases.booking.reconnects import Reconnects
 from prebooking.usecases.booking.renewed_request import RenewedRequest
 from prebooking.usecases.guarded_gyms import GuardedGym
@@ -42,14 +42,14 @@ class Park:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """No request has left, and it counts as no attempt: this process is shutting down, or is overloaded."""
+    """No request of this claim has left, and it counts as no attempt: this process shuts down, or is overloaded."""
 
     retry_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class NotOurs:
-    """The row was taken over or has ended, as `answer` says. There is nothing to record."""
+    """The database refused the transition, as `answer` says. There is nothing to record."""
 
     answer: Transition
 
@@ -71,7 +71,7 @@ class Shared:
     store: Store
     gate: Gate
     clock: OpeningClock
-    leases: Leases
+    claims: Claims
     permits: FairSemaphore  #: for the steps before the gate
     listings: DayListings
     reconnects: Reconnects
@@ -105,6 +105,7 @@ class ExecutionContext:
     lease: Lease | None = None  #: of its begin; the database's lasts at least as long
     unsure: bool = False  #: a request of this claim got no clear answer, so a refusal no longer counts
     absent: bool = False  #: the gym's listing has the class, without the user
+    sent_to_empty_day: bool = False  #: when the latest request left, the gym listed no class of that day
     entered: bool = False  #: the box was told of the session
 
     @property
@@ -134,7 +135,7 @@ class ExecutionContext:
     def sent(self) -> tuple[str | None, bool]:
         """Returns the id with which a request may have been sent, and whether certainly with no other."""
         begun_as = self.claim.begun_as
-        if self.begun or begun_as is None:  # the latter by a version that sends no other
+        if self.begun or begun_as is None:  # None: begun by an earlier version, which always sends the row's id
             return self.request.class_id, True
         return begun_as.id or self.target.wanted.id, begun_as.id is not None
 

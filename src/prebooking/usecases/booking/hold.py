@@ -27,7 +27,7 @@ async def hold(context: ExecutionContext) -> Release | None:
         if permit and context.gym.is_silent:
             permit.release_without_feedback()
         try:
-            held = await _held(context)
+            held = await _ready(context)
         except BoxSilentError:
             reason = Ending(Outcome.GYM_UNREACHABLE)
             if permit:
@@ -38,7 +38,7 @@ async def hold(context: ExecutionContext) -> Release | None:
         reconnects.connected(context.box.host)
         context.held = RenewedRequest(
             held,
-            partial(_held, context),
+            partial(_ready, context),
             opening=context.opening,
             clock=context.clock,
             quiet=quiet,
@@ -50,40 +50,42 @@ async def hold(context: ExecutionContext) -> Release | None:
     return Release(reason or context.claim.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED))
 
 
-async def send_again(context: ExecutionContext, reason: Ending, began: float, *, first: bool) -> HeldRequest | None:
+async def send_again(context: ExecutionContext, reason: Ending, began: float, *, at_once: bool) -> HeldRequest | None:
     """Returns the request that was sent again, or None if there was no time for it.
 
-    `began`: when the first was sent, on the monotonic clock. `first`: this is the second.
+    `began`: about when the first was sent, on the monotonic clock. `at_once`: without a pause, as the second request.
     """
     while context.budget.may_send():
-        pause_s = _pause(context, reason, began, first=first)
+        pause_s = _pause(context, reason, began, at_once=at_once)
         if pause_s >= context.budget.left - LAST_SHOT_S:
             return None  # a later claim can wait for it as well
         if pause_s:
             await context.clock.sleep(pause_s)
         try:
-            held = await _held(context)
+            held = await _ready(context)
         except BoxSilentError:
-            first = False
+            at_once = False
             continue
         if context.may_send():
             held.fire()
+            context.sent_to_empty_day = context.target.day_is_empty
             return held
         await held.aclose()
     return None
 
 
 def aim(context: ExecutionContext, held: HeldRequest) -> None:
-    """Gives the held request the class that was found since it was built."""
+    """Gives the held request the class that was found since."""
     class_id = context.target.class_id
-    if class_id not in (None, context.request.class_id):
+    if class_id is not None:
         context.request = replace(context.request, class_id=class_id)
         held.aim(class_id)
 
 
-async def _held(context: ExecutionContext) -> HeldRequest:
+async def _ready(context: ExecutionContext) -> HeldRequest:
     """Returns the booking request on an open connection. Raises BoxSilentError."""
-    context.request = replace(context.request, class_id=context.target.class_id)
+    class_id = context.target.class_id
+    context.request = replace(context.request, class_id=class_id)
     held = context.gym.hold(context.request)
     try:
         async with asyncio.timeout(context.budget.for_answers):
@@ -93,15 +95,16 @@ async def _held(context: ExecutionContext) -> HeldRequest:
         if isinstance(exc, TimeoutError):
             raise BoxSilentError("no connection in time") from exc
         raise
-    aim(context, held)  # the class may have been found while it was connecting
+    if context.target.class_id != class_id:  # the class was found while it was connecting
+        aim(context, held)
     return held
 
 
-def _pause(context: ExecutionContext, reason: Ending, began: float, *, first: bool) -> float:
+def _pause(context: ExecutionContext, reason: Ending, began: float, *, at_once: bool) -> float:
     if reason.outcome is Outcome.TOO_EARLY:
         since_s = context.since_opening_s
-        return 0.0 if first and since_s < _JUST_OPENED_S else pause_before_late_opening(since_s)
-    if first:
+        return 0.0 if at_once and since_s < _JUST_OPENED_S else pause_before_late_opening(since_s)
+    if at_once:
         return 0.0
     shortest = random.uniform(*_PAUSE_S)  # noqa: S311  # spreads load, guards nothing
     return max(shortest, _PART * (context.clock.monotonic() - began))

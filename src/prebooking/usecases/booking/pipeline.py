@@ -1,7 +1,7 @@
-"""One execution of a prebooking: claim → settle → prepare → hold → begin → gate → resolve → record.
+"""One execution of a prebooking: claim → admit → settle → prepare → hold → begin → gate → resolve → record.
 
-Each step takes the execution's context, and returns the decision to stop with, or None to go on. Between the opening
-and the write there is no database call, signature check, DNS look-up, TLS handshake or refresh.
+A step returns the decision to stop with, or None to go on; resolve always decides. Between the opening and the write
+there is no database call, signature check, DNS look-up, TLS handshake or refresh.
 """
 
 import asyncio
@@ -23,13 +23,13 @@ from prebooking.domain.target import Target
 from prebooking.usecases.booking.admission import MIN_TO_START_S, admitted, overloaded
 from prebooking.usecases.booking.begin import begin
 from prebooking.usecases.booking.begin_stagger import BeginStagger
+from prebooking.usecases.booking.claiming import ClaimLostError, Claims
 from prebooking.usecases.booking.class_search import ClassSearch
 from prebooking.usecases.booking.context import Decision, ExecutionContext, Interrupted, NotOurs, Shared, timings_of
 from prebooking.usecases.booking.crowds import Pace
 from prebooking.usecases.booking.day_listings import DayListings
 from prebooking.usecases.booking.gate import Gate
 from prebooking.usecases.booking.hold import hold
-from prebooking.usecases.booking.leases import ClaimLostError, Leases
 from prebooking.usecases.booking.prepare import prepare
 from prebooking.usecases.booking.reconnects import Reconnects
 from prebooking.usecases.booking.record import RETRY_LATER, DeliveryResult, ResultRecorder
@@ -66,12 +66,12 @@ class Pipeline:
         self._recorder = recorder
         self._pace = pace
         self._legacy_box = legacy_box
-        self._claims = asyncio.Semaphore(_CLAIMS_AT_ONCE)
+        self._claiming = asyncio.Semaphore(_CLAIMS_AT_ONCE)
         self._shared = Shared(
             store=store,
             gate=gate,
             clock=opening_clock,
-            leases=Leases(store, gate, clock),
+            claims=Claims(store, gate, clock),
             permits=FairSemaphore(_PREPARED_AT_ONCE),
             listings=DayListings(gate, opening_clock),
             reconnects=Reconnects(),
@@ -96,13 +96,15 @@ class Pipeline:
         request, box = row.request(), row.box(self._legacy_box, claim.session)
         structlog.contextvars.bind_contextvars(attempt=row.attempts, box=row.box_subdomain or (box and box.subdomain))
         if request is None or box is None or claim.session is None:
-            session_or_box = Outcome.BOX_UNKNOWN if box is None else Outcome.SESSION_EXPIRED
-            reason = Outcome.UNUSABLE if request is None else session_or_box
+            if request is None:
+                reason = Outcome.UNUSABLE
+            else:
+                reason = Outcome.BOX_UNKNOWN if box is None else Outcome.SESSION_EXPIRED
             return await self._recorder.reject_incomplete(claim, token, timings, budget, reason)
         wanted = wanted_by(row, claim.starts_at, claim.time_zone, claim.begun_as)
         async with self._gyms.visit(box, claim.session) as gym:
             opening = timings.available_at
-            asked = gym.bypassing_breakers()
+            unguarded = gym.bypassing_breakers()
             context = ExecutionContext(
                 shared=self._shared,
                 claim=claim,
@@ -110,11 +112,11 @@ class Pipeline:
                 request=request,
                 target=Target(wanted=wanted, class_id=wanted.id),
                 box=box,
-                gym=asked,
+                gym=unguarded,
                 settling=gym,
                 revival=Revival(
                     self._shared.reviver,
-                    asked,
+                    unguarded,
                     row.user_email,
                     claim.session,
                     budget,
@@ -145,7 +147,7 @@ class Pipeline:
             with self._pace.preparing():
                 async with (
                     self.shutdown.interruptible(),
-                    self._shared.leases.renewed(context.claim, context.token),
+                    self._shared.claims.renewed(context.claim, context.token),
                     admitted(context),
                 ):
                     return (
@@ -167,21 +169,21 @@ class Pipeline:
         """Returns a DeliveryResult if the row can't be claimed, or this process can't execute it now."""
         try:
             async with asyncio.timeout(budget.left - MIN_TO_START_S):
-                await self._claims.acquire()  # first come, first served: the user is known only after the claim
+                await self._claiming.acquire()  # first come, first served: the user is known only after the claim
         except TimeoutError:
             return RETRY_LATER
         try:
             await (self._shared.gate.calm() if settles else self._shared.gate.quiet())
             if self.shutdown.in_progress:
                 return RETRY_LATER
-            claim = await self._shared.leases.claim(
+            claim = await self._shared.claims.claim(
                 prebooking_id, token, version, budget, max_attempts=self._shared.max_attempts, spare_s=MIN_TO_START_S
             )
         finally:
-            self._claims.release()
+            self._claiming.release()
         clock = self._shared.clock
         if not isinstance(claim, Claim):
-            return self._recorder.not_claimed(claim)
+            return self._recorder.refused(claim)
         if clock.update(claim.now, claim.sent_at, clock.monotonic()):
             _log.warning("host_clock_overruled", offset_ms=round(clock.offset_s * 1000, 1))
         return claim

@@ -28,10 +28,7 @@ _TO_USE_IT_S = 0.2  # a session refreshed elsewhere must be read this long befor
 
 
 async def prepare(context: ExecutionContext, search: ClassSearch) -> Ending | None:
-    """Returns an ending if there is nothing to send; else the class is searched for if it was not listed.
-
-    The connection to the box is open afterwards.
-    """
+    """Returns an ending if there is nothing to send; else the class is searched for if it was not listed."""
     await context.shared.gate.quiet()
     ending = await _asked(context)
     if ending is None:

@@ -109,7 +109,7 @@ class ResultRecorder:
                 retry_s = None if context.begun else park_delay(context.claim.parks)
                 return await self._park(context.claim, context.token, context.timings, reason, retry_s)
             case NotOurs(answer):
-                return self.not_claimed(answer)
+                return self.refused(answer)
 
     async def _not_booked(self, context: ExecutionContext, reason: Ending) -> DeliveryResult:
         """Releases it for another attempt. Attempts at a gym that opens or lists the class late are not counted."""
@@ -152,7 +152,7 @@ class ResultRecorder:
             result=result,
         )
         if answer.outcome != StoreOutcome.FINISHED:
-            return self.not_claimed(answer)
+            return self.refused(answer)
         self._metrics.count_finished(ending.outcome)
         return DeliveryResult(ending.outcome)
 
@@ -171,7 +171,7 @@ class ResultRecorder:
             settled=context.settled,
         )
         if answer.outcome != StoreOutcome.RELEASED:
-            return self.not_claimed(answer)
+            return self.refused(answer)
         return DeliveryResult("retry-later", max(_LEAST_RETRY_AFTER_S, answer.retry_after))
 
     async def _park(
@@ -189,11 +189,11 @@ class ResultRecorder:
             retry_s=retry_s,
         )
         if answer.outcome != StoreOutcome.PARKED:
-            return self.not_claimed(answer)
+            return self.refused(answer)
         return DeliveryResult("retry-later", max(_LEAST_RETRY_AFTER_S, answer.retry_after))
 
-    def not_claimed(self, answer: Transition) -> DeliveryResult:
-        """Returns the result if the row can't be claimed: `answer` says why, or when it can."""
+    def refused(self, answer: Transition) -> DeliveryResult:
+        """Returns the result where the database refused a transition: `answer` says why, or when to try again."""
         match answer.outcome:
             case StoreOutcome.HELD:
                 return DeliveryResult("held", max(_LEAST_RETRY_AFTER_S, answer.retry_after))

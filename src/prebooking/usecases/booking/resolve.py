@@ -29,7 +29,7 @@ async def resolve(context: ExecutionContext) -> Decision:
         decision = await _decide(context, reply)
         if not isinstance(decision, Again):
             return decision
-        again = await send_again(context, decision.reason, began, first=sent == 1)
+        again = await send_again(context, decision.reason, began, at_once=sent == 1)
         if again is None:
             return Park(decision.reason) if context.unsure else Release(decision.reason)
         held, sent = again, sent + 1
@@ -51,8 +51,8 @@ async def _decide(context: ExecutionContext, reply: Reply) -> Decision | Again: 
         case ReplyKind.BLOCKED:
             reason = reply.ending(Outcome.BLOCKED)
             return Park(reason) if context.unsure else Release(reason)
-        case ReplyKind.REFUSED if context.target.day_is_empty and reply.outcome in (None, Outcome.REFUSED):
-            return Again(reply.ending(Outcome.TOO_EARLY))  # the class is not listed yet, so there is no other reason
+        case ReplyKind.REFUSED if context.sent_to_empty_day and reply.outcome is Outcome.REFUSED:
+            return Again(reply.ending(Outcome.TOO_EARLY))  # the class was not listed yet: there is no other reason
         case ReplyKind.REFUSED if not context.unsure:
             return reply.ending(reply.outcome or Outcome.REFUSED)
         case (

@@ -40,8 +40,8 @@ async def by_listing(context: ExecutionContext, reply: Reply) -> Decision | Agai
         clash = reply.ending(Outcome.TIME_CLASH)
         # A listing without any booking of that hour may lag: the user may have booked this class by hand. A later claim
         # asks again; if there is still none, the box meant another booking.
-        known = found is NotFound.ELSEWHERE or (found is NotFound.ABSENT and context.claim.begun)
-        return clash if known and not context.unsure else Park(clash)
+        another = found is NotFound.ELSEWHERE or (found is NotFound.ABSENT and context.claim.begun)
+        return clash if another and not context.unsure else Park(clash)
     if reply.kind is ReplyKind.NOT_HERE and found is NotFound.NOT_HERE:
         # No listing means no booking. The failure may be temporary, so it is tried again.
         unknown = Ending(Outcome.BOX_UNKNOWN, f"{context.box.subdomain}: {reply.detail}")
@@ -49,8 +49,8 @@ async def by_listing(context: ExecutionContext, reply: Reply) -> Decision | Agai
     context.unsure = True
     reason = reply.ending(Outcome.GYM_UNREACHABLE)
     complete = reply.kind in (ReplyKind.NOTHING_SAID, ReplyKind.NOT_HERE)
-    known = found in (NotFound.ABSENT, NotFound.ELSEWHERE)
-    return Again(reason) if complete and known else Park(reason)
+    not_booked = found in (NotFound.ABSENT, NotFound.ELSEWHERE)
+    return Again(reason) if complete and not_booked else Park(reason)
 
 
 async def booked_or_waiting(context: ExecutionContext, reply: Reply) -> Decision:
@@ -73,7 +73,7 @@ async def booked_or_waiting(context: ExecutionContext, reply: Reply) -> Decision
 
 
 async def settle(context: ExecutionContext) -> Ending | NotFound:
-    """Returns how it ended, or why that is unknown: UNKNOWN also if the budget ends first."""
+    """Returns how it ended, or what the listing shows instead: UNKNOWN also if the budget ends first."""
     try:
         async with asyncio.timeout(context.budget.for_answers):
             return await _settle(context)
@@ -82,7 +82,7 @@ async def settle(context: ExecutionContext) -> Ending | NotFound:
 
 
 async def _settle(context: ExecutionContext) -> Ending | NotFound:
-    """Requests the listing until it shows the result, at growing intervals.
+    """Requests the listing until it answers, at growing intervals.
 
     Before this claim has begun it gives up after the second request, or if a host has not responded recently: a parked
     row can wait. Absent counts only if the session is alive after the listing was requested: a dead one shows no
@@ -100,12 +100,12 @@ async def _settle(context: ExecutionContext) -> Ending | NotFound:
                 return NotFound.NOT_HERE
             sent, certain = context.sent
             standing = standing_in(listing, target.wanted, sent, certain=certain)
-            if not isinstance(standing, NotFound) and (ending := listing[standing].ending()):
-                target.class_id, target.found = standing, listing[standing]
-                return ending
-            if not isinstance(standing, NotFound) or standing is NotFound.UNKNOWN:
-                return NotFound.UNKNOWN
-            if await gym.whoami():
+            if not isinstance(standing, NotFound):
+                ending = listing[standing].ending()
+                if ending is not None:
+                    target.class_id, target.found = standing, listing[standing]
+                return ending or NotFound.UNKNOWN
+            if standing is NotFound.UNKNOWN or await gym.whoami():
                 return standing
             if not await context.revival.revive():
                 return NotFound.UNKNOWN

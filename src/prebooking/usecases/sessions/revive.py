@@ -126,7 +126,10 @@ class SessionReviver:
 
 
 class Revival:
-    """The session of one execution, which revives it once at most. `since_opening`: seconds, negative before it."""
+    """The session of one execution, which is revived until one result is known.
+
+    `since_opening`: returns seconds, negative before the opening.
+    """
 
     def __init__(
         self,
@@ -143,8 +146,9 @@ class Revival:
         self._user_email = user_email
         self._budget = budget
         self._since_opening = since_opening
-        self._reviving: asyncio.Task[Revived] | None = None
+        self._reviving: asyncio.Task[bool] | None = None
         self._revived: Revived | None = None
+        self._is_told = False
 
     async def revive(self, web_app_s: float = WEB_APP_S) -> bool:
         """Refreshes the dead session, or signs it in again. Returns whether it is alive then; False the second time.
@@ -152,31 +156,34 @@ class Revival:
         Raises BoxSilentError if that is not known. If a caller is cancelled the refresh goes on, and the next caller
         waits for it. `web_app_s`: see SessionRefresher.refresh.
         """
-        if self._revived is not None:
+        if self._is_told:
             return False
         if self._reviving is None:
             within_s = self._budget.for_answers
             if within_s < _LEAST_REFRESH_S:
                 raise BoxSilentError("no time left for a refresh")
-            self._reviving = asyncio.create_task(
-                self._reviver.revive(
-                    self._gym,
-                    self._user_email,
-                    self.session,
-                    within_s=min(_SIGN_IN_S if self.session.remembered else _REFRESH_S, within_s),
-                    web_app_s=web_app_s,
-                    may_sign_in=self._may_sign_in,
-                )
-            )
-        reviving = self._reviving
+            self._reviving = asyncio.create_task(self._revive(within_s, web_app_s))
         try:
-            self._revived = await asyncio.shield(reviving)
+            alive = await asyncio.shield(self._reviving)
         except BoxSilentError:
             self._reviving = None
             raise
-        if self._revived.session is None:
+        self._is_told = True
+        return alive
+
+    async def _revive(self, within_s: float, web_app_s: float) -> bool:
+        """Sets `session` also where nobody waits for the result any more."""
+        revived = self._revived = await self._reviver.revive(
+            self._gym,
+            self._user_email,
+            self.session,
+            within_s=min(_SIGN_IN_S if self.session.remembered else _REFRESH_S, within_s),
+            web_app_s=web_app_s,
+            may_sign_in=self._may_sign_in,
+        )
+        if revived.session is None:
             return False
-        self.session = self._revived.session
+        self.session = revived.session
         return True
 
     def ended(self, ending: Ending) -> Ending:
@@ -185,8 +192,8 @@ class Revival:
         return replace(ending, sentence=WRONG_SIGN_IN) if refused else ending
 
     async def aclose(self) -> None:
-        """Cancels a revival that may still be running. A token refresh that was sent goes on by itself; on a host that
-        sleeps between requests it has no more time than the budget.
+        """Waits for a running revival while the budget lasts, then cancels it. A token refresh that was sent goes on by
+        itself; on a host that sleeps between requests it has no more time than the budget.
         """
         if self._reviving is not None:
             await asyncio.wait({self._reviving}, timeout=max(0.0, self._budget.left - _TO_END_S))

@@ -46,8 +46,8 @@ class _RenewedClaim:
         self.lost: Transition | None = None
 
 
-class Leases:
-    """Renews all claims of a process in one task, while it has any. Its state does not matter after a crash."""
+class Claims:
+    """The claims of a process, which one task renews while there are any. Its state does not matter after a crash."""
 
     def __init__(self, store: Store, gate: Gate, clock: Clock) -> None:
         self._store = store
@@ -103,9 +103,8 @@ class Leases:
             raise
         finally:
             self._renewed.pop(token, None)
-            if (
-                not self._renewed and self._renewing is not None and not self._calling
-            ):  # cancelling a call under way could cost a connection
+            # Cancelling a call under way could cost a connection.
+            if not self._renewed and self._renewing is not None and not self._calling:
                 self._renewing.cancel()
                 self._renewing = None
 
@@ -141,6 +140,6 @@ class Leases:
         for entry in some:
             entry.renewed_at = asked
             # A claim that has begun or ended meanwhile is not renewed: the answer does not concern it.
-            if entry.held.token in lost and entry.held.token in self._renewed:
+            if entry.lost is None and entry.held.token in lost and entry.held.token in self._renewed:
                 entry.lost = lost[entry.held.token]
                 entry.interruption.reschedule(now)
