@@ -2,7 +2,7 @@
 
 import pytest
 
-from prebooking.adapters.qstash import notice_words
+from prebooking.adapters.qstash import notice_texts
 from prebooking.domain.notices import Language
 from prebooking.domain.outcome import SENTENCES, Ending, Outcome, detail_in
 
@@ -13,9 +13,9 @@ def test_each_outcome_has_a_sentence_of_its_own() -> None:
     assert all(Ending(outcome).message for outcome in Outcome)
 
 
-@pytest.mark.parametrize("language", notice_words.WORDS)
+@pytest.mark.parametrize("language", notice_texts.WORDS)
 def test_each_failure_is_told_in_each_language(language: Language) -> None:
-    reasons = notice_words.WORDS[language].reasons
+    reasons = notice_texts.WORDS[language].reasons
     assert reasons.keys() >= {outcome for outcome in Outcome if not outcome.success}
     if language != "en":
         assert not set(reasons.values()) & set(SENTENCES.values())

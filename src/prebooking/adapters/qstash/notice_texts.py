@@ -1,102 +1,152 @@
-"""The texts of notices. Text of a gym or of a user's page is made harmless: no mentions, no links."""
+"""The templates of notices in three languages: a title that fits a lock screen, and a complete text."""
 
-from datetime import datetime, time
-from typing import Any
-from zoneinfo import ZoneInfo
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from prebooking.adapters.qstash.notice_words import WORDS, NoticeWords
-from prebooking.domain.days import read_day
-from prebooking.domain.notices import Language, Notice, NoticeKind, UnmadeDays
-from prebooking.domain.outcome import SENTENCES, Outcome, detail_in
-from prebooking.domain.plain_text import for_chat
-from prebooking.domain.prebooking import Prebooking
-
-_WITH_NEXT = (NoticeKind.FAILED, NoticeKind.NOT_MADE)
+from prebooking.domain.notices import Language, NoticeKind
+from prebooking.domain.outcome import SENTENCES, Outcome
 
 
-def title_and_text(notice: Notice, language: Language, zone: ZoneInfo) -> tuple[str, str]:
-    """Returns title and text. `zone`: the time zone of the times."""
-    words, row = WORDS[language], notice.prebooking
-    filled = _of_series(notice.series, words) if notice.series else {}
-    sentences = []
-    if row is not None:
-        filled = _of_prebooking(row, words, zone) | {"reason": for_chat(_reason(row, words))}
-        sentences = [_milliseconds(row, words)]
-    # `format` is applied only to our own templates, once, never to users' text.
-    warning = (row.warning if row else None) or {}
-    refused = notice.kind is NoticeKind.SESSION_DEAD and warning.get("reason") == "password_refused"
-    template = words.wrong_sign_in if refused else words.texts[notice.kind]
-    title, text = words.titles[notice.kind].format(**filled), template.format(**filled)
-    if notice.next is not None and notice.kind in _WITH_NEXT:
-        sentences.append(words.next.format(**_of_prebooking(notice.next, words, zone)))
-    return title, " ".join(part for part in (text.rstrip(), *sentences) if part)
+@dataclass(frozen=True, slots=True)
+class NoticeTexts:
+    """The templates of one language."""
+
+    titles: Mapping[NoticeKind, str]
+    texts: Mapping[NoticeKind, str]
+    wrong_sign_in: str  #: of a dead session whose password was refused
+    lateness: str  #: of the first request
+    response: str
+    next: str  #: the next prebooking of the series
+    a_class: str
+    at_box: str
+    days: str
+    months: str
+    reasons: Mapping[Outcome, str]
 
 
-def _of_prebooking(row: Prebooking, words: NoticeWords, zone: ZoneInfo) -> dict[str, str]:
-    name = _plain(row.booking_data.get("activityName")) or _plain(row.class_ and row.class_.name) or words.a_class
-    box = _plain(row.booking_data.get("boxName")) or _plain(row.box_subdomain)
-    what = f"{name}, {_when(row, words, zone)}"
-    return {
-        "what": what,
-        "where": what + (words.at_box.format(box=box) if box else ""),
-        "opening": _format_moment(row.available_at.astimezone(zone), words),
-    }
-
-
-def _of_series(series: UnmadeDays, words: NoticeWords) -> dict[str, str]:
-    what = f"{_plain(series.weekly.name) or words.a_class}, {_plain(series.weekly.starts)}"
-    days = [datetime.combine(read_day(day), time()) for day in sorted(series.reasons)]
-    where = what + words.at_box.format(box=_plain(series.weekly.box_subdomain))
-    return {"what": what, "where": where, "days": ", ".join(_format_moment(day, words, hour=False) for day in days)}
-
-
-def _plain(value: Any) -> str:
-    """Returns the text of the user's page in one harmless line."""
-    return for_chat(" ".join(value.split())[:80]) if isinstance(value, str) else ""
-
-
-def _when(row: Prebooking, words: NoticeWords, zone: ZoneInfo) -> str:
-    """Returns the class's start if it is known, else its day."""
-    start, day = row.booking_data.get("classTimeUTC"), _plain(row.booking_data.get("day"))
-    try:
-        if start:
-            return _format_moment(datetime.fromisoformat(str(start)).astimezone(zone), words)
-        told = row.class_.starts if row.class_ else ""  # on the gym's wall clock
-        moment = datetime.strptime(day + told, "%Y%m%d%H:%M" if told else "%Y%m%d").replace(tzinfo=zone)
-        return _format_moment(moment, words, hour=bool(told))
-    except (ValueError, OverflowError):
-        return day
-
-
-def _format_moment(moment: datetime, words: NoticeWords, *, hour: bool = True) -> str:
-    day, month = words.days.split()[moment.weekday()], words.months.split()[moment.month - 1]
-    return f"{day} {moment.day} {month}" + (f" {moment:%H:%M}" if hour else "")
-
-
-def _reason(row: Prebooking, words: NoticeWords) -> str:
-    """Returns the reason in the reader's language, with the gym's own message if there is one."""
-    try:
-        outcome = Outcome(str((row.result or {}).get("outcome")))
-    except ValueError:
-        return row.error_message or ""
-    if words.reasons is SENTENCES:
-        return row.error_message or SENTENCES[outcome]
-    said = row.error_message or ""
-    gyms_own = detail_in(said, outcome)
-    return words.reasons.get(outcome, said) + (f" ({gyms_own})" if gyms_own else "")
-
-
-def _milliseconds(row: Prebooking, words: NoticeWords) -> str:
-    timings = (row.result or {}).get("timings") or {}
-    late, response = timings.get("fire_lateness_ms"), timings.get("response_ms")
-    if late is None:
-        return ""
-    line = words.lateness.format(ms=_ms(late))
-    if response is not None:
-        line += f"; {words.response.format(ms=_ms(response))}"
-    return f"{line}."
-
-
-def _ms(value: float) -> str:
-    """Rounds to milliseconds, and below ten to tenths: a lateness of 0 would look like none."""
-    return f"{value:.1f}" if value < 10 else f"{value:.0f}"  # noqa: PLR2004
+_ES = {
+    Outcome.CLASS_FULL: "La clase estaba llena.",
+    Outcome.NO_CREDIT: "A tu tarifa no le quedan sesiones para esta clase.",
+    Outcome.UNPAID: "El gimnasio dice que tienes un pago pendiente.",
+    Outcome.TOO_LATE: "El gimnasio no admite reservas tan cerca de la clase.",
+    Outcome.DAILY_LIMIT: "Has llegado al límite de reservas del gimnasio para ese día.",
+    Outcome.LIMIT_REACHED: "Has llegado al límite de reservas de tu tarifa.",
+    Outcome.TIME_CLASH: "Tienes otra reserva a esa hora.",
+    Outcome.CLASS_NOT_FOUND: "El gimnasio no ofrece esta clase.",
+    Outcome.SESSION_EXPIRED: "Tu sesión de AimHarder ha caducado: inicia sesión de nuevo y reinténtalo.",
+    Outcome.REFUSED: "El gimnasio ha rechazado la reserva.",
+    Outcome.BOX_UNKNOWN: "AimHarder no tiene ese gimnasio: créala de nuevo con el subdominio correcto.",
+    Outcome.UNUSABLE: "Esta prerreserva no dice de qué clase es: créala de nuevo.",
+    Outcome.TOO_EARLY: "El gimnasio aún no había abierto la clase.",
+    Outcome.GYM_UNREACHABLE: "No se ha podido contactar con el gimnasio.",
+    Outcome.BLOCKED: "El gimnasio ha bloqueado la petición.",
+    Outcome.ATTEMPTS_EXHAUSTED: "Todos los intentos se interrumpieron antes de poder decir por qué.",
+    Outcome.EXPIRED: "La clase terminó antes de que se pudiera reservar.",
+    Outcome.OUTCOME_UNKNOWN: "No se ha podido saber si la reserva se hizo: mira tus reservas en el gimnasio.",
+}
+_CA = {
+    Outcome.CLASS_FULL: "La classe era plena.",
+    Outcome.NO_CREDIT: "A la teva tarifa no li queden sessions per a aquesta classe.",
+    Outcome.UNPAID: "El gimnàs diu que tens un pagament pendent.",
+    Outcome.TOO_LATE: "El gimnàs no admet reserves tan a prop de la classe.",
+    Outcome.DAILY_LIMIT: "Has arribat al límit de reserves del gimnàs per a aquell dia.",
+    Outcome.LIMIT_REACHED: "Has arribat al límit de reserves de la teva tarifa.",
+    Outcome.TIME_CLASH: "Tens una altra reserva a aquella hora.",
+    Outcome.CLASS_NOT_FOUND: "El gimnàs no ofereix aquesta classe.",
+    Outcome.SESSION_EXPIRED: "La teva sessió d'AimHarder ha caducat: torna a iniciar sessió i reintenta-ho.",
+    Outcome.REFUSED: "El gimnàs ha rebutjat la reserva.",
+    Outcome.BOX_UNKNOWN: "AimHarder no té aquest gimnàs: torna-la a crear amb el subdomini correcte.",
+    Outcome.UNUSABLE: "Aquesta prereserva no diu de quina classe és: torna-la a crear.",
+    Outcome.TOO_EARLY: "El gimnàs encara no havia obert la classe.",
+    Outcome.GYM_UNREACHABLE: "No s'ha pogut contactar amb el gimnàs.",
+    Outcome.BLOCKED: "El gimnàs ha blocat la petició.",
+    Outcome.ATTEMPTS_EXHAUSTED: "Tots els intents es van interrompre abans de poder dir per què.",
+    Outcome.EXPIRED: "La classe es va acabar abans que es pogués reservar.",
+    Outcome.OUTCOME_UNKNOWN: "No s'ha pogut saber si la reserva es va fer: mira les teves reserves al gimnàs.",
+}
+WORDS: Mapping[Language, NoticeTexts] = {
+    "en": NoticeTexts(
+        titles={
+            NoticeKind.BOOKED: "Booked: {what}",
+            NoticeKind.WAITING_LIST: "Waiting list: {what}",
+            NoticeKind.FAILED: "Not booked: {what}",
+            NoticeKind.SESSION_DEAD: "Sign in to AimHarder: {what}",
+            NoticeKind.NOT_MADE: "No room: {what}",
+        },
+        texts={
+            NoticeKind.BOOKED: "You are booked into {where}.",
+            NoticeKind.WAITING_LIST: "The class was full: you are on the waiting list of {where}.",
+            NoticeKind.FAILED: "You are not booked into {where}. {reason}",
+            NoticeKind.SESSION_DEAD: "Your AimHarder session has ended. Sign in again before {opening}, when {where} "
+            "opens; otherwise it can't be booked.",
+            NoticeKind.NOT_MADE: "Your series {where} can't prebook {days}: you have too many prebookings at once. "
+            "It goes on as soon as one of them has ended.",
+        },
+        wrong_sign_in="AimHarder refuses the password that was remembered for you, so it was forgotten. Sign in "
+        "again with the right one before {opening}, when {where} opens; otherwise it can't be booked.",
+        lateness="The request left {ms} ms after the opening",
+        response="the gym answered in {ms} ms",
+        next="Next: {what}, which opens {opening}.",
+        a_class="class",
+        at_box=" at {box}",
+        days="Mon Tue Wed Thu Fri Sat Sun",
+        months="Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec",
+        reasons=SENTENCES,
+    ),
+    "es": NoticeTexts(
+        titles={
+            NoticeKind.BOOKED: "Reservada: {what}",
+            NoticeKind.WAITING_LIST: "Lista de espera: {what}",
+            NoticeKind.FAILED: "Sin reserva: {what}",
+            NoticeKind.SESSION_DEAD: "Inicia sesión en AimHarder: {what}",
+            NoticeKind.NOT_MADE: "Sin sitio: {what}",
+        },
+        texts={
+            NoticeKind.BOOKED: "Tienes plaza en {where}.",
+            NoticeKind.WAITING_LIST: "La clase estaba llena: estás en la lista de espera de {where}.",
+            NoticeKind.FAILED: "No tienes plaza en {where}. {reason}",
+            NoticeKind.SESSION_DEAD: "Tu sesión de AimHarder ha caducado. Inicia sesión de nuevo antes de {opening}, "
+            "cuando se abre {where}; si no, no se podrá reservar.",
+            NoticeKind.NOT_MADE: "Tu serie {where} no puede prerreservar {days}: tienes demasiadas prerreservas a la "
+            "vez. Seguirá en cuanto acabe una de ellas.",
+        },
+        wrong_sign_in="AimHarder rechaza la contraseña que guardábamos, así que la hemos olvidado. Inicia sesión "
+        "de nuevo con la correcta antes de {opening}, cuando se abre {where}; si no, no se podrá reservar.",
+        lateness="La petición salió {ms} ms después de la apertura",
+        response="el gimnasio respondió en {ms} ms",
+        next="La siguiente: {what}, que se abre {opening}.",
+        a_class="clase",
+        at_box=" en {box}",
+        days="lun mar mié jue vie sáb dom",
+        months="ene feb mar abr may jun jul ago sep oct nov dic",
+        reasons=_ES,
+    ),
+    "ca": NoticeTexts(
+        titles={
+            NoticeKind.BOOKED: "Reservada: {what}",
+            NoticeKind.WAITING_LIST: "Llista d'espera: {what}",
+            NoticeKind.FAILED: "Sense reserva: {what}",
+            NoticeKind.SESSION_DEAD: "Inicia sessió a AimHarder: {what}",
+            NoticeKind.NOT_MADE: "Sense lloc: {what}",
+        },
+        texts={
+            NoticeKind.BOOKED: "Tens plaça a {where}.",
+            NoticeKind.WAITING_LIST: "La classe era plena: ets a la llista d'espera de {where}.",
+            NoticeKind.FAILED: "No tens plaça a {where}. {reason}",
+            NoticeKind.SESSION_DEAD: "La teva sessió d'AimHarder ha caducat. Torna a iniciar sessió abans de "
+            "{opening}, quan s'obre {where}; si no, no es podrà reservar.",
+            NoticeKind.NOT_MADE: "La teva sèrie {where} no pot prereservar {days}: tens massa prereserves alhora. "
+            "Seguirà tan bon punt n'acabi una.",
+        },
+        wrong_sign_in="AimHarder rebutja la contrasenya que guardàvem, de manera que l'hem oblidada. Torna a "
+        "iniciar sessió amb la correcta abans de {opening}, quan s'obre {where}; si no, no es podrà reservar.",
+        lateness="La petició va sortir {ms} ms després de l'obertura",
+        response="el gimnàs va respondre en {ms} ms",
+        next="La següent: {what}, que s'obre {opening}.",
+        a_class="classe",
+        at_box=" a {box}",
+        days="dl dt dc dj dv ds dg",
+        months="gen febr març abr maig juny jul ag set oct nov des",
+        reasons=_CA,
+    ),
+}

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from standardwebhooks import Webhook as Signer
 
 from prebooking.adapters.qstash.messages import QStashMessages
-from prebooking.adapters.qstash.notice_texts import title_and_text
+from prebooking.adapters.qstash.notice_rendering import title_and_text
 from prebooking.domain.notices import Language, Notice, NoticeKind, UnmadeDays
 from prebooking.domain.plain_text import all_for_chat
 from prebooking.domain.prebooking import Prebooking
