@@ -48,10 +48,10 @@ run: $(SERVICE) ## Everything on this machine, with one demo prebooking; Ctrl-C 
 demo: $(SERVICE) ## 30 members want one class that opens in 10 s
 	@$(BIN)/prebooking demo
 
-test: $(TOOLS) ## All tests but the long ones (4 minutes; ARGS="--cov" adds branch coverage)
+test: $(TOOLS) ## All tests but the long ones (3 minutes; ARGS="--cov" adds branch coverage)
 	@$(BIN)/pytest --numprocesses 4 --dist worksteal -m "not proof and not installation" $(ARGS)
 
-proofs: $(TOOLS) ## The long tests: whole processes, a browser, explorations, made-up input (9 minutes)
+proofs: $(TOOLS) ## The long tests: whole processes, a browser, explorations, made-up input (7 minutes)
 	@$(BIN)/pytest --numprocesses 3 --dist worksteal -m proof $(ARGS)
 
 check: $(TOOLS) ## Format, lint, strict types, import direction, licences: looks, changes nothing
@@ -69,7 +69,7 @@ faults: $(TOOLS) ## The kill matrix, then the campaign: 10,000 prebookings amid 
 	@$(BIN)/python -m tests.reliability.faults.matrix
 	@$(BIN)/python -m tests.reliability.faults.campaign $(ARGS)
 
-installation: $(TOOLS) ## Install from a wheel, by the recipes, with the oldest pip, with newer versions on offer (5 minutes)
+installation: $(TOOLS) ## Install from a wheel, by the recipes, with the oldest pip, with newer versions on offer (2 minutes)
 	@$(BIN)/pytest -m installation tests/installation $(ARGS)
 
 format: $(TOOLS) ## Format, and mend what the linter can mend
