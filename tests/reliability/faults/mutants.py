@@ -25,7 +25,7 @@ from prebooking.adapters.migrations import migrate
 from prebooking_local.postgres import postgres
 
 _PROJECT = Path(__file__).parents[3]
-_COPIED = ("src", "sql", "tests/reliability")
+_COPIED = ("src", "sql", "tests/reliability", "tests/support")
 _USECASES = "src/prebooking/usecases"
 _OUT = Console(width=160)
 
@@ -193,14 +193,22 @@ async def functions_in_force() -> dict[str, str]:
             await connection.close()
 
 
+def copy_project(folder: Path) -> None:
+    """Copies what a campaign needs."""
+    for part in _COPIED:
+        ignored = shutil.ignore_patterns("__pycache__", "results")
+        shutil.copytree(_PROJECT / part, folder / part, symlinks=True, ignore=ignored)
+
+
+def environment_of(copy: Path) -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(copy / "src")}
+
+
 def verdict_of(mutant: Mutant, in_force: Mapping[str, str], options: argparse.Namespace) -> dict[str, int]:
     """By a campaign over a copy of the project."""
     with tempfile.TemporaryDirectory(prefix="prebooking-broken-") as folder:
         copy = Path(folder)
-        for part in _COPIED:
-            shutil.copytree(
-                _PROJECT / part, copy / part, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", "results")
-            )
+        copy_project(copy)
         mutant.apply(copy, in_force)
         size = [
             "--seconds",
@@ -214,7 +222,7 @@ def verdict_of(mutant: Mutant, in_force: Mapping[str, str], options: argparse.Na
         subprocess.run(
             [sys.executable, "-m", "tests.reliability.faults.campaign", *size],
             cwd=copy,
-            env=os.environ | {"PYTHONPATH": str(copy / "src")},
+            env=environment_of(copy),
             stdout=subprocess.DEVNULL,
             check=False,
         )

@@ -1,26 +1,25 @@
 """The service broken on purpose, in copies: each break still fits the code, and the functions that are in force."""
 
-import shutil
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
 import pytest
 from tests.reliability.faults import sql_mutants
-from tests.reliability.faults.mutants import MUTANTS, Mutant
+from tests.reliability.faults.mutants import MUTANTS, Mutant, copy_project, environment_of
 from tests.reliability.machine.mutants import CASES, SqlMutant
 
 from prebooking.adapters import migrations
 from prebooking_local.postgres import Postgres
 
-ROOT = Path(__file__).parents[3]
 _OF_THE_MACHINE = [case.mutant for case in CASES if isinstance(case.mutant, SqlMutant)]
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    for part in ("src", "sql"):
-        shutil.copytree(ROOT / part, tmp_path / part, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    copy_project(tmp_path)
     return tmp_path
 
 
@@ -35,6 +34,12 @@ async def connection(migrated: str) -> AsyncIterator[asyncpg.Connection]:
 
 async def in_force(connection: asyncpg.Connection, mutant: Mutant) -> dict[str, str]:
     return {c.where: await sql_mutants.in_force(connection, c.where) for c in mutant.changes if c.is_sql}
+
+
+def test_a_campaign_runs_in_a_copy(copy: Path) -> None:
+    program = [sys.executable, "-m", "tests.reliability.faults.campaign", "--help"]
+    done = subprocess.run(program, cwd=copy, env=environment_of(copy), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("name", MUTANTS)
