@@ -29,7 +29,7 @@ class Claim:
     last_outcome: str | None = None
     last_message: str | None = None
 
-    def last_reason(self, *, over: Outcome) -> Ending:
+    def last_reason(self, *, over: Outcome = Outcome.ATTEMPTS_EXHAUSTED) -> Ending:
         """Returns why earlier attempts did not book it, if known; else `over`."""
         if over is Outcome.ATTEMPTS_EXHAUSTED and self.last_outcome:
             return Ending(Outcome(self.last_outcome), sentence=self.last_message)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from math import inf
 from typing import Any, NamedTuple, Protocol, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import httpx
 from aiohappyeyeballs import AddrInfoType, start_connection
@@ -35,6 +35,10 @@ class Origin(NamedTuple):
     host: str
     port: int
 
+    @classmethod
+    def of(cls, url: SplitResult) -> Self:
+        return cls(url.scheme, url.hostname or "", url.port or _PORTS[url.scheme])
+
     @property
     def authority(self) -> str:
         """Returns the Host header."""
@@ -50,8 +54,7 @@ class Origin(NamedTuple):
 def split_url(url: str) -> tuple[Origin, str]:
     """Returns the origin and the path. The URL has no query, which may be secret, and would be kept here."""
     parts = urlsplit(url)
-    origin = Origin(parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme])
-    return origin, parts.path or "/"
+    return Origin.of(parts), parts.path or "/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,8 @@ class _Proxy:
 
     @classmethod
     def of(cls, url: str) -> Self:
-        parts, (origin, _) = urlsplit(url), split_url.__wrapped__(url)  # not kept: the URL may have a password
+        parts = urlsplit(url)
+        origin = Origin.of(parts)
         if parts.username is None:
             return cls(origin, ())
         user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"

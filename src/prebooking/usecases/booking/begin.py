@@ -17,18 +17,14 @@ async def begin(context: ExecutionContext) -> Decision | None:
         await context.clock.sleep_until(context.opening - ahead_s)
     await shared.gate.quiet()
     if not context.budget.may_send():  # the process may have been suspended
-        return Release(_over(context))
+        return Release(context.claim.last_reason())
     answer = await _recorded(context)
     if answer.outcome == StoreOutcome.BEGUN and answer.prebooking:
         context.begun, context.attempts = True, answer.prebooking.attempts
-        return None if context.budget.may_send() else Release(_over(context))
+        return None if context.budget.may_send() else Release(context.claim.last_reason())
     if answer.outcome == StoreOutcome.EXPIRED:
         return Ending(Outcome.EXPIRED, sentence=shared.limits.too_close if answer.starts_at else None)
-    return _over(context) if answer.outcome == StoreOutcome.ATTEMPTS_EXHAUSTED else NotOurs(answer)
-
-
-def _over(context: ExecutionContext) -> Ending:
-    return context.claim.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED)
+    return context.claim.last_reason() if answer.outcome == StoreOutcome.ATTEMPTS_EXHAUSTED else NotOurs(answer)
 
 
 async def _recorded(context: ExecutionContext) -> Transition:

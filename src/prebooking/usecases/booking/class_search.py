@@ -71,7 +71,7 @@ class ClassSearch:
         context = self._context
         while not self._sent:
             if not context.may_send():
-                over = context.claim.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED)
+                over = context.claim.last_reason()
                 return Release(over if context.target.may_be_sent else not_listed(context))
             self._looked.clear()
             with suppress(TimeoutError):

@@ -47,7 +47,7 @@ async def hold(context: ExecutionContext) -> Release | None:
         if permit:
             permit.release()
         return None
-    return Release(reason or context.claim.last_reason(over=Outcome.ATTEMPTS_EXHAUSTED))
+    return Release(reason or context.claim.last_reason())
 
 
 async def send_again(context: ExecutionContext, reason: Ending, began: float, *, at_once: bool) -> HeldRequest | None:
