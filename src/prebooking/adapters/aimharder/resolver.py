@@ -8,12 +8,14 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import structlog
 
 from prebooking.adapters.aimharder.addresses import NotPublicError, is_own_machine, is_public
 from prebooking.adapters.aimharder.c_ares import Found, UnresolvedError, look_up
+from prebooking.concurrency.single_flight import SingleFlight
 
 _log = structlog.get_logger()
 
@@ -55,7 +57,7 @@ class Resolver:
         self._allowed = allowed
         self._now = now
         self._known: dict[str, _Known] = {}
-        self._flights: dict[str, asyncio.Task[_Known]] = {}
+        self._flights = SingleFlight[_Known]()
 
     async def addresses(self, host: str) -> tuple[str, ...]:
         """Returns all addresses of a host, if all are allowed.
@@ -65,18 +67,10 @@ class Resolver:
         known = self._known.get(host)
         if known is not None and self._now() < known.until:
             return known.result()
-        flight = self._flights.get(host)
-        if flight is None:
-            flight = self._flights[host] = asyncio.create_task(self._fly(host))
-            flight.add_done_callback(lambda _: self._flights.pop(host))
-        # A cancelled caller does not end the look-up for the others.
-        return (await asyncio.shield(flight)).result()
+        return (await self._flights.result(host, partial(self._fly, host))).result()
 
     async def aclose(self) -> None:
-        flights = list(self._flights.values())
-        for flight in flights:
-            flight.cancel()
-        await asyncio.gather(*flights, return_exceptions=True)
+        await self._flights.aclose()
 
     async def _fly(self, host: str) -> _Known:
         known = await self._found(host)

@@ -5,26 +5,18 @@ import socket
 from functools import partial
 from ipaddress import ip_address
 
+from prebooking.concurrency.single_flight import SingleFlight
+
 
 class SystemResolver:
     """All who ask for one name at the same time share one thread, so that names that hang leave threads for others."""
 
     def __init__(self) -> None:
-        self._flights: dict[str, asyncio.Task[tuple[str, ...]]] = {}
+        self._flights = SingleFlight[tuple[str, ...]]()
 
     async def addresses(self, host: str) -> tuple[str, ...]:
         """Returns the addresses in the system's order. Raises OSError."""
-        flight = self._flights.get(host)
-        if flight is None:
-            flight = self._flights[host] = asyncio.create_task(_look_up(host))
-            flight.add_done_callback(partial(self._landed, host))
-        # A cancelled caller does not end the look-up for the others.
-        return await asyncio.shield(flight)
-
-    def _landed(self, host: str, flight: asyncio.Task[tuple[str, ...]]) -> None:
-        del self._flights[host]
-        if not flight.cancelled():
-            flight.exception()  # retrieved here: perhaps nobody waits any more
+        return await self._flights.result(host, partial(_look_up, host))
 
 
 async def _look_up(host: str) -> tuple[str, ...]:
