@@ -29,15 +29,15 @@ class Claim:
     last_outcome: str | None = None
     last_message: str | None = None
 
-    def last_reason(self, *, over: Outcome = Outcome.ATTEMPTS_EXHAUSTED) -> Ending:
-        """Returns why earlier attempts did not book it, if known; else `over`."""
-        if over is Outcome.ATTEMPTS_EXHAUSTED and self.last_outcome:
+    def last_reason(self, *, otherwise: Outcome = Outcome.ATTEMPTS_EXHAUSTED) -> Ending:
+        """Returns why earlier attempts did not book it, if known; else `otherwise`."""
+        if otherwise is Outcome.ATTEMPTS_EXHAUSTED and self.last_outcome:
             return Ending(Outcome(self.last_outcome), sentence=self.last_message)
-        return Ending(over, self.last_message or "")
+        return Ending(otherwise, self.last_message or "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class ClaimKey:
     """A claim to be renewed, with the token that proves it."""
 
     prebooking_id: UUID

@@ -11,7 +11,7 @@ from prebooking.adapters.supabase.capabilities import CAPABILITIES
 from prebooking.adapters.supabase.sessions import SupabaseSessions
 from prebooking.adapters.supabase.shapes import TRANSITION
 from prebooking.concurrency.priority_semaphore import Priority
-from prebooking.domain.claims import Claim, Held
+from prebooking.domain.claims import Claim, ClaimKey
 from prebooking.domain.store_outcomes import StoreOutcome
 from prebooking.domain.transitions import Transition
 
@@ -51,14 +51,14 @@ class SupabaseClaims(SupabaseSessions):
             return TRANSITION.validate_python(answer)
         return _CLAIM.validate_python(answer | {"session": self._read(answer["session"])})
 
-    async def renew(self, held: Sequence[Held], *, lease_s: float) -> Mapping[UUID, Transition]:
+    async def renew(self, keys: Sequence[ClaimKey], *, lease_s: float) -> Mapping[UUID, Transition]:
         answer = await self._rpc.call(
             "renew_claims",
             priority=Priority.CLAIMED,
             within_s=_RENEW_S,
             queue_s=_RENEW_S,
-            ids=[str(one.prebooking_id) for one in held],
-            tokens=[str(one.token) for one in held],
+            ids=[str(key.prebooking_id) for key in keys],
+            tokens=[str(key.token) for key in keys],
             lease_seconds=lease_s,
         )
         return {UUID(lost["token"]): TRANSITION.validate_python(lost) for lost in answer["lost"]}

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from prebooking.domain.changes import Changes
-from prebooking.domain.claims import Claim, Held
+from prebooking.domain.claims import Claim, ClaimKey
 from prebooking.domain.email_owners import Ownership
 from prebooking.domain.history import HistoryEvent
 from prebooking.domain.notices import Notice
@@ -146,7 +146,7 @@ class Store(
         max_attempts: int,
         lease_s: float,
     ) -> Claim | Transition: ...
-    async def renew(self, held: Sequence[Held], *, lease_s: float) -> Mapping[UUID, Transition]:
+    async def renew(self, keys: Sequence[ClaimKey], *, lease_s: float) -> Mapping[UUID, Transition]:
         """Renews claims that have not begun. Returns the lost ones by token: cancelled, taken over, ended, deleted."""
         ...
 

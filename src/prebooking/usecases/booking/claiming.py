@@ -13,7 +13,7 @@ from uuid import UUID
 import structlog
 
 from prebooking.domain.budget import Budget
-from prebooking.domain.claims import Claim, Held
+from prebooking.domain.claims import Claim, ClaimKey
 from prebooking.domain.errors import StoreRefusedError, StoreUnavailableError
 from prebooking.domain.ports import Clock, Store
 from prebooking.domain.transitions import Transition
@@ -40,7 +40,7 @@ class ClaimLostError(Exception):
 
 class _RenewedClaim:
     def __init__(self, claim: Claim, token: UUID) -> None:
-        self.held = Held(prebooking_id=claim.prebooking.id, token=token)
+        self.key = ClaimKey(prebooking_id=claim.prebooking.id, token=token)
         self.renewed_at = claim.sent_at  #: when it was claimed or renewed last, on the monotonic clock
         self.interruption = asyncio.timeout(None)
         self.lost: Transition | None = None
@@ -135,11 +135,11 @@ class Claims:
 
     async def _renew(self, some: list[_RenewedClaim]) -> None:
         asked = self._clock.monotonic()
-        lost = await self._store.renew([entry.held for entry in some], lease_s=LEASE_S)
+        lost = await self._store.renew([entry.key for entry in some], lease_s=LEASE_S)
         now = asyncio.get_running_loop().time()
         for entry in some:
             entry.renewed_at = asked
             # A claim that has begun or ended meanwhile is not renewed: the answer does not concern it.
-            if entry.lost is None and entry.held.token in lost and entry.held.token in self._renewed:
-                entry.lost = lost[entry.held.token]
+            if entry.lost is None and entry.key.token in lost and entry.key.token in self._renewed:
+                entry.lost = lost[entry.key.token]
                 entry.interruption.reschedule(now)

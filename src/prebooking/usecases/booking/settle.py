@@ -22,10 +22,12 @@ async def settle_earlier(context: ExecutionContext) -> Decision | None:
     if isinstance(found, Ending):
         return found
     if found in (NotFound.UNKNOWN, NotFound.NOT_HERE):
-        return Park(claim.last_reason(over=Outcome.OUTCOME_UNKNOWN))
+        return Park(claim.last_reason(otherwise=Outcome.OUTCOME_UNKNOWN))
     context.settled = True
     if claim.settle_only:
-        return claim.last_reason(over=Outcome.EXPIRED if claim.now >= claim.give_up_at else Outcome.ATTEMPTS_EXHAUSTED)
+        return claim.last_reason(
+            otherwise=Outcome.EXPIRED if claim.now >= claim.give_up_at else Outcome.ATTEMPTS_EXHAUSTED
+        )
     return None
 
 
