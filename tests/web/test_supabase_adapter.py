@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from functools import partialmethod
 from typing import Any
@@ -162,22 +163,28 @@ async def test_of_many_claims_at_once_one_is_given(store: SupabaseStore) -> None
     assert {answer.outcome for answer in answers if isinstance(answer, Transition)} == {"held"}
 
 
-async def test_what_is_claimed_does_not_wait_behind_a_crowd_of_claims(store: SupabaseStore, gateway: Gateway) -> None:
+@pytest.mark.parametrize("crowd_of", ["claim_prebooking", "finish_booking"])
+async def test_a_begin_does_not_wait_behind_a_crowd_of_claims_or_results(
+    store: SupabaseStore, gateway: Gateway, crowd_of: str
+) -> None:
     created = await create(store)
     assert created.prebooking
     prebooking_id, token = created.prebooking.id, uuid4()
     await store.claim(prebooking_id, token, None, horizon_s=0, max_attempts=5, lease_s=5)
-    gateway.faults.set(Fault(kind="delay", function="claim_prebooking", seconds=0.3, times=1000))
-    crowd = [
-        asyncio.create_task(store.claim(prebooking_id, uuid4(), None, horizon_s=0, max_attempts=5, lease_s=5))
-        for _ in range(40)
-    ]
+    gateway.faults.set(Fault(kind="delay", function=crowd_of, seconds=0.3, times=1000))
+
+    def one() -> Coroutine[Any, Any, object]:
+        if crowd_of == "claim_prebooking":
+            return store.claim(prebooking_id, uuid4(), None, horizon_s=0, max_attempts=5, lease_s=5)
+        return store.finish(uuid4(), uuid4(), success=True, outcome="booked", message="", result={})
+
+    crowd = [asyncio.create_task(one()) for _ in range(40)]
     await asyncio.sleep(0)
     begun = await store.begin(prebooking_id, token, lease_s=20, max_attempts=5, settled=False, learnt={})
     assert begun.outcome == "begun"
-    assert sum(claiming.done() for claiming in crowd) <= 8  # the connections
-    for claiming in crowd:
-        claiming.cancel()
+    assert sum(call.done() for call in crowd) <= 8  # the connections
+    for call in crowd:
+        call.cancel()
 
 
 async def test_a_claim_does_not_wait_behind_a_crowd_of_pages(store: SupabaseStore, gateway: Gateway) -> None:

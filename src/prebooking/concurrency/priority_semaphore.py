@@ -10,9 +10,10 @@ from enum import IntEnum
 class Priority(IntEnum):
     """Priorities, in the order in which they are served."""
 
-    CLAIMED = 0  #: calls for claimed rows: behind a hundred claims they would be too late
-    CLAIM = 1  #: calls for an opening, which come before those of users' pages
-    OTHER = 2
+    PREPARE = 0  #: before a claimed request is sent: behind the results of a crowd, it would leave a second late
+    RESULT = 1  #: of an execution that holds a claim: there are no more of them than claims were granted
+    CLAIM = 2  #: calls for an opening, which come before those of users' pages
+    OTHER = 3
 
 
 class PrioritySemaphore:

@@ -54,7 +54,7 @@ class SupabaseClaims(SupabaseSessions):
     async def renew(self, keys: Sequence[ClaimKey], *, lease_s: float) -> Mapping[UUID, Transition]:
         answer = await self._rpc.call(
             "renew_claims",
-            priority=Priority.CLAIMED,
+            priority=Priority.PREPARE,
             within_s=_RENEW_S,
             queue_s=_RENEW_S,
             ids=[str(key.prebooking_id) for key in keys],
@@ -79,7 +79,7 @@ class SupabaseClaims(SupabaseSessions):
         known: dict[str, Any] = {"class": dict(learnt)}
         answer = await self._rpc.call(
             "begin_booking",
-            priority=Priority.CLAIMED,
+            priority=Priority.PREPARE,
             id=prebooking_id,
             token=token,
             lease_seconds=lease_s,

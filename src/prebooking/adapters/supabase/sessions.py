@@ -37,7 +37,7 @@ class SupabaseSessions:
     async def lease_session(self, user_email: str, token: str, lease: UUID, *, lease_s: float) -> SessionAnswer:
         answer = await self._rpc.call(
             "lease_session",
-            priority=Priority.CLAIMED,
+            priority=Priority.PREPARE,
             user_email=user_email,
             token=token,
             lease=lease,
@@ -57,7 +57,7 @@ class SupabaseSessions:
     ) -> SessionAnswer:
         answer = await self._rpc.call(
             "save_session",
-            priority=Priority.CLAIMED,
+            priority=Priority.PREPARE,
             id=session.id,
             lease=lease,
             old_token=session.stored_token,

@@ -48,7 +48,7 @@ class SupabaseSignIns(SupabaseSessions):
     ) -> SignInLease:
         answer = await self._rpc.call(
             "lease_sign_in",
-            priority=Priority.CLAIMED,
+            priority=Priority.PREPARE,
             user_email=user_email,
             token=token,
             lease=lease,
@@ -78,7 +78,7 @@ class SupabaseSignIns(SupabaseSessions):
     ) -> SessionAnswer:
         answer = await self._rpc.call(
             "save_sign_in_again",
-            priority=Priority.CLAIMED,
+            priority=Priority.PREPARE,
             user_email=user_email,
             generation=generation,
             lease=lease,
@@ -90,7 +90,7 @@ class SupabaseSignIns(SupabaseSessions):
     async def end_sign_in_again(self, user_email: str, generation: int, lease: UUID, *, refused: bool) -> SessionAnswer:
         answer = await self._rpc.call(
             "end_sign_in_again",
-            priority=Priority.CLAIMED,
+            priority=Priority.PREPARE,
             user_email=user_email,
             generation=generation,
             lease=lease,

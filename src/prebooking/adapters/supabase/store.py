@@ -161,7 +161,7 @@ class SupabaseStore(
     ) -> Transition:
         return await self._transition(
             "finish_booking",
-            priority=Priority.CLAIMED,
+            priority=Priority.RESULT,
             id=prebooking_id,
             token=token,
             success=success,
@@ -184,7 +184,7 @@ class SupabaseStore(
     ) -> Transition:
         return await self._transition(
             "release_prebooking",
-            priority=Priority.CLAIMED,
+            priority=Priority.RESULT,
             id=prebooking_id,
             token=token,
             outcome=outcome,
@@ -207,7 +207,7 @@ class SupabaseStore(
     ) -> Transition:
         return await self._transition(
             "park_prebooking",
-            priority=Priority.CLAIMED,
+            priority=Priority.RESULT,
             id=prebooking_id,
             token=token,
             outcome=outcome,
