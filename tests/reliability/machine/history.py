@@ -31,6 +31,7 @@ EDGES: dict[str, set[tuple[str | None, str]]] = {
     "create_prebooking": {(None, "pending")},
     "claim_prebooking": {("pending", "executing"), ("pending", "failed"), ("executing", "failed")},
     "finish_booking": {("executing", "completed"), ("executing", "failed")},
+    "begin_booking": {("executing", "pending")},  # it waits for another of the same class: Row.waits_for
     "release_prebooking": {("executing", "pending")},
     "cancel_prebooking": {("pending", "cancelled"), ("executing", "cancelled")},
     "retry_prebooking": {("failed", "pending")},
@@ -90,6 +91,11 @@ class Row:
         return self.status == "executing" and self.begun and self.image["begun_token"] == self.image["claim_token"]
 
     @property
+    def waits_for(self) -> str | None:
+        """The id of the user's prebooking that has booked this class, or may have."""
+        return self.image["waits_for"] and str(self.image["waits_for"])
+
+    @property
     def version(self) -> int:
         return int(self.image["version"])
 
@@ -97,10 +103,13 @@ class Row:
     def outcome(self) -> str:
         return str(self.image["result"]["outcome"])
 
+    @property
+    def family(self) -> str:
+        return str(self.image["booking_data"]["familyId"])
+
     @cached_property
     def wish(self) -> Wish:
-        data = self.image["booking_data"]
-        return self.email, data["id"], data["familyId"]
+        return self.email, self.image["booking_data"]["id"], self.family
 
     @cached_property
     def opening(self) -> datetime:
@@ -150,6 +159,7 @@ class Change:
             assert not old.begun, self
         if edge == ("executing", "pending"):
             assert not new.begun, self
+            assert (self.function == "begin_booking") == (new.waits_for is not None), self
         if edge[1] in ("completed", "cancelled"):
             assert not new.begun, self
         if self.function == "claim_prebooking":

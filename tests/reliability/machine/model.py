@@ -45,11 +45,21 @@ class Model:
         self.rows.pop(row.id, None)
         self.rows[row.id] = row  # the last one to change is the last
         self._count(change)
+        self._check_waiting(change)
         assert len(self.active(row.wish)) <= 1, f"two active prebookings of one wish: {change}"
 
+    def _check_waiting(self, change: Change) -> None:
+        """A begin makes its row wait only for another of that user that may have booked its class."""
+        if change.function != "begin_booking" or change.new.waits_for is None:
+            return
+        other = self.rows[change.new.waits_for]
+        assert other.id != change.new.id, change
+        assert (other.email, other.family) == (change.new.email, change.new.family), change
+        assert other.begun or other.status == "completed", change
+
     def _count(self, change: Change) -> None:
-        """Claims count, but what is given back, what came too early for the gym, what was lost before the opening, and
-        those that only settle, unless they begin again.
+        """Claims count, but what is given back, what came too early for the gym, what was lost before the opening, what
+        waits for another prebooking, and those that only settle, unless they begin again.
         """
         row, old = change.new, change.old
         counted = self.attempts.setdefault(row.id, set())
@@ -59,10 +69,12 @@ class Model:
         lease = old.instant("lease_until") if old else None
         if claims and old and lease and lease <= change.at and lease < row.opening:
             counted.discard(old.image["claim_token"])
-        if claims or change.function == "begin_booking":
+        waits = change.function == "begin_booking" and row.status == "pending"
+        if claims or (change.function == "begin_booking" and not waits):
             counted.add(row.image["claim_token"])
         given_back = self.deployed and not row.image["last_outcome"]
-        if change.function == "release_prebooking" and (given_back or row.image["last_outcome"] == "too_early"):
+        too_early = row.image["last_outcome"] == "too_early"
+        if waits or (change.function == "release_prebooking" and (given_back or too_early)):
             counted.discard(row.image["ended_token"])
         assert row.image["attempts"] == len(counted) <= MAX_ATTEMPTS, f"{len(counted)} attempts: {change}"
 
