@@ -1,6 +1,8 @@
 """What goes wrong between the service and its neighbours, and with itself."""
 
+import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from hypothesis import strategies as st
@@ -8,7 +10,8 @@ from hypothesis.stateful import rule
 from tests.reliability.machine.external_rules import ExternalRules, occasions, waits
 from tests.reliability.machine.gym_setup import MEMBERS, GymPolicy
 from tests.reliability.machine.history import BY_USERS, Row
-from tests.reliability.machine.user_rules import members, picks
+from tests.reliability.machine.model import check_problem
+from tests.reliability.machine.user_rules import members, openings, picks
 
 from prebooking_local.aimharder import Fault as GymFault
 from prebooking_local.supabase import Fault as CallFault
@@ -90,6 +93,22 @@ class FaultRules(ExternalRules):
         self.environment.world.qstash.qstash.faults.change(
             {name: value | {"next": times} for name, value in fault.items()}
         )
+
+    @rule(pick=picks, opens_in=openings)
+    def reschedule_before_the_message_is_attached(self, pick: int, opens_in: float) -> None:
+        """A second request reschedules the row while the first one still attaches its message, which is then stale."""
+        row = self.row(pick, "pending")
+        self._inject_call_fault("attach_message", {"kind": "delay", "seconds": 0.4, "times": 1})
+        json = {"available_at": (self.now() + timedelta(hours=2)).isoformat()}
+        first = self.environment.loop.create_task(
+            self.environment.ask(row.email, "PATCH", f"/prebookings/{row.id}", json=json)
+        )
+        self.run(asyncio.sleep(0.2))
+        self.sync(asked="reschedule_prebooking")
+        self.reschedule(0, opens_in, active=True)
+        self.run(asyncio.wait([first]))
+        if not first.result().is_success:
+            check_problem(first.result())
 
     @rule(pick=picks, occasion=occasions, wait=waits, fault=gym_faults, times=several)
     def execute_on_a_bad_day(
