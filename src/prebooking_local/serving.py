@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
@@ -40,6 +40,14 @@ def listen(host: str, port: int) -> socket.socket:
     sock.listen(4096)
     sock.setblocking(False)
     return sock
+
+
+def free_port(among: Iterable[int] = (0,)) -> int:
+    """Returns the first of these ports on which nobody listens; 0 stands for any. Raises PortBusyError."""
+    for port in among:
+        with contextlib.suppress(PortBusyError), listen("127.0.0.1", port) as sock:
+            return int(sock.getsockname()[1])
+    raise PortBusyError("found no free port")
 
 
 def url_of(sock: socket.socket) -> str:

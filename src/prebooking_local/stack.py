@@ -19,7 +19,7 @@ import httpx
 from prebooking_local.postgres import Postgres, postgres
 from prebooking_local.processes import START_S, StartFailedError, migrate, spawn, stand_in, stop
 from prebooking_local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN
-from prebooking_local.serving import listen, url_of
+from prebooking_local.serving import free_port, listen
 from prebooking_local.supabase import PUBLISHABLE_KEY, SECRET_KEY
 
 SERVICE_KEY = "local_service_key_for_development_only"
@@ -141,7 +141,7 @@ async def outside(
             ),
             migrate(folder, server.dsn()),
         )
-        service_port = ports.service or _free_port()
+        service_port = ports.service or free_port()
         service_url = f"http://{_HOST}:{service_port}"
         environment = {
             "SUPABASE_URL": supabase,
@@ -193,11 +193,3 @@ async def _until_ready(stack: Stack, process: asyncio.subprocess.Process) -> Non
             break
         await asyncio.sleep(0.05)
     raise StartFailedError("the service did not start: what it said stands above")
-
-
-def _free_port() -> int:
-    sock = listen(_HOST, 0)
-    try:
-        return int(url_of(sock).rpartition(":")[2])
-    finally:
-        sock.close()

@@ -18,7 +18,7 @@ from tests.benchmarks.floor import floor
 from tests.benchmarks.scene import BOX, Scene, sleep_until
 
 from prebooking_local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN
-from prebooking_local.serving import listen
+from prebooking_local.serving import free_port
 
 _TRIES = 3
 _IN_FLIGHT = 16
@@ -173,9 +173,7 @@ class PlainWebhook:
 
 @asynccontextmanager
 async def plain_webhook_server(scene: Scene) -> AsyncIterator[PlainWebhook]:
-    sock = listen("127.0.0.1", 0)
-    port = sock.getsockname()[1]
-    sock.close()
+    port = free_port()
     environment = {
         "PORT": str(port),
         "DATABASE_URL": scene.stack.database_url,

@@ -24,7 +24,7 @@ from starlette.routing import Route
 from tests.benchmarks.contestants import Ours
 from tests.benchmarks.scene import Scene, open_scene, whole_second
 
-from prebooking_local.serving import listen, serve_asgi, url_of
+from prebooking_local.serving import serve_asgi
 from prebooking_local.stack import Member
 
 _OUT = Console(width=120)
@@ -58,12 +58,9 @@ class Receiver:
 
 @asynccontextmanager
 async def listening() -> AsyncIterator[tuple[Receiver, str]]:
-    sock = listen("127.0.0.1", 0)
-    url = url_of(sock)
-    sock.close()
     receiver = Receiver()
     app = Starlette(routes=[Route("/hook", receiver.receive, methods=["POST"])])
-    async with serve_asgi(app, host="127.0.0.1", port=int(url.rpartition(":")[2])):
+    async with serve_asgi(app, host="127.0.0.1", port=0) as url:
         yield receiver, f"{url}/hook"
 
 

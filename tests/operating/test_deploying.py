@@ -17,7 +17,7 @@ from prebooking.settings import MigrationSettings, Settings
 from prebooking.usecases.effects import GRACE_S
 from prebooking_local.aimharder import AimHarder
 from prebooking_local.qstash.server import QStashServer
-from prebooking_local.serving import listen, url_of
+from prebooking_local.serving import free_port
 from prebooking_local.supabase import Gateway
 
 ROOT = Path(__file__).parents[2]
@@ -30,9 +30,8 @@ async def as_a_platform_does(folder: Path, outside: Outside) -> AsyncIterator[st
     """An ASGI server that knows `index:app` alone, on a host that sleeps."""
     gateway, qstash, gym = outside
     shutil.copy(ROOT / ".deploy/vercel/index.py", folder)
-    sock = listen("127.0.0.1", 0)
-    url = url_of(sock)
-    sock.close()
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
     ours = {name.upper() for kind in (Settings, MigrationSettings) for name in kind.model_fields}
     environment = {name: value for name, value in os.environ.items() if name not in ours} | {
         "SUPABASE_URL": gateway.url,
@@ -48,7 +47,7 @@ async def as_a_platform_does(folder: Path, outside: Outside) -> AsyncIterator[st
     }
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "uvicorn", "index:app", "--port", url.rpartition(":")[2], "--log-level", "error"),
+        *("-m", "uvicorn", "index:app", "--port", str(port), "--log-level", "error"),
         cwd=folder,
         env=environment,
     )

@@ -26,7 +26,7 @@ from prebooking.operator.findings import State
 from prebooking.operator.report import read_or_report, show
 from prebooking_local.aimharder import AimHarder
 from prebooking_local.qstash.server import QStashServer
-from prebooking_local.serving import listen, serve_asgi, url_of
+from prebooking_local.serving import serve_asgi
 from prebooking_local.supabase import Gateway
 
 NOWHERE = "http://127.0.0.1:1"  # nobody listens there
@@ -44,12 +44,9 @@ async def somebody_else(status: int, text: str = "") -> AsyncIterator[str]:
         response: Response = PlainTextResponse(text, status)
         await response(scope, receive, send)
 
-    sock = listen("127.0.0.1", 0)
-    url = url_of(sock)
-    sock.close()
     app = Starlette()
     app.mount("/", answer)
-    async with serve_asgi(app, host="127.0.0.1", port=int(url.rpartition(":")[2])):
+    async with serve_asgi(app, host="127.0.0.1", port=0) as url:
         yield url
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import asyncpg
 from tests.reliability.faults.replica import Replica
 
-from prebooking_local.serving import listen, url_of
+from prebooking_local.serving import free_port
 from prebooking_local.stack import UNLIMITED, Member, Ports, Stack, outside
 
 REFRESH = "/api/tokenUpdate"
@@ -131,10 +131,8 @@ class Play:
         return self.weather.slowest_answer_s
 
     async def _start(self) -> None:
-        sock = listen("127.0.0.1", 0)
-        url = url_of(sock)
-        sock.close()
-        replica = Replica(int(url.rpartition(":")[2]), self.stack.environment | {"PUBLIC_URL": url})
+        port = free_port()
+        replica = Replica(port, self.stack.environment | {"PUBLIC_URL": f"http://127.0.0.1:{port}"})
         self.replicas.append(replica)  # now: it is asked to leave, too, if nobody waits for it any more
         await replica.ready()
 

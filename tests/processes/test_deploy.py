@@ -8,21 +8,19 @@ from datetime import UTC, datetime
 from tests.processes.one_wish import broken_promises, lateness_ms, until, wish
 from tests.reliability.faults.replica import Replica
 
-from prebooking_local.serving import listen, url_of
+from prebooking_local.serving import free_port
 from prebooking_local.stack import Stack, service
 
 ENDED = "status not in ('pending', 'executing')"
 
 
 async def test_a_deploy_before_the_opening_hands_it_to_the_next_replica_in_time(stack: Stack) -> None:
-    sock = listen("127.0.0.1", 0)
-    url = url_of(sock)
-    sock.close()
+    port = free_port()
     long_before = {"LEAD_SECONDS": "8", "MAX_DURATION_SECONDS": "15"}
     stack = replace(stack, environment=stack.environment | long_before)
     async with service(stack):
         old = stack.processes["service"]
-        new = Replica(int(url.rpartition(":")[2]), stack.environment | {"PUBLIC_URL": url})
+        new = Replica(port, stack.environment | {"PUBLIC_URL": f"http://127.0.0.1:{port}"})
         try:
             await new.ready()
             wanted = await wish(stack, opens_in_s=9)

@@ -13,7 +13,7 @@ import pytest
 from tests.processes.one_wish import broken_promises, lateness_ms, until, wish
 from tests.reliability.faults.replica import Replica
 
-from prebooking_local.serving import listen, url_of
+from prebooking_local.serving import free_port
 from prebooking_local.stack import Stack
 
 LEAD_S = int(os.environ.get("KILLED_LEAD", "14"))
@@ -21,11 +21,6 @@ LEAD_S = int(os.environ.get("KILLED_LEAD", "14"))
 KILLED = (LEAD_S - 0.5, 12.0) if LEAD_S < 20 else [12 + n * (LEAD_S - 12.5) / 4 for n in range(5)]
 ON_TIME_MS = 500  # for a starved machine: the lease has ended seconds before
 ENDED = "status not in ('pending', 'executing')"
-
-
-def free_port() -> int:
-    with listen("127.0.0.1", 0) as sock:
-        return int(url_of(sock).rpartition(":")[2])
 
 
 @pytest.fixture

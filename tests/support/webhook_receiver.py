@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from prebooking_local.serving import listen, serve_asgi, url_of
+from prebooking_local.serving import serve_asgi
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
 
@@ -45,10 +45,8 @@ class Receiver:
 
 @asynccontextmanager
 async def receiver() -> AsyncIterator[Receiver]:
-    sock = listen("127.0.0.1", 0)
-    url = url_of(sock)
-    sock.close()
-    listening = Receiver(f"{url}/hook")
+    listening = Receiver("")
     app = Starlette(routes=[Route("/hook", listening.receive, methods=["POST"])])
-    async with serve_asgi(app, host="127.0.0.1", port=int(url.rpartition(":")[2])):
+    async with serve_asgi(app, host="127.0.0.1", port=0) as url:
+        listening.url = f"{url}/hook"
         yield listening

@@ -28,7 +28,7 @@ from prebooking_local.postgres import Postgres
 from prebooking_local.qstash.message import Message
 from prebooking_local.qstash.server import QStashServer, qstash_server
 from prebooking_local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN
-from prebooking_local.serving import listen, serve_asgi, url_of
+from prebooking_local.serving import free_port, serve_asgi
 from prebooking_local.supabase import Gateway, supabase_gateway
 from prebooking_local.supabase import Member as Login
 
@@ -162,9 +162,8 @@ async def open_world(
         broker.heed_faults()
         for message in [*broker.pending.values()]:  # of earlier tests: it would use up the faults of this one
             broker.cancel(message)
-    sock = listen("127.0.0.1", 0)
-    url = url_of(sock)
-    sock.close()
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
     values: dict[str, Any] = {
         "supabase_url": gateway.url,
         "SUPABASE_SECRET_KEY": gateway.secret_key,
@@ -187,7 +186,7 @@ async def open_world(
             yield services
 
         app = create_app(these, settings.get("frontend_origins", []), console=console_of(parsed))
-        await stack.enter_async_context(serve_asgi(app, host="127.0.0.1", port=int(url.rpartition(":")[2])))
+        await stack.enter_async_context(serve_asgi(app, host="127.0.0.1", port=port))
         http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, verify=trusted(), timeout=30))
         http.event_hooks = {"response": [openapi_contract().hold]}
         yield World(database, gateway, qstash, gym, services, url, http)

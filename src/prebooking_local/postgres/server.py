@@ -15,7 +15,7 @@ import asyncpg
 
 from prebooking_local.postgres import guard, hosted
 from prebooking_local.postgres.installation import Home, Version, home
-from prebooking_local.serving import PortBusyError, listen
+from prebooking_local.serving import free_port
 
 START_SECONDS = 90  # on a machine that is busy with other things, too
 _CONNECT_SECONDS = 10
@@ -186,21 +186,11 @@ def _run(at: Home, program: Path, arguments: list[str]) -> None:
         raise ServerFailedError(done.stderr)
 
 
-def _free_port() -> int:
-    for port in random.sample(PORTS, 100):
-        try:
-            listen("127.0.0.1", port).close()
-        except PortBusyError:
-            continue
-        return port
-    raise PortBusyError("found no free port for Postgres")
-
-
 @asynccontextmanager
 async def postgres(version: Version = 18, *, port: int = 0, fsync: bool = False) -> AsyncIterator[Postgres]:
     """Starts a fresh server. `fsync` off: faster, and its data still survives any crash but the machine's."""
     with home(version) as at:
-        server = Postgres(at, version, port or _free_port(), fsync=fsync)
+        server = Postgres(at, version, port or free_port(random.sample(PORTS, 100)), fsync=fsync)
         try:
             await server.create_cluster()
             await server.start()

@@ -32,21 +32,24 @@ from tests.reliability.faults.idle_members import IdleMembers
 from tests.reliability.faults.ledgers import Evidence, SignIns
 from tests.reliability.faults.names import ZONE, by_name
 from tests.reliability.faults.old_cron import OldCron
+from tests.reliability.faults.redirection import stderr_to
 from tests.reliability.faults.rows import SESSION_KEY, Rows
 from tests.reliability.faults.signers import MARK, Signers
-from tests.reliability.faults.surroundings import free_port, stderr_to
 from tests.reliability.faults.users import Users
 from tests.reliability.faults.verdict import IN_TIME_S, LONGEST_PAUSE_S, Verdict, judge
 from tests.reliability.faults.weekly_members import WeeklyMembers
 from tests.support.webhook_receiver import Receiver, receiver
 
 from prebooking_local.names import NameServer, name_server
+from prebooking_local.serving import free_port
 from prebooking_local.stack import UNLIMITED, Member, Ports, Stack, outside
 
 _RESULTS = Path(__file__).parent / "results"
 _OUT = Console(width=None if sys.stdout.isatty() else 160)
 _RATE = 18.5  # prebookings a second, which two cores bear
 _JOURNAL_EVERY_S = 30.0
+#: Below those that systems hand out to outgoing connections, which would take it between two replicas.
+_PORTS = range(15_000, 20_000)
 _PARALLELISM = 300  # QStash's
 _SIGN_IN_WITHIN = 0.6  # of the campaign
 _ROTATED_S = 20.0  # what was being rotated when calm came has been saved
@@ -244,8 +247,9 @@ async def main() -> int:
         settings |= {"LOG_LEVEL": options.log_level, "SESSION_ENCRYPTION_KEYS": SESSION_KEY}
         log = _RESULTS / f"{name}.log"
         with stderr_to(log):
+            port = free_port(random.sample(_PORTS, 100))
             stack = await opened.enter_async_context(
-                outside(Ports(free_port(), 0, 0, 0), parallelism=_PARALLELISM, **settings)
+                outside(Ports(port, 0, 0, 0), parallelism=_PARALLELISM, **settings)
             )
             # Without kept connections, which a server may close just when they are used again.
             fresh = httpx.AsyncClient(timeout=60, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))

@@ -8,7 +8,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,7 +23,7 @@ from tests.reliability.faults.replica import Replica
 
 from prebooking.adapters.migrations import migrate
 from prebooking_local.names import NameServer, name_server
-from prebooking_local.serving import PortBusyError, listen
+from prebooking_local.serving import free_port
 from prebooking_local.stack import Member, Stack
 from prebooking_local.supabase import supabase_gateway
 
@@ -32,7 +32,8 @@ _CLIENT_S = 2.0  # how long a client waits for one replica
 _WITHIN_S = 120.0  # a session that died with its refresher is found dead once that one's lease has ended
 _LOOK_S = 0.1
 # Below the ports that systems hand out to outgoing connections, which would take ours during a restart.
-_PORTS = range(10000, 19000)
+# In turn, since one that was handed out is free until its replica listens.
+_PORTS = cycle(random.sample(range(10000, 19000), 9000))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Environment:
 
     async def start(self, settings: Mapping[str, str], port: int | None = None) -> Replica:
         """One more replica; messages that it orders come to it. Ready once awaited."""
-        port = port or _free_port()
+        port = port or free_port(_PORTS)
         url = f"http://127.0.0.1:{port}"
         replica = Replica(port, {**self.settings, "PUBLIC_URL": url, "PORT": str(port), **settings})
         self.replicas.append(replica)
@@ -226,20 +227,3 @@ async def open_environment(
     finally:
         await database.close()
         await stack.postgres.drop_database(name)
-
-
-def _ports() -> Iterator[int]:
-    yield from cycle(random.sample(_PORTS, len(_PORTS)))
-
-
-_PORTS_IN_TURN = _ports()
-
-
-def _free_port() -> int:
-    for port in _PORTS_IN_TURN:
-        try:
-            listen("127.0.0.1", port).close()
-        except PortBusyError:
-            continue
-        return port
-    raise AssertionError

@@ -26,7 +26,7 @@ from rich.table import Table
 from tests.reliability.faults.any_version import AnyVersion
 from tests.reliability.oracle import Facts, Request, Row, granted, violations
 
-from prebooking_local.serving import listen
+from prebooking_local.serving import free_port
 from prebooking_local.stack import UNLIMITED, Member, Ports, Stack, outside
 
 _SOURCE = str(Path(__file__).parents[3] / "src")
@@ -72,9 +72,7 @@ class Deploy:
 
 async def main() -> int:
     options = _options()
-    sock = listen("127.0.0.1", 0)
-    port = int(sock.getsockname()[1])
-    sock.close()
+    port = free_port()
     settings = {"LEAD_SECONDS": str(_LEAD_S), "MAX_DURATION_SECONDS": str(_DURATION_S), "LOG_LEVEL": "ERROR"}
     async with outside(Ports(port, 0, 0, 0), (), parallelism=options.members, **settings, **UNLIMITED) as stack:
         stack.http = httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_keepalive_connections=0))
