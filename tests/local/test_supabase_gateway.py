@@ -14,7 +14,7 @@ from postgrest.exceptions import APIError
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
 from prebooking_local.postgres import Postgres
-from prebooking_local.supabase import Fault, Gateway, Member, supabase_gateway
+from prebooking_local.supabase import SECRET_KEY, Fault, Gateway, Member, supabase_gateway
 
 FUNCTIONS = """
 create table kept (n int);
@@ -216,12 +216,12 @@ async def test_a_full_pool_makes_the_next_call_wait_and_then_refuses_it(
 
 
 async def test_as_a_process_it_tells_its_url_and_ends_with_its_input(dsn: str, http: httpx.AsyncClient) -> None:
-    arguments = ["--database-url", dsn, "--secret-key", "sb_secret_x", "--member", "bo@example.com:pw"]
+    arguments = ["--database-url", dsn, "--member", "bo@example.com:pw"]
     process = start_process(arguments)
     assert process.stdout
     assert process.stdin
     url = json.loads(await asyncio.to_thread(process.stdout.readline))["url"]
-    response = await http.post(f"{url}/rest/v1/rpc/who", headers={"apikey": "sb_secret_x"})
+    response = await http.post(f"{url}/rest/v1/rpc/who", headers={"apikey": SECRET_KEY})
 
     assert response.json() == "service_role"
     process.stdin.close()

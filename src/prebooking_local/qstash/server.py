@@ -32,9 +32,6 @@ class ProductionError(RuntimeError):
 
 
 class Settings(TypedDict, total=False):
-    token: str
-    current_key: str
-    next_key: str
     parallelism: int
     quota: Quota
     backoff_speed: float
@@ -70,9 +67,6 @@ async def qstash_server(port: int = 0, **settings: Unpack[Settings]) -> AsyncIte
 @asynccontextmanager
 async def qstash_app(
     *,
-    token: str = DEV_TOKEN,
-    current_key: str = DEV_CURRENT_KEY,
-    next_key: str = DEV_NEXT_KEY,
     parallelism: int = 100,
     quota: Quota | None = None,
     backoff_speed: float = 1.0,
@@ -82,7 +76,7 @@ async def qstash_app(
     refuse_production(os.environ)
     clock = clock or SystemClock()
     faults = Faults()
-    keys = KeyRing(current_key, next_key)
+    keys = KeyRing(DEV_CURRENT_KEY, DEV_NEXT_KEY)
     broker = Broker(
         clock,
         faults,
@@ -98,9 +92,9 @@ async def qstash_app(
         *ScheduleRoutes(schedules).routes(),
         *ControlRoutes(broker, faults).routes(),
     ]
-    app = FaultyApi(api(token, routes), faults, clock)
+    app = FaultyApi(api(DEV_TOKEN, routes), faults, clock)
     async with broker.running(), schedules.running():
-        yield QStash(app, token, keys, faults, broker)
+        yield QStash(app, DEV_TOKEN, keys, faults, broker)
 
 
 def refuse_production(environment: Mapping[str, str]) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from prebooking_local.serving import run
-from prebooking_local.supabase import PUBLISHABLE_KEY, SECRET_KEY, Member, supabase_gateway
+from prebooking_local.supabase import Member, supabase_gateway
 
 
 def _member(text: str) -> Member:
@@ -19,21 +19,9 @@ def main(
     *,
     database_url: Annotated[str, typer.Option(envvar="DATABASE_URL", help="Log in as `authenticator`.")],
     port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
-    secret_key: Annotated[str, typer.Option(help="The key of `service_role`.")] = SECRET_KEY,
-    publishable_key: Annotated[str, typer.Option(help="The key of `anon`.")] = PUBLISHABLE_KEY,
-    pool_size: Annotated[int, typer.Option(help="How many calls run at once.")] = 10,
     member: Annotated[list[str] | None, typer.Option(help="email:password, may be repeated.")] = None,
 ) -> None:
-    run(
-        supabase_gateway(
-            database_url,
-            port=port,
-            secret_key=secret_key,
-            publishable_key=publishable_key,
-            pool_size=pool_size,
-            members=[_member(text) for text in member or ()],
-        )
-    )
+    run(supabase_gateway(database_url, port=port, members=[_member(text) for text in member or ()]))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from prebooking_local.supabase.keys import Keyring, bearer_token
-from prebooking_local.supabase.tokens import AUDIENCE, Member, Tokens
+from prebooking_local.supabase.tokens import AUDIENCE, LIFETIME_S, Member, Tokens
 
 CODED_ERRORS_SINCE = "2024-01-01"  # the API version whose errors carry their name as `code`
 
@@ -148,8 +148,8 @@ class Auth:
         return {
             "access_token": self._tokens.issue(session.member, session.id),
             "token_type": "bearer",
-            "expires_in": self._tokens.lifetime_seconds,
-            "expires_at": int(time.time()) + self._tokens.lifetime_seconds,
+            "expires_in": LIFETIME_S,
+            "expires_at": int(time.time()) + LIFETIME_S,
             "refresh_token": refresh_token,
             "user": self._profile(session.member),
             "weak_password": None,

@@ -74,20 +74,17 @@ async def supabase_gateway(
     dsn: str,
     *,
     port: int = 0,
-    secret_key: str = SECRET_KEY,
-    publishable_key: str = PUBLISHABLE_KEY,
     members: Iterable[Member] = (),
     pool_size: int = 10,
     acquire_seconds: float = 10,
-    token_seconds: int = 3600,
 ) -> AsyncIterator[Gateway]:
     """Starts the gateway before the database at `dsn`, which should log in as `authenticator`."""
-    tokens = Tokens(token_seconds)
-    keys = Keyring(secret_key, publishable_key, tokens.claims_of)
+    tokens = Tokens()
+    keys = Keyring(SECRET_KEY, PUBLISHABLE_KEY, tokens.claims_of)
     auth = Auth(keys, tokens, members)
     faults = Faults()
     async with connect(dsn, pool_size=pool_size, acquire_seconds=acquire_seconds) as database:
         app = _app(Rpc(database, keys, faults), auth, faults)
         async with serve_asgi(app, host="127.0.0.1", port=port) as url:
             tokens.issuer = f"{url}/auth/v1"
-            yield Gateway(url, secret_key, publishable_key, faults, auth, database)
+            yield Gateway(url, SECRET_KEY, PUBLISHABLE_KEY, faults, auth, database)

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 AUDIENCE = "authenticated"
+LIFETIME_S = 3600
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,7 @@ class Member:
 
 
 class Tokens:
-    def __init__(self, lifetime_seconds: int) -> None:
-        self.lifetime_seconds = lifetime_seconds
+    def __init__(self) -> None:
         self.issuer = ""  # known once the port is
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._key_id = str(uuid4())
@@ -36,7 +36,7 @@ class Tokens:
             "iss": self.issuer,
             "sub": str(member.id),
             "aud": AUDIENCE,
-            "exp": now + self.lifetime_seconds,
+            "exp": now + LIFETIME_S,
             "iat": now,
             "email": member.email,
             "phone": "",

@@ -3,7 +3,7 @@
 import pytest
 from qstash import Receiver
 from qstash.errors import SignatureError
-from tests.local.qstash.qstash_world import Delivery, Front, World, qstash_world
+from tests.local.qstash.qstash_world import Delivery, World
 
 from prebooking_local.qstash import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN
 
@@ -12,20 +12,10 @@ def verify(receiver: Receiver, delivery: Delivery) -> None:
     receiver.verify(signature=delivery.headers["upstash-signature"], body=delivery.body.decode())
 
 
-async def test_token_and_keys_are_by_default_those_of_the_official_development_server(world: World) -> None:
+async def test_token_and_keys_are_those_of_the_official_development_server(world: World) -> None:
     assert world.qstash.token == DEV_TOKEN
     keys = (await world.http.get("/v2/keys")).json()
     assert keys == {"current": DEV_CURRENT_KEY, "next": DEV_NEXT_KEY}
-
-
-async def test_the_keys_can_be_chosen(front: Front) -> None:
-    current, following = "sig_" + "c" * 28, "sig_" + "n" * 28
-    async with qstash_world(front, current_key=current, next_key=following) as world:
-        keys = await world.sdk.signing_key.get()
-        assert (keys.current, keys.next) == (current, following)
-        await world.publish()
-        (delivery,) = await world.target.received()
-        verify(Receiver(current, current), delivery)
 
 
 async def test_a_receiver_survives_one_rotation_and_not_two(world: World) -> None:

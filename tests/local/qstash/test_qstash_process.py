@@ -13,7 +13,7 @@ from prebooking_local.qstash.server import ProductionError
 
 async def test_the_process_says_where_it_listens_and_ends_with_its_starter() -> None:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "prebooking_local.qstash", "--port", "0", "--max-retries", "1"),
+        *(sys.executable, "-m", "prebooking_local.qstash", "--port", "0"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
