@@ -134,7 +134,6 @@ class UserRules(Checks):
     @rule(email=members, class_id=classes, family_id=families)
     def book_by_hand(self, email: str, class_id: int, family_id: str) -> None:
         if not self.ledger.holds((email, str(class_id), family_id)):
-            self.ledger.incidents.add("by hand")
             gym = self.gym.gym
             person, now_ns = Person(email, family_id), self.gym.site.clock()
             gym.reserve(gym.classes[BOX.slug, class_id], person, state=1, now_ns=now_ns)

@@ -79,7 +79,7 @@ def works(model: Model, world: World, slot: int) -> Steps:  # noqa: C901, PLR091
     yield Step(f"{me} is killed", dead, fair=False)
 
 
-def answered(model: Model, world: World, slot: int, reply: str) -> World:
+def answered(world: World, slot: int, reply: str) -> World:
     """The gym's reply to this worker's request."""
     worker = world.workers[slot]
     at = {"booked": "finish booked"}.get(reply, reply)
@@ -197,15 +197,15 @@ def _absent(model: Model, worker: Worker) -> str:
 
 
 def _perhaps_booked(model: Model, world: World, worker: Worker) -> str:
-    return "park" if model.protocol.parks_what_is_unknown else _released(model, world, worker)
+    return "park" if model.protocol.parks_what_is_unknown else _released(model, world)
 
 
 def _not_booked(model: Model, world: World, worker: Worker) -> str:
     """No request of this claim may have booked, unless it is unsure."""
-    return _perhaps_booked(model, world, worker) if worker.unsure else _released(model, world, worker)
+    return _perhaps_booked(model, world, worker) if worker.unsure else _released(model, world)
 
 
-def _released(model: Model, world: World, worker: Worker) -> str:
+def _released(model: Model, world: World) -> str:
     """With all attempts used up a release is a failure."""
     assert world.row is not None
     return "finish failed" if world.row.attempts >= model.bounds.attempts else "release"

@@ -94,14 +94,10 @@ def _gym(model: Model, world: World) -> Steps:
             continue
         whose = f"{name(slot)}'s request"
         for words, after, reply, fair in _replies(model, world):
-            yield Step(f"{whose} {words}", answered(model, after, slot, reply), fair)
-            yield Step(
-                f"{whose} {words}, but the answer is lost", answered(model, after, slot, "unanswered"), fair=False
-            )
-            yield Step(
-                f"{whose} {words}, but the answer says 500", answered(model, after, slot, "nothing said"), fair=False
-            )
-        yield Step(f"{whose} is lost on its way", answered(model, world, slot, "unanswered"), fair=False)
+            yield Step(f"{whose} {words}", answered(after, slot, reply), fair)
+            yield Step(f"{whose} {words}, but the answer is lost", answered(after, slot, "unanswered"), fair=False)
+            yield Step(f"{whose} {words}, but the answer says 500", answered(after, slot, "nothing said"), fair=False)
+        yield Step(f"{whose} is lost on its way", answered(world, slot, "unanswered"), fair=False)
     if world.strays:
         fewer = world._replace(strays=world.strays - 1)
         for words, after, _, fair in _replies(model, fewer):
