@@ -271,7 +271,7 @@ async def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=None, help="the same plan and fault_schedule again")
+    parser.add_argument("--seed", type=int, default=None, help="the same plan, faults and kills again")
     parser.add_argument("--prebookings", type=int, default=None, help=f"default: {_RATE} a second")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=float, default=9.0)

@@ -29,7 +29,7 @@ class Canaries:
             self.found[where] += found
 
     async def look_at_rows(self, rows: Rows) -> None:
-        """All tables that we or the web application have, and what the witness has kept of the sessions."""
+        """All tables that we or the web application have, and the log of all states of the sessions."""
         tables = await rows.fetch(
             "select pg_catalog.format('%I.%I', schemaname, tablename) as name from pg_catalog.pg_tables"
             " where schemaname not in ('pg_catalog', 'information_schema') and schemaname not like 'pg\\_%'"

@@ -1,4 +1,4 @@
-"""Where one case of the matrix scenarios: a member, a class and a database of its own, and replicas of its own.
+"""Where one case of the matrix runs: a member, a class and a database of its own, and replicas of its own.
 
 With a database of its own nobody but the case's replicas can take its row: whom the fault meets is no matter of luck.
 QStash and the gym are the matrix's, one for all cases.

@@ -68,7 +68,7 @@ def slow_names(rng: Random) -> tuple[str, float]:
 def database_faults(rng: Random) -> tuple[str, float, list[dict[str, Any]]]:
     """What it is, for how many seconds, and the faults.
 
-    Mostly a drizzle over the functions, now and then a squall over all of them; seldom the database is away.
+    Mostly of a few calls of some functions, now and then of all calls for a moment; seldom the database is away.
     """
     dice, seconds = rng.random(), rng.uniform(0.3, 2.5)
     if dice < 0.05:
@@ -83,9 +83,9 @@ def database_faults(rng: Random) -> tuple[str, float, list[dict[str, Any]]]:
             }
             for _ in range(25)
         ]
-        return "drizzle", seconds, drops
+        return "some calls", seconds, drops
     kind = rng.choice(("lose_answer", "drop", "unavailable", "delay"))
-    return f"squall: {kind}", seconds, [{"kind": kind, "times": MANY, "seconds": 1.5 if kind == "delay" else 0}]
+    return f"all calls: {kind}", seconds, [{"kind": kind, "times": MANY, "seconds": 1.5 if kind == "delay" else 0}]
 
 
 def qstash_faults(rng: Random) -> tuple[str, dict[str, Any]]:

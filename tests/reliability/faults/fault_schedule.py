@@ -95,11 +95,11 @@ class FaultSchedule:
         answer = await self._at_gym("sessions", [{"member": email}])
         await self._rows.sign_in(answer["members"][0])
 
-    async def _repeat(self, window: Callable[[], Awaitable[None]], *calms: tuple[float, float]) -> None:
-        """Alternates pauses, each drawn from one of `calms`, with calls of `fault`."""
+    async def _repeat(self, inject: Callable[[], Awaitable[None]], *calms: tuple[float, float]) -> None:
+        """Alternates pauses, each drawn from one of `calms`, with calls of `inject`."""
         while True:
             await asyncio.sleep(self._rng.uniform(*self._rng.choice(calms)))
-            await window()
+            await inject()
 
     @contextmanager
     def _recorded(self, where: str, kind: str, box: str | None = None) -> Iterator[None]:

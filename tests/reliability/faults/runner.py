@@ -51,7 +51,7 @@ class Result:
 
 
 async def run(infrastructure: Infrastructure, case: Case, conditions: Conditions) -> Result:
-    """Scenarios it, once more if its point was not reached: then the machine was too busy for what leads there."""
+    """Runs it, and once more if its point was not reached: then the machine was too busy for what leads there."""
     result = await _run(infrastructure, case, conditions)
     return await _run(infrastructure, case, conditions) if result.not_reached else result
 

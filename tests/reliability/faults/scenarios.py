@@ -228,7 +228,7 @@ async def refresh(environment: Environment, fault: FaultInjection) -> None:
 
 
 async def sweep(environment: Environment, fault: FaultInjection) -> None:
-    """No message qstash_delivers: the order for it was lost."""
+    """QStash delivers no message: the order for it was lost."""
     await environment.first.arm("messages.publish:before", Action.LOSE)
     await environment.prebook()
     await fault.arm_twice()

@@ -1,4 +1,4 @@
-"""A few cases of the kill matrix, so that it stays alive; `make faults` scenarios all of them."""
+"""A few cases of the kill matrix, so that it stays alive; `make faults` runs all of them."""
 
 import asyncio
 import os

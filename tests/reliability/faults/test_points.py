@@ -42,6 +42,6 @@ def test_each_point_meets_each_fault_the_first_time_and_again() -> None:
     assert set(product(POINTS, FAULTS, (Occurrence.FIRST, Occurrence.AGAIN))) <= run
 
 
-def test_no_cell_is_played_twice() -> None:
+def test_no_case_runs_twice() -> None:
     names = [str(case) for case in all_cases()]
     assert len(names) == len(set(names))

@@ -19,7 +19,7 @@ _SPARE = range(600, 720)  # each at an hour of its own
 
 
 class GymPolicy(Enum):
-    """How a gym meets a second booking, and what its listing is worth; see bad_days.LATE."""
+    """How a gym meets a second booking, and what its listing is worth; see fault_rules.LATE."""
 
     STRICT = "refuses two bookings at one hour"
     LAX = "takes whatever it is sent: only we keep a user from being booked twice"
