@@ -14,7 +14,8 @@ from typing import Any
 
 import asyncpg
 from tests.benchmarks.contestants import Ours, Round
-from tests.benchmarks.scene import ZONE, Scene, sleep_until
+from tests.benchmarks.scene import Scene, sleep_until
+from tests.support.named_gym import ZONE
 
 from prebooking_local.stack import Member
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Literal
 
 import psutil
+from tests.support.named_gym import ZONE, by_name
 
 from prebooking_local.names import NameServer, name_server
 from prebooking_local.stack import UNLIMITED, Member, Ports, Stack, outside, service
 
 BOX = {"slug": "mygym", "boid": 7}
 BOOK = "/api/book"
-ZONE = "gym.test"  #: below which all boxes are, and the account host
 NANO = 1_000_000_000
 Cores = Literal["apart", "shared"]
 Gym = Literal["named", "address"]
@@ -118,7 +118,7 @@ async def open_scene(
     ):
         names.put(f"*.{ZONE}", ("127.0.0.1",))
         if gym == "named":
-            stack.environment |= _by_name(stack, names)
+            stack.environment |= by_name(stack, names)
         # Compiled once, as a deployment is: a machine for tests may forbid it. The database's URL is for
         # plain_webhook.py; the service does not read it.
         stack.environment |= {"PYTHONDONTWRITEBYTECODE": "", "DATABASE_URL": stack.database_url}
@@ -131,17 +131,6 @@ async def open_scene(
             sessions = await stack.enrol(members)
             people = [Person(m, _header(s["cookies"])) for m, s in zip(members, sessions, strict=True)]
             yield Scene(stack, people, names, start_s)
-
-
-def _by_name(stack: Stack, names: NameServer) -> dict[str, str]:
-    """The gym where a name leads to it."""
-    port = stack.aimharder_url.rpartition(":")[2]
-    return {
-        "NAME_SERVER": names.address,
-        "AIMHARDER_BOX_URL": f"http://{{box}}.{ZONE}:{port}",
-        "AIMHARDER_ACCOUNT_URL": f"http://account.{ZONE}:{port}",
-        "AIMHARDER_LOGIN_URL": f"http://login.{ZONE}:{port}",
-    }
 
 
 def _keep_apart(stack: Stack) -> None:

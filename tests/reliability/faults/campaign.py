@@ -30,7 +30,6 @@ from tests.reliability.faults.figures import Deliveries
 from tests.reliability.faults.fleet import Fleet
 from tests.reliability.faults.idle_members import IdleMembers
 from tests.reliability.faults.ledgers import Evidence, SignIns
-from tests.reliability.faults.names import ZONE, by_name
 from tests.reliability.faults.old_cron import OldCron
 from tests.reliability.faults.redirection import stderr_to
 from tests.reliability.faults.rows import SESSION_KEY, Rows
@@ -38,6 +37,7 @@ from tests.reliability.faults.signers import MARK, Signers
 from tests.reliability.faults.users import Users
 from tests.reliability.faults.verdict import IN_TIME_S, LONGEST_PAUSE_S, Verdict, judge
 from tests.reliability.faults.weekly_members import WeeklyMembers
+from tests.support.named_gym import ZONE, by_name
 from tests.support.webhook_receiver import Receiver, receiver
 
 from prebooking_local.names import NameServer, name_server

@@ -18,8 +18,8 @@ from typing import Any
 import asyncpg
 import httpx
 from tests.reliability.faults.gym import Box, put_boxes_up
-from tests.reliability.faults.names import ZONE, by_name
 from tests.reliability.faults.replica import Replica
+from tests.support.named_gym import ZONE, by_name
 
 from prebooking.adapters.migrations import migrate
 from prebooking_local.names import NameServer, name_server

@@ -15,8 +15,8 @@ from typing import Any
 
 import uvicorn
 from tests.reliability.faults.failpoints import Action, Armed, Failpoints, Rotating
-from tests.reliability.faults.names import resolver
 from tests.reliability.faults.signalled import Signalled
+from tests.support.named_gym import resolver
 
 from prebooking.main import create_app
 
