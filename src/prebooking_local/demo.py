@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import asyncpg
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
@@ -102,11 +101,8 @@ async def _disagreements(stack: Stack, crowd: list[Member], arrivals: list[Arriv
     bookings = (await stack.control(stack.aimharder_url, "bookings"))["bookings"]
     held = Counter(booking["member"] for booking in bookings if booking["state"] == 1)
     asked = Counter(arrival.member for arrival in arrivals)
-    connection = await asyncpg.connect(stack.database_url)
-    try:
+    async with stack.database() as connection:
         rows = await connection.fetch("select user_email, status, result ->> 'bookingId' as id from public.prebookings")
-    finally:
-        await connection.close()
     recorded = {row["user_email"]: row for row in rows if row["status"] == "completed"}
     numbers = {booking["member"]: str(booking["id"]) for booking in bookings}
     faults = [

@@ -44,20 +44,15 @@ class Opening:
         )
 
     async def prebook(self, member: Member) -> dict[str, Any]:
-        """Creates the prebooking as a frontend's server does, over HTTP."""
-        answer = await self._stack.http.post(
-            f"{self._stack.service_url}/prebookings",
-            headers=self._stack.headers(member),
-            json={
+        return await self._stack.prebook(
+            member.email,
+            {
                 "box_subdomain": BOX["slug"],
                 "box_aimharder_id": BOX["boid"],
                 "booking_data": {"day": self.day, "id": self.class_id, "activityName": "WOD", "boxName": BOX["name"]},
                 "available_at": self.at.isoformat(),
             },
         )
-        answer.raise_for_status()
-        row: dict[str, Any] = answer.json()
-        return row
 
     async def result(self, member: Member, row: dict[str, Any]) -> dict[str, Any]:
         """Returns the row once it has ended, or at the end of the time limit."""
@@ -66,7 +61,7 @@ class Opening:
             await asyncio.sleep(0.2)
             left_s -= 0.2
             answer = await self._stack.http.get(
-                f"{self._stack.service_url}/prebookings/{row['id']}", headers=self._stack.headers(member)
+                f"{self._stack.service_url}/prebookings/{row['id']}", headers=self._stack.headers(member.email)
             )
             row = answer.json()
         return row

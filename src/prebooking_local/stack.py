@@ -8,7 +8,7 @@ import contextlib
 import json
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -84,23 +84,40 @@ class Stack:
         return sessions
 
     async def enrol(self, members: Sequence[Member]) -> list[dict[str, Any]]:
-        """Signs the members up at AimHarder and stores their sessions, as the web application does."""
+        """Signs the members up at AimHarder and stores their sessions. Returns these."""
         sessions = await self.sign_up(members)
-        connection = await asyncpg.connect(self.database_url)
-        try:
+        await self.store_sessions(sessions)
+        return sessions
+
+    async def store_sessions(self, sessions: Sequence[Mapping[str, Any]]) -> None:
+        """Stores sessions as the web application does."""
+        async with self.database() as connection:
             await connection.executemany(
                 "insert into public.auth_sessions"
                 " (user_email, aimharder_token, aimharder_cookies, fingerprint, session_type)"
                 " values ($1, $2, $3, $4, 'background')",
                 [(s["email"], s["token"], json.dumps(s["cookies"]), s["fingerprint"]) for s in sessions],
             )
+
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection of its own, as the owner."""
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            yield connection
         finally:
             await connection.close()
-        return sessions
 
-    def headers(self, member: Member) -> dict[str, str]:
+    def headers(self, email: str) -> dict[str, str]:
         """Returns the headers with which a trusted server speaks for a member."""
-        return {"Authorization": f"Bearer {SERVICE_KEY}", "X-User-Email": member.email}
+        return {"Authorization": f"Bearer {SERVICE_KEY}", "X-User-Email": email}
+
+    async def prebook(self, email: str, wish: Mapping[str, Any]) -> dict[str, Any]:
+        """Creates a prebooking as a frontend's server does, over HTTP. Returns it. Raises httpx.HTTPStatusError."""
+        answer = await self.http.post(f"{self.service_url}/prebookings", headers=self.headers(email), json=wish)
+        answer.raise_for_status()
+        row: dict[str, Any] = answer.json()
+        return row
 
 
 @asynccontextmanager

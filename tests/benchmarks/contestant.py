@@ -9,8 +9,7 @@ import json
 import sys
 import time
 from datetime import UTC, datetime, timedelta
-
-import asyncpg
+from typing import Any
 
 from prebooking_local.stack import Member, Ports, Stack, local_stack
 
@@ -33,7 +32,7 @@ async def main(count: int, at: float, target: str) -> int:
     }
     async with local_stack(Ports(0, 0, 0, 0), (), parallelism=max(100, count), **settings) as stack:
         people = [Member(f"m{i:04}@example.com", "", str(i)) for i in range(count)]
-        await _store_sessions(stack, people)
+        await stack.store_sessions([_session(person) for person in people])
         for person in people:  # one after another: the order in which they must leave
             await _create(stack, person, at)
         sys.stdout.write(json.dumps({"event": "created", "at": time.time()}) + "\n")
@@ -41,45 +40,32 @@ async def main(count: int, at: float, target: str) -> int:
         return await _until_finished(stack, count, at)
 
 
-async def _store_sessions(stack: Stack, people: list[Member]) -> None:
-    connection = await asyncpg.connect(stack.database_url)
-    try:
-        await connection.executemany(
-            "insert into public.auth_sessions"
-            " (user_email, aimharder_token, aimharder_cookies, fingerprint, session_type)"
-            " values ($1, 'token', $2, 'fingerprint', 'background')",
-            [(p.email, json.dumps([{"name": "job", "value": p.name}])) for p in people],
-        )
-    finally:
-        await connection.close()
+def _session(person: Member) -> dict[str, Any]:
+    cookies = [{"name": "job", "value": person.name}]
+    return {"email": person.email, "token": "token", "cookies": cookies, "fingerprint": "fingerprint"}
 
 
 async def _create(stack: Stack, person: Member, at: float) -> None:
-    answer = await stack.http.post(
-        f"{stack.service_url}/prebookings",
-        headers=stack.headers(person),
-        json={
+    await stack.prebook(
+        person.email,
+        {
             "box_subdomain": "box",
             "box_aimharder_id": 1,
             "booking_data": {"day": f"{datetime.now(UTC) + timedelta(days=4):%Y%m%d}", "id": _CLASS_ID},
             "available_at": datetime.fromtimestamp(at, UTC).isoformat(),
         },
     )
-    answer.raise_for_status()
 
 
 async def _until_finished(stack: Stack, count: int, at: float) -> int:
     """The exit code: 0 once all are booked."""
     await asyncio.sleep(max(0.0, at - time.time()) + _UNDISTURBED_S)
-    connection = await asyncpg.connect(stack.database_url)
-    try:
+    async with stack.database() as connection:
         while time.time() < at + _WITHIN_S:
             booked = await connection.fetchval("select count(*) from public.prebookings where status = 'completed'")
             if booked == count:
                 return 0
             await asyncio.sleep(0.1)
-    finally:
-        await connection.close()
     return 1
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
-import asyncpg
 import httpx
 from qstash import AsyncQStash
 from tests.benchmarks.floor import floor
@@ -97,7 +96,7 @@ class Ours:
             "booking_data": {"day": day, "id": class_id},
             "available_at": opens_at.isoformat(),
         }
-        headers = stack.headers(self._scene.people[person].member) | {"Idempotency-Key": uuid4().hex}
+        headers = stack.headers(self._scene.people[person].member.email) | {"Idempotency-Key": uuid4().hex}
         for _ in range(_TRIES):  # as any client does: a database that is busy with a thousand creates may refuse one
             answer = await stack.http.post(f"{stack.service_url}/prebookings", headers=headers, json=wish)
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
@@ -107,15 +106,12 @@ class Ours:
         return row
 
     async def _own_word(self, class_id: int) -> list[float]:
-        connection = await asyncpg.connect(self._scene.stack.database_url)
-        try:
+        async with self._scene.stack.database() as connection:
             rows = await connection.fetch(
                 "select (result -> 'timings' ->> 'fire_lateness_ms')::float as ms from public.prebookings"
                 " where booking_data ->> 'id' = $1 and status = 'completed'",
                 str(class_id),
             )
-        finally:
-            await connection.close()
         return [row["ms"] for row in rows]
 
 
@@ -152,12 +148,9 @@ class PlainWebhook:
     async def run(self, count: int, opens_at: datetime) -> Round:
         class_id, day = await self._scene.announce(opens_at)
         first_id = class_id * len(self._scene.people)
-        connection = await asyncpg.connect(self._scene.stack.database_url)
-        try:
+        async with self._scene.stack.database() as connection:
             rows = [(first_id + i, self._scene.people[i].member.email, str(class_id), day) for i in range(count)]
             await connection.executemany("insert into plain (id, email, class_id, day) values ($1, $2, $3, $4)", rows)
-        finally:
-            await connection.close()
         line = asyncio.Semaphore(_IN_FLIGHT)
 
         async def publish(person: int) -> None:

@@ -45,7 +45,7 @@ async def creates(scene: Scene) -> Table:
     async with (
         open_store(stack.supabase_url, SECRET_KEY, "bench") as store,
         open_messages(stack.qstash_url, DEV_TOKEN, public_url=stack.service_url, lead_s=3, max_duration_s=10) as qstash,
-        _load_generator(stack.service_url, stack.headers(scene.people[0].member)) as post,
+        _load_generator(stack.service_url, stack.headers(scene.people[0].member.email)) as post,
     ):
 
         async def over_http(i: int) -> None:

@@ -44,7 +44,7 @@ class ByHour(Ours):
             "class": _CLASS,
             "available_at": opens_at.isoformat(),
         }
-        headers = stack.headers(self._scene.people[person].member) | {"Idempotency-Key": uuid4().hex}
+        headers = stack.headers(self._scene.people[person].member.email) | {"Idempotency-Key": uuid4().hex}
         (await stack.http.post(f"{stack.service_url}/prebookings", headers=headers, json=wish)).raise_for_status()
 
 

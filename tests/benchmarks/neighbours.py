@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import asyncpg
 from tests.benchmarks.contestants import Ours, Round
 from tests.benchmarks.scene import Scene, sleep_until
 from tests.support.named_gym import ZONE
@@ -59,17 +58,14 @@ class OursBesideNeighbours(Ours):
 
     async def run(self, count: int, opens_at: datetime) -> Round:
         """The neighbours are there from before the opening until after it."""
-        connection = await asyncpg.connect(self._scene.stack.database_url)
-        try:
+        async with self._scene.stack.database() as connection:
             day = f"{opens_at + timedelta(days=2):%Y%m%d}"
             due = opens_at - timedelta(seconds=self._lead_s + _READY_S)
             await connection.execute(_PARK, SILENT["slug"], str(SILENT["boid"]), day, due, _PARKED)
             asking = asyncio.create_task(self._ask(wishes(), day, opens_at))
             round_ = await super().run(count, opens_at)
             await asking
-        finally:
             await connection.execute("delete from public.prebookings where user_email !~ '^m[0-9]{4}@'")
-            await connection.close()
         await sleep_until(opens_at, 8.0)  # what was under way for them is over
         return round_
 
@@ -77,7 +73,6 @@ class OursBesideNeighbours(Ours):
         line = asyncio.Semaphore(8)
 
         async def create(wish: Wish) -> None:
-            stack = self._scene.stack
             body: dict[str, Any] = {
                 "box_subdomain": wish.box,
                 "box_aimharder_id": 9,
@@ -85,10 +80,7 @@ class OursBesideNeighbours(Ours):
                 "available_at": opens_at.isoformat(),
             }
             async with line:
-                headers = stack.headers(wish.member)
-                (
-                    await stack.http.post(f"{stack.service_url}/prebookings", headers=headers, json=body)
-                ).raise_for_status()
+                await self._scene.stack.prebook(wish.member.email, body)
 
         await asyncio.gather(*(create(wish) for wish in asked))
 

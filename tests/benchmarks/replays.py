@@ -3,7 +3,6 @@
 import asyncio
 from datetime import datetime
 
-import asyncpg
 from tests.benchmarks.contestants import Ours, Round
 from tests.benchmarks.scene import Scene, sleep_until
 from tests.benchmarks.streams import drain, open_stream
@@ -31,15 +30,12 @@ class OursWithReplays(Ours):
 
     async def run(self, count: int, opens_at: datetime) -> Round:
         missed_since = await self._cursor()
-        connection = await asyncpg.connect(self._scene.stack.database_url)
-        try:
+        async with self._scene.stack.database() as connection:
             await connection.execute(_CHANGE, READER.email, self._rows)
             replaying = asyncio.create_task(self._replay(opens_at, missed_since))
             round_ = await super().run(count, opens_at)
             await replaying
-        finally:
             await connection.execute("delete from public.prebookings where user_email = $1", READER.email)
-            await connection.close()
         return round_
 
     async def _cursor(self) -> str:

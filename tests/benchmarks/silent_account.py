@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
-import asyncpg
 from rich.console import Console
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -73,8 +72,7 @@ async def fall_silent(scene: Scene, sessions: int) -> None:
 
 async def notices_s(scene: Scene, receiver: Receiver, sessions: int, seconds: float) -> tuple[list[float], int]:
     """How long each end took to be told, sorted; and how many never were."""
-    connection = await asyncpg.connect(scene.stack.database_url)
-    try:
+    async with scene.stack.database() as connection:
         await connection.execute(_DUE, sessions)
         await _book_in_turn(Ours(scene, _LEAD_S), seconds)
         until = time.time() + _WITHIN_S
@@ -84,8 +82,6 @@ async def notices_s(scene: Scene, receiver: Receiver, sessions: int, seconds: fl
             if not untold or time.time() > until:
                 break
             await asyncio.sleep(0.2)
-    finally:
-        await connection.close()
     told = [receiver.told_at[one] - ended[one].timestamp() for one in ended if one in receiver.told_at]
     return sorted(told), len(untold)
 

@@ -32,7 +32,7 @@ async def open_stream(
     """`since`: the id of the last event that it knows of."""
     url = urlsplit(stack.service_url)
     reader, writer = await asyncio.open_connection(url.hostname, url.port)
-    headers = stack.headers(member) | {"Host": url.netloc} | ({"Last-Event-ID": since} if since else {})
+    headers = stack.headers(member.email) | {"Host": url.netloc} | ({"Last-Event-ID": since} if since else {})
     lines = ["GET /prebookings/events HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
     writer.write("\r\n".join(lines).encode())
     head = await reader.readuntil(b"\r\n\r\n")

@@ -188,7 +188,7 @@ class Play:
 
     async def _ask(self, email: str, path: str, body: dict[str, Any]) -> None:
         """As a person does, who is told to try again where something took too long."""
-        headers = self._stack.headers(Member(email, "", ""))
+        headers = self._stack.headers(email)
         for _ in range(_TRIES):
             answer = await self._stack.http.post(self._stack.service_url + path, headers=headers, json=body)
             if answer.status_code != _UNAVAILABLE:
@@ -278,12 +278,11 @@ async def play(members: int, seed: int, last_s: float = _HOUR_S) -> Verdict:
     async with receiver() as ear:
         settings: dict[str, Any] = {name.upper(): str(value) for name, value in ear.settings.items()}
         settings |= UNLIMITED | _CROWD | {"SESSION_ENCRYPTION_KEYS": _KEY, "LOG_LEVEL": "ERROR"}
-        async with outside(Ports(0, 0, 0, 0), parallelism=2 * members, **settings) as stack:
-            database = await asyncpg.connect(stack.database_url)
-            try:
-                return await Play(stack, database, ear, members, Random(seed), last_s).play()
-            finally:
-                await database.close()
+        async with (
+            outside(Ports(0, 0, 0, 0), parallelism=2 * members, **settings) as stack,
+            stack.database() as database,
+        ):
+            return await Play(stack, database, ear, members, Random(seed), last_s).play()
 
 
 def report(verdict: Verdict) -> str:

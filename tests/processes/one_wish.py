@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-import asyncpg
 from tests.reliability.oracle import Facts, Request, Row, Violation, granted, violations
 
 from prebooking_local.stack import Member, Stack
@@ -45,23 +44,18 @@ async def wish_body(stack: Stack, opens_in_s: float) -> dict[str, Any]:
 async def wish(stack: Stack, opens_in_s: float) -> Wish:
     """Puts a class up, which Ana prebooks."""
     body = await wish_body(stack, opens_in_s)
-    answer = await stack.http.post(f"{stack.service_url}/prebookings", headers=stack.headers(ANA), json=body)
-    answer.raise_for_status()
+    row = await stack.prebook(ANA.email, body)
     opens_at = datetime.fromisoformat(body["available_at"])
-    return Wish(answer.json()["id"], body["booking_data"]["id"], opens_at)
+    return Wish(row["id"], body["booking_data"]["id"], opens_at)
 
 
 async def until(stack: Stack, wanted: Wish, condition: str) -> dict[str, Any]:
     """The row, by the database, as soon as the SQL condition holds."""
-    connection = await asyncpg.connect(stack.database_url)
     query = f"select * from public.prebookings where id = $1 and ({condition})"
-    try:
-        async with asyncio.timeout(_WITHIN_S):
-            while (row := await connection.fetchrow(query, wanted.id)) is None:
-                await asyncio.sleep(0.01)
+    async with stack.database() as connection, asyncio.timeout(_WITHIN_S):
+        while (row := await connection.fetchrow(query, wanted.id)) is None:
+            await asyncio.sleep(0.01)
         return dict(row)
-    finally:
-        await connection.close()
 
 
 async def deliveries(stack: Stack, row: dict[str, Any]) -> list[tuple[int, str]]:

@@ -194,12 +194,8 @@ class Play:
 
 async def play(members: int, weather: Weather, seed: int) -> Verdict:
     people = [Member(f"member{number:03}@example.com", "secret", f"M{number}") for number in range(members)]
-    async with outside(Ports(0, 0, 0, 0), LOG_LEVEL="CRITICAL", **UNLIMITED) as stack:
-        database = await asyncpg.connect(stack.database_url)
-        try:
-            return await Play(stack, database, people, weather, Random(seed)).play()
-        finally:
-            await database.close()
+    async with outside(Ports(0, 0, 0, 0), LOG_LEVEL="CRITICAL", **UNLIMITED) as stack, stack.database() as database:
+        return await Play(stack, database, people, weather, Random(seed)).play()
 
 
 def main() -> None:

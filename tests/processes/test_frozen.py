@@ -19,7 +19,7 @@ async def test_who_hung_up_while_it_stood_still_gets_nothing_that_nobody_waits_f
         [frozen] = psutil.Process(stack.processes["service"].pid).children()  # the first holds the leash
         body = json.dumps(await wish_body(stack, opens_in_s=60)).encode()
         host, _, port = stack.service_url.removeprefix("http://").partition(":")
-        headers = stack.headers(ANA) | {
+        headers = stack.headers(ANA.email) | {
             "Host": host,
             "Content-Type": "application/json",
             "Content-Length": str(len(body)),
@@ -36,7 +36,7 @@ async def test_who_hung_up_while_it_stood_still_gets_nothing_that_nobody_waits_f
 
         frozen.resume()
 
-        listed = await stack.http.get(f"{stack.service_url}/prebookings", headers=stack.headers(ANA))
+        listed = await stack.http.get(f"{stack.service_url}/prebookings", headers=stack.headers(ANA.email))
         assert listed.json()["prebookings"] == []
         created = await stack.http.post(f"{stack.service_url}/prebookings", headers=headers, content=body)
         assert created.status_code == 201

@@ -15,7 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
-import asyncpg
 import psutil
 import pytest
 from tests.processes.one_wish import ANA, Wish, broken_promises, lateness_ms, until, wish
@@ -62,14 +61,13 @@ async def stopped_once_begun(stack: Stack) -> AsyncIterator[Wish]:
 
 async def settled_and_cancelled(stack: Stack, wanted: Wish) -> None:
     """The lease has ended: another replica settles the row as absent and releases it; its user cancels it."""
-    connection = await asyncpg.connect(stack.database_url)
     token = uuid4()
     calls = {
         "claimed": ("claim_prebooking($1, $2, null, 60, 99)", (wanted.id, token)),
         "released": ("release_prebooking($1, $2, null, null, '[]', 60, true, true)", (wanted.id, token)),
         "cancelled": ("cancel_prebooking($1, $2)", (wanted.id, ANA.email)),
     }
-    try:
+    async with stack.database() as connection:
         await connection.execute(
             "update public.prebookings set lease_until = lease_until - $2 * interval '1 s' where id = $1",
             wanted.id,
@@ -78,8 +76,6 @@ async def settled_and_cancelled(stack: Stack, wanted: Wish) -> None:
         for outcome, (call, arguments) in calls.items():
             answered = await connection.fetchval(f"select public.{call} ->> 'outcome'", *arguments)
             assert answered == outcome
-    finally:
-        await connection.close()
 
 
 @pytest.mark.parametrize(

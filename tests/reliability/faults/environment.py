@@ -152,7 +152,7 @@ class Environment:
         raise AssertionError
 
     async def _try(self, replica: Replica, method: str, path: str, content: Any) -> httpx.Response | None:
-        headers = self.stack.headers(self.member) | {"Connection": "close"}
+        headers = self.stack.headers(self.member.email) | {"Connection": "close"}
         try:
             return await self.stack.http.request(
                 method, replica.url + path, headers=headers, json=content, timeout=_CLIENT_S

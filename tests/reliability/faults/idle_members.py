@@ -86,7 +86,7 @@ class IdleMembers:
     async def _ask(self, email: str, method: str, path: str, body: Any = None) -> httpx.Response | None:
         """Until it is answered, or time is up."""
         until = time.time() + _WITHIN_S
-        headers = self._stack.headers(Member(email, "", ""))
+        headers = self._stack.headers(email)
         while time.time() < until:
             try:
                 answer = await self._http.request(method, path, headers=headers, json=body)

@@ -105,8 +105,7 @@ async def run(stack: Stack, deploy: Deploy, database: asyncpg.Connection, option
             "available_at": opens_at.isoformat(),
         }
         async with line:
-            answer = await stack.http.post(f"{stack.service_url}/prebookings", headers=stack.headers(member), json=wish)
-            answer.raise_for_status()
+            await stack.prebook(member.email, wish)
 
     await asyncio.gather(*(prebook(member) for member in members))
     _OUT.print(f"{len(members)} prebooked, the class opens in {opens_at.timestamp() - time.time():.0f} s")

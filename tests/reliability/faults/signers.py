@@ -10,7 +10,7 @@ from random import Random
 import httpx
 from tests.reliability.faults.plan import members
 
-from prebooking_local.stack import Member, Stack
+from prebooking_local.stack import Stack
 
 #: In each of their passwords. Letters and digits alone, which nobody writes in another way.
 MARK = "canary" + secrets.token_hex(8)
@@ -89,7 +89,7 @@ class Signers:
         body = {"email": email, "password": self.passwords[email], "remember": email in self.remembered}
         status, said = None, ""
         try:
-            answer = await self._http.post("/session", headers=self.stack.headers(Member(email, "", "")), json=body)
+            answer = await self._http.post("/session", headers=self.stack.headers(email), json=body)
             status, said = answer.status_code, f"{answer.headers} {answer.text}"
         except httpx.TransportError as exc:
             said = repr(exc)

@@ -150,7 +150,7 @@ class WeeklyMembers:
     async def _create(self, weekly: Weekly, at: float) -> None:
         """Asks until it is answered: a series with the same fields is the same one."""
         await asyncio.sleep(max(0.0, at - time.time()))
-        headers = self._stack.headers(Member(weekly.email, "", ""))
+        headers = self._stack.headers(weekly.email)
         until = time.time() + _LONGEST_WAIT_S
         while time.time() < until:
             try:
