@@ -1,6 +1,5 @@
 """The contestants of capacity.py: each runs alone, on a stack of its own."""
 
-import asyncio
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -10,12 +9,11 @@ from uuid import uuid4
 import asyncpg
 from qstash import AsyncQStash
 from tests.benchmarks.contestants import Floor, Ours, PlainWebhook, Round
-from tests.benchmarks.scene import BOX, Gym, Scene, sleep_until
+from tests.benchmarks.scene import BOX, Gym, Scene, side_by_side, sleep_until
 
 from prebooking_local.qstash.signing import DEV_TOKEN
 
 _AHEAD_S = 2.0
-_IN_FLIGHT = 16
 
 
 class Alone:
@@ -70,27 +68,25 @@ class Null(Alone):
 
     async def run(self, count: int, opens_at: datetime) -> Round:
         class_id, day = await self._scene.announce(opens_at)
-        line = asyncio.Semaphore(_IN_FLIGHT)
         pool = await asyncpg.create_pool(self._scene.stack.database_url, min_size=1, max_size=4)
 
         async def create(person: int) -> None:
-            async with line:
-                email = self._scene.people[person].member.email
-                data = {"day": day, "id": str(class_id), "familyId": "", "insist": 0}
-                answer = await pool.fetchval(
-                    "select public.create_prebooking($1, $2, $3, $4, $5, $6)",
-                    *(uuid4(), email, BOX["slug"], str(BOX["boid"]), json.dumps(data), opens_at),
-                )
-                row = json.loads(answer)["prebooking"]
-                message = {"prebooking_id": row["id"], "version": row["version"], "opening": opens_at.timestamp()}
-                await self._qstash.message.publish_json(
-                    url=f"{self._scene.stack.service_url}/execute",
-                    body=message,
-                    not_before=int(opens_at.timestamp() - self._lead_s),
-                    retries=0,
-                )
+            email = self._scene.people[person].member.email
+            data = {"day": day, "id": str(class_id), "familyId": "", "insist": 0}
+            answer = await pool.fetchval(
+                "select public.create_prebooking($1, $2, $3, $4, $5, $6)",
+                *(uuid4(), email, BOX["slug"], str(BOX["boid"]), json.dumps(data), opens_at),
+            )
+            row = json.loads(answer)["prebooking"]
+            message = {"prebooking_id": row["id"], "version": row["version"], "opening": opens_at.timestamp()}
+            await self._qstash.message.publish_json(
+                url=f"{self._scene.stack.service_url}/execute",
+                body=message,
+                not_before=int(opens_at.timestamp() - self._lead_s),
+                retries=0,
+            )
 
-        await asyncio.gather(*(create(i) for i in range(count)))
+        await side_by_side(count, create)
         await pool.close()
         await sleep_until(opens_at, 1.5 + count / 100)
         return Round(class_id, list(range(count)))

@@ -7,19 +7,15 @@ were in time, and what a prebooking costs the service's CPU.
 
 import argparse
 import asyncio
-import json
 import math
-from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict
-from datetime import UTC, datetime
+from functools import partial
 
-import psutil
 from rich.console import Console
 from tests.benchmarks.alone import Bare, Entrant, Null, Service, Webhook
 from tests.benchmarks.crowds import IN_TIME_MS, Crowd, most_in_time, summary, table
 from tests.benchmarks.earlier import earlier_service
-from tests.benchmarks.lateness import RESULTS, percentile
+from tests.benchmarks.figures import keep, percentile
 from tests.benchmarks.picture import draw_capacity
 from tests.benchmarks.scene import Cores, Scene, open_scene, sleep_until, whole_second
 
@@ -39,14 +35,13 @@ async def measure(contestant: Entrant, lead_s: int, sizes: tuple[int, ...], roun
     found: list[Crowd] = []
     async with open_scene(people, contestant.program, cores, contestant.gym, **settings) as scene:
         one = contestant(scene, lead_s)
-        cpu = _cpu_of(scene)
         await one.run(min(5, people), whole_second(one.ahead_s(5)))
 
         async def measure_one(count: int) -> Crowd:
             crowd = Crowd(one.name, lead_s, count, scene.start_s)
             for _ in range(rounds):
                 await scene.forget()
-                await _round(scene, one, crowd, cpu)
+                await _round(scene, one, crowd)
             found.append(crowd)
             lead = f", lead {lead_s} s" if lead_s else ""
             _OUT.print(f"{one.name}{lead}, {count}: the last {crowd.last:.1f} ms late", highlight=False)
@@ -62,12 +57,12 @@ async def measure(contestant: Entrant, lead_s: int, sizes: tuple[int, ...], roun
         return found
 
 
-async def _round(scene: Scene, one: Bare | Webhook | Null | Service, crowd: Crowd, cpu: Callable[[], float]) -> None:
+async def _round(scene: Scene, one: Bare | Webhook | Null | Service, crowd: Crowd) -> None:
     count, opens_at = crowd.count, whole_second(one.ahead_s(crowd.count))
-    before = cpu()
+    before = scene.cpu_ms()
     running = asyncio.create_task(one.run(count, opens_at))
     await sleep_until(opens_at, -crowd.lead_s - 0.2)
-    created = cpu()
+    created = scene.cpu_ms()
     round_ = await running
     arrivals = await scene.arrivals(opens_at, round_.class_id)
     waited_s = 0
@@ -75,7 +70,7 @@ async def _round(scene: Scene, one: Bare | Webhook | Null | Service, crowd: Crow
         await asyncio.sleep(_LOOK_S)
         waited_s += _LOOK_S
         arrivals = await scene.arrivals(opens_at, round_.class_id)
-    ended = cpu()
+    ended = scene.cpu_ms()
     late = sorted(arrival.last_byte_ms for arrival in arrivals) or [math.inf]
     first_half = set(round_.order[: -(-count // 2)])
     late_of_first_half = [arrival.last_byte_ms for arrival in arrivals if arrival.person in first_half]
@@ -85,16 +80,6 @@ async def _round(scene: Scene, one: Bare | Webhook | Null | Service, crowd: Crow
     crowd.first_half_ms.append(max(late_of_first_half, default=math.inf))
     crowd.create_cpu_ms.append((created - before) / count)
     crowd.delivery_cpu_ms.append((ended - created) / count)
-
-
-def _cpu_of(scene: Scene) -> Callable[[], float]:
-    (service,) = psutil.Process(scene.stack.processes["service"].pid).children()
-
-    def cpu_ms() -> float:
-        times = service.cpu_times()
-        return float(times.user + times.system) * 1000
-
-    return cpu_ms
 
 
 async def main() -> None:
@@ -123,11 +108,7 @@ async def main() -> None:
 def _report(crowds: list[Crowd]) -> None:
     _OUT.print(table(crowds))
     _OUT.print(summary(crowds))
-    RESULTS.mkdir(exist_ok=True)
-    stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    (RESULTS / f"capacity-{stamp}.json").write_text(json.dumps([asdict(crowd) for crowd in crowds], indent=1))
-    draw_capacity(crowds, IN_TIME_MS, RESULTS / f"capacity-{stamp}.svg")
-    _OUT.print(f"Kept in {RESULTS}/capacity-{stamp}.json and .svg")
+    keep("capacity", crowds, partial(draw_capacity, crowds, IN_TIME_MS), _OUT)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,8 @@
 """Who fires how late: each contestant has the first `count` people booked into a class that opens at `opens_at`."""
 
-import asyncio
-import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,13 +11,13 @@ from uuid import uuid4
 import httpx
 from qstash import AsyncQStash
 from tests.benchmarks.floor import floor
-from tests.benchmarks.scene import BOX, Scene, sleep_until
+from tests.benchmarks.scene import BOX, Scene, side_by_side, sleep_until
 
-from prebooking_local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN
+from prebooking_local.qstash.signing import DEV_TOKEN
 from prebooking_local.serving import free_port
+from prebooking_local.stack import service
 
 _TRIES = 3
-_IN_FLIGHT = 16
 _SETTLE_S = 1.5
 
 
@@ -79,23 +76,24 @@ class Ours:
 
     async def create_all(self, count: int, opens_at: datetime) -> tuple[int, list[dict[str, Any]]]:
         """The first `count` people ask for a new class; its id, and their rows."""
-        class_id, day = await self._scene.announce(opens_at)
-        line = asyncio.Semaphore(_IN_FLIGHT)
-
-        async def create(person: int) -> dict[str, Any]:
-            async with line:
-                return await self._create(person, class_id, day, opens_at)
-
-        return class_id, await asyncio.gather(*(create(i) for i in range(count)))
-
-    async def _create(self, person: int, class_id: int, day: str, opens_at: datetime) -> dict[str, Any]:
-        stack = self._scene.stack
+        class_id, day = await self.announce(opens_at)
         wish = {
             "box_subdomain": BOX["slug"],
             "box_aimharder_id": BOX["boid"],
-            "booking_data": {"day": day, "id": class_id},
+            **self.class_wished(class_id, day),
             "available_at": opens_at.isoformat(),
         }
+        return class_id, await side_by_side(count, lambda person: self._create(person, wish))
+
+    async def announce(self, opens_at: datetime) -> tuple[int, str]:
+        """Puts the class up; its id and day."""
+        return await self._scene.announce(opens_at)
+
+    def class_wished(self, class_id: int, day: str) -> dict[str, Any]:
+        return {"booking_data": {"day": day, "id": class_id}}
+
+    async def _create(self, person: int, wish: dict[str, Any]) -> dict[str, Any]:
+        stack = self._scene.stack
         headers = stack.headers(self._scene.people[person].member.email) | {"Idempotency-Key": uuid4().hex}
         for _ in range(_TRIES):  # as any client does: a database that is busy with a thousand creates may refuse one
             answer = await stack.http.post(f"{stack.service_url}/prebookings", headers=headers, json=wish)
@@ -151,15 +149,13 @@ class PlainWebhook:
         async with self._scene.stack.database() as connection:
             rows = [(first_id + i, self._scene.people[i].member.email, str(class_id), day) for i in range(count)]
             await connection.executemany("insert into plain (id, email, class_id, day) values ($1, $2, $3, $4)", rows)
-        line = asyncio.Semaphore(_IN_FLIGHT)
 
         async def publish(person: int) -> None:
-            async with line:
-                await self._qstash.message.publish_json(
-                    url=self._url, body={"id": first_id + person}, not_before=int(opens_at.timestamp()), retries=0
-                )
+            await self._qstash.message.publish_json(
+                url=self._url, body={"id": first_id + person}, not_before=int(opens_at.timestamp()), retries=0
+            )
 
-        await asyncio.gather(*(publish(i) for i in range(count)))
+        await side_by_side(count, publish)
         await sleep_until(opens_at, _SETTLE_S + count / 25)
         return Round(class_id, list(range(count)))
 
@@ -167,26 +163,12 @@ class PlainWebhook:
 @asynccontextmanager
 async def plain_webhook_server(scene: Scene) -> AsyncIterator[PlainWebhook]:
     port = free_port()
-    environment = {
-        "PORT": str(port),
-        "DATABASE_URL": scene.stack.database_url,
-        "AIMHARDER_BOX_URL": f"{scene.stack.aimharder_url}/{{box}}",
-        "QSTASH_CURRENT_SIGNING_KEY": DEV_CURRENT_KEY,
-        "QSTASH_NEXT_SIGNING_KEY": DEV_NEXT_KEY,
-    }
-    script = Path(__file__).with_name("plain_webhook.py")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, str(script), env=os.environ | environment, stdin=asyncio.subprocess.DEVNULL
+    its_own = {"PORT": str(port), "AIMHARDER_BOX_URL": f"{scene.stack.aimharder_url}/{{box}}"}
+    beside = replace(
+        scene.stack,
+        service_url=f"http://127.0.0.1:{port}",
+        environment=scene.stack.environment | its_own,
+        processes={},
     )
-    try:
-        url = f"http://127.0.0.1:{port}/hook"
-        for _ in range(200):
-            try:
-                await scene.stack.http.get(url)
-                break
-            except httpx.TransportError:
-                await asyncio.sleep(0.05)
-        yield PlainWebhook(scene, url)
-    finally:
-        process.terminate()
-        await process.wait()
+    async with service(beside, str(Path(__file__).with_name("plain_webhook.py"))):
+        yield PlainWebhook(scene, f"{beside.service_url}/hook")

@@ -5,16 +5,16 @@ import json
 import re
 import statistics
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-import psutil
 from rich.console import Console
 from rich.table import Table
 from tests.benchmarks.contestants import Ours
+from tests.benchmarks.figures import percentile
 from tests.benchmarks.scene import BOX, Scene, open_scene, sleep_until, whole_second
 
 from prebooking.adapters.qstash.messages import open_messages
@@ -82,9 +82,10 @@ async def creates(scene: Scene) -> Table:
                     everything[name] += took
             for name, took in everything.items():
                 took.sort()
-                p99 = took[int(len(took) * 0.99) - 1]
                 rate = f"{len(took) / spent[name]:.0f}"
-                table.add_row(str(in_flight), name, f"{statistics.median(took):.2f}", f"{p99:.2f}", rate)
+                table.add_row(
+                    str(in_flight), name, f"{statistics.median(took):.2f}", f"{percentile(took, 99):.2f}", rate
+                )
             pairs = zip(medians["over HTTP"], medians["its two rpcs and one publish"], strict=True)
             table.add_row(str(in_flight), "[bold]ratio of the p50, median of the rounds", *["", "", ""])
             table.add_row("", f"[bold]{statistics.median(a / b for a, b in pairs):.2f}", *["", "", ""])
@@ -119,7 +120,7 @@ async def _load_generator(url: str, headers: dict[str, str]) -> AsyncIterator[_P
             writer.close()
 
 
-async def _timed(create: _Create, class_ids: "iter[int]", count: int, in_flight: int) -> list[float]:  # type: ignore[valid-type]
+async def _timed(create: _Create, class_ids: Iterator[int], count: int, in_flight: int) -> list[float]:
     took: list[float] = []
 
     async def worker() -> None:
@@ -134,27 +135,19 @@ async def _timed(create: _Create, class_ids: "iter[int]", count: int, in_flight:
 
 async def waiting(scene: Scene) -> list[str]:
     """Memory of the idle service and with a thousand at the gate; CPU of a delivery, from create to result."""
-    service = _service(scene)
-    idle = service.memory_info().rss
+    idle = scene.service.memory_info().rss
     opens_at = whole_second(_LEAD_S + _WAITING / 80 + 2)
-    before = service.cpu_times()
+    before = scene.cpu_ms()
     running = asyncio.create_task(Ours(scene, _LEAD_S).run(_WAITING, opens_at))
     await sleep_until(opens_at, -0.5)
-    full = service.memory_info().rss
+    full = scene.service.memory_info().rss
     await running
-    after = service.cpu_times()
-    cpu_ms = ((after.user + after.system) - (before.user + before.system)) * 1000 / _WAITING
+    cpu_ms = (scene.cpu_ms() - before) / _WAITING
     return [
         f"memory of the service, idle: {idle / _MIB:.0f} MiB",
         f"memory of the service, {_WAITING} waiting at the gate: {full / _MIB:.0f} MiB",
         f"CPU of the service for one prebooking, create and delivery: {cpu_ms:.1f} ms",
     ]
-
-
-def _service(scene: Scene) -> psutil.Process:
-    """The service itself, behind its leash."""
-    leash = psutil.Process(scene.stack.processes["service"].pid)
-    return leash.children()[0]
 
 
 async def main() -> None:

@@ -13,6 +13,7 @@ import asyncpg
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from tests.benchmarks.figures import percentile
 
 from prebooking.adapters.migrations import migrate
 from prebooking_local.postgres import postgres
@@ -98,7 +99,7 @@ async def main() -> None:
         async def measured(what: str) -> None:
             await connection.execute("vacuum analyze")
             took = await measure(connection)
-            cells = [f"{statistics.median(v):.2f} / {v[int(len(v) * 0.99) - 1]:.2f}" for v in took.values()]
+            cells = [f"{statistics.median(v):.2f} / {percentile(v, 99):.2f}" for v in took.values()]
             table.add_row(what, *cells)
 
         for size in track(sizes, "filling and measuring", console=_OUT):

@@ -6,21 +6,18 @@ listing is asked for meanwhile, by all of them together.
 
 import argparse
 import asyncio
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
-from uuid import uuid4
 
 from rich.console import Console
 from rich.table import Table
 from tests.benchmarks.contestants import Ours
-from tests.benchmarks.lateness import percentile
-from tests.benchmarks.scene import BOOK, BOX, Scene, open_scene, sleep_until, whole_second
+from tests.benchmarks.figures import percentile
+from tests.benchmarks.scene import BOOK, BOX, NANO, Scene, open_scene, sleep_until, whole_second
 
 _OUT = Console(width=120)
 _LISTING = "/api/bookings"
-_CLASS = {"starts": "18:00", "name": "CrossFit"}
 _LEAD_S, _LIMIT_S = 10, 18
-_JUST_BEFORE_S = 1.0  # all have asked for the listing once by then, to make ready
 
 
 class ByHour(Ours):
@@ -35,17 +32,8 @@ class ByHour(Ours):
             await self._scene.stack.control(self._scene.stack.aimharder_url, "classes", one)
         return class_id, day
 
-    async def create(self, person: int, day: str, opens_at: datetime) -> None:
-        stack = self._scene.stack
-        wish: dict[str, Any] = {
-            "box_subdomain": BOX["slug"],
-            "box_aimharder_id": BOX["boid"],
-            "booking_data": {"day": day},
-            "class": _CLASS,
-            "available_at": opens_at.isoformat(),
-        }
-        headers = stack.headers(self._scene.people[person].member.email) | {"Idempotency-Key": uuid4().hex}
-        (await stack.http.post(f"{stack.service_url}/prebookings", headers=headers, json=wish)).raise_for_status()
+    def class_wished(self, _: int, day: str) -> dict[str, Any]:
+        return {"booking_data": {"day": day}, "class": {"starts": "18:00", "name": "CrossFit"}}
 
 
 async def measure(scene: Scene, count: int) -> tuple[list[float], int, float, int]:
@@ -55,22 +43,15 @@ async def measure(scene: Scene, count: int) -> tuple[list[float], int, float, in
     await scene.forget()
     one = ByHour(scene, _LEAD_S)
     opens_at = whole_second(_LEAD_S + 2 + count / 60)
-    class_id, day = await one.announce(opens_at)
-    line = asyncio.Semaphore(16)
-
-    async def create(person: int) -> None:
-        async with line:
-            await one.create(person, day, opens_at)
-
-    await asyncio.gather(*(create(person) for person in range(count)))
+    class_id, _ = await one.create_all(count, opens_at)
     await sleep_until(opens_at, 4 + count / 100)
-    opened_ns = int(opens_at.timestamp() * 1e9)
+    opened_ns = int(opens_at.timestamp()) * NANO
     ledger = (await scene.stack.control(scene.stack.aimharder_url, "ledger"))["requests"]
     asked = [e for e in ledger if e["path"] == _LISTING]
     shown_ns = min(e["answered_ns"] for e in asked if e["first_byte_ns"] >= opened_ns and e["answered_ns"])
     booked = [e for e in ledger if e["path"] == BOOK and str(e["form"].get("id")) == str(class_id)]
-    before_ns = opened_ns - int(timedelta(seconds=_JUST_BEFORE_S).total_seconds() * 1e9)
-    waiting = sum(before_ns <= e["first_byte_ns"] < opened_ns for e in asked)
+    # All have asked for the listing once before, to make ready.
+    waiting = sum(opened_ns - NANO <= e["first_byte_ns"] < opened_ns for e in asked)
     late = sorted((e["first_byte_ns"] - shown_ns) / 1e6 for e in booked)
     missing = count - len({e["member"] for e in booked if (e["decided"] or {}).get("bookState") == 1})
     return late, waiting, (shown_ns - opened_ns) / 1e6, missing

@@ -5,27 +5,26 @@ Lateness is the gym's stamp of a request's last byte minus the opening; early is
 
 import argparse
 import asyncio
-import json
 import random
 import statistics
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from tests.benchmarks.contestants import Contestant, Floor, Ours, OursInACrowd, Round, plain_webhook_server
+from tests.benchmarks.figures import keep, percentile
 from tests.benchmarks.neighbours import OursBesideNeighbours, neighbourhood
 from tests.benchmarks.picture import draw
 from tests.benchmarks.replays import OursWithReplays
 from tests.benchmarks.scene import Arrival, Scene, open_scene, whole_second
 from tests.benchmarks.streams import open_streams
 
-RESULTS = Path(__file__).parent / "results"
 _OUT = Console(width=160)
 
 
@@ -80,11 +79,6 @@ class Tally:
     def worst(self) -> list[float]:
         """The last arrival of each round."""
         return [max(one) for one in self.late_ms if one]
-
-
-def percentile(values: list[float], p: float) -> float:
-    """By nearest rank, of sorted values."""
-    return values[max(0, -(-len(values) * int(p * 10) // 1000) - 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,11 +216,7 @@ async def main() -> None:
 
 def _report(tallies: list[Tally]) -> None:
     _OUT.print(table(tallies))
-    RESULTS.mkdir(exist_ok=True)
-    stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    (RESULTS / f"lateness-{stamp}.json").write_text(json.dumps([asdict(t) for t in tallies], indent=1))
-    draw(tallies, RESULTS / f"lateness-{stamp}.svg")
-    _OUT.print(f"Kept in {RESULTS}/lateness-{stamp}.json and .svg")
+    keep("lateness", tallies, partial(draw, tallies), _OUT)
 
 
 if __name__ == "__main__":

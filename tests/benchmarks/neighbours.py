@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tests.benchmarks.contestants import Ours, Round
-from tests.benchmarks.scene import Scene, sleep_until
+from tests.benchmarks.scene import Scene, side_by_side, sleep_until
 from tests.support.named_gym import ZONE
 
 from prebooking_local.stack import Member
@@ -70,19 +70,17 @@ class OursBesideNeighbours(Ours):
         return round_
 
     async def _ask(self, asked: Sequence[Wish], day: str, opens_at: datetime) -> None:
-        line = asyncio.Semaphore(8)
-
-        async def create(wish: Wish) -> None:
+        async def create(number: int) -> None:
+            wish = asked[number]
             body: dict[str, Any] = {
                 "box_subdomain": wish.box,
                 "box_aimharder_id": 9,
                 "booking_data": {"day": day, "id": wish.class_id},
                 "available_at": opens_at.isoformat(),
             }
-            async with line:
-                await self._scene.stack.prebook(wish.member.email, body)
+            await self._scene.stack.prebook(wish.member.email, body)
 
-        await asyncio.gather(*(create(wish) for wish in asked))
+        await side_by_side(len(asked), create, at_once=8)
 
 
 @asynccontextmanager

@@ -3,12 +3,12 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import psutil
 from tests.support.named_gym import ZONE, by_name
@@ -19,6 +19,7 @@ from prebooking_local.stack import UNLIMITED, Member, Ports, Stack, outside, ser
 BOX = {"slug": "mygym", "boid": 7}
 BOOK = "/api/book"
 NANO = 1_000_000_000
+_T = TypeVar("_T")
 Cores = Literal["apart", "shared"]
 Gym = Literal["named", "address"]
 
@@ -46,8 +47,14 @@ class Scene:
         self.stack = stack
         self.people = people
         self.names = names
+        self.service = _service(stack)
         self._numbers = {person.member.email: i for i, person in enumerate(people)}
         self._class_id = 1000
+
+    def cpu_ms(self) -> float:
+        """What the service has used since its start."""
+        times = self.service.cpu_times()
+        return float(times.user + times.system) * 1000
 
     async def announce(self, opens_at: datetime) -> tuple[int, str]:
         """Puts a class up that has room for all; its id and day."""
@@ -102,6 +109,17 @@ async def sleep_until(instant: datetime, extra_s: float = 0.0) -> None:
     await asyncio.sleep(max(0.0, (instant - datetime.now(UTC)).total_seconds() + extra_s))
 
 
+async def side_by_side(count: int, step: Callable[[int], Awaitable[_T]], at_once: int = 16) -> list[_T]:
+    """Runs the step for each number below `count`, so many at once. Returns the results in their order."""
+    line = asyncio.Semaphore(at_once)
+
+    async def one(number: int) -> _T:
+        async with line:
+            return await step(number)
+
+    return await asyncio.gather(*(one(number) for number in range(count)))
+
+
 @asynccontextmanager
 async def open_scene(
     count: int, program: str = "named_service.py", cores: Cores = "apart", gym: Gym = "named", /, **settings: str
@@ -133,6 +151,12 @@ async def open_scene(
             yield Scene(stack, people, names, start_s)
 
 
+def _service(stack: Stack) -> psutil.Process:
+    """The service itself, behind its leash."""
+    (process,) = psutil.Process(stack.processes["service"].pid).children()
+    return process
+
+
 def _keep_apart(stack: Stack) -> None:
     """The gym is another machine in life. Here it gets a core to which none of those who write to it may go.
 
@@ -143,7 +167,7 @@ def _keep_apart(stack: Stack) -> None:
     if not others:
         return
     psutil.Process(stack.processes["aimharder"].pid).cpu_affinity([its_own])
-    for writer in (psutil.Process(), *psutil.Process(stack.processes["service"].pid).children()):
+    for writer in (psutil.Process(), _service(stack)):
         writer.cpu_affinity(others)
 
 

@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from tests.benchmarks.contestants import Ours
+from tests.benchmarks.figures import percentile
 from tests.benchmarks.scene import Scene, open_scene, whole_second
 
 from prebooking_local.serving import serve_asgi
@@ -105,7 +106,7 @@ async def main() -> int:
         async with open_scene(1, **settings) as scene:
             await fall_silent(scene, chosen.sessions)
             told, untold = await notices_s(scene, receiver, chosen.sessions, chosen.seconds)
-    p50, p99 = (told[min(len(told) - 1, int(len(told) * p))] if told else None for p in (0.5, 0.99))
+    p50, p99 = (percentile(told, p) if told else None for p in (50, 99))
     _OUT.print(json.dumps({"told": len(told), "never told": untold, "p50 s": p50, "p99 s": p99, "goal s": _MOST_S}))
     return 0 if p99 is not None and p99 <= _MOST_S and not untold else 1
 
