@@ -15,9 +15,10 @@ from rich.console import Console
 from tests.benchmarks.alone import Bare, Entrant, Null, Service, Webhook
 from tests.benchmarks.crowds import IN_TIME_MS, Crowd, most_in_time, summary, table
 from tests.benchmarks.earlier import earlier_service
-from tests.benchmarks.figures import keep, percentile
+from tests.benchmarks.figures import keep
 from tests.benchmarks.picture import draw_capacity
 from tests.benchmarks.scene import Cores, Scene, open_scene, sleep_until, whole_second
+from tests.support.percentiles import percentile
 
 _OUT = Console(width=160)
 _HOPELESS_MS = 1500.0  # nothing is learnt from a larger crowd

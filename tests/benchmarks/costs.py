@@ -14,8 +14,8 @@ from uuid import uuid4
 from rich.console import Console
 from rich.table import Table
 from tests.benchmarks.contestants import Ours
-from tests.benchmarks.figures import percentile
 from tests.benchmarks.scene import BOX, Scene, open_scene, sleep_until, whole_second
+from tests.support.percentiles import percentile
 
 from prebooking.adapters.qstash.messages import open_messages
 from prebooking.adapters.supabase.store import open_store

@@ -1,4 +1,4 @@
-"""Percentiles, and where the figures of a run are kept."""
+"""Where the figures of a run are kept."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -10,11 +10,6 @@ from typing import Any
 from rich.console import Console
 
 _FOLDER = Path(__file__).parent / "results"
-
-
-def percentile(values: Sequence[float], p: float) -> float:
-    """By nearest rank, of sorted values."""
-    return values[max(0, -(-len(values) * int(p * 10) // 1000) - 1)]
 
 
 def keep(name: str, measured: Sequence[Any], draw: Callable[[Path], None], out: Console) -> None:

@@ -13,7 +13,7 @@ import asyncpg
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from tests.benchmarks.figures import percentile
+from tests.support.percentiles import percentile
 
 from prebooking.adapters.migrations import migrate
 from prebooking_local.postgres import postgres

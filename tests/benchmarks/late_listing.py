@@ -12,8 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 from tests.benchmarks.contestants import Ours
-from tests.benchmarks.figures import percentile
 from tests.benchmarks.scene import BOOK, BOX, NANO, Scene, open_scene, sleep_until, whole_second
+from tests.support.percentiles import percentile
 
 _OUT = Console(width=120)
 _LISTING = "/api/bookings"

@@ -18,12 +18,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from tests.benchmarks.contestants import Contestant, Floor, Ours, OursInACrowd, Round, plain_webhook_server
-from tests.benchmarks.figures import keep, percentile
+from tests.benchmarks.figures import keep
 from tests.benchmarks.neighbours import OursBesideNeighbours, neighbourhood
 from tests.benchmarks.picture import draw
 from tests.benchmarks.replays import OursWithReplays
 from tests.benchmarks.scene import Arrival, Scene, open_scene, whole_second
 from tests.benchmarks.streams import open_streams
+from tests.support.percentiles import percentile
 
 _OUT = Console(width=160)
 

@@ -21,8 +21,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from tests.benchmarks.contestants import Ours
-from tests.benchmarks.figures import percentile
 from tests.benchmarks.scene import Scene, open_scene, whole_second
+from tests.support.percentiles import percentile
 
 from prebooking_local.serving import serve_asgi
 from prebooking_local.stack import Member

@@ -20,11 +20,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from tests.reliability.faults import campaign_table, plan, sessions
 from tests.reliability.faults.canaries import Canaries
+from tests.reliability.faults.clients import fresh_client
 from tests.reliability.faults.fault_schedule import FaultSchedule
 from tests.reliability.faults.figures import Deliveries
 from tests.reliability.faults.fleet import Fleet
@@ -251,9 +251,7 @@ async def main() -> int:
             stack = await opened.enter_async_context(
                 outside(Ports(port, 0, 0, 0), parallelism=_PARALLELISM, **settings)
             )
-            # Without kept connections, which a server may close just when they are used again.
-            fresh = httpx.AsyncClient(timeout=60, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
-            stack.http = await opened.enter_async_context(fresh)
+            stack.http = await opened.enter_async_context(fresh_client(timeout_s=60))
             campaign = await opened.enter_async_context(started(stack, ear, log, options))
         evidence, deliveries, cron = await campaign.run()
     verdict: Verdict = judge(evidence)

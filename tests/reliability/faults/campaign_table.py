@@ -9,12 +9,13 @@ from typing import Any
 from rich.table import Table
 from tests.reliability.faults.counted import LOGIN
 from tests.reliability.faults.fault_schedule import FaultSchedule
-from tests.reliability.faults.figures import Deliveries, heal_times_s, lateness_ms, percentile
+from tests.reliability.faults.figures import Deliveries, heal_times_s, lateness_ms
 from tests.reliability.faults.fleet import Fleet
 from tests.reliability.faults.ledgers import Evidence, WishRecord
 from tests.reliability.faults.old_cron import OldCron
 from tests.reliability.faults.sessions import LossCause, rotated
 from tests.reliability.faults.verdict import Verdict
+from tests.support.percentiles import percentile
 
 _SHOWN = 40
 _READ = 1000  # characters of a place that is worth naming
@@ -87,7 +88,7 @@ def _end_of(row: dict[str, Any]) -> str:
 def _spread(values: list[float]) -> dict[str, Any]:
     if not values:
         return {"n": 0}
-    named = {"p50": statistics.median(values), "p99": percentile(values, 99) or 0.0, "max": values[-1]}
+    named = {"p50": statistics.median(values), "p99": percentile(values, 99), "max": values[-1]}
     return {"n": len(values)} | {name: round(value, 2) for name, value in named.items()}
 
 

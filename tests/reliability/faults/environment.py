@@ -19,6 +19,7 @@ import asyncpg
 import httpx
 from tests.reliability.faults.gym import Box, put_boxes_up
 from tests.reliability.faults.replica import Replica
+from tests.reliability.faults.rows import AGE_SESSIONS
 from tests.support.named_gym import ZONE, by_name
 
 from prebooking.adapters.migrations import migrate
@@ -96,10 +97,7 @@ class Environment:
 
     async def age_session(self) -> None:
         """Nobody has refreshed it for an hour."""
-        await self.database.execute(
-            "update public.auth_sessions set last_token_update_date = now() - interval '1 hour',"
-            " created_at = now() - interval '1 hour', connected_at = null, last_refresh_date = null"
-        )
+        await self.database.execute(AGE_SESSIONS, [self.member.email])
 
     async def sessions_lost(self, within_s: float) -> list[str]:
         """What the database has instead of the gym's newest token, if that doesn't come into it in time."""

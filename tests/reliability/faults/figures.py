@@ -132,8 +132,3 @@ def _undisturbed(record: WishRecord, opens: float, evidence: Evidence) -> str | 
         return "on"
     down = at_qstash[0].kind == "down" and at_qstash[0].began < opens - _LEAD_S + 1 and at_qstash[0].ended > opens
     return "off" if down and len(at_qstash) == 1 else None
-
-
-def percentile(values: list[float], p: float) -> float | None:
-    """By nearest rank, of sorted values."""
-    return values[max(0, -(-len(values) * int(p * 10) // 1000) - 1)] if values else None

@@ -4,12 +4,12 @@ Nothing of theirs is booked here. What they are for is the rotation of a living 
 """
 
 import asyncio
-import time
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
 import httpx
+from tests.reliability.faults.clients import fresh_client, until_answered
 from tests.reliability.faults.plan import STRICT
 from tests.reliability.faults.rows import Rows
 
@@ -30,9 +30,7 @@ class IdleMembers:
         self._rng = rng
         self._emails = [f"idle{i:03}@example.com" for i in range(count)]
         self._waiting: dict[str, str] = {}  #: by e-mail: the prebooking
-        self._http = httpx.AsyncClient(
-            base_url=stack.service_url, timeout=6, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
-        )
+        self._http = fresh_client(stack.service_url, timeout_s=6)
 
     async def enrol(self) -> None:
         await self._stack.enrol([Member(email, "secret", email) for email in self._emails])
@@ -85,14 +83,9 @@ class IdleMembers:
 
     async def _ask(self, email: str, method: str, path: str, body: Any = None) -> httpx.Response | None:
         """Until it is answered, or time is up."""
-        until = time.time() + _WITHIN_S
         headers = self._stack.headers(email)
-        while time.time() < until:
-            try:
-                answer = await self._http.request(method, path, headers=headers, json=body)
-                if not answer.is_server_error:
-                    return answer
-            except httpx.TransportError:
-                pass
-            await asyncio.sleep(self._rng.uniform(0.5, 1.5))
-        return None
+        return await until_answered(
+            lambda: self._http.request(method, path, headers=headers, json=body),
+            within_s=_WITHIN_S,
+            pause_s=lambda: self._rng.uniform(0.5, 1.5),
+        )

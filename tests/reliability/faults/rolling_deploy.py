@@ -11,7 +11,6 @@ ends with 0 only if the gym and the database agree that each was booked once.
 import argparse
 import asyncio
 import json
-import math
 import sys
 import time
 from collections import Counter
@@ -20,11 +19,12 @@ from pathlib import Path
 from statistics import median
 
 import asyncpg
-import httpx
 from rich.console import Console
 from rich.table import Table
 from tests.reliability.faults.any_version import AnyVersion
+from tests.reliability.faults.clients import fresh_client
 from tests.reliability.oracle import Facts, Request, Row, granted, violations
+from tests.support.percentiles import percentile
 
 from prebooking_local.serving import free_port
 from prebooking_local.stack import UNLIMITED, Member, Ports, Stack, outside
@@ -75,7 +75,7 @@ async def main() -> int:
     port = free_port()
     settings = {"LEAD_SECONDS": str(_LEAD_S), "MAX_DURATION_SECONDS": str(_DURATION_S), "LOG_LEVEL": "ERROR"}
     async with outside(Ports(port, 0, 0, 0), (), parallelism=options.members, **settings, **UNLIMITED) as stack:
-        stack.http = httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_keepalive_connections=0))
+        stack.http = fresh_client(timeout_s=60)
         deploy = Deploy(stack, options, port)
         database = await asyncpg.connect(stack.database_url)
         try:
@@ -163,8 +163,7 @@ def _spread(times: list[float]) -> list[str]:
     if not times:
         return ["", "", ""]
     ordered = sorted(times)
-    p99 = ordered[max(0, math.ceil(0.99 * len(ordered)) - 1)]
-    return [f"{value:.1f}" for value in (median(ordered), p99, ordered[-1])]
+    return [f"{value:.1f}" for value in (median(ordered), percentile(ordered, 99), ordered[-1])]
 
 
 def _options() -> argparse.Namespace:

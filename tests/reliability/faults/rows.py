@@ -49,6 +49,11 @@ create or replace trigger session_log after insert on prebooking.own_sign_ins fo
 #: Sessions and passwords are encrypted with it.
 SESSION_KEY = base64.b64encode(b"the session key of the campaigns").decode()
 _VAULT = SessionVault([base64.b64decode(SESSION_KEY)])
+#: As if nobody had refreshed these members' sessions for an hour.
+AGE_SESSIONS = """
+update public.auth_sessions set last_token_update_date = now() - interval '1 hour',
+  created_at = now() - interval '1 hour', connected_at = null, last_refresh_date = null where user_email = any ($1)
+"""
 _FINAL = ("completed", "failed", "cancelled")
 
 
@@ -155,12 +160,7 @@ class Rows:
 
     async def age_sessions(self, emails: Sequence[str]) -> None:
         """Their tokens are as old as those that nobody has used for an hour."""
-        await self.fetch(
-            "update public.auth_sessions set last_token_update_date = now() - interval '1 hour',"
-            " created_at = now() - interval '1 hour', connected_at = null, last_refresh_date = null"
-            " where user_email = any ($1)",
-            list(emails),
-        )
+        await self.fetch(AGE_SESSIONS, list(emails))
 
     async def sessions(self) -> dict[str, str]:
         """By member: the token that the database has now."""

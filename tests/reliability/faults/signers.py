@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 import httpx
+from tests.reliability.faults.clients import fresh_client
 from tests.reliability.faults.plan import members
 
 from prebooking_local.stack import Stack
@@ -45,12 +46,7 @@ class Signers:
 
     def __post_init__(self) -> None:
         self.passwords = {email: MARK + secrets.token_hex(4) for email in members()[::_EVERY]}
-        self._http = httpx.AsyncClient(
-            base_url=self.stack.service_url,
-            timeout=9,
-            trust_env=False,
-            limits=httpx.Limits(max_keepalive_connections=0),
-        )
+        self._http = fresh_client(self.stack.service_url, timeout_s=9)
         self._at_once = asyncio.Semaphore(_AT_ONCE)
 
     @property

@@ -15,7 +15,7 @@ from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import httpx
+from tests.reliability.faults.clients import fresh_client, until_answered
 from tests.reliability.faults.counted import Complaint
 from tests.reliability.faults.plan import LAX
 from tests.reliability.faults.rows import Rows
@@ -86,9 +86,7 @@ class WeeklyMembers:
         self._emails = [f"weekly{number:03}@example.com" for number in range(count)]
         self._answered: set[str] = set()
         self._wanted: list[Weekly] = []
-        self._http = httpx.AsyncClient(
-            base_url=stack.service_url, timeout=6, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
-        )
+        self._http = fresh_client(stack.service_url, timeout_s=6)
 
     async def enrol(self) -> None:
         await self._stack.enrol([Member(email, "secret", email) for email in self._emails])
@@ -151,17 +149,14 @@ class WeeklyMembers:
         """Asks until it is answered: a series with the same fields is the same one."""
         await asyncio.sleep(max(0.0, at - time.time()))
         headers = self._stack.headers(weekly.email)
-        until = time.time() + _LONGEST_WAIT_S
-        while time.time() < until:
-            try:
-                answer = await self._http.post("/series", headers=headers, json=weekly.as_series())
-                if not answer.is_server_error:
-                    answer.raise_for_status()
-                    self._answered.add(weekly.email)
-                    return
-            except httpx.TransportError:
-                pass
-            await asyncio.sleep(self._rng.uniform(0.3, 1.0))
+        answer = await until_answered(
+            lambda: self._http.post("/series", headers=headers, json=weekly.as_series()),
+            within_s=_LONGEST_WAIT_S,
+            pause_s=lambda: self._rng.uniform(0.3, 1.0),
+        )
+        if answer is not None:
+            answer.raise_for_status()
+            self._answered.add(weekly.email)
 
 
 def complaints(ledgers: SeriesLedgers) -> Iterator[Complaint]:
