@@ -24,7 +24,7 @@ _INSPECTIONS = 20
 _OUT = Console(width=140)
 
 # Three years of a busy service: nearly all ended, a thousandth still waits, spread over a week.
-_FILL = """
+FILL = """
 insert into public.prebookings (user_email, box_subdomain, box_aimharder_id, booking_data, status, available_at,
   created_at, armed_at, scheduled_version, version, executed_at, result)
 select 'member' || (i % 5000) || '@example.com', 'mygym', '7',
@@ -103,7 +103,7 @@ async def main() -> None:
             table.add_row(what, *cells)
 
         for size in track(sizes, "filling and measuring", console=_OUT):
-            await connection.execute(_FILL, filled + 1, size)
+            await connection.execute(FILL, filled + 1, size)
             filled = size
             await measured(f"{size:,}")
         await connection.execute(_FILL_SERIES, _SERIES)

@@ -14,7 +14,7 @@ from uuid import uuid4
 import asyncpg
 from rich.console import Console
 from rich.table import Table
-from tests.benchmarks.growth import _FILL
+from tests.benchmarks.growth import FILL
 
 from prebooking.adapters.migrations import migrate
 from prebooking_local.postgres import Postgres, postgres
@@ -40,7 +40,7 @@ async def prepared(server: Postgres, name: str, earlier: Iterable[Path] = ()) ->
     connection: asyncpg.Connection = await asyncpg.connect(dsn)
     for path in earlier:
         await connection.execute(path.read_text())
-    await connection.execute(_FILL, 1, _ROWS)
+    await connection.execute(FILL, 1, _ROWS)
     await connection.execute("vacuum analyze public.prebookings")
     return connection
 
@@ -61,7 +61,7 @@ async def main() -> None:
     async with postgres() as server:
         old = await prepared(server, "old", _WITHOUT_LIMITS)
         new = await prepared(server, "new")
-        for _ in range(_ROUNDS):  # in turn, so that both meet the same weather
+        for _ in range(_ROUNDS):  # in turn, so that both meet the same load of the machine
             await measure(old, "", before)
             await measure(new, ", 15, 30", after)
         await asyncio.gather(old.close(), new.close())

@@ -58,9 +58,11 @@ _ROTATED_S = 20.0  # what was being rotated when calm came has been saved
 class Campaign:
     """One run; everything is drawn from the seed, but for who comes first when two meet."""
 
-    def __init__(self, stack: Stack, names: NameServer, ear: Receiver, log: Path, options: argparse.Namespace) -> None:
+    def __init__(
+        self, stack: Stack, names: NameServer, notices: Receiver, log: Path, options: argparse.Namespace
+    ) -> None:
         self._stack = stack
-        self._ear = ear
+        self._notices = notices
         self._log = log
         self._options = options
         self._rows = Rows(stack.database_url)
@@ -158,7 +160,7 @@ class Campaign:
         canaries = self._canaries
         canaries.look("the replicas' log", self._log.read_text(errors="replace"))
         canaries.look("the database's log", self._stack.postgres.log.read_text(errors="replace"))
-        canaries.look("notices", json.dumps(self._ear.received))
+        canaries.look("notices", json.dumps(self._notices.received))
         canaries.look("answers to sign-ins", "\n".join(one.said for one in self._signers.heard))
         canaries.look("answers", "\n".join(repr(one.body) for log in self.users.user_logs for one in log.exchanges))
         canaries.look("what the gym got, but for the logins' bodies", json.dumps(requests))
@@ -204,9 +206,9 @@ class Campaign:
 
 
 @asynccontextmanager
-async def started(stack: Stack, ear: Receiver, log: Path, options: argparse.Namespace) -> AsyncIterator[Campaign]:
+async def started(stack: Stack, notices: Receiver, log: Path, options: argparse.Namespace) -> AsyncIterator[Campaign]:
     async with name_server() as names:
-        campaign = Campaign(stack, names, ear, log, options)
+        campaign = Campaign(stack, names, notices, log, options)
         try:
             await campaign.start()
             yield campaign
@@ -242,8 +244,8 @@ async def main() -> int:
     _RESULTS.mkdir(exist_ok=True)
     name = f"campaign-{datetime.now(UTC):%Y%m%d-%H%M%S}-seed{options.seed}"
     async with AsyncExitStack() as opened:
-        ear = await opened.enter_async_context(receiver())
-        settings = {name.upper(): str(value) for name, value in ear.settings.items()} | UNLIMITED
+        notices = await opened.enter_async_context(receiver())
+        settings = {name.upper(): str(value) for name, value in notices.settings.items()} | UNLIMITED
         settings |= {"LOG_LEVEL": options.log_level, "SESSION_ENCRYPTION_KEYS": SESSION_KEY}
         log = _RESULTS / f"{name}.log"
         with stderr_to(log):
@@ -252,7 +254,7 @@ async def main() -> int:
                 outside(Ports(port, 0, 0, 0), parallelism=_PARALLELISM, **settings)
             )
             stack.http = await opened.enter_async_context(fresh_client(timeout_s=60))
-            campaign = await opened.enter_async_context(started(stack, ear, log, options))
+            campaign = await opened.enter_async_context(started(stack, notices, log, options))
         evidence, deliveries, cron = await campaign.run()
     verdict: Verdict = judge(evidence)
     figures = campaign_table.figures(evidence, deliveries, verdict, campaign.fleet, campaign.fault_schedule, cron)

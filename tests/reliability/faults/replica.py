@@ -144,17 +144,17 @@ def _serve(port: int, environment: Mapping[str, str], pipe: "Connection[Any, Any
         timeout_graceful_shutdown=_GRACE_S,
     )
     server = uvicorn.Server(config)
-    asyncio.run(_served(server, sock, _Ears(server, failpoints, pipe)))
+    asyncio.run(_served(server, sock, _Commands(server, failpoints, pipe)))
 
 
-async def _served(server: uvicorn.Server, sock: socket.socket, ears: "_Ears") -> None:
-    opening = asyncio.create_task(ears.open())
+async def _served(server: uvicorn.Server, sock: socket.socket, commands: "_Commands") -> None:
+    opening = asyncio.create_task(commands.open())
     await server.serve(sockets=[sock])
     await opening
 
 
-class _Ears:
-    """Does what it hears through the pipe, and says when it is done."""
+class _Commands:
+    """Carries out what the pipe brings, and answers each when it is done."""
 
     def __init__(self, server: uvicorn.Server, failpoints: Failpoints, pipe: "Connection[Any, Any]") -> None:
         self._server = server
@@ -173,11 +173,11 @@ class _Ears:
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
             while True:
-                loop.call_soon_threadsafe(self._hear, self._pipe.recv())
+                loop.call_soon_threadsafe(self._carry_out, self._pipe.recv())
         except (EOFError, OSError):  # whoever started us is gone
             os._exit(1)
 
-    def _hear(self, said: Armed | str | None) -> None:
+    def _carry_out(self, said: Armed | str | None) -> None:
         if said is None:
             self._waiting = asyncio.create_task(self._until_idle())
         elif isinstance(said, str):
