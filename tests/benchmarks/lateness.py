@@ -176,7 +176,8 @@ def table(tallies: list[Tally]) -> Table:
 
 async def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--n", type=int, nargs="*", help="only these sizes (default: 1 30 300 1000)")
+    sizes = [size.count for size in SIZES]
+    options.add_argument("--n", type=int, nargs="*", choices=sizes, help="only these sizes (default: 1 30 300 1000)")
     options.add_argument("--rounds", type=int, help="openings of each size")
     options.add_argument("--lead", type=int, help="LEAD_SECONDS, such as 60")
     options.add_argument("--deliver-late", type=float, default=0.0, help="QStash delivers so many seconds late")
