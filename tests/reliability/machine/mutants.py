@@ -134,7 +134,7 @@ CASES = [
     Case(
         "a refusal is believed after a shot without an answer",
         code(resolve, "by_listing", refusal_stands),
-        "only a listing that lags makes it matter, and the machine's gym always shows the truth; the campaign's lags",
+        "it takes a listing that lags behind a request without an answer, and then a refusal: the campaign has them",
     ),
     Case("whoever is not listed is absent, whoever asks", code(settle, "_settle", absent_unless_listed)),
     Case("the gate stands open", code(Gate, "pass_through", open_gate)),
