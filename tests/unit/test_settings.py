@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 from tests.support.captured_logs import log_restored
 
@@ -430,6 +431,31 @@ def test_the_page_needs_the_key_that_it_signs_people_in_with(read: Any) -> None:
     settings = read(CONSOLE="true", SUPABASE_PUBLISHABLE_KEY="sb_publishable_x")
     assert (settings.console, settings.demo_members) == (True, ())
     assert read(CONSOLE=None, SUPABASE_PUBLISHABLE_KEY=None).console is False
+
+
+def _legacy_key(role: str) -> str:
+    return jwt.encode({"iss": "supabase", "ref": "abcdefghijklmnopqrst", "role": role}, "x" * 32)
+
+
+@pytest.mark.parametrize("key", ["sb_secret_of_another_project", _legacy_key("service_role")])
+def test_a_secret_key_is_not_taken_for_the_one_that_the_page_shows(read: Any, key: str) -> None:
+    with pytest.raises(SettingsError, match=r"^SUPABASE_PUBLISHABLE_KEY: is a secret key") as told:
+        read(SUPABASE_PUBLISHABLE_KEY=key)
+    assert key not in str(told.value)
+    read(SUPABASE_PUBLISHABLE_KEY=_legacy_key("anon"))
+
+
+@pytest.mark.parametrize("name", ["SUPABASE_JWT_SECRET", "SERVICE_API_KEY", "METRICS_KEY"])
+@pytest.mark.parametrize("key", ["sb_publishable_" + "x" * 32, _legacy_key("anon")])
+def test_a_key_that_everybody_can_have_is_no_secret(read: Any, name: str, key: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name}: is the project's publishable key"):
+        read(**{name: key})
+
+
+@pytest.mark.parametrize("name", ["SUPABASE_SECRET_KEY", "QSTASH_TOKEN", "SERVICE_API_KEY"])
+def test_no_secret_is_the_publishable_key_as_well(read: Any, name: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name} and SUPABASE_PUBLISHABLE_KEY, which is public, are equal"):
+        read(**{name: "k" * 32, "SUPABASE_PUBLISHABLE_KEY": "k" * 32})
 
 
 def test_members_to_pick_from_are_for_a_supabase_on_this_machine_alone(read: Any) -> None:

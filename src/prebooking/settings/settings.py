@@ -9,7 +9,7 @@ from pydantic import AliasChoices, Field, model_validator
 from prebooking.domain.notices import Language
 from prebooking.domain.prebooking import Box
 from prebooking.settings import validators
-from prebooking.settings.reading import EnvironmentSettings
+from prebooking.settings.reading import EnvironmentSettings, secrets_of
 
 # Seconds that an execution needs after the opening: to send, to receive the response, to store and to answer.
 _AFTER_LEAD_S = 6
@@ -110,6 +110,13 @@ class Settings(EnvironmentSettings):
                 "NOTIFY_WEBHOOK_SECRET is missing: NOTIFY_WEBHOOK_URL is set, and notifications are signed. "
                 "Make one with `echo whsec_$(openssl rand -base64 32)`"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _no_secret_is_public(self) -> Self:
+        secret = secrets_of(self).get(self.supabase_publishable_key or "")
+        if secret:
+            raise ValueError(f"{secret} and SUPABASE_PUBLISHABLE_KEY, which is public, are equal: copy both again")
         return self
 
     @model_validator(mode="after")

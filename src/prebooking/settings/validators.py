@@ -5,6 +5,7 @@ An error says how to correct the value and never quotes it: it may be a secret.
 
 import base64
 import binascii
+import json
 import re
 from collections.abc import Callable
 from functools import partial
@@ -76,6 +77,28 @@ def _hmac_key(value: str) -> None:
         jwt.get_algorithm_by_name("HS256").prepare_key(value)
     except jwt.InvalidKeyError:
         raise ValueError("is a public key or a certificate, with which anybody could sign: set the secret") from None
+
+
+def _publishable(value: str) -> str:
+    """Validates what the page shows to everybody."""
+    if value.startswith("sb_secret_") or _legacy_role(value) not in (None, "anon"):
+        raise ValueError("is a secret key, and the page would show it to everybody: set the publishable one")
+    return value
+
+
+def _unpublished(value: str) -> None:
+    if value.startswith("sb_publishable_") or _legacy_role(value) == "anon":
+        raise ValueError("is the project's publishable key, which everybody can have: set a secret")
+
+
+def _legacy_role(key: str) -> str | None:
+    """Returns the role of a project's legacy key, which is a JWT; None for any other key."""
+    parts = key.split(".")
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=="))
+    except (IndexError, ValueError):  # not a JWT
+        return None
+    return str(claims.get("role")) if isinstance(claims, dict) else None
 
 
 def _webhook_secret(value: str) -> None:
@@ -171,11 +194,11 @@ Host = Annotated[str, AfterValidator(_host)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 #: Sent in a header, unchanged.
-PublicKey = Annotated[str, AfterValidator(_header_word)]
+PublicKey = Annotated[str, AfterValidator(_header_word), AfterValidator(_publishable)]
 Token = Annotated[SecretStr, _secret(_header_word)]
-ServiceKey = Annotated[SecretStr, _secret(_header_word), _at_least(_SHORTEST_KEY)]
+ServiceKey = Annotated[SecretStr, _secret(_header_word), _at_least(_SHORTEST_KEY), _secret(_unpublished)]
 SigningKey = Annotated[SecretStr, _secret(_header_word), _at_least(_SHORTEST_KEY), _secret(_hmac_key)]
-JwtSecret = Annotated[SecretStr, _at_least(_SHORTEST_JWT_SECRET), _secret(_hmac_key)]
+JwtSecret = Annotated[SecretStr, _at_least(_SHORTEST_JWT_SECRET), _secret(_hmac_key), _secret(_unpublished)]
 WebhookSecret = Annotated[SecretStr, _secret(_webhook_secret)]
 
 #: Comma-separated; pydantic-settings must not parse them as JSON.
