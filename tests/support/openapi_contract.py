@@ -2,6 +2,7 @@
 
 import re
 from functools import cache
+from http import HTTPStatus
 from typing import Any
 
 import httpx
@@ -10,6 +11,8 @@ import schemathesis
 
 from prebooking.web.app import ROUTES
 from prebooking.web.openapi.document import document
+
+_PYDANTICS_WORDS = re.compile(r"\b(Input|String|Value|List|Field) should\b|after validation|\{\w+\}")  # not a person's
 
 
 class Contract:
@@ -31,6 +34,8 @@ class Contract:
                 promised = self._paths[path][method.lower()]["responses"]
                 assert str(answer.status_code) in promised, f"{method} {path} promises no {answer.status_code}"
                 self._schema[path][method].validate_response(_as_schemathesis_has_it(answer))
+                if answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY:
+                    assert not _PYDANTICS_WORDS.search(answer.json()["detail"]), answer.json()["detail"]
 
 
 def _as_schemathesis_has_it(answer: httpx.Response) -> schemathesis.Response:

@@ -130,7 +130,7 @@ def invalid_from(error: ValidationError) -> Problem:
     """Names every invalid field and how to correct it."""
     errors = [
         {"field": ".".join(str(part) for part in found["loc"]) or "body", "message": _message(found)}
-        for found in error.errors(include_url=False, include_context=False, include_input=False)
+        for found in error.errors(include_url=False, include_input=False)
     ]
     detail = "; ".join(f"{e['field']}: {e['message']}" for e in errors)
     return Problem(422, detail, code="invalid-request", errors=errors)
@@ -140,13 +140,27 @@ def invalid_from(error: ValidationError) -> Problem:
 _FIXES = {
     "missing": "is missing",
     "model_type": "must be an object",
+    "string_type": "must be a string",
+    "list_type": "must be a list",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "string_unicode": "must be valid Unicode",
+    "string_pattern_mismatch": "must match {pattern}",
     "string_too_short": "must not be empty",
-    "timezone_aware": "needs an offset, such as 2026-11-22T07:00:00Z",
+    "too_short": "must not be empty",
+    "string_too_long": "must not be longer than {max_length} characters",
+    "too_long": "must not be longer than {max_length}",
+    "enum": "must be {expected}",
+    "literal_error": "must be {expected}",
 }
 
 
 def _message(error: ErrorDetails) -> str:
-    return _FIXES.get(error["type"]) or error["msg"].removeprefix("Value error, ")
+    fix = _FIXES.get(error["type"])
+    return fix.format_map(error.get("ctx", {})) if fix else error["msg"].removeprefix("Value error, ")
 
 
 async def _on_problem(request: Request, exc: Exception) -> JSONResponse:

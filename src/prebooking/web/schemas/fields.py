@@ -48,6 +48,8 @@ def _number_or_text(value: Any) -> Any:
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST_ID:
         return str(value)
+    if not isinstance(value, str):
+        raise ValueError(f"must be a string, or a whole number from 0 to {_LARGEST_ID}")  # noqa: TRY004  # as below
     return value
 
 
