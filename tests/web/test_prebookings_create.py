@@ -119,9 +119,17 @@ async def test_an_opening_when_the_class_is_over_is_refused(world: World) -> Non
     for starts_at in (opens_at, opens_at - timedelta(seconds=1), in_hours(-1)):
         answer = await create(world, world.wish(opens_at, classTimeUTC=starts_at.isoformat()))
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid-request")
-        assert [error["field"] for error in answer.json()["errors"]] == ["available_at"]
+        [error] = answer.json()["errors"]
+        fix = "choose an earlier opening" if starts_at > datetime.now(UTC) else "it is over, so choose another class"
+        assert (error["field"], error["message"]) == (
+            "available_at",
+            f"the class could be booked only until {starts_at:%Y-%m-%dT%H:%M:%SZ}: {fix}",
+        )
     long_ago = world.wish(opens_at) | {"booking_data": {"day": "20200101", "id": 1}}
-    assert (await create(world, long_ago)).status_code == 422
+    answer = await create(world, long_ago)
+    assert answer.json()["errors"][0]["message"] == (
+        "the class could be booked only until 2020-01-02T12:00:00Z: it is over, so choose another class"
+    )
     assert (await create(world, world.wish(opens_at, classTimeUTC=in_hours(6).isoformat()))).status_code == 201
 
 

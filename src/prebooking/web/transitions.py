@@ -1,5 +1,6 @@
 """The result of a change to a prebooking as a response, or as the problem that refuses it."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 from starlette.requests import Request
@@ -34,12 +35,18 @@ def response(transition: Transition, status: int = 200, *, opening: str = "avail
     if transition.outcome == StoreOutcome.KEY_REUSED:
         raise key_reused()
     if transition.outcome == StoreOutcome.TOO_LATE:
-        raise invalid(
-            opening, f"the class could be booked only until {transition.give_up_at}: choose an earlier opening"
-        )
+        assert transition.give_up_at is not None
+        raise too_late(opening, transition.give_up_at)
     if transition.prebooking is None:
         raise not_found()
     return JSONResponse(as_json(transition.prebooking), status)
+
+
+def too_late(opening: str, give_up_at: datetime) -> Problem:
+    fix = "choose an earlier opening" if give_up_at > datetime.now(UTC) else "it is over, so choose another class"
+    return invalid(
+        opening, f"the class could be booked only until {give_up_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}: {fix}"
+    )
 
 
 def too_many(refused: Transition) -> Problem:
@@ -75,6 +82,4 @@ EXISTS, IN_PROGRESS, FINISHED, NOT_FAILED = (
 )
 TOO_MANY = too_many(Transition(outcome=StoreOutcome.TOO_MANY, limit=30, retry_after=17))
 NOT_YOURS = not_found()
-TOO_LATE = invalid(
-    "available_at", "the class could be booked only until 2030-11-28 17:00:00+00:00: choose an earlier opening"
-)
+TOO_LATE = too_late("available_at", datetime(2030, 11, 28, 17, tzinfo=UTC))
