@@ -224,6 +224,23 @@ def test_a_setting_that_a_platform_sets_is_named(here: Callable[..., Ran]) -> No
     )
 
 
+async def test_a_database_that_refuses_names_what_to_correct_in_its_setting(server: Postgres, tmp_path: Path) -> None:
+    dsn = await server.create_database("refusing")
+    base = dsn.rpartition("/")[0]
+    host = base.rpartition("@")[2]
+    for url, fix in (
+        ("postgresql://postgres:topsecret@127.0.0.1:1/x", "the host of DATABASE_URL does not respond"),
+        (f"{base}/nowhere", "correct the name at the end of DATABASE_URL"),
+        (f"postgresql://nobody:topsecret@{host}/postgres", "check user and password in DATABASE_URL"),
+        ("postgresql://postgres:p@topsecret.invalid/x", "percent-encode its user and password"),
+        ("postgresql://postgres:[YOUR-PASSWORD]@db.abc.supabase.co/x", "DATABASE_URL: has a placeholder"),
+        ("postgresql://postgres:<password>@db.abc.supabase.co/x", "DATABASE_URL: has a placeholder"),
+    ):
+        told = await run(tmp_path, "migrate", DATABASE_URL=url)
+        assert told.code == 1
+        assert fix in told.err.replace("\n", " "), told.err
+
+
 async def test_migrating_twice_applies_each_file_once_and_refuses_an_edited_one(
     server: Postgres, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from prebooking.cli.common import err, fail, load_settings, out, print_borrowed
 from prebooking.settings import MigrationSettings, SettingsError, read_settings
 
 _NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
+_ENCODE = "percent-encode its user and password (@ is %40, / is %2F, # is %23)"
 _POOLER = (
     "db.<project>.supabase.co has only an IPv6 address; if this host has no IPv6, "
     "use the connection string of the project's session pooler"
@@ -47,11 +48,16 @@ def migrate(
         for name in asyncio.run(apply(url)):
             out.print(f"applied {name}")
     except ValueError:  # its text quotes the supposed port, which may be a part of the password
-        fail("Not migrated.", SettingsError("DATABASE_URL can't be read: percent-encode its user and password"))
+        fail("Not migrated.", SettingsError(f"DATABASE_URL can't be read: {_ENCODE}"))
     except socket.gaierror as exc:
-        fail("Not migrated.", OSError(f"the host of DATABASE_URL is not found ({exc}): {_POOLER}"))
+        fail("Not migrated.", OSError(f"the host of DATABASE_URL is not found ({exc}): {_ENCODE}; {_POOLER}"))
     except OSError as exc:
-        fail("Not migrated.", OSError(f"{exc}: {_POOLER}") if exc.errno in _NO_ROUTE else exc)
+        fix = _POOLER if exc.errno in _NO_ROUTE else "check its host and port, and that this host may connect to it"
+        fail("Not migrated.", OSError(f"the host of DATABASE_URL does not respond ({str(exc) or 'time-out'}): {fix}"))
+    except asyncpg.InvalidAuthorizationSpecificationError as exc:
+        fail("Not migrated.", OSError(f"{exc}: check user and password in DATABASE_URL; {_ENCODE}"))
+    except asyncpg.InvalidCatalogNameError as exc:
+        fail("Not migrated.", OSError(f"{exc}: correct the name at the end of DATABASE_URL"))
     except (asyncpg.PostgresError, asyncpg.InterfaceError, MigrationChangedError) as exc:
         fail("Not migrated.", exc)
     out.print("The database is up to date.")

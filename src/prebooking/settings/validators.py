@@ -116,6 +116,8 @@ def _base64(value: str) -> bytes:
 def _database_url(value: str) -> None:
     if not re.match(r"postgres(ql)?://", value):
         raise ValueError("must be a connection string: postgresql://user:password@host:5432/database")
+    if re.search(r"[\[<](your-)?password[\]>]", value, re.IGNORECASE):
+        raise ValueError("has a placeholder instead of the database's password: put the password in its place")
 
 
 def _list(value: Any) -> Any:
