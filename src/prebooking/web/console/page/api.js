@@ -12,13 +12,15 @@ export class Problem extends Error {
   }
 }
 
+const LONGEST_MS = 12_000; // the service answers within 8.5 s
 const AGAIN_AFTER_MS = [500, 2000];
-const AGAIN = new Set([undefined, "database-unavailable", "stopping"]); // undefined: no answer came
+const AGAIN = new Set([undefined, "database-unavailable", "stopping"]); // undefined: no answer came, or not the service's
 
 async function ask(method, path, headers, body) {
   try {
-    const answer = await fetch(url(path), { method, headers, body: body && JSON.stringify(body) });
-    const said = answer.status === 204 ? null : await answer.json().catch(() => ({ code: "not-json" }));
+    const signal = AbortSignal.timeout(LONGEST_MS);
+    const answer = await fetch(url(path), { method, headers, body: body && JSON.stringify(body), signal });
+    const said = answer.status === 204 ? null : await answer.json();
     return { status: answer.status, ok: answer.ok, said };
   } catch {
     return { status: 0, ok: false, said: { detail: "The service does not answer: check the connection, and try again." } };

@@ -17,6 +17,9 @@ import { askWeekly } from "./weekly.js";
 
 const rows = new Map();
 let cursor = null; // of the older ones
+let listed = false; // what they have is known
+let relisting = 0;
+const AGAIN_MS = 3000;
 let leaving; // aborts what belongs to who is signed in
 let newest = null; // whose timeline stands open
 
@@ -37,12 +40,12 @@ function keep(row) {
 function show(changed) {
   const wanted = ordered();
   keepingFocus($("mine"), () => showCards($("mine"), wanted, changed));
-  $("mine-empty").hidden = wanted.length > 0;
+  $("mine-empty").hidden = wanted.length > 0 || !listed;
   $("more").hidden = cursor === null;
   const plot = lateness(wanted);
   $("lateness").replaceChildren(...plot);
   $("lateness").hidden = !plot.length;
-  showNext(wanted);
+  showNext(wanted, listed);
   showWanted(wanted);
 }
 
@@ -70,15 +73,19 @@ function told(row) {
 
 async function list({ older = false } = {}) {
   const { signal } = leaving;
+  clearTimeout(relisting);
   try {
     const page = await api.list(older ? cursor : undefined);
     if (signal.aborted) return;
+    listed = true;
     page.prebookings.forEach(keep);
     if (older || cursor === null) cursor = page.next_cursor;
     newest ??= ordered().find((row) => row.result?.timings)?.id ?? null;
     show();
     complain($("alert"), null);
   } catch (problem) {
+    if (signal.aborted) return;
+    if (!older && !(problem instanceof SignedOut)) relisting = setTimeout(() => signal.aborted || list(), AGAIN_MS);
     trouble(problem);
   }
 }
@@ -131,6 +138,7 @@ async function submit(dialog, problemLine, work) {
       complain(problemLine, null);
       if ((await work()) !== false) dialog.close();
     } catch (problem) {
+      if (problem instanceof SignedOut) return trouble(problem);
       complain(problemLine, problem);
     }
   });
@@ -152,7 +160,8 @@ async function enter() {
   const { signal } = leaving;
   rows.clear();
   cursor = newest = null;
-  $("mine").replaceChildren();
+  listed = false;
+  show();
   hideGymAccount();
   hideCalendar();
   hideSeries();
@@ -227,7 +236,7 @@ async function start() {
   startSeries({ trouble, submit, changed: showWeekly, row: (id) => rows.get(id) });
   startGymAccount({ remembers, trouble, signedIn: showGyms });
   onOtherTab(() => (session() ? enter() : leave()));
-  startFinding({ prebooked: told, sessionNeeded, weekly: (one, home) => askWeekly(one, home, { submit, made: tellSeries }) });
+  startFinding({ prebooked: told, sessionNeeded, trouble, weekly: (one, home) => askWeekly(one, home, { submit, made: tellSeries }) });
   // A drawing is to scale, so another width is another drawing.
   let known = 0;
   new ResizeObserver(() => {

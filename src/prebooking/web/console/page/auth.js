@@ -4,6 +4,8 @@ import { url } from "./service.js";
 
 const KEPT = "prebooking.session";
 const REFRESH_BEFORE_S = 60;
+const LONGEST_MS = 12_000;
+const TOO_MANY = 429; // of everybody behind one address, such as a gym's Wi-Fi: the session lives
 let config;
 
 export class SignedOut extends Error {
@@ -13,7 +15,11 @@ export class SignedOut extends Error {
 }
 
 export async function loadConfig() {
-  config = await (await fetch(url("/console/config.json"))).json();
+  try {
+    config = await (await fetch(url("/console/config.json"))).json();
+  } catch {
+    throw new Error("The service does not answer: check the connection, and load the page again.");
+  }
   return config;
 }
 
@@ -57,26 +63,28 @@ export async function token({ renew = false } = {}) {
 
 const alone = (work) => (navigator.locks ? navigator.locks.request("prebooking.refresh", work) : work());
 
-function keep({ access_token, refresh_token, expires_at, user }) {
+function keep({ access_token, refresh_token, expires_in, user }) {
+  const expires_at = Date.now() / 1000 + expires_in; // by this device's clock, which may be wrong
   const kept = { access_token, refresh_token, expires_at, email: user.email };
   localStorage.setItem(KEPT, JSON.stringify(kept));
   return kept;
 }
 
 async function ask(grant, body) {
-  let answer;
+  let answer, said;
   try {
     answer = await fetch(`${config.supabase_url}/auth/v1/token?grant_type=${grant}`, {
       method: "POST",
       headers: { apikey: config.publishable_key, "Content-Type": "application/json" },
       body: JSON.stringify(body),
+      signal: AbortSignal.timeout(LONGEST_MS),
     });
+    said = await answer.json();
   } catch {
     throw new Error("Supabase does not answer: check the connection, and try again.");
   }
-  const said = await answer.json().catch(() => ({}));
   if (answer.ok) return said;
-  if (grant === "refresh_token" && answer.status < 500) {
+  if (grant === "refresh_token" && answer.status < 500 && answer.status !== TOO_MANY) {
     localStorage.removeItem(KEPT);
     throw new SignedOut();
   }

@@ -1,11 +1,12 @@
 // Find a class: the gym, its rule, the day, the listing; and one button each.
 
 import { api } from "./api.js";
+import { SignedOut } from "./auth.js";
 import { active } from "./card.js";
 import { $, busy, complain, h, say } from "./dom.js";
 import { asked, daysBefore, ruleOf, sayRule, watchRule } from "./rule.js";
 import { isWeekly } from "./series.js";
-import { dayAhead, dayName, left, now, when } from "./time.js";
+import { date, dayAhead, dayName, left, now, when } from "./time.js";
 import { isThatClass } from "./weekly.js";
 
 const DAYS = 10;
@@ -22,8 +23,11 @@ let listed = 0; // when the listing was asked for
 let hooks;
 let asking = 0;
 let visits = 0;
+let today = ""; // when the days were listed
+let retry = false; // the gyms could not be listed, and not for want of a session
 
-/** `prebooked(row)`: a new one; `weekly(one, gym)`: wanted every week; `sessionNeeded(problem)`: there is none that lives. */
+/** `prebooked(row)`: a new one; `weekly(one, gym)`: wanted every week; `sessionNeeded(problem)`: there is none
+ * that lives; `trouble(problem)`: what is to be shown elsewhere. */
 export function startFinding(given) {
   hooks = given;
   $("gym").addEventListener("change", () => chooseGym($("gym").value));
@@ -31,7 +35,13 @@ export function startFinding(given) {
   setInterval(() => {
     if (!$("home").hidden && !document.hidden) for (const item of $("classes").children) sayOpening(item);
   }, 500);
-  setInterval(() => gym && !$("home").hidden && !document.hidden && list(), AGAIN_MS);
+  setInterval(() => !$("home").hidden && !document.hidden && again(), AGAIN_MS);
+}
+
+/** What could not be listed, or may have changed: the gyms, the days once it is another day, the places. */
+function again() {
+  if (!gym) return retry && showGyms();
+  return date(now()) === today ? list() : chooseGym(gym);
 }
 
 /** Of who was signed in; what they asked for last comes to nothing. */
@@ -48,11 +58,14 @@ export async function showGyms() {
   complain($("find-problem"), null);
   classes = null;
   const visit = ++visits;
+  retry = false;
   let found;
   try {
     found = (await api.boxes()).boxes;
   } catch (problem) {
-    if (visit === visits) failed(problem);
+    if (visit !== visits) return;
+    retry = !problem.code?.startsWith("session-");
+    failed(problem);
     return;
   }
   if (visit !== visits) return; // who asked has left
@@ -75,6 +88,7 @@ export function showWanted(rows) {
 
 async function chooseGym(subdomain) {
   gym = subdomain;
+  today = date(now());
   $("gym").value = gym;
   localStorage.setItem(LAST_GYM, gym);
   const rule = ruleOf(gym);
@@ -127,6 +141,7 @@ async function list() {
 }
 
 function failed(problem) {
+  if (problem instanceof SignedOut) return hooks.trouble(problem);
   if (problem.code === "session-missing" || problem.code === "session-expired") hooks.sessionNeeded(problem);
   if (problem.code === "session-missing") return; // nothing is wrong: they have yet to sign in
   complain($("find-problem"), problem);

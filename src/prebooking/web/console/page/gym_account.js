@@ -1,6 +1,7 @@
 // The member's account at AimHarder: signing in there, pasting a session, whose it is, forgetting it.
 
 import { api } from "./api.js";
+import { SignedOut } from "./auth.js";
 import { $, busy, complain, h, say } from "./dom.js";
 
 let hooks;
@@ -73,6 +74,7 @@ async function submit(event, work) {
     try {
       await work(form.elements);
     } catch (problem) {
+      if (problem instanceof SignedOut) return hooks.trouble(problem);
       complain(line, problem);
       if (form === $("gym-form")) blame(problem);
       return;

@@ -9,10 +9,12 @@ const WAY_MS = 60_000; // the way to the gate, to scale in time
 const [WAY, GATE, END] = [8, 236, 292];
 
 let row = null;
+let known = false; // whether what there is has been listed
 let timer = 0;
 
-/** Chooses what to show: a result just in, else the next opening. */
-export function showNext(rows) {
+/** Chooses what to show: a result just in, else the next opening. `listed`: these are all. */
+export function showNext(rows, listed) {
+  known = listed;
   const ended = rows.filter((one) => one.executed_at && now() - Date.parse(one.executed_at) < SHOWN_AFTER_MS && one.status !== "cancelled");
   const waiting = rows.filter(active).sort((a, b) => a.available_at.localeCompare(b.available_at));
   const soon = waiting[0] && Date.parse(waiting[0].available_at) - now() < 15_000;
@@ -26,7 +28,7 @@ function tick() {
   const next = $("next");
   next.className = `next ${row?.status ?? "idle"}`;
   $("next-title").textContent = heading();
-  $("next-what").textContent = row ? `${title(row)} · ${place(row)}` : "Pick a class below. It is booked at the instant it opens.";
+  $("next-what").textContent = row ? `${title(row)} · ${place(row)}` : known ? "Pick a class below. It is booked at the instant it opens." : "";
   const lateness = row?.result?.timings?.fire_lateness_ms;
   if (!row) words("", "");
   else if (active(row)) {
@@ -41,7 +43,7 @@ function tick() {
 }
 
 function heading() {
-  if (!row) return "Nothing is waiting";
+  if (!row) return known ? "Nothing is waiting" : "Loading";
   if (row.status === "pending") return "Next opening";
   if (row.status === "executing") return "At the gate";
   return row.result?.message ?? row.error_message ?? "";

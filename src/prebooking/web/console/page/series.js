@@ -7,13 +7,15 @@ import { $, busy, complain, h, keepingFocus, say } from "./dom.js";
 import { dayName, when } from "./time.js";
 import { isThatClass, weekdayName, weekdayOf } from "./weekly.js";
 
+const AGAIN_MS = 5000; // after a failure
 const SOON_MS = 400; // of several news one question comes
 let member = 0; // rises with each one who comes or goes: answers to an earlier one are not shown
 let all = [];
 let hooks;
 let asking = 0;
+let failed = false;
 
-/** `trouble(problem)`: what is to be shown elsewhere; `changed()`: other series than before; `row(id)`: a prebooking that is
+/** `trouble(problem)`: what is to be shown elsewhere, or null; `changed()`: other series than before; `row(id)`: a prebooking that is
  * known; `submit`: see app.js. */
 export function startSeries(given) {
   hooks = given;
@@ -39,8 +41,13 @@ export async function showSeries() {
     if (visit !== member) return;
     all = series;
     show();
+    if (failed) hooks.trouble(null);
+    failed = false;
   } catch (problem) {
-    if (visit === member) hooks.trouble(problem);
+    if (visit !== member) return;
+    failed = true;
+    hooks.trouble(problem);
+    if (!(problem instanceof SignedOut)) asking = setTimeout(showSeries, AGAIN_MS);
   }
 }
 
