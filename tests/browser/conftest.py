@@ -54,8 +54,8 @@ async def shown(
 async def page(browser: Browser, shown: World, request: pytest.FixtureRequest) -> AsyncIterator[Watched]:
     """A page of a desktop's size; a screenshot of its end is kept beside the tests."""
     SCREENSHOTS.mkdir(exist_ok=True)
-    options = {"viewport": {"width": 1280, "height": 860}} | getattr(request, "param", {})
-    context = await browser.new_context(locale="en-GB", timezone_id="Europe/Madrid", **options)
+    options = {"viewport": {"width": 1280, "height": 860}, "locale": "en-GB", "timezone_id": "Europe/Madrid"}
+    context = await browser.new_context(**options | getattr(request, "param", {}))
     context.set_default_timeout(_WITHIN_MS)
     watched = Watched(await context.new_page(), shown)
     try:

@@ -136,6 +136,16 @@ async def test_a_clock_that_is_hours_ahead_asks_for_no_token_more_than_others(pa
     assert [url for url in asked if REFRESH.search(url)] == []
 
 
+@pytest.mark.parametrize("page", [{"timezone_id": "Atlantic/Canary"}], indirect=True)
+async def test_who_is_in_another_time_zone_reads_the_gyms_hour_on_the_card_as_in_the_listing(page: Watched) -> None:
+    opens_at = page.put_up(opens_in=SOON)
+    await page.sign_in()
+    card = await page.prebook()
+    hour = f"{opens_at.astimezone(MADRID):%H:%M}"
+    await expect(page.row().locator(".time strong")).to_have_text(hour)
+    await expect(card.locator(".place")).to_contain_text(f", {hour}")
+
+
 async def test_a_page_that_is_left_open_overnight_shows_the_next_days(page: Watched) -> None:
     page.put_up(opens_in=SOON)
     await page.page.clock.install()

@@ -2,7 +2,8 @@
 
 import { h } from "./dom.js";
 import { history } from "./history.js";
-import { clock, date, dayName, ms, now, when } from "./time.js";
+import { ruleOf } from "./rule.js";
+import { dayName, hour, ms, now, when } from "./time.js";
 import { timeline } from "./timeline.js";
 
 const WORDS = {
@@ -26,12 +27,12 @@ export function title(row) {
   return activityName || row.class?.name || (id ? `Class ${id}` : "Class");
 }
 
-/** Where and when the class is. */
+/** Where the class is, and when on the gym's clock. */
 export function place(row) {
   const { day, boxName } = row.booking_data;
   const starts = row.booking_data.classTimeUTC;
-  const hour = row.class ? `, ${row.class.starts}` : "";
-  const at = starts ? `${date(starts)}, ${clock(starts).slice(0, 5)}` : dayName(day ?? "") + hour;
+  const hours = starts ? hour(starts, ruleOf(row.box_subdomain).zone) : row.class?.starts;
+  const at = [dayName(day ?? ""), hours].filter(Boolean).join(", ");
   return [at, boxName || row.box_subdomain].filter(Boolean).join(" · ");
 }
 
