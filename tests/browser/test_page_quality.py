@@ -68,6 +68,20 @@ async def test_axe_finds_nothing_and_nothing_runs_over_the_edge(page: Watched) -
     assert await page.page.locator("button").evaluate_all(small) == []
 
 
+@pytest.mark.parametrize("page", [*sized(DESKTOP), *sized(PHONE)], indirect=True)
+async def test_a_name_without_a_space_stays_within_the_page(page: Watched) -> None:
+    name = "W" * 200
+    page.put_up(name)
+    await page.sign_in()
+    await page.prebook(name)
+    await page.row(name).get_by_role("button", name="Every week").click()
+    dialog = page.page.get_by_role("dialog")
+    assert await dialog.evaluate("dialog => dialog.scrollWidth <= dialog.clientWidth")
+    await dialog.get_by_role("button", name="Every week").click()
+    await expect(page.page.locator("#series-list > li")).to_be_visible()
+    assert await page.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 async def test_a_change_in_the_database_is_on_screen_in_time(page: Watched) -> None:
     page.put_up()
     await page.sign_in()
