@@ -80,6 +80,8 @@ async def test_a_name_without_a_space_stays_within_the_page(page: Watched) -> No
     await dialog.get_by_role("button", name="Every week").click()
     await expect(page.page.locator("#series-list > li")).to_be_visible()
     assert await page.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    words = page.page.locator(".brand, #live")
+    assert await words.evaluate_all("all => all.filter((one) => one.clientHeight > 40).length") == 0
 
 
 async def test_a_change_in_the_database_is_on_screen_in_time(page: Watched) -> None:
