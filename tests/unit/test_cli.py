@@ -187,7 +187,9 @@ async def test_what_a_system_says_is_told_without_the_secret_that_it_quotes(tmp_
 
 
 def test_a_sweep_without_a_database_says_so(here: Callable[..., Ran]) -> None:
-    here("sweep", **COMPLETE).assert_told("Failed. sweep_prebookings: ")
+    told = here("sweep", **COMPLETE)
+    told.assert_told("Failed. sweep_prebookings: ")
+    assert told.err.endswith(": `prebooking doctor` says what to correct.\n")
 
 
 @pytest.mark.parametrize(

@@ -54,4 +54,4 @@ def main() -> None:
     except SettingsError as exc:
         fail("Not started.", exc)
     except PrebookingError as exc:
-        fail("Failed.", exc)
+        fail("Failed.", exc, "`prebooking doctor` says what to correct")

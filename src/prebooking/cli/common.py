@@ -41,14 +41,16 @@ def print_borrowed(kind: type[BaseSettings]) -> None:
         err.print(f"{name} is not set: its value comes from {variable}.", highlight=False)
 
 
-def fail(heading: str, exc: Exception) -> None:
-    """Prints the error and exits with code 1.
+def fail(heading: str, exc: Exception, fix: str = "") -> None:
+    """Prints the error, and how to correct it if that is not in its text, and exits with code 1.
 
     Errors of other systems may quote a secret, so their text is redacted. A SettingsError quotes no value, and has to
     keep the names of the settings.
     """
     text = str(exc) or type(exc).__name__
     shown = text if isinstance(exc, SettingsError) else Redactor(_secrets()).text(text)
+    if fix:
+        shown = f"{shown.rstrip('.')}: {fix}."
     err.print(f"[bold red]{heading}[/] ", end="")
     for line in shown.splitlines():
         err.print(printable(line), markup=False, highlight=False, soft_wrap=True)
