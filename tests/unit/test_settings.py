@@ -166,6 +166,7 @@ def test_each_wrong_variable_is_named_alone(read: Any, name: str, value: str) ->
         read(**{name: value})
     (line,) = str(told.value).splitlines()
     assert line.startswith(f"{name}: ")
+    assert " should " not in line  # as in pydantic's own texts
 
 
 def test_a_gym_may_stand_on_this_machine_or_in_public(read: Any) -> None:

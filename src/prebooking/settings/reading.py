@@ -13,6 +13,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from prebooking.field_errors import message_of
 from prebooking.settings import validators
 from prebooking.settings.environment import Environment, environment_of, setting_name
 from prebooking.settings.forward_headers import ForwardHeader
@@ -91,7 +92,7 @@ def borrowed_names(kind: type[BaseSettings]) -> dict[str, str]:
 
 
 def _format_error(error: ErrorDetails, borrowed: dict[str, str]) -> str:
-    message = error["msg"].removeprefix("Value error, ")
+    message = message_of(error)
     if not error["loc"]:
         return message
     name = str(error["loc"][0]).upper()

@@ -8,13 +8,13 @@ from typing import Any
 
 import structlog
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.routing import Match
 
 from prebooking.domain.errors import StoreUnavailableError
+from prebooking.field_errors import message_of
 from prebooking.web.schemas.responses import ProblemDetails
 
 _log = structlog.get_logger()
@@ -129,38 +129,11 @@ def too_often(what: str, retry_after: float) -> Problem:
 def invalid_from(error: ValidationError) -> Problem:
     """Names every invalid field and how to correct it."""
     errors = [
-        {"field": ".".join(str(part) for part in found["loc"]) or "body", "message": _message(found)}
+        {"field": ".".join(str(part) for part in found["loc"]) or "body", "message": message_of(found)}
         for found in error.errors(include_url=False, include_input=False)
     ]
     detail = "; ".join(f"{e['field']}: {e['message']}" for e in errors)
     return Problem(422, detail, code="invalid-request", errors=errors)
-
-
-# Messages for people, where pydantic's own text describes its internals.
-_FIXES = {
-    "missing": "is missing",
-    "model_type": "must be an object",
-    "string_type": "must be a string",
-    "list_type": "must be a list",
-    "bool_type": "must be true or false",
-    "bool_parsing": "must be true or false",
-    "int_type": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "string_unicode": "must be valid Unicode",
-    "string_pattern_mismatch": "must match {pattern}",
-    "string_too_short": "must not be empty",
-    "too_short": "must not be empty",
-    "string_too_long": "must not be longer than {max_length} characters",
-    "too_long": "must not be longer than {max_length}",
-    "enum": "must be {expected}",
-    "literal_error": "must be {expected}",
-}
-
-
-def _message(error: ErrorDetails) -> str:
-    fix = _FIXES.get(error["type"])
-    return fix.format_map(error.get("ctx", {})) if fix else error["msg"].removeprefix("Value error, ")
 
 
 async def _on_problem(request: Request, exc: Exception) -> JSONResponse:
