@@ -6,7 +6,6 @@ from base64 import b64encode
 from secrets import token_bytes
 
 from rich.console import Console
-from rich.table import Table
 
 from prebooking_local.opening import CLASS_ID, Opening, members
 from prebooking_local.processes import StartFailedError
@@ -33,7 +32,7 @@ async def dev(ports: Ports, out: Console) -> int:
         ) as stack:
             await stack.enrol(crowd)
             await stack.sign_up([newcomer])
-            out.print(_addresses(stack))
+            out.print(_addresses(stack), soft_wrap=True)
             out.print(_invitation(stack, newcomer), soft_wrap=True)
             showing = [asyncio.create_task(_show_one(stack, out)), asyncio.create_task(keep_one_soon(stack))]
             await stop.wait()
@@ -56,17 +55,21 @@ def _invitation(stack: Stack, newcomer: Member) -> str:
     )
 
 
-def _addresses(stack: Stack) -> Table:
-    table = Table(title="Running on this machine; Ctrl-C ends all of it")
-    table.add_column("what")
-    table.add_column("where", overflow="fold")
-    table.add_row("the service, with its page", f"{stack.service_url}/")
-    table.add_row("Supabase", f"{stack.supabase_url}  (the database itself: {stack.database_url})")
-    table.add_row("QStash", f"{stack.qstash_url}  (what it has done: {stack.qstash_url}/_control/messages)")
-    table.add_row("AimHarder", f"{stack.aimharder_url}  (what it has seen: {stack.aimharder_url}/_control/ledger)")
-    table.add_row("speak for a member", f"Authorization: Bearer {stack.environment['SERVICE_API_KEY']}")
-    table.add_row("", f"X-User-Email: {members(1)[0].email}")
-    return table
+def _addresses(stack: Stack) -> str:
+    """One address a line, which a narrow terminal wraps without breaking it for who copies it."""
+    addresses = {
+        "the service, with its page": f"{stack.service_url}/",
+        "Supabase": stack.supabase_url,
+        "its database": stack.database_url,
+        "QStash": stack.qstash_url,
+        "what it has delivered": f"{stack.qstash_url}/_control/messages",
+        "AimHarder": stack.aimharder_url,
+        "what it was asked": f"{stack.aimharder_url}/_control/ledger",
+        "speak for a member": f"Authorization: Bearer {stack.environment['SERVICE_API_KEY']}",
+        "": f"X-User-Email: {members(1)[0].email}",
+    }
+    lines = [f"  {what:<28}{where}" for what, where in addresses.items()]
+    return "\n".join(["[bold]Running on this machine; Ctrl-C ends all of it[/]", *lines])
 
 
 async def _show_one(stack: Stack, out: Console) -> None:
