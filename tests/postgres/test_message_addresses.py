@@ -1,4 +1,4 @@
-"""A message rings at the address that it was ordered for: once that has changed, it is ordered anew."""
+"""A message is delivered to the address that it was published for: once that has changed, it is published anew."""
 
 from datetime import timedelta
 from typing import Any

@@ -34,7 +34,7 @@ async def adopted(world: World, data: dict[str, Any] | None = None, **columns: A
 
 
 async def carrying_a_message(world: World) -> tuple[dict[str, Any], Message]:
-    """One that waits in the future, with the message that the web application ordered for it."""
+    """One that waits in the future, with the message that the web application published for it."""
     await world.member(ANA)
     other = await world.prebook(ANA, world.open_class(3600, class_id=502), id=502)
     (carried,) = world.messages(other["id"])

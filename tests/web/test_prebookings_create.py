@@ -159,7 +159,7 @@ async def test_a_prebooking_is_made_though_qstash_fails(world: World, subtests: 
 
 
 async def publish_what_is_missing(world: World, prebooking_id: str) -> dict[str, Any]:
-    """The row once the sweep has ordered its message; it leaves rows younger than 10 s to their creator."""
+    """The row once the sweep has published its message; it leaves rows younger than 10 s to their creator."""
     await world.database.execute("update public.prebookings set armed_at = armed_at - interval '10 seconds'")
     async with asyncio.timeout(60):
         while (row := await world.read(ANA, prebooking_id))["qstash_schedule_id"] is None:

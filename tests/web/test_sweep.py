@@ -1,4 +1,4 @@
-"""The sweep: it books without QStash, settles what is parked, ends what is over, and orders missing messages."""
+"""The sweep: it books without QStash, settles what is parked, ends what is over, and publishes missing messages."""
 
 import asyncio
 import time

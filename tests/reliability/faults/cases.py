@@ -77,7 +77,7 @@ OPERATIONS = (
         "creating",
         ("messages.publish", "store.attach_message"),
         _CREATE,
-        # What has no message is ordered by a sweep, after 10 s.
+        # What has no message is published by a sweep, after 10 s.
         Scenario(scenarios.order_again, opens_in_s=13, sweeps=True),
     ),
     Operation("cancelling", ("store.cancel", "messages.delete"), _CANCEL, _CANCEL),

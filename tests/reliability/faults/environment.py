@@ -63,7 +63,7 @@ class Environment:
         return self.replicas[0]
 
     async def start(self, settings: Mapping[str, str], port: int | None = None) -> Replica:
-        """One more replica; messages that it orders come to it. Ready once awaited."""
+        """One more replica; the messages that it publishes come to it. Ready once awaited."""
         port = port or free_port(_PORTS)
         url = f"http://127.0.0.1:{port}"
         replica = Replica(port, {**self.settings, "PUBLIC_URL": url, "PORT": str(port), **settings})

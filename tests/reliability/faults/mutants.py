@@ -140,7 +140,7 @@ MUTANTS = {
         ),
     ),
     "publish-or-undo": Mutant(
-        "a create whose message could not be ordered is undone",
+        "a create whose message could not be published is undone",
         "lost",
         (
             Change(

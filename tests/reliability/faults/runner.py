@@ -21,7 +21,7 @@ _TRIGGER_S = 45.0
 _SAVED_S = 15.0  # until what was being rotated at the end is saved
 _WATCHED_S = 1.5  # beyond the opening of what was cancelled
 _NUMBERS = count(1)
-#: Its budget outlasts the lease of its claim: when it goes on it has time left, and only its token tells it off.
+#: Its budget outlasts the lease of its claim: when it goes on it has time left, and only its token stops it.
 _PATIENT = {"MAX_DURATION_SECONDS": "14"}
 
 

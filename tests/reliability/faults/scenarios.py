@@ -29,7 +29,7 @@ async def create(environment: Environment, fault: FaultInjection) -> None:
 
 
 async def order_again(environment: Environment, fault: FaultInjection) -> None:
-    """The sweep orders the message that the create could not order, or not note."""
+    """The sweep publishes the message that the create could not publish, or not note."""
     await fault.arm_twice(f"{fault.call}:before")
     await environment.prebook()
 
@@ -55,7 +55,7 @@ async def reschedule(environment: Environment, fault: FaultInjection) -> None:
 
 
 async def reschedule_unnoted(environment: Environment, fault: FaultInjection) -> None:
-    """Its message was ordered and could not be noted, so the repeat orders it again; a noted one it would leave."""
+    """Its message was published, but not noted: the repeat publishes it again; a noted one it would leave."""
     await _move(environment, fault, first_at=f"{fault.call}:before")
 
 

@@ -37,10 +37,10 @@ def steps(model: Model, world: World) -> Steps:
 
 
 def _armed(world: World, row: Row, words: str, *, fair: bool = False) -> Steps:
-    """A row with a new version, whose message is ordered, or isn't: QStash is down, the process killed."""
+    """A row with a new version, whose message is published, or isn't: QStash is down, the process killed."""
     messages = tuple(sorted({*world.messages, row.version}))
-    yield Step(f"{words}, its message is ordered", world._replace(row=row, messages=messages), fair)
-    yield Step(f"{words}, its message is not ordered", world._replace(row=row), fair=False)
+    yield Step(f"{words}, its message is published", world._replace(row=row, messages=messages), fair)
+    yield Step(f"{words}, its message is not published", world._replace(row=row), fair=False)
 
 
 def _user(model: Model, world: World, row: Row) -> Steps:
@@ -84,7 +84,7 @@ def _sweep(model: Model, world: World, row: Row) -> Steps:
         yield from rings(model, world, 0, "the sweep")
     if sweep_publishes(row, world.end):
         messages = tuple(sorted({*world.messages, row.version}))
-        yield Step("the sweep orders the message", world._replace(messages=messages), fair=True)
+        yield Step("the sweep publishes the message", world._replace(messages=messages), fair=True)
 
 
 def _gym(model: Model, world: World) -> Steps:
