@@ -65,6 +65,31 @@ async def test_a_wrong_field_is_named_and_nothing_is_written(world: World, subte
     assert await world.database.fetchval("select count(*) from public.prebookings") == 0
 
 
+async def test_another_spelling_of_a_field_is_refused_and_an_unknown_field_ignored(
+    world: World, subtests: pytest.Subtests
+) -> None:
+    """Else a prebooking for a child would be one for the member, and a retry would keep its opening."""
+    wish = world.wish(SOON)
+    data = wish["booking_data"]
+    for path, body, meant in (
+        (
+            "/prebookings",
+            wish | {"booking_data": data | {"family_id": "5"}},
+            "family_id is not a field: write familyId",
+        ),
+        ("/prebookings", wish | {"BoxDomain": "es"}, "BoxDomain is not a field: write box_domain"),
+        ("/series", {"familyId": "5"}, "familyId is not a field: write family_id"),
+        (f"/prebookings/{uuid4()}/retry", {"availableAt": SOON.isoformat()}, "availableAt is not a field: write avail"),
+    ):
+        with subtests.test(path=path, body=body):
+            status, answer = await send(world, json.dumps(body).encode(), path)
+            assert (status, answer["code"]) == (422, "invalid-request")
+            assert meant in answer["detail"]
+    more = wish | {"note": "mine", "booking_data": data | {"familyId": "", "family_id": "5", "note": "mine"}}
+    status, answer = await send(world, json.dumps(more).encode())
+    assert (status, answer["booking_data"]["familyId"]) == (201, "")
+
+
 async def test_all_wrong_fields_are_told_at_once(world: World) -> None:
     _, answer = await send(world, b'{"booking_data": {"id": 5}, "available_at": "tomorrow"}')
     assert [error["field"] for error in answer["errors"]] == [

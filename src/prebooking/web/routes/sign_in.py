@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, Field, SecretStr, StrictBool
+from pydantic import AfterValidator, Field, SecretStr, StrictBool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -19,6 +19,7 @@ from prebooking.web.problems import Problem, invalid, too_often
 from prebooking.web.requests import has_hung_up, read_json
 from prebooking.web.routes.classes import BoxView, box_view
 from prebooking.web.routes.session import SessionView, session_view
+from prebooking.web.schemas.body import RequestBody
 from prebooking.web.services import services_of
 
 _LOCKED_S = 900  # an estimate: it is not known for how long AimHarder locks an account
@@ -42,7 +43,7 @@ def _password(value: SecretStr) -> SecretStr:
     return value
 
 
-class SignIn(BaseModel):
+class SignIn(RequestBody):
     """AimHarder credentials. `remember`: store the password, encrypted, to sign in again when the session expires."""
 
     email: Annotated[

@@ -3,10 +3,11 @@
 from datetime import date, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
 
 from prebooking.domain.opening_rules import on_the_wall_clock
 from prebooking.domain.wished_class import WishedClass
+from prebooking.web.schemas.body import RequestBody
 from prebooking.web.schemas.fields import Text
 from prebooking.web.schemas.opens import TimeOfDay, TimeZone
 
@@ -17,7 +18,7 @@ def _is_a_name(value: str) -> str:
     return value
 
 
-class HourAndName(BaseModel):
+class HourAndName(RequestBody):
     """A class by its hour and name. Its id is taken from the gym's listing, even if the gym lists the class only at its
     opening, or creates it again under another id.
     """

@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -18,6 +17,7 @@ from pydantic import (
 
 from prebooking.domain.opening_rules import LONGEST_DAYS, LONGEST_HOURS, OpeningRule, is_zone, on_the_wall_clock
 from prebooking.web.problems import invalid
+from prebooking.web.schemas.body import RequestBody
 
 _TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 _EXAMPLE = "such as Europe/Madrid"
@@ -88,7 +88,7 @@ def _without_days(value: int | None, info: ValidationInfo) -> int | None:
     return value
 
 
-class Rule(BaseModel):
+class Rule(RequestBody):
     """The rule by which a gym opens its classes: a number of days before the class, at its time or at `at`, or a
     number of hours before the class.
     """

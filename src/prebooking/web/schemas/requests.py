@@ -17,6 +17,7 @@ from pydantic import (
 from prebooking.domain.days import read_day
 from prebooking.domain.prebooking import Status
 from prebooking.web.problems import invalid
+from prebooking.web.schemas.body import RequestBody
 from prebooking.web.schemas.class_by_hour import ClassByHour
 from prebooking.web.schemas.fields import BoxDomain, BoxLabel, BoxNumber, Day, FamilyId, Id, Insist, Text
 from prebooking.web.schemas.instants import Instant
@@ -41,7 +42,7 @@ def _one_opening(value: datetime | None, info: ValidationInfo) -> datetime | Non
     return value
 
 
-class BookingData(BaseModel):
+class BookingData(RequestBody):
     """The class to book and the family member to book it for. Only day, id, familyId and insist are sent to the gym."""
 
     day: Day
@@ -64,7 +65,7 @@ class BookingData(BaseModel):
         return row | {"familyId": self.familyId or ""}
 
 
-class NewPrebooking(BaseModel):
+class NewPrebooking(RequestBody):
     """A class to book at the instant at which it opens for booking. Send either `available_at` or `opens`, and
     `booking_data.id`, `class` or both.
     """
@@ -166,7 +167,7 @@ class NewPrebooking(BaseModel):
         return read_day(self.booking_data.day)
 
 
-class NewOpening(BaseModel):
+class NewOpening(RequestBody):
     """A new opening for a pending prebooking."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"available_at": "2030-11-24T07:30:00Z"}]})
@@ -174,7 +175,7 @@ class NewOpening(BaseModel):
     available_at: Instant
 
 
-class Retry(BaseModel):
+class Retry(RequestBody):
     """When to retry a failed prebooking. Without `available_at` it is retried at once."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{}, {"available_at": "2030-11-24T07:30:00Z"}]})

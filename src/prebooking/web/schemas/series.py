@@ -18,6 +18,7 @@ from pydantic.config import JsonDict
 from prebooking.domain.series import Series, WeeklyClass
 from prebooking.usecases.series import Wanted
 from prebooking.web.problems import invalid
+from prebooking.web.schemas.body import RequestBody
 from prebooking.web.schemas.class_by_hour import HourAndName
 from prebooking.web.schemas.fields import BoxDomain, BoxLabel, BoxNumber, Day, FamilyId, Insist, TrueOrFalse
 from prebooking.web.schemas.opens import ZonedRule
@@ -61,7 +62,7 @@ LastDay = Annotated[Day | None, Field(description="The last day, as YYYYMMDD. De
 BoxOfUser = Annotated[BoxDomain | None, Field(description="The gym's domain. Default: as for a prebooking.")]
 
 
-class NewSeries(BaseModel):
+class NewSeries(RequestBody):
     """A class to book every week, at the instant at which each of its days opens for booking."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
@@ -114,7 +115,7 @@ _UNSET: Any = Field(
 )  # no null, and no default in the contract: fields that are not sent stay
 
 
-class SeriesChange(BaseModel):
+class SeriesChange(RequestBody):
     """Changes to a series. Missing fields stay as they are; `class`, `opens` and `skip` are replaced as a whole."""
 
     model_config = ConfigDict(
