@@ -16,7 +16,7 @@ SHAPES = {
     "a JWT": r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}",
     "a QStash token": r"\beyJVc2VySUQiOi[A-Za-z0-9+/=]{30,}",
     "a QStash signing key": r"\bsig_[A-Za-z0-9]{28}\b",
-    "a password in a URL": r"\b(?:postgres(?:ql)?|https?|redis)://[^\s:/@'\"<>{}$]+:[^\s:/@'\"<>{}$\[\]]{8,}@(?!127\.|[\w.-]*example\.com)[\w-]+\.",
+    "a password in a URL": r"\b(?:postgres(?:ql)?|https?|redis)://[^\s:/@'\"<>{}$]+:[^\s:/@'\"<>{}$]{8,}@(?!127\.|[\w.-]*example\.com)[\w-]+\.",
     "a token of GitHub": r"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{60,})",
     "a key of AWS": r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
     "a key of Google": r"\bAIza[0-9A-Za-z_-]{35}\b",
@@ -34,6 +34,7 @@ PUBLIC = (
     "sig_5ZB6DVzB1wjE8S6rZ7eenA8Pdnhs",
     "sig_0000000000000000000000000001",
     "sig_0000000000000000000000000002",
+    "postgresql://postgres:[YOUR-PASSWORD]@db.",  # as Supabase shows a connection string
 )
 
 _SHAPES = re.compile("|".join(f"(?P<s{n}>{shape})" for n, shape in enumerate(SHAPES.values())))

@@ -57,7 +57,7 @@ def test_what_is_public_or_no_secret_is_none() -> None:
         *LEAKS.PUBLIC,
         "postgresql://postgres:postgres@127.0.0.1:54322/postgres",
         "https://<user>:<password>@x.y",
-        "postgresql://postgres:[YOUR-PASSWORD]@db.project.supabase.co:5432/postgres",  # as Supabase shows it
+        "postgresql://postgres:[YOUR-PASSWORD]@db.project.supabase.co:5432/postgres",
     )
     assert list(LEAKS.leaks([f"+{text}" for text in harmless])) == []
     assert list(LEAKS.leaks([f" {secret}" for secret in SECRETS.values()])) == []  # context, added elsewhere
