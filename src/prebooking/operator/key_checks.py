@@ -1,17 +1,15 @@
 """Checks by their form that the keys are of the right kind and of the right project."""
 
-import base64
 import hashlib
 import hmac
-import json
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from prebooking.domain.plain_text import printable
 from prebooking.operator.findings import Finding, bad, note
 from prebooking.settings import Settings
+from prebooking.settings.jwt_claims import claims_of, decoded
 
 _SUBJECT = "Database"
 _COPY = "set SUPABASE_SECRET_KEY to the project's secret key (sb_secret_…), not the publishable one"
@@ -75,24 +73,10 @@ def _jwt_secret(settings: Settings, secret: str) -> Iterator[Finding]:
         yield bad("Users", "jwt-secret", message, "set it to the legacy JWT secret of the project at SUPABASE_URL")
 
 
-def claims_of(token: str) -> Mapping[str, Any]:
-    """Returns the unverified claims of a JWT; empty if it is not one."""
-    try:
-        _, payload, _ = token.split(".")
-        claims = json.loads(_decoded(payload))
-    except (ValueError, RecursionError):
-        return {}
-    return claims if isinstance(claims, dict) else {}
-
-
 def _signed_with(secret: str, token: str) -> bool:
     signed, _, signature = token.rpartition(".")
     try:
-        given = _decoded(signature)
+        given = decoded(signature)
     except ValueError:
         return False
     return hmac.compare_digest(hmac.new(secret.encode(), signed.encode(), hashlib.sha256).digest(), given)
-
-
-def _decoded(part: str) -> bytes:
-    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))

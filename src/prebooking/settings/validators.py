@@ -5,7 +5,6 @@ An error says how to correct the value and never quotes it: it may be a secret.
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Callable
 from functools import partial
@@ -19,6 +18,7 @@ from pydantic_settings import NoDecode
 from prebooking.domain.opening_rules import is_zone
 from prebooking.domain.prebooking import box_label
 from prebooking.settings.forward_headers import ForwardHeader, forward_headers
+from prebooking.settings.jwt_claims import claims_of
 from prebooking.settings.urls import check_host, origins, url, url_of_gyms, url_of_proxy
 
 _LONGEST_KEY = 4000
@@ -81,24 +81,15 @@ def _hmac_key(value: str) -> None:
 
 def _publishable(value: str) -> str:
     """Validates what the page shows to everybody."""
-    if value.startswith("sb_secret_") or _legacy_role(value) not in (None, "anon"):
+    claims = claims_of(value)
+    if value.startswith("sb_secret_") or (claims and claims.get("role") != "anon"):
         raise ValueError("is a secret key, and the page would show it to everybody: set the publishable one")
     return value
 
 
 def _unpublished(value: str) -> None:
-    if value.startswith("sb_publishable_") or _legacy_role(value) == "anon":
+    if value.startswith("sb_publishable_") or claims_of(value).get("role") == "anon":
         raise ValueError("is the project's publishable key, which everybody can have: set a secret")
-
-
-def _legacy_role(key: str) -> str | None:
-    """Returns the role of a project's legacy key, which is a JWT; None for any other key."""
-    parts = key.split(".")
-    try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=="))
-    except (IndexError, ValueError):  # not a JWT
-        return None
-    return str(claims.get("role")) if isinstance(claims, dict) else None
 
 
 def _webhook_secret(value: str) -> None:
