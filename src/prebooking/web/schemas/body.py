@@ -16,12 +16,12 @@ class RequestBody(BaseModel):
     def _spelled_as_documented(cls, given: Any) -> Any:
         if not isinstance(given, dict):
             return given
-        names = [field.alias or name for name, field in cls.model_fields.items()]
-        spelling = {_letters(name): name for name in names if name not in given}
-        for name in given:
-            meant = spelling.get(_letters(name))
-            if meant:
-                raise ValueError(f"{name} is not a field: write {meant}")
+        names = {field.alias or name for name, field in cls.model_fields.items()}
+        if unknown := [name for name in given if name not in names]:
+            missing = {_letters(name): name for name in names - given.keys()}
+            for name in unknown:
+                if meant := missing.get(_letters(name)):
+                    raise ValueError(f"{name} is not a field: write {meant}")
         return given
 
 
