@@ -1,7 +1,7 @@
 // The service's API: JSON in, JSON out, and each error a Problem that says what to do.
 
 import { token } from "./auth.js";
-import { url } from "./service.js";
+import { LONGEST_MS, url } from "./service.js";
 
 export class Problem extends Error {
   constructor(status, { detail, code, errors } = {}) {
@@ -12,7 +12,6 @@ export class Problem extends Error {
   }
 }
 
-const LONGEST_MS = 12_000; // the service answers within 8.5 s
 const AGAIN_AFTER_MS = [500, 2000];
 const AGAIN = new Set([undefined, "database-unavailable", "stopping"]); // undefined: no answer came, or not the service's
 

@@ -1,10 +1,9 @@
 // Supabase Auth by its HTTP API: sign in, stay signed in, sign out. All tabs share one session.
 
-import { url } from "./service.js";
+import { LONGEST_MS, url } from "./service.js";
 
 const KEPT = "prebooking.session";
 const REFRESH_BEFORE_S = 60;
-const LONGEST_MS = 12_000;
 const TOO_MANY = 429; // of everybody behind one address, such as a gym's Wi-Fi: the session lives
 let config;
 

@@ -18,11 +18,12 @@ const ZONELESS = { weekday: "short", day: "numeric", month: "short", timeZone: "
 const EXACT = format({ hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" });
 
 export const clock = (instant) => CLOCK.format(new Date(instant));
+
 /** HH:MM in that zone, or here if there is no such zone. */
 export function hour(instant, timeZone) {
   const options = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
   try {
-    return new Intl.DateTimeFormat(undefined, { ...options, timeZone }).format(new Date(instant));
+    return format({ ...options, timeZone }).format(new Date(instant));
   } catch {
     return format(options).format(new Date(instant));
   }
