@@ -84,7 +84,7 @@ def file() -> File:
 @pytest.fixture
 def calendars(clock: FakeClock, store: Store, file: File) -> Calendars:
     gate = Gate(OpeningClock(clock))
-    return Calendars(store, file, gate, clock, public_url="https://x.example/base")
+    return Calendars(store, lambda: file, gate, clock, public_url="https://x.example/base")
 
 
 async def made(calendars: Calendars, user: str = "ana@example.com") -> str:
@@ -163,10 +163,32 @@ async def test_no_event_is_written_in_the_last_moments_before_an_opening(
     opened = asyncio.Event()
     gate = Gate(OpeningClock(clock))
     monkeypatch.setattr(gate, "quiet", opened.wait)
-    calendars = Calendars(store, file, gate, clock, public_url="https://x.example/base")
+    calendars = Calendars(store, lambda: file, gate, clock, public_url="https://x.example/base")
     reading = asyncio.create_task(calendars.read(await made(calendars)))
     for _ in range(20):
         await asyncio.sleep(0)
     assert file.done == []
     opened.set()
     assert await reading == b"<pending>"
+
+
+async def test_the_format_is_loaded_once_and_in_no_seconds_before_an_opening(
+    store: Store, file: File, monkeypatch: pytest.MonkeyPatch, clock: FakeClock
+) -> None:
+    opened, loaded = asyncio.Event(), list[File]()
+    gate = Gate(OpeningClock(clock))
+    monkeypatch.setattr(gate, "calm", opened.wait)
+
+    def load() -> File:
+        loaded.append(file)
+        return file
+
+    calendars = Calendars(store, load, gate, clock, public_url="https://x.example/base")
+    secret = await made(calendars)
+    reading = asyncio.create_task(calendars.read(secret))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not loaded
+    opened.set()
+    assert await reading == await calendars.read(secret) == b"<pending>"
+    assert loaded == [file]

@@ -77,10 +77,14 @@ def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
 
 
 async def run(folder: Path, command: str, *arguments: str, **settings: str) -> Ran:
+    return await python(folder, "-m", "prebooking", command, *arguments, **settings)
+
+
+async def python(folder: Path, *arguments: str, **settings: str) -> Ran:
     """In a process of its own, with nothing but these settings."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "prebooking", command, *arguments),
+        *arguments,
         env={name: value for name, value in os.environ.items() if name not in NAMES} | settings,
         cwd=folder,
         stdout=asyncio.subprocess.PIPE,
@@ -88,6 +92,22 @@ async def run(folder: Path, command: str, *arguments: str, **settings: str) -> R
     )
     out, err = await process.communicate()
     return Ran(process.returncode, out.decode(), err.decode())
+
+
+_SERVE = """
+import sys, uvicorn
+uvicorn.run = lambda *_, **__: print(*sys.modules)
+sys.argv = ["prebooking", "serve"]
+from prebooking.cli import main
+main()
+"""
+
+
+async def test_the_service_loads_no_library_of_the_terminal_and_none_of_calendars(tmp_path: Path) -> None:
+    """Other libraries load rich where it is installed, and the first calendar that is read loads icalendar."""
+    loaded = (await python(tmp_path, "-c", _SERVE, **COMPLETE | {"PORT": "0"})).out.split()
+    assert "prebooking.main" in loaded
+    assert not {"rich", "pygments", "icalendar"} & set(loaded)
 
 
 @pytest.mark.parametrize("command", ["serve", "sweep", "schedule-sweep"])

@@ -21,7 +21,7 @@ app = typer.Typer(
 
 def _show_version(asked: bool) -> None:  # noqa: FBT001  # typer calls it so
     if asked:
-        out.print(f"prebooking {__version__}", highlight=False)
+        out().print(f"prebooking {__version__}", highlight=False)
         raise typer.Exit
 
 

@@ -2,14 +2,13 @@
 
 import sys
 from contextlib import suppress
-from typing import Annotated
+from functools import cache
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic_settings import BaseSettings
-from rich.console import Console
 
 from prebooking.domain.plain_text import printable
-from prebooking.redaction import Redactor
 from prebooking.settings import (
     MigrationSettings,
     Settings,
@@ -19,10 +18,26 @@ from prebooking.settings import (
     secrets_of,
 )
 
-out = Console()
-err = Console(stderr=True)
+if TYPE_CHECKING:
+    from rich.console import Console
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+@cache
+def out() -> "Console":
+    """Returns standard output."""
+    from rich.console import Console  # here, as the service prints nothing
+
+    return Console()
+
+
+@cache
+def err() -> "Console":
+    """Returns standard error."""
+    from rich.console import Console
+
+    return Console(stderr=True)
 
 
 def load_settings() -> Settings:
@@ -38,7 +53,7 @@ def load_settings() -> Settings:
 def print_borrowed(kind: type[BaseSettings]) -> None:
     """Prints which settings take their value from a platform's variable."""
     for name, variable in borrowed_names(kind).items():
-        err.print(f"{name} is not set: its value comes from {variable}.", highlight=False)
+        err().print(f"{name} is not set: its value comes from {variable}.", highlight=False)
 
 
 def fail(heading: str, exc: Exception, fix: str = "") -> None:
@@ -47,13 +62,15 @@ def fail(heading: str, exc: Exception, fix: str = "") -> None:
     Errors of other systems may quote a secret, so their text is redacted. A SettingsError quotes no value, and has to
     keep the names of the settings.
     """
+    from prebooking.redaction import Redactor
+
     text = str(exc) or type(exc).__name__
     shown = text if isinstance(exc, SettingsError) else Redactor(_secrets()).text(text)
     if fix:
         shown = f"{shown.rstrip('.')}: {fix}."
-    err.print(f"[bold red]{heading}[/] ", end="")
+    err().print(f"[bold red]{heading}[/] ", end="")
     for line in shown.splitlines():
-        err.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+        err().print(printable(line), markup=False, highlight=False, soft_wrap=True)
     sys.exit(1)
 
 

@@ -44,9 +44,9 @@ def migrate(
     try:
         url, dropped = without_unknown_parameters(url)
         if dropped:
-            err.print(f"DATABASE_URL: ignored {', '.join(dropped)}, which Postgres doesn't know.", highlight=False)
+            err().print(f"DATABASE_URL: ignored {', '.join(dropped)}, which Postgres doesn't know.", highlight=False)
         for name in asyncio.run(apply(url)):
-            out.print(f"applied {name}")
+            out().print(f"applied {name}")
     except ValueError:  # its text quotes the supposed port, which may be a part of the password
         fail("Not migrated.", SettingsError(f"DATABASE_URL can't be read: {_ENCODE}"))
     except socket.gaierror as exc:
@@ -60,7 +60,7 @@ def migrate(
         fail("Not migrated.", OSError(f"{exc}: correct the name at the end of DATABASE_URL"))
     except (asyncpg.PostgresError, asyncpg.InterfaceError, MigrationChangedError) as exc:
         fail("Not migrated.", exc)
-    out.print("The database is up to date.")
+    out().print("The database is up to date.")
 
 
 def _export_migrations(folder: Path) -> None:
@@ -69,13 +69,13 @@ def _export_migrations(folder: Path) -> None:
 
     try:
         for path in export(folder):
-            out.print(f"wrote {path}", highlight=False, soft_wrap=True)
+            out().print(f"wrote {path}", highlight=False, soft_wrap=True)
         marks = " ".join(versions(folder))
     except (OSError, MigrationChangedError) as exc:
         fail("Not exported.", exc)
-    out.print(f"{folder} is up to date: supabase db push applies it, and notes for prebooking that it did.")
-    out.print("Where `prebooking migrate` has brought the database up to date, mark it as applied instead:")
-    out.print(f"supabase migration repair --status applied {marks}", highlight=False, soft_wrap=True)
+    out().print(f"{folder} is up to date: supabase db push applies it, and notes for prebooking that it did.")
+    out().print("Where `prebooking migrate` has brought the database up to date, mark it as applied instead:")
+    out().print(f"supabase migration repair --status applied {marks}", highlight=False, soft_wrap=True)
 
 
 def encrypt_sessions() -> None:
@@ -96,18 +96,18 @@ def encrypt_sessions() -> None:
         key = settings.supabase_secret_key.get_secret_value()
         async with open_rpc(settings.supabase_url, key, "encrypt-sessions") as rpc:
             encryption = Encryption(rpc, SessionVault(settings.session_keys))
-            with Progress(console=err, transient=True) as progress:
+            with Progress(console=err(), transient=True) as progress:
                 bar = progress.add_task("Encrypting sessions", total=await encryption.count())
                 async for step in encryption.run():
                     progress.advance(bar, 0 if step is Step.LATER else 1)
             return encryption
 
     done = asyncio.run(run())
-    out.print(f"Encrypted {done.encrypted}. Not under the first key: {done.left}.")
+    out().print(f"Encrypted {done.encrypted}. Not under the first key: {done.left}.")
     for row_id, reason in done.unreadable.items():
-        err.print(f"Session {row_id} was left as it is: {reason}.", soft_wrap=True, highlight=False)
+        err().print(f"Session {row_id} was left as it is: {reason}.", soft_wrap=True, highlight=False)
     for user, reason in done.unreadable_passwords.items():
-        err.print(f"The password of {user} was left as it is: {reason}.", soft_wrap=True, highlight=False)
+        err().print(f"The password of {user} was left as it is: {reason}.", soft_wrap=True, highlight=False)
     if done.left:
         sys.exit(1)
 
@@ -130,4 +130,4 @@ def release_email(address: Annotated[str, typer.Argument(help="The e-mail addres
     summary = f"{owner}. Prebookings cancelled: {done['ended']}. Sessions forgotten: {done['sessions']}."
     if done["begun"]:
         summary += f" Being booked, and not cancelled: {done['begun']}."
-    out.print(summary, highlight=False)
+    out().print(summary, highlight=False)

@@ -22,7 +22,7 @@ def dev(
     from prebooking_local.dev import dev as run
     from prebooking_local.stack import Ports
 
-    sys.exit(asyncio.run(run(Ports(port, qstash_port, supabase_port, aimharder_port), out)))
+    sys.exit(asyncio.run(run(Ports(port, qstash_port, supabase_port, aimharder_port), out())))
 
 
 def demo() -> None:
@@ -30,7 +30,7 @@ def demo() -> None:
     _require_local_stack()
     from prebooking_local.demo import demo as run
 
-    sys.exit(asyncio.run(run(out)))
+    sys.exit(asyncio.run(run(out())))
 
 
 def _require_local_stack() -> None:

@@ -19,7 +19,7 @@ def doctor(
     """Check settings, database, QStash, PUBLIC_URL, AimHarder, clocks and prebookings, and say how to fix problems."""
     from prebooking.operator import commands
 
-    sys.exit(commands.doctor(out, as_json=as_json, within_s=wait))
+    sys.exit(commands.doctor(out(), as_json=as_json, within_s=wait))
 
 
 def status(
@@ -30,7 +30,7 @@ def status(
     """Show the next openings and the last results."""
     from prebooking.operator import commands
 
-    sys.exit(commands.status(out, load_settings(), as_json=as_json, limit=limit))
+    sys.exit(commands.status(out(), load_settings(), as_json=as_json, limit=limit))
 
 
 def show(
@@ -41,7 +41,7 @@ def show(
     """Show the history of a prebooking."""
     from prebooking.operator import commands
 
-    sys.exit(commands.history(out, load_settings(), prebooking_id, as_json=as_json))
+    sys.exit(commands.history(out(), load_settings(), prebooking_id, as_json=as_json))
 
 
 def dlq(
@@ -55,4 +55,4 @@ def dlq(
     """List QStash's dead letters with their prebookings."""
     from prebooking.operator import commands
 
-    sys.exit(commands.dlq(out, load_settings(), as_json=as_json, redrive=redrive, clear=clear))
+    sys.exit(commands.dlq(out(), load_settings(), as_json=as_json, redrive=redrive, clear=clear))

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import re
 import secrets
+from collections.abc import Callable
 
 from prebooking.concurrency.rate_limit import RateLimiter
 from prebooking.domain.errors import EmailTakenError, TooOftenError
@@ -20,13 +21,23 @@ _KNOWN = 10_000
 
 
 class Calendars:
-    """The calendars. The limits are per replica."""
+    """The calendars. The limits are per replica.
+
+    `load_format`: called when the first calendar is read; it may take a tenth of a second.
+    """
 
     def __init__(
-        self, store: CalendarStore, file: CalendarFormat, gate: Gate, clock: Clock, *, public_url: str
+        self,
+        store: CalendarStore,
+        load_format: Callable[[], CalendarFormat],
+        gate: Gate,
+        clock: Clock,
+        *,
+        public_url: str,
     ) -> None:
         self._store = store
-        self._file = file
+        self._load_format = load_format
+        self._format: CalendarFormat | None = None
         self._gate = gate
         self._address = f"{public_url}/calendar/{{}}.ics"
         self._makers = RateLimiter(clock, most=_MADE_PER_MINUTE, per_s=60)
@@ -64,12 +75,15 @@ class Calendars:
         self._learn(secret_hash, found=entries is not None)
         if entries is None:
             return None
-        parts = [self._file.head]
+        if self._format is None:
+            await self._gate.calm()
+            self._format = self._load_format()
+        parts = [self._format.head]
         for entry in entries:
             await asyncio.sleep(0)  # hundreds of events at once would delay an opening
             await self._gate.quiet()
-            parts.append(self._file.event(entry))
-        return b"".join([*parts, self._file.end])
+            parts.append(self._format.event(entry))
+        return b"".join([*parts, self._format.end])
 
     def _learn(self, secret_hash: str, *, found: bool) -> None:
         self._known.pop(secret_hash, None)

@@ -1,7 +1,6 @@
 """/openapi.json: the contract, generated from the routes and from the types that validate."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -69,12 +68,9 @@ def openapi_route(routes: Sequence[ApiRoute], prefix: str = "") -> ApiRoute:
     """
 
     async def openapi(request: Request) -> Response:
-        body = body_for(request.scope.get("root_path") or prefix)
+        server = {"url": request.scope.get("root_path") or prefix or "/"}
+        body = _json_bytes({"servers": [server]})[:-1] + b"," + rendered[1:]
         return Response(body, headers={"Cache-Control": "public, max-age=300"}, media_type="application/json")
-
-    @lru_cache(maxsize=4)  # rendering takes longer than most responses
-    def body_for(server: str) -> bytes:
-        return bytes(JSONResponse(rendered | ({"servers": [{"url": server}]} if server else {})).body)
 
     operation = Operation(
         id="getOpenApi",
@@ -84,8 +80,12 @@ def openapi_route(routes: Sequence[ApiRoute], prefix: str = "") -> ApiRoute:
         responses={200: ResponseSpec("The OpenAPI 3.1 document.", dict[str, Any])},
     )
     route = ApiRoute("GET", "/openapi.json", openapi, operation)
-    rendered = document([*routes, route])
+    rendered = _json_bytes(document([*routes, route]))  # once: it takes longer than most responses
     return route
+
+
+def _json_bytes(content: _Json) -> bytes:
+    return bytes(JSONResponse(content).body)
 
 
 def document(routes: Sequence[ApiRoute]) -> _Json:
