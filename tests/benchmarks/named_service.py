@@ -4,12 +4,15 @@ import os
 import sys
 from functools import partial
 
-from prebooking import main
-from prebooking.adapters.aimharder.c_ares import look_up
-from prebooking.adapters.aimharder.resolver import Resolver
 from prebooking.cli import main as command
+from prebooking.cli.optional_imports import without
 
 if __name__ == "__main__":
+    with without("rich", "pygments"):  # as by `serve`, whose memory is measured
+        from prebooking import main
+        from prebooking.adapters.aimharder.c_ares import look_up
+        from prebooking.adapters.aimharder.resolver import Resolver
+
     ask = partial(look_up, servers=[os.environ["NAME_SERVER"]])
     main.create_app = partial(main.create_app, resolver=Resolver(ask, allowed=lambda _: True))
     sys.argv[1:] = ["serve"]
