@@ -8,7 +8,7 @@ BENCH := .venv/.bench
 # The locks are complete: nothing is resolved, nothing is built, and nothing newer than what they name is taken. pip brings
 # uv, which installs the rest in a fifth of the time that an older pip takes.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes
-UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps
+UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --no-deps
 LOCKED := $(UV) --only-binary :all: --require-hashes
 # An index that pip was told to use instead of PyPI by the environment.
 ifdef PIP_INDEX_URL
