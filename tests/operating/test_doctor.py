@@ -90,8 +90,8 @@ async def test_a_good_stack_of_another_kind_is_healthy_too(examined: ExaminedSer
         await examined.world.services.scheduler.schedule_sweep(2)
         assert await examined.wrong(**settings) == {}
     elif "notify" in settings:
-        async with receiver() as ear:
-            assert await examined.wrong(**ear.settings) == {}
+        async with receiver() as webhook:
+            assert await examined.wrong(**webhook.settings) == {}
     else:
         key = base64.b64encode(secrets.token_bytes(32)).decode()
         assert await examined.wrong(session_encryption_keys=[key]) == {}
@@ -347,8 +347,8 @@ async def test_notices_that_nobody_takes(examined: ExaminedService) -> None:
         " values ('1', 'booked', '{}', now() - interval '1 hour', now() + interval '1 hour',"
         " 'QStash gave up: HTTP 500')"
     )
-    async with receiver() as ear:
-        wrong = await examined.wrong(**ear.settings)
+    async with receiver() as webhook:
+        wrong = await examined.wrong(**webhook.settings)
     assert set(wrong) == {"notices"}
     assert "HTTP 500" in wrong["notices"].message
 

@@ -121,12 +121,12 @@ class Verdict:
 
 class Play:
     def __init__(
-        self, stack: Stack, database: asyncpg.Connection, ear: Receiver, members: int, rng: Random, last_s: float
+        self, stack: Stack, database: asyncpg.Connection, webhook: Receiver, members: int, rng: Random, last_s: float
     ) -> None:
         self._stack = stack
         self._database = database
         self._clock = DatabaseClock(database)
-        self._ear = ear
+        self._ear = webhook
         remembered = [f"member{number:03}@example.com" for number in range(members)]
         others = [f"other{number:03}@example.com" for number in range(members)]
         died = {email: rng.uniform(0.0, last_s) for email in remembered}
@@ -275,14 +275,14 @@ class Play:
 
 
 async def play(members: int, seed: int, last_s: float = _HOUR_S) -> Verdict:
-    async with receiver() as ear:
-        settings: dict[str, Any] = {name.upper(): str(value) for name, value in ear.settings.items()}
+    async with receiver() as webhook:
+        settings: dict[str, Any] = {name.upper(): str(value) for name, value in webhook.settings.items()}
         settings |= UNLIMITED | _CROWD | {"SESSION_ENCRYPTION_KEYS": _KEY, "LOG_LEVEL": "ERROR"}
         async with (
             outside(Ports(0, 0, 0, 0), parallelism=2 * members, **settings) as stack,
             stack.database() as database,
         ):
-            return await Play(stack, database, ear, members, Random(seed), last_s).play()
+            return await Play(stack, database, webhook, members, Random(seed), last_s).play()
 
 
 def report(verdict: Verdict) -> str:

@@ -41,15 +41,15 @@ update public.auth_sessions set created_at = now() - interval '26 minutes', conn
 
 
 @dataclass(slots=True)
-class Weather:
-    """How bad it gets."""
+class Faults:
+    """What goes wrong, and for how long."""
 
     slowest_answer_s: float
     away_s: tuple[float, float]  #: of the database, each time
-    fine_s: tuple[float, float]  #: between two times
+    healthy_s: tuple[float, float]  #: between two times
     leave_every_s: tuple[float, float]  #: a replica
     frozen: float = 0.0  #: the part of those that stand still for a while before they are asked to leave
-    lasts_s: float = math.inf  #: then it is fine: on a starved machine nothing might ever come to its end between two
+    lasts_s: float = math.inf  #: then nothing more: on a starved machine nothing might ever come to its end between two
 
 
 @dataclass(slots=True)
@@ -67,12 +67,12 @@ class Verdict:
 
 class Play:
     def __init__(
-        self, stack: Stack, database: asyncpg.Connection, members: Sequence[Member], weather: Weather, rng: Random
+        self, stack: Stack, database: asyncpg.Connection, members: Sequence[Member], faults: Faults, rng: Random
     ) -> None:
         self.stack = stack
         self.database = database
         self.members = members
-        self.weather = weather
+        self.faults = faults
         self.rng = rng
         self.verdict = Verdict(len(members))
         self.replicas: list[Replica] = []
@@ -83,7 +83,7 @@ class Play:
         await self._prepare()
         for _ in range(2):
             await self._start()
-        fine_at = time.monotonic() + self.weather.lasts_s
+        healthy_at = time.monotonic() + self.faults.lasts_s
         troubles = [asyncio.create_task(trouble) for trouble in (self._outages(), self._deploys())]
         try:
             while len(await self._tokens()) < len(self.members):
@@ -92,15 +92,15 @@ class Play:
                 for trouble in troubles:
                     if trouble.done():
                         trouble.result()
-                if time.monotonic() > fine_at:
+                if time.monotonic() > healthy_at:
                     await self._end(troubles)
                     await self._database_is(away=False)
         finally:
             await self._end(troubles)
-            # The last of them leave in the middle of it, and it is fine weather only later.
+            # The last of them leave in the middle of it, and it is healthy only later.
             for replica in list(self.replicas):
                 self._ask_to_leave(replica)
-            await asyncio.sleep(self.rng.uniform(*self.weather.away_s) / 2)
+            await asyncio.sleep(self.rng.uniform(*self.faults.away_s) / 2)
             await self._database_is(away=False)
             await asyncio.gather(*self.leaving)
         await self._judge()
@@ -128,7 +128,7 @@ class Play:
 
     @property
     def _slowest(self) -> float:
-        return self.weather.slowest_answer_s
+        return self.faults.slowest_answer_s
 
     async def _start(self) -> None:
         port = free_port()
@@ -138,7 +138,7 @@ class Play:
 
     async def _deploys(self) -> None:
         while True:
-            await asyncio.sleep(self.rng.uniform(*self.weather.leave_every_s))
+            await asyncio.sleep(self.rng.uniform(*self.faults.leave_every_s))
             await self._start()
             self._ask_to_leave(self.replicas[0])
 
@@ -148,7 +148,7 @@ class Play:
         self.leaving.add(asyncio.create_task(self._leaves(replica)))
 
     async def _leaves(self, replica: Replica) -> None:
-        if self.rng.random() < self.weather.frozen:
+        if self.rng.random() < self.faults.frozen:
             replica.stop()
             await asyncio.sleep(self.rng.uniform(*_FROZEN_S))
             replica.resume()
@@ -164,8 +164,8 @@ class Play:
 
     async def _outages(self) -> None:
         while True:
-            await asyncio.sleep(self.rng.uniform(*self.weather.fine_s))
-            seconds = self.rng.uniform(*self.weather.away_s)
+            await asyncio.sleep(self.rng.uniform(*self.faults.healthy_s))
+            seconds = self.rng.uniform(*self.faults.away_s)
             self.verdict.outages.append(seconds)
             await self._database_is(away=True)
             await asyncio.sleep(seconds)
@@ -192,10 +192,10 @@ class Play:
         verdict.lost = sorted(email for email, token in given.items() if stored[email] != token)
 
 
-async def play(members: int, weather: Weather, seed: int) -> Verdict:
+async def play(members: int, faults: Faults, seed: int) -> Verdict:
     people = [Member(f"member{number:03}@example.com", "secret", f"M{number}") for number in range(members)]
     async with outside(Ports(0, 0, 0, 0), LOG_LEVEL="CRITICAL", **UNLIMITED) as stack, stack.database() as database:
-        return await Play(stack, database, people, weather, Random(seed)).play()
+        return await Play(stack, database, people, faults, Random(seed)).play()
 
 
 def main() -> None:
@@ -206,8 +206,8 @@ def main() -> None:
     parser.add_argument("--longest-outage", type=float, default=30.0, metavar="SECONDS")
     parser.add_argument("--frozen", type=float, default=0.0, metavar="PART", help="of the replicas, for 21 to 25 s")
     told = parser.parse_args()
-    weather = Weather(told.slowest_answer, (2.0, told.longest_outage), (4.0, 12.0), (3.0, 9.0), told.frozen)
-    verdict = asyncio.run(play(told.members, weather, told.seed))
+    faults = Faults(told.slowest_answer, (2.0, told.longest_outage), (4.0, 12.0), (3.0, 9.0), told.frozen)
+    verdict = asyncio.run(play(told.members, faults, told.seed))
     sys.stdout.write(
         f"{verdict.members} members, {verdict.refreshed} refreshes, {verdict.stops} replicas asked to leave"
         f" (the slowest left after {verdict.slowest_leave_s:.1f} s, {verdict.killed} had to be killed),"

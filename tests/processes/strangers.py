@@ -19,6 +19,7 @@ from statistics import median
 from urllib.parse import urlsplit
 
 import psutil
+from tests.support.percentiles import percentile
 
 from prebooking_local.stack import UNLIMITED, Ports, Stack, outside, service
 
@@ -247,7 +248,7 @@ class Measured:
 
     @property
     def p99_ms(self) -> float:
-        return sorted(self.took_s)[int(len(self.took_s) * 0.99)] * 1000
+        return percentile(sorted(self.took_s), 99) * 1000
 
 
 async def measure(stack: Stack, names: Sequence[str], *, connections: int, seconds: float) -> Measured:

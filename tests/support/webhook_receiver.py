@@ -36,7 +36,10 @@ class Receiver:
         self.queries.append(request.query_params)
         return Response(status_code=self.statuses.pop(0) if self.statuses else 204)
 
-    async def heard(self, number: int, such: Callable[[dict[str, Any]], bool] = lambda _: True) -> list[dict[str, Any]]:
+    async def wait_for(
+        self, number: int, such: Callable[[dict[str, Any]], bool] = lambda _: True
+    ) -> list[dict[str, Any]]:
+        """Returns the notices that are `such`, once there are so many."""
         async with asyncio.timeout(60):
             while len(found := [one for one in self.received if such(one)]) < number:
                 await asyncio.sleep(0.02)

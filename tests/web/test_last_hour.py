@@ -37,7 +37,7 @@ REAL_S = 12.0 + _MORE / 5  # from the creation to the opening
 
 
 @pytest.fixture
-async def ear() -> AsyncIterator[Receiver]:
+async def webhook() -> AsyncIterator[Receiver]:
     async with receiver() as listening:
         yield listening
 
@@ -53,11 +53,13 @@ async def clock(database: asyncpg.Connection) -> AsyncIterator[DatabaseClock]:
 
 @pytest.fixture
 async def hour(
-    database: asyncpg.Connection, outside: Outside, ear: Receiver, clock: DatabaseClock
+    database: asyncpg.Connection, outside: Outside, webhook: Receiver, clock: DatabaseClock
 ) -> AsyncIterator[World]:
     """All have signed in more than an hour before. Chores are done when the test says so."""
     await clock.set_back(7200)
-    async with open_world(database, *outside, **ear.settings, sweep_seconds=0, session_encryption_keys=KEY) as world:
+    async with open_world(
+        database, *outside, **webhook.settings, sweep_seconds=0, session_encryption_keys=KEY
+    ) as world:
         for email in DIED_S | OTHERS_DIED_S:
             enrol(world, email)
             assert (await post(world, RIGHT | {"email": email, "remember": email in DIED_S}, email)).status_code == 200
@@ -84,7 +86,7 @@ def qstash_delivers(world: World, delivers: bool) -> None:  # noqa: FBT001
 
 
 async def test_whenever_a_session_dies_who_is_remembered_is_booked_and_who_is_not_is_told_4_minutes_before(
-    hour: World, clock: DatabaseClock, ear: Receiver
+    hour: World, clock: DatabaseClock, webhook: Receiver
 ) -> None:
     opens_at = hour.open_class(REAL_S, capacity=14 + _MORE)
     qstash_delivers(hour, False)  # it has the right time: no message rings in the middle of a look
@@ -104,7 +106,7 @@ async def test_whenever_a_session_dies_who_is_remembered_is_booked_and_who_is_no
     assert {email for email, warning in warnings.items() if warning} == set(OTHERS_DIED_S)
     for email in OTHERS_DIED_S:
         assert opens_at - datetime.fromisoformat(warnings[email]["since"]) >= timedelta(minutes=4)
-    told = [one["data"]["user_email"] for one in await ear.heard(len(OTHERS_DIED_S), is_dead)]
+    told = [one["data"]["user_email"] for one in await webhook.wait_for(len(OTHERS_DIED_S), is_dead)]
     assert sorted(told) == sorted(OTHERS_DIED_S)
 
     ended = {email: await hour.finished(email, rows[email]["id"]) for email in DIED_S}

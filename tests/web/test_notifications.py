@@ -22,22 +22,22 @@ FAILED = "/qstash/notice-failed"
 
 
 @pytest.fixture
-async def ear() -> AsyncIterator[Receiver]:
+async def webhook() -> AsyncIterator[Receiver]:
     async with receiver() as listening:
         yield listening
 
 
 @pytest.fixture
-async def telling(database: asyncpg.Connection, outside: Outside, ear: Receiver) -> AsyncIterator[World]:
+async def telling(database: asyncpg.Connection, outside: Outside, webhook: Receiver) -> AsyncIterator[World]:
     """One replica that lives."""
-    async with open_world(database, *outside, **ear.settings) as running:
+    async with open_world(database, *outside, **webhook.settings) as running:
         yield running
 
 
 @pytest.fixture
-async def asleep(database: asyncpg.Connection, outside: Outside, ear: Receiver) -> AsyncIterator[World]:
+async def asleep(database: asyncpg.Connection, outside: Outside, webhook: Receiver) -> AsyncIterator[World]:
     """One on a host that sleeps between requests."""
-    async with open_world(database, *outside, **ear.settings, sweep_seconds=0) as running:
+    async with open_world(database, *outside, **webhook.settings, sweep_seconds=0) as running:
         yield running
 
 
@@ -51,11 +51,11 @@ async def anew(world: World) -> None:
     await world.database.execute("update prebooking.notices set try_after = now()")
 
 
-async def test_a_booking_is_told_with_class_hour_and_milliseconds(telling: World, ear: Receiver) -> None:
+async def test_a_booking_is_told_with_class_hour_and_milliseconds(telling: World, webhook: Receiver) -> None:
     row = await prebook_open_class(
         telling, activityName="WOD", boxName="Box Gràcia", classTimeUTC="2099-11-24T08:00:00Z"
     )
-    (told,) = await ear.heard(1)
+    (told,) = await webhook.wait_for(1)
     late = (await telling.read(ANA, row["id"]))["result"]["timings"]["fire_lateness_ms"]
     assert told["type"] == "prebooking.booked"
     assert told["title"] == "Booked: WOD, Tue 24 Nov 09:00"
@@ -74,25 +74,25 @@ async def test_a_booking_is_told_with_class_hour_and_milliseconds(telling: World
     ],
 )
 async def test_a_failure_is_told_with_its_reason_in_the_readers_language(
-    database: asyncpg.Connection, outside: Outside, ear: Receiver, language: str, title: str, text: str
+    database: asyncpg.Connection, outside: Outside, webhook: Receiver, language: str, title: str, text: str
 ) -> None:
-    async with open_world(database, *outside, **ear.settings, notify_language=language) as world:
+    async with open_world(database, *outside, **webhook.settings, notify_language=language) as world:
         await world.member(ANA)
         await world.prebook(ANA, world.open_class(capacity=0))
-        (told,) = await ear.heard(1)
+        (told,) = await webhook.wait_for(1)
         assert told["type"] == "prebooking.failed"
         assert told["title"].startswith(title)
         assert text.partition(" (")[0] in told["text"]
 
 
-async def test_a_place_on_the_waiting_list_is_told_as_such(telling: World, ear: Receiver) -> None:
+async def test_a_place_on_the_waiting_list_is_told_as_such(telling: World, webhook: Receiver) -> None:
     await telling.member(ANA)
     await telling.prebook(ANA, telling.open_class(capacity=0), insist=1)
-    (told,) = await ear.heard(1)
+    (told,) = await webhook.wait_for(1)
     assert (told["type"], told["title"].partition(":")[0]) == ("prebooking.waiting_list", "Waiting list")
 
 
-async def test_what_ends_without_an_execution_is_told_too(asleep: World, ear: Receiver) -> None:
+async def test_what_ends_without_an_execution_is_told_too(asleep: World, webhook: Receiver) -> None:
     asleep.qstash.qstash.faults.change({"lost": True})
     row = await prebook_open_class(asleep)
     asleep.qstash.qstash.faults.clear()
@@ -101,17 +101,17 @@ async def test_what_ends_without_an_execution_is_told_too(asleep: World, ear: Re
     )
     await sweep(asleep)
     await asleep.services.background_tasks.once()
-    (told,) = await ear.heard(1)
+    (told,) = await webhook.wait_for(1)
     assert (told["data"]["prebooking_id"], told["data"]["outcome"]) == (row["id"], "expired")
 
 
-async def test_a_host_that_sleeps_tells_before_it_answers(asleep: World, ear: Receiver) -> None:
+async def test_a_host_that_sleeps_tells_before_it_answers(asleep: World, webhook: Receiver) -> None:
     await prebook_open_class(asleep)
-    await ear.heard(1)
+    await webhook.wait_for(1)
     assert await untold(asleep) == 0
 
 
-async def test_a_crash_between_the_end_and_the_telling_loses_nothing(asleep: World, ear: Receiver) -> None:
+async def test_a_crash_between_the_end_and_the_telling_loses_nothing(asleep: World, webhook: Receiver) -> None:
     """The replica that ended it could not publish; another's sweep does."""
 
     async def died(within_s: float) -> None: ...
@@ -121,30 +121,30 @@ async def test_a_crash_between_the_end_and_the_telling_loses_nothing(asleep: Wor
     await asleep.finished(ANA, row["id"])
     assert await untold(asleep) == 1
     await asleep.services.background_tasks.once()
-    await ear.heard(1)
+    await webhook.wait_for(1)
     assert await untold(asleep) == 0
 
 
-async def test_a_crash_after_publishing_tells_it_once(asleep: World, ear: Receiver) -> None:
+async def test_a_crash_after_publishing_tells_it_once(asleep: World, webhook: Receiver) -> None:
     row = await prebook_open_class(asleep)
     await asleep.finished(ANA, row["id"])
-    await ear.heard(1)
+    await webhook.wait_for(1)
     await asleep.database.execute("update prebooking.notices set told_at = null, message_id = null")
     await anew(asleep)
     await asleep.services.background_tasks.once()
     assert await untold(asleep) == 0
     await prebook_next(asleep)
-    await ear.heard(2)  # the next one; a repeat of the first would have come before it
-    assert len(set(ear.ids)) == len(ear.ids) == 2
+    await webhook.wait_for(2)  # the next one; a repeat of the first would have come before it
+    assert len(set(webhook.ids)) == len(webhook.ids) == 2
 
 
 async def prebook_next(world: World) -> dict[str, Any]:
     return await world.prebook(ANA, world.open_class(class_id=502), id=502)
 
 
-async def test_when_qstash_is_down_it_is_told_later(asleep: World, ear: Receiver) -> None:
+async def test_when_qstash_is_down_it_is_told_later(asleep: World, webhook: Receiver) -> None:
     row = await prebook_open_class(asleep)
-    await ear.heard(1)
+    await webhook.wait_for(1)
     await asleep.database.execute("update prebooking.notices set told_at = null, key = key || 'b', failures = 9")
     await anew(asleep)
     asleep.qstash.qstash.faults.change({"api_status": {"value": 503}})
@@ -156,7 +156,7 @@ async def test_when_qstash_is_down_it_is_told_later(asleep: World, ear: Receiver
     assert await untold(asleep) == 1
     await anew(asleep)
     await asleep.services.background_tasks.once()
-    assert [told["data"]["prebooking_id"] for told in await ear.heard(2)] == [row["id"]] * 2
+    assert [told["data"]["prebooking_id"] for told in await webhook.wait_for(2)] == [row["id"]] * 2
 
 
 async def test_a_webhook_that_qstash_refuses_is_tried_a_few_times_a_minute_and_keeps_no_prebooking_waiting(
@@ -177,10 +177,10 @@ async def test_a_webhook_that_qstash_refuses_is_tried_a_few_times_a_minute_and_k
     assert not asleep.services.sweeper._breaker.paused
 
 
-async def test_two_replicas_publish_different_ones(asleep: World, ear: Receiver) -> None:
+async def test_two_replicas_publish_different_ones(asleep: World, webhook: Receiver) -> None:
     first, second = asleep.services.store, asleep.services.store
     await prebook_open_class(asleep)
-    await ear.heard(1)
+    await webhook.wait_for(1)
     while await untold(asleep):  # the receiver hears it before that is written down
         await asyncio.sleep(0.01)
     await asleep.database.execute("update prebooking.notices set told_at = null, try_after = now()")
@@ -188,11 +188,11 @@ async def test_two_replicas_publish_different_ones(asleep: World, ear: Receiver)
 
 
 async def test_a_receiver_that_fails_is_tried_again_and_then_told_anew_under_the_same_id(
-    asleep: World, ear: Receiver
+    asleep: World, webhook: Receiver
 ) -> None:
-    ear.statuses = [500] * 6
+    webhook.statuses = [500] * 6
     await prebook_open_class(asleep)
-    await ear.heard(6)
+    await webhook.wait_for(6)
     query = "select failures, failure from prebooking.notices"
     async for _ in ticks():
         failures, failure = await asleep.database.fetchrow(query)
@@ -202,8 +202,8 @@ async def test_a_receiver_that_fails_is_tried_again_and_then_told_anew_under_the
     assert await untold(asleep) == 1
     await anew(asleep)
     await asleep.services.background_tasks.once()
-    await ear.heard(7)
-    assert len(set(ear.ids)) == 1
+    await webhook.wait_for(7)
+    assert len(set(webhook.ids)) == 1
 
 
 async def ticks() -> AsyncIterator[None]:
@@ -220,11 +220,11 @@ async def test_a_repeated_or_unknown_failure_is_nothing_to_note(asleep: World) -
     assert (await deliver(asleep, FAILED, b'{"sourceMessageId": "../x"}')).status_code == 489
 
 
-async def test_news_of_yesterday_are_not_told(asleep: World, ear: Receiver) -> None:
+async def test_news_of_yesterday_are_not_told(asleep: World, webhook: Receiver) -> None:
     """A webhook that is set up later is not flooded."""
     row = await prebook_open_class(asleep)
     await asleep.finished(ANA, row["id"])
-    await ear.heard(1)
+    await webhook.wait_for(1)
     await asleep.database.execute(
         "update prebooking.notices set told_at = null, created_at = now() - interval '25 hours', try_after = now()"
     )
@@ -232,14 +232,14 @@ async def test_news_of_yesterday_are_not_told(asleep: World, ear: Receiver) -> N
 
 
 async def test_the_query_of_the_webhooks_url_arrives_as_it_was_set(
-    database: asyncpg.Connection, outside: Outside, ear: Receiver
+    database: asyncpg.Connection, outside: Outside, webhook: Receiver
 ) -> None:
     """For receivers that make a push message of any JSON by a template, such as ntfy."""
-    url = f"{ear.url}?tpl=1&t=%7B%7B.title%7D%7D&m=%7B%7B.text%7D%7D"
-    async with open_world(database, *outside, **(ear.settings | {"notify_webhook_url": url})) as world:
+    url = f"{webhook.url}?tpl=1&t=%7B%7B.title%7D%7D&m=%7B%7B.text%7D%7D"
+    async with open_world(database, *outside, **(webhook.settings | {"notify_webhook_url": url})) as world:
         await prebook_open_class(world)
-        await ear.heard(1)
-    assert dict(ear.queries[0]) == {"tpl": "1", "t": "{{.title}}", "m": "{{.text}}"}
+        await webhook.wait_for(1)
+    assert dict(webhook.queries[0]) == {"tpl": "1", "t": "{{.title}}", "m": "{{.text}}"}
 
 
 async def test_nobody_is_told_without_a_url_and_every_one_of_ours_is_kept(world: World) -> None:
@@ -258,7 +258,7 @@ async def test_the_old_crons_ends_are_its_own_to_tell(asleep: World) -> None:
 
 
 async def test_a_silent_account_host_delays_no_notice_however_many_sessions_are_due(
-    telling: World, ear: Receiver
+    telling: World, webhook: Receiver
 ) -> None:
     inject_fault(telling, "hang", WHOAMI, times=None)
     await telling.member("bea@example.com")
@@ -274,4 +274,4 @@ async def test_a_silent_account_host_delays_no_notice_however_many_sessions_are_
     for row in rows:
         await telling.finished(row["user_email"], row["id"])
     async with asyncio.timeout(5):
-        await ear.heard(2)
+        await webhook.wait_for(2)

@@ -340,7 +340,7 @@ async def test_a_sign_in_that_is_refused_or_that_books(
     ("path", "kind"), [(LOGIN, "status"), (LOGIN, "reset"), (LOGIN, "html_text"), (ENTRANCE, "reset"), (LOGIN, "wrong")]
 )
 async def test_signing_in_again(database: asyncpg.Connection, outside: Outside, path: str, kind: str) -> None:
-    async with receiver() as ear, watched(database, outside, **ear.settings) as (world, secrets):
+    async with receiver() as webhook, watched(database, outside, **webhook.settings) as (world, secrets):
         assert (await signs_in(world, secrets)).status_code == 200
         row = await world.prebook(ANA, world.open_class(1790))
         world.gym.accounts.kill(ANA, world.gym.site.clock())
@@ -349,10 +349,10 @@ async def test_signing_in_again(database: asyncpg.Connection, outside: Outside, 
         else:
             inject_fault(world, kind, path, status=403)
         async with asyncio.timeout(60):
-            while not ear.received:  # a look that met a slow machine is repeated after a minute
+            while not webhook.received:  # a look that met a slow machine is repeated after a minute
                 await world.services.background_tasks.once()
                 await time_passes(world, 61)
-        (told,) = ear.received
+        (told,) = webhook.received
         warning = (await world.read(ANA, row["id"]))["warning"]
         assert warning["code"] == "session_expired"
         assert PASSWORD not in f"{told} {warning}"

@@ -22,15 +22,15 @@ Outside = tuple[Gateway, QStashServer, AimHarder]
 
 
 @pytest.fixture
-async def ear() -> AsyncIterator[Receiver]:
+async def webhook() -> AsyncIterator[Receiver]:
     async with receiver() as listening:
         yield listening
 
 
 @pytest.fixture
-async def watching(database: asyncpg.Connection, outside: Outside, ear: Receiver) -> AsyncIterator[World]:
+async def watching(database: asyncpg.Connection, outside: Outside, webhook: Receiver) -> AsyncIterator[World]:
     """A replica whose chores are done when the test says so."""
-    async with open_world(database, *outside, **ear.settings, sweep_seconds=0) as running:
+    async with open_world(database, *outside, **webhook.settings, sweep_seconds=0) as running:
         yield running
 
 
@@ -66,17 +66,17 @@ def requests_to(world: World, path: str) -> int:
 
 
 async def test_a_session_that_dies_an_hour_before_the_opening_is_told_half_an_hour_before(
-    watching: World, ear: Receiver
+    watching: World, webhook: Receiver
 ) -> None:
     await watching.member(ANA)
     row = await waiting(watching, 3600, activityName="WOD")
     kill_session(watching)
     await watching.services.background_tasks.once()
-    assert (requests_to(watching, WHOAMI), ear.received) == (0, [])
+    assert (requests_to(watching, WHOAMI), webhook.received) == (0, [])
     await time_passes(watching, 1801)
     await watching.services.background_tasks.once()
 
-    (told,) = await ear.heard(1)
+    (told,) = await webhook.wait_for(1)
     assert told["type"] == "session.dead"
     assert told["title"].startswith("Sign in to AimHarder: WOD")
     assert told["data"]["prebooking_id"] == row["id"]
@@ -98,7 +98,7 @@ async def test_it_is_looked_at_30_and_5_minutes_before_and_at_no_other_time(watc
 
 
 async def test_who_dies_between_the_two_looks_is_told_by_the_second_and_told_once(
-    watching: World, ear: Receiver
+    watching: World, webhook: Receiver
 ) -> None:
     await watching.member(ANA)
     await waiting(watching, 1790)
@@ -107,10 +107,10 @@ async def test_who_dies_between_the_two_looks_is_told_by_the_second_and_told_onc
     await time_passes(watching, 1500)
     for _ in range(3):
         await watching.services.background_tasks.once()
-    assert len(await ear.heard(1)) == 1
+    assert len(await webhook.wait_for(1)) == 1
 
 
-async def test_many_who_die_at_once_are_told_together(watching: World, ear: Receiver) -> None:
+async def test_many_who_die_at_once_are_told_together(watching: World, webhook: Receiver) -> None:
     """Each may be stored anew by the web application for two seconds, which pass for all of them at once: else 48 s."""
     members = [f"member{n}@example.com" for n in range(24)]
     for n, email in enumerate(members):
@@ -119,11 +119,11 @@ async def test_many_who_die_at_once_are_told_together(watching: World, ear: Rece
         watching.gym.accounts.kill(email, watching.gym.site.clock())
     async with asyncio.timeout(24):
         await watching.services.background_tasks.once()
-    told = await ear.heard(len(members))
+    told = await webhook.wait_for(len(members))
     assert sorted(one["data"]["user_email"] for one in told) == sorted(members)
 
 
-async def test_who_stays_dead_is_told_once(watching: World, ear: Receiver) -> None:
+async def test_who_stays_dead_is_told_once(watching: World, webhook: Receiver) -> None:
     await watching.member(ANA)
     await waiting(watching, 1790)
     kill_session(watching)
@@ -180,7 +180,7 @@ async def test_with_little_time_left_no_look_begins(watching: World) -> None:
         assert requests_to(watching, WHOAMI) == looks
 
 
-async def test_who_signs_in_again_is_warned_no_longer_and_is_booked(watching: World, ear: Receiver) -> None:
+async def test_who_signs_in_again_is_warned_no_longer_and_is_booked(watching: World, webhook: Receiver) -> None:
     await watching.member(ANA)
     row = await waiting(watching, 1790)
     kill_session(watching)
@@ -200,10 +200,10 @@ async def test_who_signs_in_again_is_warned_no_longer_and_is_booked(watching: Wo
     assert (await watching.read(ANA, row["id"]))["warning"] is None
 
 
-async def test_one_without_a_session_is_warned_like_one_with_a_dead_one(watching: World, ear: Receiver) -> None:
+async def test_one_without_a_session_is_warned_like_one_with_a_dead_one(watching: World, webhook: Receiver) -> None:
     row = await waiting(watching, 1790)
     await watching.services.background_tasks.once()
-    await ear.heard(1)
+    await webhook.wait_for(1)
     assert (await watching.read(ANA, row["id"]))["warning"]["code"] == "session_expired"
 
 
@@ -222,7 +222,7 @@ async def test_an_old_token_is_refreshed_and_a_young_one_left_alone(watching: Wo
     assert session.auth in stored["aimharder_cookies"]
 
 
-async def test_a_silent_gym_warns_nobody_and_is_asked_again(watching: World, ear: Receiver) -> None:
+async def test_a_silent_gym_warns_nobody_and_is_asked_again(watching: World, webhook: Receiver) -> None:
     await watching.member(ANA)
     row = await waiting(watching, 1790)
     inject_fault(watching, "status", WHOAMI, status=503)
@@ -231,7 +231,7 @@ async def test_a_silent_gym_warns_nobody_and_is_asked_again(watching: World, ear
     await time_passes(watching, 61)
     kill_session(watching)
     await watching.services.background_tasks.once()
-    await ear.heard(1)
+    await webhook.wait_for(1)
 
 
 async def test_replicas_share_the_looks(watching: World, outside: Outside) -> None:
@@ -286,7 +286,7 @@ async def test_refreshers_that_race_leave_a_living_token_behind(watching: World,
         assert await watching.database.fetchval("select count(*) from prebooking.notices") == 0
 
 
-async def test_a_lost_token_is_no_dead_session_while_its_cookies_live(watching: World, ear: Receiver) -> None:
+async def test_a_lost_token_is_no_dead_session_while_its_cookies_live(watching: World, webhook: Receiver) -> None:
     """Killed between the gym's answer and our commit: the stored token is stale, the cookies serve until they die."""
     watching.gym.accounts.rules.refresh_renews_cookie = False
     await watching.member(ANA)
@@ -298,7 +298,7 @@ async def test_a_lost_token_is_no_dead_session_while_its_cookies_live(watching: 
     kill_session(watching)
     await time_passes(watching, 1500)
     await watching.services.background_tasks.once()
-    await ear.heard(1)
+    await webhook.wait_for(1)
 
 
 async def test_while_making_ready_a_living_session_is_left_alone_however_old(watching: World) -> None:

@@ -23,18 +23,18 @@ LATE_S = 1.0
 
 
 @pytest.fixture
-async def ear() -> AsyncIterator[Receiver]:
+async def webhook() -> AsyncIterator[Receiver]:
     async with receiver() as listening:
         yield listening
 
 
 @pytest.fixture
 async def keeping(
-    database: asyncpg.Connection, outside: Outside, ear: Receiver, request: pytest.FixtureRequest
+    database: asyncpg.Connection, outside: Outside, webhook: Receiver, request: pytest.FixtureRequest
 ) -> AsyncIterator[World]:
     """Ana has signed in, and her password is remembered. Chores are done when the test says so."""
     settings: dict[str, Any] = {"sweep_seconds": 0, "session_encryption_keys": KEY} | getattr(request, "param", {})
-    async with open_world(database, *outside, **ear.settings | settings) as world:
+    async with open_world(database, *outside, **webhook.settings | settings) as world:
         enrol(world)
         assert (await post(world, REMEMBER)).status_code == 200
         forget_requests(world)
@@ -61,11 +61,13 @@ async def warning_of(world: World, row: dict[str, Any]) -> Any:
 # ---- in the looks
 
 
-async def test_a_session_that_dies_in_the_last_hour_is_signed_in_again_and_books(keeping: World, ear: Receiver) -> None:
+async def test_a_session_that_dies_in_the_last_hour_is_signed_in_again_and_books(
+    keeping: World, webhook: Receiver
+) -> None:
     row = await waiting(keeping, 1790)
     kill_session(keeping)
     await keeping.services.background_tasks.once()
-    assert (await warning_of(keeping, row), len(logins(keeping)), ear.received) == (None, 1, [])
+    assert (await warning_of(keeping, row), len(logins(keeping)), webhook.received) == (None, 1, [])
     assert (await told(keeping))["remembered"] is True
     _, booked = await ran(keeping, await keeping.prebook(ANA, keeping.open_class(class_id=502), id=502))
     assert booked["result"]["outcome"] == "booked"
@@ -91,18 +93,18 @@ async def test_replicas_sign_each_member_in_once(keeping: World, outside: Outsid
     assert all([(await told(keeping, email))["alive"] for email in members])
 
 
-async def test_who_is_not_remembered_is_told_as_ever(keeping: World, ear: Receiver) -> None:
+async def test_who_is_not_remembered_is_told_as_ever(keeping: World, webhook: Receiver) -> None:
     assert (await post(keeping, RIGHT)).status_code == 200
     row = await waiting(keeping, 1790)
     kill_session(keeping)
     await keeping.services.background_tasks.once()
-    await ear.heard(1)
+    await webhook.wait_for(1)
     assert set(await warning_of(keeping, row)) == {"code", "message", "since"}
     assert len(logins(keeping)) == 1  # the one of the person
 
 
 async def test_a_refused_password_is_forgotten_told_with_the_reason_and_never_tried_again(
-    keeping: World, ear: Receiver
+    keeping: World, webhook: Receiver
 ) -> None:
     row = await waiting(keeping, 1790)
     change_password(keeping)
@@ -110,7 +112,7 @@ async def test_a_refused_password_is_forgotten_told_with_the_reason_and_never_tr
     warning = await warning_of(keeping, row)
     assert (warning["code"], warning["reason"]) == ("session_expired", "password_refused")
     assert "password" in warning["message"]
-    (notice,) = await ear.heard(1)
+    (notice,) = await webhook.wait_for(1)
     assert notice["type"] == "session.dead"
     assert "refuses the password" in notice["text"]
     assert await remembered(keeping) is None
@@ -123,7 +125,7 @@ async def test_a_refused_password_is_forgotten_told_with_the_reason_and_never_tr
     failed = await keeping.finished(ANA, other["id"])
     assert failed["error_code"] == "session_expired"
     assert "refuses your password" in failed["error_message"]
-    assert (len(logins(keeping)), sum(one["type"] == "session.dead" for one in ear.received)) == (1, 1)
+    assert (len(logins(keeping)), sum(one["type"] == "session.dead" for one in webhook.received)) == (1, 1)
 
     assert (await post(keeping, REMEMBER | {"password": "another one"})).status_code == 200
     assert await warning_of(keeping, row) is None
@@ -131,7 +133,7 @@ async def test_a_refused_password_is_forgotten_told_with_the_reason_and_never_tr
 
 @pytest.mark.parametrize("kind", ["status", "login_page", "reset", "empty"])
 async def test_where_the_login_is_silent_the_password_is_kept_and_tried_at_the_next_look(
-    keeping: World, ear: Receiver, kind: str
+    keeping: World, webhook: Receiver, kind: str
 ) -> None:
     row = await waiting(keeping, 1790)
     kill_session(keeping)
@@ -140,7 +142,7 @@ async def test_where_the_login_is_silent_the_password_is_kept_and_tried_at_the_n
         await keeping.services.background_tasks.once()
         await time_passes(keeping, 61)
     assert len(logins(keeping)) == 1  # a look
-    await ear.heard(1)
+    await webhook.wait_for(1)
     warning = await warning_of(keeping, row)
     assert "reason" not in warning
     keeping.gym.faults.clear()
@@ -218,13 +220,13 @@ async def can_not_be_read(world: World, how: str) -> None:
 
 @pytest.mark.parametrize("how", UNREADABLE)
 async def test_a_session_that_can_not_be_read_is_signed_in_again_by_the_look(
-    keeping: World, ear: Receiver, how: str
+    keeping: World, webhook: Receiver, how: str
 ) -> None:
     row = await waiting(keeping, 1790)
     await can_not_be_read(keeping, how)
     assert ((await told(keeping))["alive"], (await told(keeping))["remembered"]) == (False, True)
     await keeping.services.background_tasks.once()
-    assert (await warning_of(keeping, row), len(logins(keeping)), ear.received) == (None, 1, [])
+    assert (await warning_of(keeping, row), len(logins(keeping)), webhook.received) == (None, 1, [])
     assert ((await told(keeping))["alive"], (await told(keeping))["remembered"]) == (True, True)
 
 
@@ -248,12 +250,12 @@ async def test_while_making_ready_one_that_can_not_be_read_is_signed_in_again_an
     assert (len(logins(keeping)), len(keeping.gym.ledger.of(REFRESH)), len(bookings_asked(keeping))) == (1, 0, 1)
 
 
-async def test_one_that_can_not_be_read_and_is_not_remembered_is_told(keeping: World, ear: Receiver) -> None:
+async def test_one_that_can_not_be_read_and_is_not_remembered_is_told(keeping: World, webhook: Receiver) -> None:
     assert (await post(keeping, RIGHT)).status_code == 200
     row = await waiting(keeping, 1790)
     await can_not_be_read(keeping, "its key is lost")
     await keeping.services.background_tasks.once()
-    await ear.heard(1)
+    await webhook.wait_for(1)
     assert (await warning_of(keeping, row))["code"] == "session_expired"
     assert len(keeping.gym.ledger.of(WHOAMI)) == 1  # the sign-in's own
 

@@ -48,16 +48,16 @@ def migrate(
         for name in asyncio.run(apply(url)):
             out().print(f"applied {name}")
     except ValueError:  # its text quotes the supposed port, which may be a part of the password
-        fail("Not migrated.", SettingsError(f"DATABASE_URL can't be read: {_ENCODE}"))
+        fail("Not migrated.", SettingsError("DATABASE_URL can't be read"), _ENCODE)
     except socket.gaierror as exc:
-        fail("Not migrated.", OSError(f"the host of DATABASE_URL is not found ({exc}): {_ENCODE}; {_POOLER}"))
+        fail("Not migrated.", OSError(f"the host of DATABASE_URL is not found ({exc})"), f"{_ENCODE}; {_POOLER}")
     except OSError as exc:
         fix = _POOLER if exc.errno in _NO_ROUTE else "check its host and port, and that this host may connect to it"
-        fail("Not migrated.", OSError(f"the host of DATABASE_URL does not respond ({str(exc) or 'time-out'}): {fix}"))
+        fail("Not migrated.", OSError(f"the host of DATABASE_URL does not respond ({str(exc) or 'time-out'})"), fix)
     except asyncpg.InvalidAuthorizationSpecificationError as exc:
-        fail("Not migrated.", OSError(f"{exc}: check user and password in DATABASE_URL; {_ENCODE}"))
+        fail("Not migrated.", exc, f"check user and password in DATABASE_URL; {_ENCODE}")
     except asyncpg.InvalidCatalogNameError as exc:
-        fail("Not migrated.", OSError(f"{exc}: correct the name at the end of DATABASE_URL"))
+        fail("Not migrated.", exc, "correct the name at the end of DATABASE_URL")
     except (asyncpg.PostgresError, asyncpg.InterfaceError, MigrationChangedError) as exc:
         fail("Not migrated.", exc)
     out().print("The database is up to date.")
