@@ -126,7 +126,7 @@ class Play:
         self._stack = stack
         self._database = database
         self._clock = DatabaseClock(database)
-        self._ear = webhook
+        self._webhook = webhook
         remembered = [f"member{number:03}@example.com" for number in range(members)]
         others = [f"other{number:03}@example.com" for number in range(members)]
         died = {email: rng.uniform(0.0, last_s) for email in remembered}
@@ -247,10 +247,10 @@ class Play:
         heard = 0
         while True:
             now_s = self._left_s + self._clock.behind_s
-            for notice in self._ear.received[heard:]:
+            for notice in self._webhook.received[heard:]:
                 if notice["type"] == "session.dead":
                     self._verdict.told.setdefault(notice["data"]["user_email"], now_s)
-            heard = len(self._ear.received)
+            heard = len(self._webhook.received)
             await asyncio.sleep(0.02)
 
     async def _until_ended(self) -> None:

@@ -1,9 +1,10 @@
-"""Replicas whose sweep doesn't run, so that only what a test does happens; the database's adapter alone."""
+"""Replicas whose sweep doesn't run, so that only what a test does happens; the database's adapter alone; a webhook."""
 
 from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+from tests.support.webhook_receiver import Receiver, receiver
 from tests.support.world import World, open_world
 
 from prebooking.adapters.supabase.store import SupabaseStore, open_store
@@ -41,3 +42,10 @@ async def store(database: asyncpg.Connection, gateway: Gateway) -> AsyncIterator
     async with open_store(gateway.url, gateway.secret_key, "a replica") as running:
         yield running
     gateway.faults.set()
+
+
+@pytest.fixture
+async def webhook() -> AsyncIterator[Receiver]:
+    """The receiver of the notices, for replicas with its settings."""
+    async with receiver() as listening:
+        yield listening

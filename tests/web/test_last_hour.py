@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import pytest
 from tests.support.database_clock import DatabaseClock
-from tests.support.webhook_receiver import Receiver, receiver
+from tests.support.webhook_receiver import Receiver
 from tests.support.world import World, open_world
 from tests.web.signing_in import KEY, RIGHT, enrol, logins, post
 
@@ -34,12 +34,6 @@ _DICE = Random(13)
 DIED_S |= {f"remembered{n:03}@example.com": _DICE.uniform(20, 3590) for n in range(_MORE)}
 OTHERS_DIED_S |= {f"other{n:03}@example.com": _DICE.uniform(301, 3590) for n in range(_MORE)}
 REAL_S = 12.0 + _MORE / 5  # from the creation to the opening
-
-
-@pytest.fixture
-async def webhook() -> AsyncIterator[Receiver]:
-    async with receiver() as listening:
-        yield listening
 
 
 @pytest.fixture

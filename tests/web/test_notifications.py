@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from tests.support.executions import ANA, BOOK, WHOAMI, at_gym, inject_fault, prebook_open_class, sweep
 from tests.support.signing import deliver
-from tests.support.webhook_receiver import Receiver, receiver
+from tests.support.webhook_receiver import Receiver
 from tests.support.world import World, open_world
 
 from prebooking_local.aimharder import AimHarder
@@ -19,12 +19,6 @@ from prebooking_local.supabase import Gateway
 
 Outside = tuple[Gateway, QStashServer, AimHarder]
 FAILED = "/qstash/notice-failed"
-
-
-@pytest.fixture
-async def webhook() -> AsyncIterator[Receiver]:
-    async with receiver() as listening:
-        yield listening
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import asyncpg
 import httpx
 import pytest
 from tests.support.executions import ANA, REFRESH, WHOAMI, at_gym, bookings_asked, inject_fault
-from tests.support.webhook_receiver import Receiver, receiver
+from tests.support.webhook_receiver import Receiver
 from tests.support.world import World, open_world
 
 from prebooking.domain.budget import Budget
@@ -19,12 +19,6 @@ from prebooking_local.qstash.server import QStashServer
 from prebooking_local.supabase import Gateway
 
 Outside = tuple[Gateway, QStashServer, AimHarder]
-
-
-@pytest.fixture
-async def webhook() -> AsyncIterator[Receiver]:
-    async with receiver() as listening:
-        yield listening
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 from tests.support.executions import ANA, LOGIN, REFRESH, WHOAMI, at_gym, bookings_asked, inject_fault, ran
-from tests.support.webhook_receiver import Receiver, receiver
+from tests.support.webhook_receiver import Receiver
 from tests.support.world import World, open_world
 from tests.web.signing_in import ACCOUNT, KEY, RIGHT, WRONG, enrol, logins, post, remembered, stored, told
 from tests.web.test_session_watch import time_passes, token_is_old, waiting
@@ -20,12 +20,6 @@ from prebooking_local.supabase import Gateway
 Outside = tuple[Gateway, QStashServer, AimHarder]
 REMEMBER = RIGHT | {"remember": True}
 LATE_S = 1.0
-
-
-@pytest.fixture
-async def webhook() -> AsyncIterator[Receiver]:
-    async with receiver() as listening:
-        yield listening
 
 
 @pytest.fixture
