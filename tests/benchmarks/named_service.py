@@ -5,10 +5,10 @@ import sys
 from functools import partial
 
 from prebooking.cli import main as command
-from prebooking.cli.optional_imports import without
+from prebooking.cli.terminal_packages import without_terminal_packages
 
 if __name__ == "__main__":
-    with without("rich", "pygments"):  # as by `serve`, whose memory is measured
+    with without_terminal_packages():  # as by `serve`, whose memory is measured
         from prebooking import main
         from prebooking.adapters.aimharder.c_ares import look_up
         from prebooking.adapters.aimharder.resolver import Resolver

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from prebooking.cli.common import load_settings, out
-from prebooking.cli.optional_imports import without
+from prebooking.cli.terminal_packages import without_terminal_packages
 from prebooking.settings import Settings, SettingsError, read_settings
 
 # Of the garbage collector's generations. With Python's own, 700 objects, a crowd's requests cost a fifth more CPU.
@@ -21,8 +21,7 @@ _COLLECT_AFTER = (10_000, 10, 10)
 
 def serve() -> None:
     """Run the service."""
-    # structlog and httpx load rich, and httpx pygments, wherever they are installed: 4 MiB that the service never uses.
-    with without("rich", "pygments"):
+    with without_terminal_packages():
         settings = read_settings(Settings)
         _require_free(settings.host, settings.port)
 
