@@ -30,7 +30,7 @@ structlog.configure(
 #: or barriers (the machine, the model, the races): that is right the first time.
 _IN_REAL_TIME = {
     *("browser", "contract", "local", "operating", "processes", "web"),
-    *("test_aimharder_hostile.py", "test_c_ares.py", "test_effects.py", "test_resolver.py", "test_sweep_alarm.py"),
+    *("test_aimharder_hostile.py", "test_c_ares.py", "test_effects.py", "test_resolver.py", "test_sweep_timer.py"),
     "test_timeouts.py",
 }
 #: What leaks once, leaks.
