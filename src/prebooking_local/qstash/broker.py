@@ -114,6 +114,7 @@ class Broker:
                 self._slots.give()
             elif self._flow.admits(message):
                 self._start(self._attempt(message))
+                await asyncio.sleep(0)  # of a crowd at one instant the first leaves before the last is signed
             else:
                 self._slots.give()  # it waits for its own kind, and keeps no other waiting
 
