@@ -338,7 +338,7 @@ async def test_the_requests_of_strangers_wait_for_their_turn_and_those_of_the_kn
             await reader.readuntil(b"ok")
         return loop.time() - began
 
-    greedy = await took(100)
+    their_turns_s = 90 * 0.005
+    assert await took(100) > their_turns_s
     site.knows = True
-    assert greedy > 90 * 0.005
-    assert await took(100) < greedy
+    assert min([await took(100) for _ in range(3)]) < their_turns_s  # of three: a busy machine may stand still for one
