@@ -175,6 +175,12 @@ async def test_what_no_longer_fits_is_cancelled_and_made_anew_when_it_fits_again
     ]
 
 
+async def test_a_change_that_is_repeated_changes_nothing(sweepless: World) -> None:
+    series = await made(sweepless)
+    how = {"skip": [day(13)], "class": {"starts": "08:00"}}
+    assert await changed(sweepless, series, **how) == await changed(sweepless, series, **how)
+
+
 async def test_a_skipped_day_is_shown_as_such(sweepless: World) -> None:
     series = await made(sweepless)
     now = await changed(sweepless, series, skip=[day(13), day(6), day(6)])

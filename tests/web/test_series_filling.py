@@ -71,6 +71,18 @@ async def test_however_long_nobody_ran_all_that_is_due_is_made(sweepless: World)
     assert len(await rows(sweepless)) == 7
 
 
+async def test_one_that_is_changed_before_it_is_filled_is_filled_as_it_is_now(sweepless: World) -> None:
+    series = await made(sweepless)
+    before = await sweepless.services.series.read(ANA, UUID(series["id"]))
+    assert before is not None
+    await sweepless.database.execute(
+        "update public.prebooking_series set revision = revision + 1, weekly = weekly || $1", ALL_WEEKDAYS
+    )
+    now = await sweepless.services.series.fill(before)
+    assert now.weekly.weekdays == (1, 2, 3, 4, 5, 6, 7)
+    assert len(await rows(sweepless)) == len(now.taken) > 1
+
+
 async def test_it_is_looked_at_when_the_next_day_becomes_due_and_once_a_day(sweepless: World) -> None:
     async def look_at() -> datetime | None:
         found: datetime | None = await sweepless.database.fetchval("select look_at from public.prebooking_series")
@@ -169,6 +181,30 @@ async def test_one_that_cannot_be_filled_keeps_no_other_from_it(
     monkeypatch.setattr(sweepless.services.series, "fill", fails_for_one)
     await sweepless.services.series.fill_due()
     assert [row["series_id"] for row in await rows(sweepless)] == [good["id"]]
+
+
+async def test_a_database_that_is_away_ends_the_pass(sweepless: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await made(sweepless)
+    await made(sweepless, **{"class": {"starts": "08:00"}})
+    await look_now(sweepless)
+    filled: list[UUID] = []
+
+    async def is_away(series: Series) -> Series:
+        filled.append(series.id)
+        raise StoreUnavailableError("gone")
+
+    monkeypatch.setattr(sweepless.services.series, "fill", is_away)
+    with pytest.raises(StoreUnavailableError):
+        await sweepless.services.series.fill_due()
+    assert len(filled) == 1
+
+
+async def test_no_batch_is_begun_when_the_time_is_up(sweepless: World) -> None:
+    await made(sweepless)
+    await sweepless.database.execute("delete from public.prebookings")
+    await look_now(sweepless)
+    await sweepless.services.series.fill_due(until=0.0)
+    assert await rows(sweepless) == []
 
 
 async def test_two_replicas_side_by_side_make_each_day_once(

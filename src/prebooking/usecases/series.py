@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from prebooking.domain.days import read_day, written
+from prebooking.domain.days import read_day
 from prebooking.domain.errors import StoreUnavailableError
 from prebooking.domain.ports import Clock, SeriesStore
 from prebooking.domain.series import MOST, Series, SeriesAnswer, WeeklyClass
@@ -99,11 +99,10 @@ class WeeklySeries:
         """Creates the missing prebookings of due days. Returns the current series. Raises StoreUnavailableError."""
         for _ in range(_TRIES):
             due, following = due_days(series, series.now), next_due_at(series, series.now)
-            taken = {one.day for one in series.taken}
             look_at = series.now + _LONGEST_PAUSE if due else None
             filled = await self._store.fill_series(
                 series,
-                {uuid4(): one for one in due if written(one.day) not in taken},
+                {uuid4(): one for one in due},
                 max_active=self._max_active,
                 look_at=min(look_at, following) if look_at and following else look_at,
             )

@@ -43,7 +43,7 @@ class SeriesStore(Protocol):
     async def fill_series(
         self, read: Series, days: Mapping[UUID, SeriesDay], *, max_active: int, look_at: datetime | None
     ) -> SeriesAnswer:
-        """Creates the prebookings of these days. Outcomes: filled, stale, not_found.
+        """Creates the prebookings of those days that have none. Outcomes: filled, stale, not_found.
 
         `look_at`: when the next day becomes due; None: never.
         """
