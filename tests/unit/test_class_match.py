@@ -154,6 +154,48 @@ def test_the_only_class_of_the_hour_that_an_unlisted_id_may_have_been_sent_as_is
     assert standing_in(Listing({"777": mine, "778": beside}), wanted, "501", certain=False) is NotFound.UNKNOWN
 
 
+FREE = ListedClass(None, None, cancelled=False, hour="18:00", name="CrossFit")
+MINE = replace(FREE, book_state=1)
+
+
+def test_what_was_certainly_sent_is_looked_up_by_its_id() -> None:
+    wanted = WantedClass(id="501", starts="18:00", name=None)
+    assert standing_in(Listing({"501": MINE}), wanted, "501", certain=True) == "501"
+    assert standing_in(Listing({"501": FREE}), wanted, "501", certain=True) is NotFound.ABSENT
+    assert standing_in(Listing({"501": FREE, "777": MINE}), wanted, "501", certain=True) is NotFound.ELSEWHERE
+    no_hours = Listing({"501": replace(FREE, hour=None), "777": replace(MINE, hour=None)})
+    assert standing_in(no_hours, wanted, "501", certain=True) is NotFound.ABSENT
+
+
+def test_of_several_classes_with_that_hour_and_name_the_one_that_has_the_user_is_the_booking() -> None:
+    wanted = WantedClass(id="501", starts="18:00", name="crossfit")
+    assert standing_in(Listing({"777": FREE, "778": MINE}), wanted, "501", certain=False) == "778"
+
+
+def test_an_hour_that_is_not_known_is_that_of_the_id_that_may_have_been_sent() -> None:
+    wanted = WantedClass(id="501", starts=None, name=None)
+    assert standing_in(Listing({"501": FREE}), wanted, "501", certain=False) is NotFound.ABSENT
+
+
+def test_a_name_that_is_not_known_is_that_of_the_class_that_was_cancelled() -> None:
+    wanted = WantedClass(id="501", starts="18:00", name=None)
+    yoga = replace(FREE, name="Yoga")
+    assert wanted.found_in(Listing({"501": replace(FREE, cancelled=True), "777": FREE, "778": yoga})) == "777"
+
+
+def test_a_target_is_what_the_last_listing_showed_until_the_gym_answers_for_another_id() -> None:
+    target = Target(wanted=WantedClass(id="501", starts="18:00", name=None), class_id="501")
+    assert target.may_be_sent  # no listing was read
+    target.look(Listing())
+    assert target.day_is_empty
+    target.look(Listing({"777": FREE}))
+    assert not target.day_is_empty
+    target.answered_for("777")
+    assert (target.class_id, target.found) == ("777", FREE)
+    target.answered_for("501")
+    assert (target.class_id, target.found, target.learnt()) == ("501", None, {})
+
+
 def row(class_: WishedClass | None = None, **data: Any) -> Prebooking:
     now = datetime(2026, 11, 28, tzinfo=UTC)
     return Prebooking(

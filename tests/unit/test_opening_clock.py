@@ -186,3 +186,12 @@ def test_a_host_that_is_stepped_forward_is_followed_as_far_as_the_database_agree
     late.take(quick())
     late.take(quick(step_s=step_s))
     assert abs(late.error_s) <= 0.015
+
+
+def test_beyond_that_it_is_followed_as_fast_as_a_kernel_corrects_a_clock() -> None:
+    host = Host()
+    host.take(quick())
+    host.take(quick(step_s=0.3))
+    before_s = host.error_s
+    host.take(quick(pause_s=100.0))
+    assert host.error_s - before_s == pytest.approx(100 * SLEW, rel=0.01)
