@@ -194,6 +194,10 @@ def test_today_is_todays_day_at_the_box() -> None:
     # Sunday evening in UTC is Monday morning there.
     assert shown(days_to_show(series, at("2026-03-01T17:59")))[0] == "20260302"
     assert shown(days_to_show(series, at("2026-03-01T18:01")))[0] == "20260309"
+    series = mondays(time_zone="America/Los_Angeles", starts="21:00")
+    # Tuesday morning in UTC is Monday evening there.
+    assert shown(days_to_show(series, at("2026-03-03T04:59")))[0] == "20260302"
+    assert shown(days_to_show(series, at("2026-03-03T05:01")))[0] == "20260309"
 
 
 def test_what_differs_on_a_day_is_told_from_what_only_is_written_otherwise() -> None:
