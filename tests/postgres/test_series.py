@@ -190,6 +190,31 @@ async def test_what_a_series_makes_counts_as_active_and_not_among_the_creates_of
     assert await db.connection.fetchval("select prebooking.ordered_lately($1)", ANA) == 1  # by hand
 
 
+async def test_of_two_prebookings_of_a_day_the_series_own_has_it(db: Functions) -> None:
+    series = await make_series(db)
+    row = await made(db, series)
+    await prebooking(db, **of_the_same_class(created_at=NOW - timedelta(days=1)))
+    assert (await read(db, series))["taken"] == [{"day": DAY, "prebooking_id": str(row), "own": True}]
+
+
+async def test_a_day_is_taken_while_it_is_today_anywhere(db: Functions) -> None:
+    series = await make_series(db, time_zone="America/Los_Angeles")
+    await made(db, series)
+    await db.at(STARTS + timedelta(days=1))
+    assert [one["day"] for one in (await read(db, series))["taken"]] == [DAY]
+    await db.at(STARTS + timedelta(days=2))
+    assert (await read(db, series))["taken"] == []
+
+
+async def test_days_skipped_long_ago_are_forgotten(db: Functions) -> None:
+    series = await make_series(db)
+    row = await made(db, series)
+    long_ago, lately = (f"{NOW - timedelta(days=days):%Y%m%d}" for days in (31, 29))
+    await change(db, await read(db, series), skip=[long_ago, lately])
+    await db.cancel(row)
+    assert (await read(db, series))["skip"] == [lately, DAY]
+
+
 async def test_a_cancelled_day_is_skipped_and_its_place_is_free(db: Functions) -> None:
     series = await make_series(db)
     row = await made(db, series)
@@ -268,6 +293,8 @@ async def test_who_changes_without_end_has_to_wait(db: Functions) -> None:
     answer = await change(db, await read(db, series), paused=True, most=1)
     assert (answer["outcome"], answer["retry_after"]) == ("too_many", 60)
     await db.at(NOW + seconds(61))
+    for _ in range(4):
+        await prebooking(db, created_at=NOW + seconds(61))  # by hand: none of a series
     assert (await change(db, await read(db, series), paused=True, most=1))["outcome"] == "changed"
 
 

@@ -54,6 +54,18 @@ async def test_equal_series_that_are_made_at_once_are_one(many: Many) -> None:
     assert len({answer["series"]["id"] for answer in answers}) == 1
 
 
+async def test_series_that_are_made_at_once_are_not_more_than_allowed(many: Many) -> None:
+    dbs = await many(6)
+    weekly = (await make_series(dbs[0]))["weekly"]
+    answers = await asyncio.gather(
+        *(
+            db.call("create_series", id=uuid4(), user_email=ANA, weekly=weekly | {"name": f"{place}"}, most=3)
+            for place, db in enumerate(dbs)
+        )
+    )
+    assert sorted(answer["outcome"] for answer in answers) == ["created"] * 2 + ["too_many"] * 4
+
+
 async def test_a_day_that_is_cancelled_while_others_fill_and_change_is_not_made_again(many: Many) -> None:
     """The user's cancel is confirmed; whatever runs at the same time, the day stays without a prebooking."""
     dbs = await many(4)

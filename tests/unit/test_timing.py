@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.fake_clock import FakeClock
 
-from prebooking.domain.budget import Budget
+from prebooking.domain.budget import Budget, Lease
 from prebooking.domain.delays import not_before, park_delay, release_delay
 from prebooking.domain.opening_clock import OpeningClock
 from prebooking.domain.timings import FIRST_SHOTS, LATEST_SHOTS, Shot, Timings, instant
@@ -54,6 +54,25 @@ def test_a_step_of_the_wall_clock_changes_no_budget(step: float) -> None:
     left = budget.left
     clock.wall_offset = step
     assert budget.left == left
+
+
+@pytest.mark.parametrize(
+    ("passed_s", "step_s", "holds"),
+    [
+        (4.9, 0.0, True),
+        (5.1, 0.0, False),
+        (5.1, -60.0, False),  # the wall clock was set back
+        (0.0, 6.0, False),  # a virtual machine was paused, which its monotonic clock does not know
+    ],
+)
+def test_a_lease_has_ended_as_soon_as_either_clock_says_so(passed_s: float, step_s: float, *, holds: bool) -> None:
+    clock = FakeClock()
+    clock.wall_offset = 1000.0
+    lease = Lease.until(clock, clock.monotonic() + 5)
+    clock.true_time += passed_s
+    clock.wall_offset += step_s
+    assert lease.holds is holds
+    assert lease.left == pytest.approx(5 - passed_s, abs=0.001)
 
 
 @given(st.lists(st.floats(min_value=-30, max_value=30), max_size=8))
