@@ -299,13 +299,22 @@ async def test_who_changes_without_end_has_to_wait(db: Functions) -> None:
 
 
 @pytest.mark.parametrize("keep", [False, True])
-async def test_an_end_cancels_what_waits_or_leaves_it_as_ordinary_prebookings(db: Functions, *, keep: bool) -> None:
+@pytest.mark.parametrize("state", ["pending", "claimed", "begun"])
+async def test_an_end_cancels_what_has_not_begun_or_leaves_it_as_ordinary_prebookings(
+    db: Functions, state: str, *, keep: bool
+) -> None:
     series = await make_series(db)
     row = await made(db, series)
+    await put(db, row, updated_at=NOW, **STATES[state](uuid4()))
+    before = await status(db, row)
     answer = await end(db, series, keep=keep)
-    assert [one["id"] for one in answer["cancelled"]] == ([] if keep else [str(row)])
+    goes = not keep and state != "begun"
+    assert [one["id"] for one in answer["cancelled"]] == ([str(row)] if goes else [])
     kept = await db.row(row)
-    assert (kept["status"], kept["series_id"]) == (("pending", None) if keep else ("cancelled", UUID(series["id"])))
+    assert (kept["status"], kept["series_id"]) == (
+        "cancelled" if goes else before,
+        None if keep else UUID(series["id"]),
+    )
     assert await end(db, series) == {"outcome": "not_found"}
     assert (await fill(db, series, due(1)))["outcome"] == "not_found"
 
