@@ -340,6 +340,16 @@ async def test_what_has_a_day_to_make_is_given_to_one_at_a_time(db: Functions) -
     assert (await db.call("take_series"))["series"] == []
 
 
+async def test_of_all_that_have_a_day_to_make_the_first_due_is_given_first(db: Functions) -> None:
+    series = [await make_series(db, name=f"{place}") for place in range(3)]
+    for one, ago_s in zip(series, (1, 3, 2), strict=True):
+        await db.connection.execute(
+            "update public.prebooking_series set look_at = $2 where id = $1", UUID(one["id"]), NOW - seconds(ago_s)
+        )
+    given = [(await db.call("take_series", limit=1))["series"][0]["id"] for _ in range(3)]
+    assert given == [series[place]["id"] for place in (1, 2, 0)]
+
+
 async def test_a_series_follows_its_user_to_another_e_mail(db: Functions) -> None:
     await db.call("own_email", sub="first", email=ANA)
     series = await make_series(db)

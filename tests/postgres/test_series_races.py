@@ -28,6 +28,15 @@ async def test_many_who_fill_at_once_make_each_day_once(many: Many) -> None:
     assert [status for _, status in await rows_of(dbs[0], series)] == ["pending", "pending"]
 
 
+async def test_series_that_are_filled_at_once_make_no_more_than_there_is_room_for(many: Many) -> None:
+    dbs = await many(6)
+    series = [await make_series(db, name=f"{place}") for place, db in enumerate(dbs)]
+    answers = await asyncio.gather(
+        *(fill(db, one, due(), look_at=TOMORROW, most=2) for db, one in zip(dbs, series, strict=True))
+    )
+    assert sum(len(answer["made"]) for answer in answers) == 2
+
+
 async def test_the_index_alone_would_keep_a_day_from_being_made_twice(many: Many) -> None:
     (db,) = await many(1)
     series = await make_series(db)
