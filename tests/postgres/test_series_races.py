@@ -1,6 +1,7 @@
 """Series under real concurrency: whoever asks at once, a day is made once, and nobody waits in a ring."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,6 +10,7 @@ import pytest
 from tests.postgres.functions import Answer, Functions, Many, until_waiting
 from tests.postgres.weekly import ANA, change, due, end, fill, make_series, read
 
+Work = Callable[[Functions, dict[str, Any]], Coroutine[Any, Any, Answer]]
 TOMORROW = datetime.now(UTC) + timedelta(days=1)
 
 
@@ -63,16 +65,28 @@ async def test_equal_series_that_are_made_at_once_are_one(many: Many) -> None:
     assert len({answer["series"]["id"] for answer in answers}) == 1
 
 
-async def test_series_that_are_made_at_once_are_not_more_than_allowed(many: Many) -> None:
-    dbs = await many(6)
-    weekly = (await make_series(dbs[0]))["weekly"]
-    answers = await asyncio.gather(
-        *(
-            db.call("create_series", id=uuid4(), user_email=ANA, weekly=weekly | {"name": f"{place}"}, most=3)
-            for place, db in enumerate(dbs)
+async def test_a_series_that_is_being_made_counts_for_who_makes_another_at_once(many: Many) -> None:
+    first, second = await many(2)
+    async with first.connection.transaction():
+        weekly = (await make_series(first))["weekly"] | {"name": "Other"}
+        waiting = asyncio.create_task(second.call("create_series", id=uuid4(), user_email=ANA, weekly=weekly, most=1))
+        await until_waiting(second, for_=first)
+    assert (await waiting)["outcome"] == "too_many"
+
+
+@pytest.mark.parametrize("work", [end, change])
+async def test_who_changes_a_series_waits_for_the_users_turn_first(many: Many, work: Work) -> None:
+    """As whoever fills one does: in another order the two would wait for each other."""
+    filling, changing = await many(2)
+    series = await make_series(filling)
+    async with filling.connection.transaction():
+        await filling.connection.execute("select prebooking.take_turn($1)", ANA)
+        waiting = asyncio.create_task(work(changing, series))
+        await until_waiting(changing, for_=filling)
+        await filling.connection.execute(
+            "select from public.prebooking_series where id = $1 for update nowait", UUID(series["id"])
         )
-    )
-    assert sorted(answer["outcome"] for answer in answers) == ["created"] * 2 + ["too_many"] * 4
+    assert (await waiting)["outcome"] in {"ended", "changed"}
 
 
 async def test_a_day_that_is_cancelled_while_others_fill_and_change_is_not_made_again(many: Many) -> None:

@@ -186,10 +186,11 @@ def test_a_name_that_is_not_known_is_that_of_the_class_that_was_cancelled() -> N
 def test_a_target_is_what_the_last_listing_showed_until_the_gym_answers_for_another_id() -> None:
     target = Target(wanted=WantedClass(id="501", starts="18:00", name=None), class_id="501")
     assert target.may_be_sent  # no listing was read
-    target.look(Listing())
-    assert target.day_is_empty
-    target.look(Listing({"777": FREE}))
-    assert not target.day_is_empty
+    empty = []
+    for listing in (Listing(), Listing({"777": FREE})):
+        target.look(listing)
+        empty.append(target.day_is_empty)
+    assert empty == [True, False]
     target.answered_for("777")
     assert (target.class_id, target.found) == ("777", FREE)
     target.answered_for("501")
