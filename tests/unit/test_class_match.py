@@ -38,6 +38,10 @@ WANTED = st.builds(
 )
 
 
+FREE = ListedClass(None, None, cancelled=False, hour="18:00", name="CrossFit")
+MINE = replace(FREE, book_state=1)
+
+
 def fits(wanted: WantedClass, listed: ListedClass) -> bool:
     same_name = wanted.name is None or plain_name(listed.name) == wanted.name
     return wanted.starts is not None and listed.hour == wanted.starts and same_name
@@ -138,24 +142,19 @@ def test_absent_is_known_of_what_was_sent_or_of_the_whole_hour(
 
 def test_an_id_that_is_gone_says_nothing_unless_the_class_is_there_anew() -> None:
     wanted = WantedClass(id="1", starts="18:00", name="crossfit")
-    other = Listing({"2": ListedClass(None, None, cancelled=False, hour="08:00", name="Yoga")})
+    other = Listing({"2": replace(FREE, hour="08:00", name="Yoga")})
     assert standing_in(other, wanted, "1", certain=True) is NotFound.UNKNOWN
     assert standing_in(other, wanted, "1", certain=False) is NotFound.ABSENT
-    anew = Listing({**other, "3": ListedClass(None, None, cancelled=False, hour="18:00", name="CrossFit")})
+    anew = Listing({**other, "3": FREE})
     assert standing_in(anew, wanted, "1", certain=True) is NotFound.ABSENT
 
 
 def test_the_only_class_of_the_hour_that_an_unlisted_id_may_have_been_sent_as_is_the_booking() -> None:
     wanted = WantedClass(id="501", starts="18:00", name=None)
-    mine = ListedClass(1, None, cancelled=False, hour="18:00", name="CrossFit")
-    assert standing_in(Listing({"777": mine}), wanted, "501", certain=False) == "777"
-    assert standing_in(Listing({"777": mine}), wanted, "501", certain=True) is NotFound.UNKNOWN
-    beside = ListedClass(None, None, cancelled=False, hour="18:00", name="Yoga")
-    assert standing_in(Listing({"777": mine, "778": beside}), wanted, "501", certain=False) is NotFound.UNKNOWN
-
-
-FREE = ListedClass(None, None, cancelled=False, hour="18:00", name="CrossFit")
-MINE = replace(FREE, book_state=1)
+    assert standing_in(Listing({"777": MINE}), wanted, "501", certain=False) == "777"
+    assert standing_in(Listing({"777": MINE}), wanted, "501", certain=True) is NotFound.UNKNOWN
+    beside = replace(FREE, name="Yoga")
+    assert standing_in(Listing({"777": MINE, "778": beside}), wanted, "501", certain=False) is NotFound.UNKNOWN
 
 
 def test_what_was_certainly_sent_is_looked_up_by_its_id() -> None:
