@@ -6,13 +6,10 @@ import asyncpg
 import pytest
 import structlog
 from hypothesis import settings
-from tests.support.world import World, open_world, stand_ins
+from tests.support.world import Outside, World, open_world, stand_ins
 
 from prebooking.adapters.migrations import migrate
-from prebooking_local.aimharder import AimHarder
 from prebooking_local.postgres import Postgres, postgres
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Gateway
 
 # Hypothesis' deadline of 0.2 s an example judges the machine: a starved one stands still for longer.
 settings.register_profile("tests", settings(), deadline=None)
@@ -88,14 +85,14 @@ async def database(migrated: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 @pytest.fixture(scope="session")
-async def outside(server: Postgres, migrated: str) -> AsyncIterator[tuple[Gateway, QStashServer, AimHarder]]:
+async def outside(server: Postgres, migrated: str) -> AsyncIterator[Outside]:
     """The stand-ins of the outside systems."""
     async with stand_ins(server, migrated.rpartition("/")[2]) as systems:
         yield systems
 
 
 @pytest.fixture
-async def world(database: asyncpg.Connection, outside: tuple[Gateway, QStashServer, AimHarder]) -> AsyncIterator[World]:
+async def world(database: asyncpg.Connection, outside: Outside) -> AsyncIterator[World]:
     """The service, ready; the stand-ins as new."""
     async with open_world(database, *outside) as running:
         yield running

@@ -9,11 +9,7 @@ import asyncpg
 import pytest
 from playwright.async_api import Browser, async_playwright, expect
 from tests.browser.page_checks import ANA, Watched
-from tests.support.world import PASSWORD, World, open_world
-
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Gateway
+from tests.support.world import PASSWORD, Outside, World, open_world
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking"]
@@ -36,7 +32,7 @@ async def browser() -> AsyncIterator[Browser]:
 @pytest.fixture
 async def shown(
     database: asyncpg.Connection,
-    outside: tuple[Gateway, QStashServer, AimHarder],
+    outside: Outside,
     request: pytest.FixtureRequest,
 ) -> AsyncIterator[World]:
     """The service with its page, and Ana's session at her gym. Its parameter: more settings."""

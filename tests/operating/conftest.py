@@ -6,19 +6,15 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from tests.operating.examined_service import ExaminedService
-from tests.support.world import open_world
+from tests.support.world import Outside, open_world
 
 from prebooking.adapters.migrations import migrate
-from prebooking_local.aimharder import AimHarder
 from prebooking_local.postgres import Postgres
-from prebooking_local.qstash.server import QStashServer
 from prebooking_local.supabase import Gateway, supabase_gateway
 
 
 @pytest.fixture
-async def examined(
-    database: asyncpg.Connection, outside: tuple[Gateway, QStashServer, AimHarder]
-) -> AsyncIterator[ExaminedService]:
+async def examined(database: asyncpg.Connection, outside: Outside) -> AsyncIterator[ExaminedService]:
     """It has a member with a session."""
     async with open_world(database, *outside) as world:
         world.qstash.qstash.broker.dead_letters._letters.clear()

@@ -12,17 +12,14 @@ from pathlib import Path
 import asyncpg
 import httpx
 from tests.support.signing import SWEEP, signature
+from tests.support.world import Outside
 
 from prebooking.settings import MigrationSettings, Settings
 from prebooking.usecases.effects import GRACE_S
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
 from prebooking_local.serving import free_port
-from prebooking_local.supabase import Gateway
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "src/prebooking/operator/README.md").read_text(encoding="utf-8")
-Outside = tuple[Gateway, QStashServer, AimHarder]
 
 
 @asynccontextmanager

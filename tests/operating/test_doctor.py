@@ -20,19 +20,16 @@ from tests.operating.examined_service import ExaminedService
 from tests.operating.misconfigurations import REFUSED
 from tests.support.executions import ANA
 from tests.support.webhook_receiver import receiver
-from tests.support.world import open_world
+from tests.support.world import Outside, open_world
 
 from prebooking.operator.findings import State
 from prebooking.operator.report import read_or_report, show
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
 from prebooking_local.serving import serve_asgi
 from prebooking_local.supabase import Gateway
 
 NOWHERE = "http://127.0.0.1:1"  # nobody listens there
 SOON = timedelta(hours=5)
 Another = tuple[asyncpg.Connection, Gateway]
-Outside = tuple[Gateway, QStashServer, AimHarder]
 
 
 @asynccontextmanager

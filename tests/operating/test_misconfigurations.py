@@ -15,15 +15,12 @@ from tests.operating.examined_service import ExaminedService
 from tests.operating.imposter import Imposter, imposter, page
 from tests.operating.misconfigurations import MISCONFIGURATIONS, NO_NAME, Wrong
 from tests.support.executions import ANA
-from tests.support.world import open_world
+from tests.support.world import Outside, open_world
 
 from prebooking.operator import doctor, report
 from prebooking.operator.commands import doctor as doctor_command
 from prebooking.operator.findings import Finding, State
 from prebooking.settings import Settings
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Gateway
 
 
 @dataclass
@@ -59,7 +56,7 @@ class Scene:
 
 @pytest.fixture(scope="module")
 async def shared(
-    migrated: str, outside: tuple[Gateway, QStashServer, AimHarder]
+    migrated: str, outside: Outside
 ) -> AsyncIterator[tuple[ExaminedService, Imposter, asyncpg.Connection]]:
     database = await asyncpg.connect(migrated)
     await database.execute("truncate public.prebookings, public.auth_sessions, prebooking.notices cascade")

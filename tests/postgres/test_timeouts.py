@@ -9,14 +9,12 @@ import asyncpg
 import pytest
 from tests.postgres.factories import claimed, prebooking, session
 from tests.postgres.functions import Functions, Many
+from tests.support.world import Outside
 
 from prebooking.adapters.supabase import claims, rpc
 from prebooking.adapters.supabase.errors import TRANSIENT_CODES, TransientError
 from prebooking.adapters.supabase.rpc import open_rpc
 from prebooking.adapters.supabase.store import open_store
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Gateway
 
 SOON = datetime.now(UTC) + timedelta(hours=1)
 READ_ONLY = {"list_prebookings", "sweep_prebookings"}
@@ -108,7 +106,7 @@ async def test_every_function_gives_up_a_lock_that_another_holds(many: Many) -> 
 
 
 async def test_a_lock_that_is_let_go_while_the_service_waits_costs_it_nothing(
-    outside: tuple[Gateway, QStashServer, AimHarder], database: asyncpg.Connection
+    outside: Outside, database: asyncpg.Connection
 ) -> None:
     gateway = outside[0]
     gateway.faults.set()
@@ -134,7 +132,7 @@ async def test_a_lock_that_is_let_go_while_the_service_waits_costs_it_nothing(
 
 
 async def test_a_statement_that_takes_too_long_is_ended_by_the_database(
-    outside: tuple[Gateway, QStashServer, AimHarder], database: asyncpg.Connection
+    outside: Outside, database: asyncpg.Connection
 ) -> None:
     """PostgREST has to set the limit before the call: within, it would come too late."""
     gateway = outside[0]

@@ -36,6 +36,7 @@ SERVICE_KEY = "service-key-of-the-tests"
 PASSWORD = "secret"
 BOX = Box(slug="mygym", boid=7)
 CLASS_ID = 501
+Outside = tuple[Gateway, QStashServer, AimHarder]  #: the stand-ins of the outside systems
 
 
 @dataclass(slots=True)
@@ -129,7 +130,7 @@ class World:
 
 
 @asynccontextmanager
-async def stand_ins(server: Postgres, database: str) -> AsyncIterator[tuple[Gateway, QStashServer, AimHarder]]:
+async def stand_ins(server: Postgres, database: str) -> AsyncIterator[Outside]:
     """The outside systems, shared by the tests of a session."""
     async with (
         supabase_gateway(

@@ -13,15 +13,12 @@ import asyncpg
 import httpx
 import pytest
 from tests.support.captured_logs import log_restored
-from tests.support.world import open_world
+from tests.support.world import Outside, open_world
 
 from prebooking.cli import main
 from prebooking.settings import MigrationSettings, Settings
-from prebooking_local.aimharder import AimHarder
 from prebooking_local.postgres import Postgres
-from prebooking_local.qstash.server import QStashServer
 from prebooking_local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN
-from prebooking_local.supabase import Gateway
 
 ANA = "ana@example.com"
 NAMES = {name.upper() for kind in (Settings, MigrationSettings) for name in kind.model_fields} | {
@@ -153,9 +150,7 @@ def test_scheduling_the_sweep_without_qstash_says_so(here: Callable[..., Ran]) -
     here("schedule-sweep", **COMPLETE).assert_told("Failed. QStash, schedule: ")
 
 
-async def test_the_sweep_can_be_left_to_qstash(
-    outside: tuple[Gateway, QStashServer, AimHarder], tmp_path: Path
-) -> None:
+async def test_the_sweep_can_be_left_to_qstash(outside: Outside, tmp_path: Path) -> None:
     told = await run(tmp_path, "schedule-sweep", **COMPLETE | {"QSTASH_URL": outside[1].url, "COLUMNS": "200"})
     assert (told.code, told.err) == (0, "")
     assert f"QStash calls {NOWHERE}/qstash/sweep every 2 min" in told.out
@@ -166,7 +161,7 @@ async def test_the_sweep_can_be_left_to_qstash(
 
 
 async def test_an_e_mail_is_released_by_its_address(
-    database: asyncpg.Connection, outside: tuple[Gateway, QStashServer, AimHarder], tmp_path: Path
+    database: asyncpg.Connection, outside: Outside, tmp_path: Path
 ) -> None:
     await database.execute("insert into prebooking.email_owners (email, sub) values ('ana@example.com', '1')")
     await database.execute(
@@ -282,7 +277,7 @@ async def test_migrating_twice_applies_each_file_once_and_refuses_an_edited_one(
 
 
 async def test_a_sweep_does_once_what_there_is_to_do(
-    database: asyncpg.Connection, outside: tuple[Gateway, QStashServer, AimHarder], tmp_path: Path
+    database: asyncpg.Connection, outside: Outside, tmp_path: Path
 ) -> None:
     async with open_world(database, *outside, sweep_seconds=0) as world:
         world.qstash.qstash.faults.change({"api_status": {"value": 500, "next": 1}})

@@ -11,6 +11,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from tests.support.world import Outside
 from tests.unit.test_cli import COMPLETE, run
 
 from prebooking.adapters.supabase.rpc import open_rpc
@@ -19,12 +20,9 @@ from prebooking.adapters.supabase.sign_ins import open_password, seal_password
 from prebooking.adapters.supabase.store import open_store
 from prebooking.domain.cookies import Cookie
 from prebooking.operator.session_encryption import Encryption, Step
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
 from prebooking_local.supabase import Gateway
 
 OLD, NEW = bytes(range(32)), bytes(range(32, 64))
-Outside = tuple[Gateway, QStashServer, AimHarder]
 
 
 def user(number: int) -> str:

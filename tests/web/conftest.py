@@ -5,14 +5,10 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 from tests.support.webhook_receiver import Receiver, receiver
-from tests.support.world import World, open_world
+from tests.support.world import Outside, World, open_world
 
 from prebooking.adapters.supabase.store import SupabaseStore, open_store
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
 from prebooking_local.supabase import Gateway
-
-Outside = tuple[Gateway, QStashServer, AimHarder]
 
 
 @pytest.fixture

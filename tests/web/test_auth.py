@@ -17,17 +17,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from structlog.testing import capture_logs
 from supabase import AsyncClientOptions, acreate_client
-from tests.support.world import PASSWORD, SERVICE_KEY, World, open_world
+from tests.support.world import PASSWORD, SERVICE_KEY, Outside, World, open_world
 
 from prebooking.web.token_checks import RefusedTokens, TokenCheck, TokenRefusedError
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Gateway
 
 ANA = "ana@example.com"
 SOON = datetime.now(UTC) + timedelta(hours=5)
 SECRET = "the-jwt-secret-of-a-legacy-project-" + "0123456789" * 3
-Outside = tuple[Gateway, QStashServer, AimHarder]
 
 
 async def ask(world: World, token: str | bytes, **headers: str) -> httpx.Response:

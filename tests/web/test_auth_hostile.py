@@ -22,19 +22,15 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from tests.support.world import World, open_world
+from tests.support.world import Outside, World, open_world
 
 from prebooking.adapters.key_set import KeySet
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
 from prebooking_local.serving import serve_asgi
-from prebooking_local.supabase import Gateway
 
 ANA = "ana@example.com"
 SOON = datetime.now(UTC) + timedelta(hours=5)
 SECRET = "the-jwt-secret-of-a-legacy-project-" + "0123456789" * 3
 Claims = dict[str, Any]
-Outside = tuple[Gateway, QStashServer, AimHarder]
 
 
 def segment(said: Any) -> str:

@@ -11,19 +11,15 @@ import asyncpg
 import pytest
 from tests.support.connections import Connections, recorded
 from tests.support.signing import EXECUTE, body_of, deliver
-from tests.support.world import World, open_world
+from tests.support.world import Outside, World, open_world
 
 from prebooking.adapters.aimharder.client import AimHarder as AimHarderAdapter
 from prebooking.domain.errors import BoxSilentError
 from prebooking.domain.prebooking import NO_BOXES, Box, Session
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Gateway
 
 ANA = "ana@example.com"
 SOON = datetime.now(UTC) + timedelta(hours=5)
 
-Outside = tuple[Gateway, QStashServer, AimHarder]
 
 NAMES = (
     # another host

@@ -8,14 +8,10 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import pytest
 from tests.support.executions import ANA, bookings_asked, delivered
-from tests.support.world import BOX, CLASS_ID, World, open_world
+from tests.support.world import BOX, CLASS_ID, Outside, World, open_world
 
 from prebooking.domain.class_start import start_of
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Gateway
 
-Outside = tuple[Gateway, QStashServer, AimHarder]
 MADRID = ZoneInfo("Europe/Madrid")
 TOO_CLOSE = "The class begins too soon: it is booked until 60 minutes before (BOOK_UNTIL_MINUTES_BEFORE=60)."
 

@@ -8,14 +8,12 @@ import asyncpg
 import httpx
 import pytest
 from tests.support.executions import ANA, BOOK, ENTRANCE, LISTING, WHOAMI, deliver, ran
-from tests.support.world import World, open_world
+from tests.support.world import Outside, World, open_world
 from tests.web.signing_in import ACCOUNT, PASSWORD, RIGHT, enrol, post
 
 from prebooking.adapters.aimharder.c_ares import Found
 from prebooking.adapters.aimharder.resolver import Resolver
-from prebooking_local.aimharder import AimHarder, Box
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Gateway
+from prebooking_local.aimharder import Box
 
 ES, COM = "aimharder.es", "aimharder.com"
 PLAYA = Box(slug="playa", boid=8, domain="aimharder.es", name="Playa")
@@ -27,16 +25,14 @@ async def here(_: str) -> Found:
 
 
 @pytest.fixture
-async def both(database: asyncpg.Connection, outside: tuple[Gateway, QStashServer, AimHarder]) -> AsyncIterator[World]:
+async def both(database: asyncpg.Connection, outside: Outside) -> AsyncIterator[World]:
     """The service with AimHarder's own host names, which all lead to the local gym; `playa` is under .es."""
     async with under_both(database, outside) as world:
         yield world
 
 
 @asynccontextmanager
-async def under_both(
-    database: asyncpg.Connection, outside: tuple[Gateway, QStashServer, AimHarder]
-) -> AsyncIterator[World]:
+async def under_both(database: asyncpg.Connection, outside: Outside) -> AsyncIterator[World]:
     port = httpx.URL(outside[2].url).port
     async with open_world(
         database,

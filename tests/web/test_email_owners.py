@@ -11,17 +11,14 @@ import asyncpg
 import httpx
 import pytest
 from structlog.testing import capture_logs
-from tests.support.world import World, open_world
+from tests.support.world import Outside, World, open_world
 
 from prebooking.adapters.supabase.rpc import open_rpc
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Fault, Gateway
+from prebooking_local.supabase import Fault
 
 ANA, NEW = "ana@example.com", "ana.new@example.com"
 FIRST, SECOND = str(uuid4()), str(uuid4())
 SOON = datetime.now(UTC) + timedelta(hours=5)
-Outside = tuple[Gateway, QStashServer, AimHarder]
 
 
 def token(world: World, sub: str, email: str = ANA, **changed: Any) -> dict[str, str]:

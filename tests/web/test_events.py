@@ -11,19 +11,16 @@ import asyncpg
 import httpx
 import pytest
 from tests.support.executions import ANA
-from tests.support.world import World, open_world
+from tests.support.world import Outside, World, open_world
 from tests.web.event_stream import Stream, follow
 
 from prebooking.adapters.supabase.store import SupabaseStore
 from prebooking.usecases import event_broadcaster
 from prebooking.web.routes import events
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Fault, Gateway
+from prebooking_local.supabase import Fault
 
 BEA = "bea@example.com"
 SOON = datetime.now(UTC) + timedelta(hours=5)
-Outside = tuple[Gateway, QStashServer, AimHarder]
 
 
 async def touch(world: World | asyncpg.Connection, row: dict[str, Any], attempts: int) -> None:

@@ -8,14 +8,10 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from tests.support.executions import ANA, book, bookings_asked, deliver, sweep
-from tests.support.world import BOX, CLASS_ID, World, open_world
+from tests.support.world import BOX, CLASS_ID, Outside, World, open_world
 
-from prebooking_local.aimharder import AimHarder
 from prebooking_local.qstash.message import Message, State
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Gateway
 
-Outside = tuple[Gateway, QStashServer, AimHarder]
 LEGACY: dict[str, Any] = {"legacy_box_subdomain": BOX.slug, "legacy_box_aimharder_id": str(BOX.boid)}
 
 

@@ -21,14 +21,10 @@ from tests.support.executions import (
     shots,
 )
 from tests.support.raw_servers import tunnels
-from tests.support.world import BOX, CLASS_ID, World, open_world
+from tests.support.world import BOX, CLASS_ID, Outside, World, open_world
 
 from prebooking.usecases.booking import hold
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Gateway
 
-Outside = tuple[Gateway, QStashServer, AimHarder]
 PARKED = ("executing", None)
 
 

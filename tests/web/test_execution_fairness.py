@@ -12,14 +12,11 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from tests.support.executions import ANA, BOOK, LISTING, ON_TIME_MS, until
-from tests.support.world import World, open_world
+from tests.support.world import Outside, World, open_world
 
 from prebooking.adapters.aimharder.client import AimHarder as Gyms
-from prebooking_local.aimharder import AimHarder, Box, Fault
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Gateway
+from prebooking_local.aimharder import Box, Fault
 
-Outside = tuple[Gateway, QStashServer, AimHarder]
 SILENT = Box(slug="silentgym", boid=8)
 DEAD = "deadbox"
 _CROWD_LEAD_S = 8

@@ -5,14 +5,9 @@ from typing import Any
 
 import asyncpg
 from tests.support.executions import ANA, bookings_asked, inject_fault, ran, shots
-from tests.support.world import World, open_world
+from tests.support.world import Outside, World, open_world
 
 from prebooking.domain.delays import pause_before_late_opening
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Gateway
-
-Outside = tuple[Gateway, QStashServer, AimHarder]
 
 
 async def prebooked(world: World, *, opened_s: float, late_s: float, **data: Any) -> dict[str, Any]:

@@ -5,21 +5,18 @@ from functools import partial
 import asyncpg
 import httpx
 from tests.support.executions import ANA, ON_TIME_MS
-from tests.support.world import open_world
+from tests.support.world import Outside, open_world
 
 from prebooking.adapters.aimharder.c_ares import look_up
 from prebooking.adapters.aimharder.resolver import Resolver
-from prebooking_local.aimharder import AimHarder
 from prebooking_local.names import name_server
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Gateway
 
 EVA = "eva@example.com"
 LOST = 50
 
 
 async def test_a_gym_is_on_time_though_fifty_names_do_not_resolve(
-    database: asyncpg.Connection, outside: tuple[Gateway, QStashServer, AimHarder]
+    database: asyncpg.Connection, outside: Outside
 ) -> None:
     _, _, gym = outside
     async with name_server() as names:

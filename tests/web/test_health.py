@@ -6,13 +6,10 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 from tests.support.signing import SWEEP, deliver
-from tests.support.world import World, open_world
+from tests.support.world import Outside, World, open_world
 
 from prebooking.adapters.supabase.store import SupabaseStore
 from prebooking.domain.errors import StoreUnavailableError
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Gateway
 
 ANA = "ana@example.com"
 SOON = datetime.now(UTC) + timedelta(hours=5)
@@ -26,7 +23,7 @@ async def test_it_is_alive_and_ready_and_asks_nobody_who_asks(world: World) -> N
 
 
 async def test_it_is_alive_but_not_ready_with_a_key_that_the_database_does_not_know(
-    database: asyncpg.Connection, outside: tuple[Gateway, QStashServer, AimHarder]
+    database: asyncpg.Connection, outside: Outside
 ) -> None:
     async with open_world(database, *outside, SUPABASE_SECRET_KEY="sb_secret_of_another_project") as world:
         assert (await world.http.get("/healthz")).status_code == 200

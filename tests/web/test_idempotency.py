@@ -8,15 +8,10 @@ from uuid import uuid5
 import asyncpg
 import httpx
 import pytest
-from tests.support.world import World, open_world
+from tests.support.world import Outside, World, open_world
 
 from prebooking.web.idempotency import _KEYS
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Gateway
 from prebooking_local.supabase.faults import Fault
-
-Outside = tuple[Gateway, QStashServer, AimHarder]
 
 ANA, BEN = "ana@example.com", "ben@example.com"
 SOON = datetime.now(UTC) + timedelta(hours=5)

@@ -13,14 +13,9 @@ import asyncpg
 import pytest
 from tests.support.database_clock import DatabaseClock
 from tests.support.webhook_receiver import Receiver
-from tests.support.world import World, open_world
+from tests.support.world import Outside, World, open_world
 from tests.web.signing_in import KEY, RIGHT, enrol, logins, post
 
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Gateway
-
-Outside = tuple[Gateway, QStashServer, AimHarder]
 #: Seconds before the opening: before both looks, between them, after the last one, and while it is made ready.
 DIED_S: dict[str, float] = {
     "ana@example.com": 3000,

@@ -8,15 +8,12 @@ from typing import Any
 import asyncpg
 import pytest
 from tests.support.executions import ANA, LISTING, ON_TIME_MS, at_gym, bookings_asked, deliver, inject_fault
-from tests.support.world import World, open_world
+from tests.support.world import Outside, World, open_world
 
 from prebooking.adapters.aimharder import session_client
 from prebooking.usecases.booking import claiming
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Fault, Gateway
+from prebooking_local.supabase import Fault
 
-Outside = tuple[Gateway, QStashServer, AimHarder]
 FAR_S = 20.0  # the opening is so far away that nothing begins
 _WITHIN_S = 15.0  # less than that: what ends sooner has not waited for the opening
 

@@ -6,14 +6,9 @@ from typing import Any
 import asyncpg
 import pytest
 from tests.support.executions import ANA, sweep
-from tests.support.world import World, open_world
+from tests.support.world import Outside, World, open_world
 
-from prebooking_local.aimharder import AimHarder
 from prebooking_local.qstash.message import Message, State
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Gateway
-
-Outside = tuple[Gateway, QStashServer, AimHarder]
 
 
 @pytest.fixture

@@ -9,16 +9,12 @@ from tests.support.captured_logs import logged
 from tests.support.executions import ANA, deliver, prebook_open_class, sweep
 from tests.support.signing import EXECUTE, body_of
 from tests.support.signing import deliver as signed
-from tests.support.world import SERVICE_KEY, World, open_world
+from tests.support.world import SERVICE_KEY, Outside, World, open_world
 
 from prebooking.domain.outcome import Outcome
 from prebooking.web.qstash_signature import RejectionReason
 from prebooking.web.token_checks import TokenCheck
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Gateway
 
-Outside = tuple[Gateway, QStashServer, AimHarder]
 Figures = dict[tuple[str, str], float]
 
 

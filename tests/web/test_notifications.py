@@ -11,13 +11,8 @@ import pytest
 from tests.support.executions import ANA, BOOK, WHOAMI, at_gym, inject_fault, prebook_open_class, sweep
 from tests.support.signing import deliver
 from tests.support.webhook_receiver import Receiver
-from tests.support.world import World, open_world
+from tests.support.world import Outside, World, open_world
 
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Gateway
-
-Outside = tuple[Gateway, QStashServer, AimHarder]
 FAILED = "/qstash/notice-failed"
 
 

@@ -10,15 +10,11 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from tests.support.world import World, open_world
+from tests.support.world import Outside, World, open_world
 
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Gateway
 from prebooking_local.supabase.faults import Fault
 
 ANA = "ana@example.com"
-Outside = tuple[Gateway, QStashServer, AimHarder]
 
 
 def in_hours(hours: float) -> datetime:

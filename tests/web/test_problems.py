@@ -9,11 +9,8 @@ import httpx
 import pytest
 import structlog
 from tests.support.signing import EXECUTE, FAILED, SWEEP, body_of, callback_of, deliver
-from tests.support.world import World, open_world
+from tests.support.world import Outside, World, open_world
 
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Gateway
 from prebooking_local.supabase.faults import Fault
 
 ANA = "ana@example.com"
@@ -90,7 +87,7 @@ async def test_the_id_of_a_request_is_taken_or_made(world: World) -> None:
 
 
 async def test_an_error_of_ours_is_logged_under_the_id_that_it_tells(
-    database: asyncpg.Connection, outside: tuple[Gateway, QStashServer, AimHarder], monkeypatch: pytest.MonkeyPatch
+    database: asyncpg.Connection, outside: Outside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     origin = "https://app.example.com"
     async with open_world(database, *outside, frontend_origins=[origin]) as world:
@@ -108,7 +105,7 @@ async def test_an_error_of_ours_is_logged_under_the_id_that_it_tells(
 
 
 async def test_a_page_of_a_known_origin_can_read_answers_and_errors(
-    database: asyncpg.Connection, outside: tuple[Gateway, QStashServer, AimHarder]
+    database: asyncpg.Connection, outside: Outside
 ) -> None:
     origin = "https://app.example.com"
     async with open_world(database, *outside, frontend_origins=[origin]) as world:

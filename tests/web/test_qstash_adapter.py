@@ -11,25 +11,24 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from tests.support.world import Outside
 
 from prebooking.adapters.qstash.account import open_account
 from prebooking.adapters.qstash.messages import QStashMessages, open_messages
 from prebooking.domain.errors import MessagingError
 from prebooking.domain.prebooking import Prebooking, Status
-from prebooking_local.aimharder import AimHarder
 from prebooking_local.qstash.message import State
 from prebooking_local.qstash.quota import Quota
 from prebooking_local.qstash.server import QStashServer
 from prebooking_local.qstash.signing import DEV_TOKEN
 from prebooking_local.qstash.views import message_view, settings_view
-from prebooking_local.supabase import Gateway
 
 PUBLIC_URL = "http://127.0.0.1:9"
 ADDRESS = sha256(PUBLIC_URL.encode()).hexdigest()[:8]
 
 
 @pytest.fixture
-def qstash(outside: tuple[Gateway, QStashServer, AimHarder]) -> QStashServer:
+def qstash(outside: Outside) -> QStashServer:
     outside[1].qstash.faults.clear()
     return outside[1]
 

@@ -10,12 +10,9 @@ from typing import Any
 import asyncpg
 import pytest
 from tests.support.signing import EXECUTE, FAILED, SWEEP, body_of, callback_of, deliver, signature
-from tests.support.world import World, open_world
+from tests.support.world import Outside, World, open_world
 
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
 from prebooking_local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY
-from prebooking_local.supabase import Gateway
 
 ANA = "ana@example.com"
 SOON = datetime.now(UTC) + timedelta(hours=5)
@@ -61,7 +58,7 @@ SECOND: dict[str, Any] = {
 
 
 async def test_while_a_region_moves_any_of_four_keys_is_believed_and_nothing_else_is_laxer(
-    database: asyncpg.Connection, outside: tuple[Gateway, QStashServer, AimHarder], subtests: pytest.Subtests
+    database: asyncpg.Connection, outside: Outside, subtests: pytest.Subtests
 ) -> None:
     body, now = body_of(NOBODY), int(time())
     async with open_world(database, *outside, **SECOND, sweep_seconds=0) as world:

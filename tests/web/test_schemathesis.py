@@ -13,11 +13,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from tests.support.world import SERVICE_KEY, World, open_world
-
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Gateway
+from tests.support.world import SERVICE_KEY, Outside, World, open_world
 
 TESTS = Path(__file__).parents[1]
 ANA = "ana@example.com"
@@ -26,9 +22,7 @@ ALL_PHASES = "examples,coverage,fuzzing,stateful"
 
 
 @pytest.fixture
-async def unlimited(
-    database: asyncpg.Connection, outside: tuple[Gateway, QStashServer, AimHarder]
-) -> AsyncIterator[World]:
+async def unlimited(database: asyncpg.Connection, outside: Outside) -> AsyncIterator[World]:
     """A user may make as many prebookings as are tried."""
     most = 10**6
     async with open_world(

@@ -16,7 +16,7 @@ from tests.support import signing
 from tests.support.captured_logs import logged
 from tests.support.executions import ANA, BOOK, ENTRANCE, LISTING, LOGIN, REFRESH, WHOAMI, inject_fault
 from tests.support.webhook_receiver import receiver
-from tests.support.world import SERVICE_KEY, World, open_world
+from tests.support.world import SERVICE_KEY, Outside, World, open_world
 from tests.unit.test_cli import COMPLETE, run
 from tests.web.test_session_watch import time_passes
 
@@ -24,12 +24,9 @@ from prebooking.adapters.aimharder.account import AimHarderAccount
 from prebooking.adapters.aimharder.gym import AimHarderGym
 from prebooking.adapters.supabase.store import SupabaseStore
 from prebooking.settings import Settings, secrets_of
-from prebooking_local.aimharder import AimHarder, Member
-from prebooking_local.qstash.server import QStashServer
+from prebooking_local.aimharder import Member
 from prebooking_local.qstash.signing import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN
-from prebooking_local.supabase import Fault, Gateway
-
-Outside = tuple[Gateway, QStashServer, AimHarder]
+from prebooking_local.supabase import Fault
 
 SESSION_KEY = base64.b64encode(b"canary of the session encryption"[:32]).decode()
 ACCESS_TOKEN = "eyJhbGciOiJFUzI1NiIsImtpZCI6ImNhbmFyeSJ9.eyJjYW5hcnkiOiJjYW5hcnkifQ.canary_canary-canary0123456789"

@@ -5,12 +5,9 @@ from collections.abc import AsyncIterator
 import asyncpg
 import httpx
 import pytest
-from tests.support.world import World, open_world
+from tests.support.world import Outside, World, open_world
 
 from prebooking.web.app import create_app
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Gateway
 
 ORIGIN, FOREIGN = "https://app.example.com", "https://app.example.com.evil.example"
 HEADERS = {
@@ -22,7 +19,7 @@ HEADERS = {
 
 
 @pytest.fixture
-async def known(database: asyncpg.Connection, outside: tuple[Gateway, QStashServer, AimHarder]) -> AsyncIterator[World]:
+async def known(database: asyncpg.Connection, outside: Outside) -> AsyncIterator[World]:
     """With a frontend at ORIGIN."""
     async with open_world(database, *outside, frontend_origins=[ORIGIN], sweep_seconds=0) as world:
         yield world

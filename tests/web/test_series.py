@@ -10,8 +10,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 from tests.support.executions import ANA
-from tests.support.world import BOX, World, open_world
-from tests.web.conftest import Outside
+from tests.support.world import BOX, Outside, World, open_world
 
 BEA = "bea@example.com"
 MADRID = ZoneInfo("Europe/Madrid")

@@ -8,8 +8,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from tests.support.executions import ANA, deliver
-from tests.support.world import World, open_world
-from tests.web.conftest import Outside
+from tests.support.world import Outside, World, open_world
 from tests.web.test_series import asked, changed, day, ids, made, rows, wanted, weekday
 
 from prebooking.domain.errors import StoreUnavailableError

@@ -7,11 +7,10 @@ import asyncpg
 import httpx
 import pytest
 from tests.support.executions import ANA, REFRESH, WHOAMI, inject_fault, prebook_open_class, ran
-from tests.support.world import World, open_world
+from tests.support.world import Outside, World, open_world
 
-from prebooking_local.aimharder import AimHarder, Member
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Fault, Gateway
+from prebooking_local.aimharder import Member
+from prebooking_local.supabase import Fault
 
 KEY, NEXT_KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "enp6enp6enp6enp6enp6enp6enp6enp6enp6enp6eno="
 BEA = "bea@example.com"
@@ -175,7 +174,7 @@ async def test_a_body_of_more_than_16_kib_is_too_large(sweepless: World) -> None
 
 
 async def test_who_asks_too_often_is_told_when_to_come_back_and_aimharder_is_left_alone(
-    database: asyncpg.Connection, outside: tuple[Gateway, QStashServer, AimHarder]
+    database: asyncpg.Connection, outside: Outside
 ) -> None:
     async with open_world(database, *outside, sweep_seconds=0, max_session_checks_per_minute=3) as world:
         session = signed_in(world)
@@ -202,9 +201,6 @@ async def test_without_a_database_it_says_so(sweepless: World) -> None:
     sweepless.gateway.faults.set(Fault(kind="unavailable", function="connect_session", times=None))
     answer = await put(sweepless, session)
     assert (answer.status_code, answer.json()["code"]) == (503, "database-unavailable")
-
-
-Outside = tuple[Gateway, QStashServer, AimHarder]
 
 
 async def test_with_keys_nothing_is_stored_in_the_clear_and_it_books(

@@ -13,18 +13,16 @@ import asyncpg
 import httpx
 import pytest
 from tests.support.executions import ANA, REFRESH, WHOAMI, at_gym, delivered, inject_fault, ran
-from tests.support.world import World, open_world
+from tests.support.world import Outside, World, open_world
 from tests.web.test_session_watch import kill_session, requests_to, time_passes, token_is_old, waiting
 
 from prebooking.adapters.aimharder import session_client
 from prebooking.adapters.supabase.rpc import open_rpc
 from prebooking.adapters.supabase.session_vault import SessionVault
 from prebooking.operator.session_encryption import Encryption
-from prebooking_local.aimharder import AimHarder, Session
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Fault, Gateway
+from prebooking_local.aimharder import Session
+from prebooking_local.supabase import Fault
 
-Outside = tuple[Gateway, QStashServer, AimHarder]
 QUESTION_S = 0.5
 LATE_S = 1.0  # for an answer, where a question would have been given up
 

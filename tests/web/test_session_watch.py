@@ -11,14 +11,9 @@ import httpx
 import pytest
 from tests.support.executions import ANA, REFRESH, WHOAMI, at_gym, bookings_asked, inject_fault
 from tests.support.webhook_receiver import Receiver
-from tests.support.world import World, open_world
+from tests.support.world import Outside, World, open_world
 
 from prebooking.domain.budget import Budget
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Gateway
-
-Outside = tuple[Gateway, QStashServer, AimHarder]
 
 
 @pytest.fixture

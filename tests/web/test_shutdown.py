@@ -22,15 +22,12 @@ from tests.support.executions import (
     prebook_open_class,
     until,
 )
-from tests.support.world import World, open_world
+from tests.support.world import Outside, World, open_world
 
 from prebooking.adapters.tls import trusted
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Fault, Gateway
+from prebooking_local.supabase import Fault
 
 STOPPING = "This server is shutting down. Nothing was lost: try again."
-Outside = tuple[Gateway, QStashServer, AimHarder]
 
 
 async def stored(world: World, row: dict[str, Any]) -> dict[str, Any]:

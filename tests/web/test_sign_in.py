@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 from tests.support.executions import ANA, BOOK, ENTRANCE, LOGIN, WHOAMI, inject_fault, ran
-from tests.support.world import BOX, World, open_world
+from tests.support.world import BOX, Outside, World, open_world
 from tests.web.signing_in import (
     ACCOUNT,
     KEY,
@@ -23,11 +23,8 @@ from tests.web.signing_in import (
     told,
 )
 
-from prebooking_local.aimharder import AimHarder, Box, Session, SessionRules
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Gateway
+from prebooking_local.aimharder import Box, Session, SessionRules
 
-Outside = tuple[Gateway, QStashServer, AimHarder]
 BEA = "bea@example.com"
 NEEDS: tuple[Any, ...] = (False, True, "for each box")
 

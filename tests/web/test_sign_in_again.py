@@ -9,15 +9,12 @@ import asyncpg
 import pytest
 from tests.support.executions import ANA, LOGIN, REFRESH, WHOAMI, at_gym, bookings_asked, inject_fault, ran
 from tests.support.webhook_receiver import Receiver
-from tests.support.world import World, open_world
+from tests.support.world import Outside, World, open_world
 from tests.web.signing_in import ACCOUNT, KEY, RIGHT, WRONG, enrol, logins, post, remembered, stored, told
 from tests.web.test_session_watch import time_passes, token_is_old, waiting
 
-from prebooking_local.aimharder import AimHarder, SessionRules
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Gateway
+from prebooking_local.aimharder import SessionRules
 
-Outside = tuple[Gateway, QStashServer, AimHarder]
 REMEMBER = RIGHT | {"remember": True}
 LATE_S = 1.0
 

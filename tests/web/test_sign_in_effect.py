@@ -11,15 +11,12 @@ import asyncpg
 import httpx
 import pytest
 from tests.support.executions import ANA, ENTRANCE, LOGIN, WHOAMI, at_gym, inject_fault, until
-from tests.support.world import World, open_world
+from tests.support.world import Outside, World, open_world
 from tests.web.signing_in import ACCOUNT, KEY, RIGHT, WRONG, enrol, logins, post, remembered, stored, told
 
 from prebooking.usecases.sessions import sign_in
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Fault, Gateway
+from prebooking_local.supabase import Fault
 
-Outside = tuple[Gateway, QStashServer, AimHarder]
 LATE_S = 1.0
 REMEMBER = RIGHT | {"remember": True}
 

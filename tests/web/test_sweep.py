@@ -22,15 +22,10 @@ from tests.support.executions import (
     sweep,
     until,
 )
-from tests.support.world import World, open_world
+from tests.support.world import Outside, World, open_world
 
 from prebooking.adapters.clock import SystemClock
 from prebooking.usecases.sweep import SweepTimer
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Gateway
-
-Outside = tuple[Gateway, QStashServer, AimHarder]
 
 
 @pytest.fixture

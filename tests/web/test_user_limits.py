@@ -9,15 +9,10 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from tests.support.world import World, open_world
-
-from prebooking_local.aimharder import AimHarder
-from prebooking_local.qstash.server import QStashServer
-from prebooking_local.supabase import Gateway
+from tests.support.world import Outside, World, open_world
 
 ANA = "ana@example.com"
 SOON = datetime.now(UTC) + timedelta(hours=5)
-Outside = tuple[Gateway, QStashServer, AimHarder]
 
 FAIL = "update public.prebookings set status = 'failed', error_code = 'class_full' where id = $1"
 
